@@ -1,1 +1,1 @@
-"""The edge of the system: logs, catalogues, prompt histories and recommendation lists, in the lake's words."""
+"""The edge of the system: logs, catalogues, prompts and recommendation lists, in the lake's words."""

@@ -19,8 +19,8 @@ from recsys_adapters.sql_quoting import quoted_name, quoted_text
 class DelimitedText:
     """Text files whose lines are records; a quoted value must end on the line where it began.
 
-    Two ways to read agree on every good line: DuckDB's CSV reader for a file without a flaw, and a split of
-    each line by itself for any other, since a CSV reader that meets a stray quote swallows the lines after it.
+    Two ways to read agree on every good line: DuckDB's CSV reader for a file without a flaw, and a split
+    of each line by itself for any other, since a CSV reader that meets a stray quote swallows the next lines.
     """
 
     delimiter: str = ","
@@ -70,7 +70,8 @@ class DelimitedText:
             yield f"""
                 SELECT line, raw, coalesce(defect, {self._defect_sql(len(names))}) AS defect,
                     {", ".join(self._cell_sql(column, names) for column in columns)}
-                FROM (SELECT *, {self._cells_sql} AS cells FROM {lines} WHERE line > {self._num_header_lines})"""
+                FROM (SELECT *, {self._cells_sql} AS cells FROM {lines}
+                    WHERE line > {self._num_header_lines})"""
 
     @property
     def _num_header_lines(self) -> int:
@@ -79,8 +80,9 @@ class DelimitedText:
     def _header(self, path: Path) -> tuple[str, ...]:
         with open_bytes(path) as stream:
             line = stream.readline().decode(self.encoding, "replace").removeprefix("\ufeff").rstrip("\r\n")
-        quoting = csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE
-        return tuple(next(csv.reader([line], delimiter=self.delimiter, quoting=quoting), ()))
+        if not self.quoted:
+            return tuple(line.split(self.delimiter)) if line else ()
+        return tuple(next(csv.reader([line], delimiter=self.delimiter), ()))
 
     def _read_csv_sql(self, path: Path, names: Sequence[str], columns: Sequence[FileColumn]) -> str:
         types = {column.name: column.sql_type for column in columns}

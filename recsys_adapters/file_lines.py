@@ -49,22 +49,24 @@ def open_bytes(path: Path) -> BinaryIO:
 
 def survey_lines(path: Path) -> LineSurvey:
     """Count lines and look for what a CSV reader might take for something else."""
-    line_feeds = returns = pairs = nuls = 0
+    line_feeds = returns = pairs = 0
+    has_nul = False
     last = b"\n"
     for chunk in _chunks(path):
         line_feeds += chunk.count(b"\n")
-        returns += chunk.count(b"\r")
-        pairs += chunk.count(b"\r\n")
-        nuls += chunk.count(b"\0")
+        if b"\r" in chunk:
+            returns += chunk.count(b"\r")
+            pairs += chunk.count(b"\r\n")
+        has_nul = has_nul or b"\0" in chunk
         last = chunk[-1:]
     one_line_end = returns == pairs and pairs in (0, line_feeds)
-    return LineSurvey(line_feeds + (last != b"\n"), one_line_end and not nuls)
+    return LineSurvey(line_feeds + (last != b"\n"), one_line_end and not has_nul)
 
 
 def read_lines(path: Path, *, encoding: str = "utf-8") -> pa.RecordBatchReader:
-    """Stream the lines of a plain or gzip file as `LINES_SCHEMA`.
+    r"""Stream the lines of a plain or gzip file as `LINES_SCHEMA`.
 
-    `line` counts from 1; `raw` is the text without its line end, invalid bytes written as `\\xNN`;
+    `line` counts from 1; `raw` is the text without its line end, invalid bytes written as `\xNN`;
     `defect` is `NOT_UTF8` for such a line, else NULL.
     """
     return pa.RecordBatchReader.from_batches(LINES_SCHEMA, _batches(path, encoding))

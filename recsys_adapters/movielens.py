@@ -40,8 +40,9 @@ _ARTICLES = "The|A|An|Le|La|Les|L'|Un|Une|Una|Der|Die|Das|Ein|Eine|El|Los|Las|Il
 class MovieLens:
     """Ratings and films of a MovieLens folder.
 
-    An interaction has kind `rating` and the rating as its weight. An item has the fields `title` (article in
-    front, year kept: "The Godfather (1972)"), `genres` (lower case, spaces between) and `year` ("" if unknown).
+    An interaction has kind `rating` and the rating as its weight. An item has the fields `title` (article
+    in front, year kept: "The Godfather (1972)"), `genres` (lower case, joined by spaces) and `year` ("" if
+    unknown).
     """
 
     path: Path
@@ -108,11 +109,11 @@ class MovieLens:
 
 def _item_sql(genres: str) -> Mapping[str, str]:
     title = _front_article_sql("title")
-    year = r"regexp_extract(title, '\((\d{4})[^()]*\)\s*$', 1)"
+    year = r"coalesce(regexp_extract(title, '\((\d{4})[^()]*\)\s*$', 1), '')"
     return {
         "item_id": "item_id",
         "title": title,
-        "fields": f"json_object('title', {title}, 'genres', coalesce({genres}, ''), 'year', coalesce({year}, ''))",
+        "fields": f"json_object('title', {title}, 'genres', coalesce({genres}, ''), 'year', {year})",
         "stock_image_uri": "NULL",
     }
 

@@ -1,7 +1,7 @@
 """What a format of files offers: the names of a file's columns, and its records as a relation.
 
-The relation has one row per record: `line` (from 1; a header counts), `raw` (the record as it stood), `defect`
-(why it cannot be read, else NULL) and one text per wanted column, NULL where it is empty.
+The relation has one row per record: `line` (from 1; a header counts), `raw` (the record as it stood),
+`defect` (why it cannot be read, else NULL) and one text per wanted column, NULL where it is empty.
 """
 
 from collections.abc import Iterator, Sequence
@@ -64,7 +64,7 @@ class RecordFormat(Protocol):
 def source_lines(
     connection: duckdb.DuckDBPyConnection, path: Path, *, encoding: str = "utf-8"
 ) -> Iterator[str]:
-    """Name of a relation of the file's lines (`file_lines.LINES_SCHEMA`), to be read once inside the context."""
+    """Name of a relation of the file's lines (`LINES_SCHEMA`), to be read once inside the context."""
     connection.register("source_lines", read_lines(path, encoding=encoding))
     try:
         yield "source_lines"

@@ -84,8 +84,8 @@ class SourceFile:
         """Write `staged_records`: the staged columns, and why a record is refused."""
         types = {column.name: column.sql_type for column in self._table.columns}
         staged = ", ".join(f"CAST({self.staged[n]} AS {types[n]}) AS {n}" for n in self._table.staged)
-        connection.sql("DROP VIEW IF EXISTS staged_rows")
-        connection.sql("DROP VIEW IF EXISTS staged_rejects")
+        connection.sql("DROP VIEW IF EXISTS temp.staged_rows")
+        connection.sql("DROP VIEW IF EXISTS temp.staged_rejects")
         connection.execute(f"""
             CREATE OR REPLACE TEMP TABLE staged_records AS
             SELECT line, reason, {", ".join(self._table.staged)},
@@ -96,13 +96,12 @@ class SourceFile:
 
     def _create_views(self, connection: duckdb.DuckDBPyConnection) -> None:
         columns = ", ".join(self._table.staged)
-        connection.execute(
-            f"CREATE OR REPLACE TEMP VIEW staged_rows AS SELECT {columns} FROM staged_records WHERE reason IS NULL"
-        )
-        connection.execute(
-            "CREATE OR REPLACE TEMP VIEW staged_rejects AS "
-            "SELECT line, reason, raw FROM staged_records WHERE reason IS NOT NULL"
-        )
+        connection.execute(f"""
+            CREATE OR REPLACE TEMP VIEW staged_rows AS
+            SELECT {columns} FROM staged_records WHERE reason IS NULL""")
+        connection.execute("""
+            CREATE OR REPLACE TEMP VIEW staged_rejects AS
+            SELECT line, reason, raw FROM staged_records WHERE reason IS NOT NULL""")
 
 
 def _first_broken(rules: tuple[Rule, ...]) -> str:
@@ -116,5 +115,5 @@ def _value_defect(column: FileColumn) -> str:
     value = quoted_name(column.role)
     if column.sql_type == "VARCHAR":
         return f"WHEN contains({value}, chr(0)) THEN {quoted_text(f'{column.name} has a NUL character')}"
-    reason = f"{column.name} is not {_TYPE_WORDS[column.sql_type]}"
-    return f"WHEN {value} IS NOT NULL AND TRY_CAST({value} AS {column.sql_type}) IS NULL THEN {quoted_text(reason)}"
+    reason = quoted_text(f"{column.name} is not {_TYPE_WORDS[column.sql_type]}")
+    return f"WHEN {value} IS NOT NULL AND TRY_CAST({value} AS {column.sql_type}) IS NULL THEN {reason}"
