@@ -44,6 +44,13 @@ class Table:
     key: tuple[str, ...] = ()
     """Columns that identify a row: a second row with the same key is a duplicate or a correction."""
     rules: tuple[Rule, ...] = ()
+    schema: str = "main"
+    """`night` for what a running night writes; publishing shows it to readers under the plain name."""
+
+    @property
+    def qualified_name(self) -> str:
+        """Schema and name, as SQL writes them."""
+        return f"{self.schema}.{self.name}"
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -51,9 +58,18 @@ class Table:
         return tuple(column.name for column in self.columns)
 
 
+GIVEN_TARGETS = "given"
+"""`recipe_digest` of targets that came in a recommendation list: no setting of ours made them."""
+
 RUN_ID = Column("run_id", "VARCHAR", "run of the nightly flow that wrote the row")
+RECIPE_DIGEST = Column("recipe_digest", "VARCHAR", "digest of the settings and model that the row depends on")
 INGESTED_AT = Column("ingested_at", "TIMESTAMPTZ", "when the lake learnt of it")
 SOURCE = Column("source", "VARCHAR", "adapter or recommender that delivered it")
+
+
+def text_id(text: str) -> str:
+    """Write the SQL of a text's id: the lower 63 bits of its MD5, the same in every run and workspace."""
+    return f"(md5_number_lower({text}) & 9223372036854775807)::BIGINT"
 
 
 def _missing(column: str) -> Rule:
@@ -121,8 +137,10 @@ TARGETS = Table(
         Column("score", "DOUBLE", "the recommender's score", required=False),
         Column("as_of", "TIMESTAMPTZ", "history before this time counts; empty: all that the run knows", required=False),
         SOURCE,
+        RECIPE_DIGEST,
         RUN_ID,
     ),
+    schema="night",
     staged=("user_id", "item_id", "rank", "score", "as_of"),
     key=("user_id", "item_id"),
     rules=(
@@ -164,3 +182,108 @@ INGESTED_FILES = Table(
         RUN_ID,
     ),
 )
+
+PROFILES = Table(
+    "profiles",
+    "One row is one selected reference of one (user, target), in order of selection.",
+    (
+        Column("user_id", "VARCHAR", "for whom"),
+        Column("item_id", "VARCHAR", "the target's item"),
+        Column("position", "INTEGER", "order of selection, from 1"),
+        Column("reference_item_id", "VARCHAR", "item of the user's history that the reference stands for"),
+        Column("reference_id", "BIGINT", "id of the reference's text in the reference store"),
+        Column("relevance", "DOUBLE", "weight times mean token cosine with the target (paper, tailored profiling)"),
+        Column("weight", "DOUBLE", "preference strength, added up over the user's events; above 0"),
+        Column("as_of", "TIMESTAMPTZ", "only history before this time was looked at"),
+        Column("history_size", "INTEGER", "references that there were to select from"),
+        Column("profile_digest", "VARCHAR", "digest of target, references and weights: same digest, same profile"),
+        Column("encoder_revision", "VARCHAR", "text encoder whose vectors were compared"),
+        RECIPE_DIGEST,
+        RUN_ID,
+        Column("snapshot_id", "BIGINT", "snapshot of the lake that the history was read from"),
+    ),
+    key=("user_id", "item_id", "position"),
+    schema="night",
+)
+
+ARTWORKS = Table(
+    "artworks",
+    "One row is the picture of one (user, target).",
+    (
+        Column("artwork_id", "VARCHAR", "digest of user, item and artwork_digest"),
+        Column("user_id", "VARCHAR", "for whom"),
+        Column("item_id", "VARCHAR", "of what"),
+        Column("profile_digest", "VARCHAR", "profile that it was drawn from; 'none' where there was no history"),
+        Column("artwork_digest", "VARCHAR", "digest of all that the picture is made of", required=False),
+        Column("image_path", "VARCHAR", "file, relative to the workspace", required=False),
+        Column("image_sha256", "VARCHAR", "checksum of that file", required=False),
+        Column("plain_image_path", "VARCHAR", "the same picture without personalization", required=False),
+        Column("seed", "BIGINT", "seed of the picture's noise", required=False),
+        Column("alpha", "DOUBLE", "degree of personalization: 0 target only, 1 references only"),
+        Column("num_references", "INTEGER", "references fused into the prompt"),
+        Column("target_id", "BIGINT", "id of the prompt's text in the reference store", required=False),
+        Column("model_version", "VARCHAR", "registered model that drew it"),
+        Column("status", "VARCHAR", "generated, reused, flagged or failed"),
+        Column("reason", "VARCHAR", "why it failed or was flagged", required=False),
+        Column("drawn_at", "TIMESTAMPTZ", "when the row was written"),
+        RECIPE_DIGEST,
+        RUN_ID,
+        Column("snapshot_id", "BIGINT", "snapshot of the lake that the profile was read from"),
+    ),
+    key=("user_id", "item_id"),
+    schema="night",
+)
+
+TARGET_STATES = Table(
+    "target_states",
+    "One row says that a user's targets are up to date; a new event of the user takes the row away.",
+    (Column("user_id", "VARCHAR", "whose targets"), RECIPE_DIGEST, RUN_ID),
+    key=("user_id",),
+    schema="night",
+)
+
+PROFILE_STATES = Table(
+    "profile_states",
+    "One row says that the profile of a (user, target) is up to date, even if it is empty; a new event of the user "
+    "takes the row away.",
+    (
+        Column("user_id", "VARCHAR", "for whom"),
+        Column("item_id", "VARCHAR", "the target's item"),
+        Column("profile_digest", "VARCHAR", "digest of the profile; 'none' where there was no history"),
+        RECIPE_DIGEST,
+        RUN_ID,
+    ),
+    key=("user_id", "item_id"),
+    schema="night",
+)
+
+RUNS = Table(
+    "runs",
+    "One row is a run of the nightly flow, from its first stage until it is published.",
+    (
+        RUN_ID,
+        Column("window_start", "TIMESTAMPTZ", "end of the window before; empty for the first run", required=False),
+        Column("window_end", "TIMESTAMPTZ", "what was known before this time counts"),
+        Column("status", "VARCHAR", "running, failed or published"),
+        Column("counts", "VARCHAR", "JSON object: counts of each stage"),
+        Column("seconds", "VARCHAR", "JSON object: seconds of each stage"),
+        Column("reason", "VARCHAR", "why it failed", required=False),
+        Column("snapshot_id", "BIGINT", "snapshot that readers see since it was published", required=False),
+    ),
+    key=("run_id",),
+)
+
+TABLES = (
+    INTERACTIONS,
+    ITEMS,
+    TARGETS,
+    TARGET_STATES,
+    REJECTED_ROWS,
+    INGESTED_FILES,
+    PROFILES,
+    PROFILE_STATES,
+    ARTWORKS,
+    RUNS,
+)
+PUBLISHED_TABLES = (TARGETS, PROFILES, ARTWORKS)
+"""Tables of schema `night` that publishing shows to readers."""

@@ -1,0 +1,187 @@
+"""Source files into the lake: each content once, every record accounted for, file by file in one transaction.
+
+A file comes from an adapter and is staged by it: `staged_rows` holds the records that may enter, `staged_rejects`
+those refused, with line, reason and raw text. Here rows known already are told from new and corrected ones, and
+the ledger entry is written together with the rows: rows_read = accepted + duplicate + rejected.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from duckdb import DuckDBPyConnection
+
+from feature_store import schemas
+from feature_store.durable_files import checksum
+from feature_store.lake import Lake
+from feature_store.runs import Run
+from feature_store.schemas import GIVEN_TARGETS, Table
+
+TABLES = {table.name: table for table in (schemas.INTERACTIONS, schemas.ITEMS, schemas.TARGETS)}
+
+
+class StageableFile(Protocol):
+    """A source file as an adapter offers it."""
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the ledger."""
+
+    @property
+    def source(self) -> str:
+        """Adapter that reads it."""
+
+    @property
+    def table(self) -> str:
+        """Table that its records belong to."""
+
+    def stage(self, connection: DuckDBPyConnection) -> None:
+        """Leave `staged_rows` and `staged_rejects` on the connection."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileCounts:
+    """The ledger entry of one file."""
+
+    rows_read: int
+    accepted: int
+    duplicate: int
+    rejected: int
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """Values of the columns that say where a row came from."""
+
+    source: str
+    file: str
+    sha256: str
+    ingested_at: datetime
+    run_id: str
+
+
+def append_file(lake: Lake, file: StageableFile, run: Run) -> FileCounts | None:
+    """Take a source file in.
+
+    Args:
+        lake: where it goes.
+        file: what an adapter offers.
+        run: the run that takes it in.
+
+    Returns:
+        Its ledger entry, or None if the same content was taken in before.
+    """
+    origin = _Origin(file.source, file.name, checksum(file.path), datetime.now(UTC), run.run_id)
+    if _is_known(lake, file.table, origin):
+        return None
+    connection = lake.cursor()
+    file.stage(connection)
+    table = TABLES[file.table]
+
+    def append(connection: DuckDBPyConnection) -> FileCounts:
+        if table is schemas.TARGETS:
+            accepted = _replace_targets(connection, origin)
+        else:
+            accepted = _append_rows(connection, table, origin)
+        rejected = _append_rejects(connection, origin)
+        staged = _count(connection, "staged_rows")
+        counts = FileCounts(
+            rows_read=staged + rejected, accepted=accepted, duplicate=staged - accepted, rejected=rejected
+        )
+        _append_ledger(connection, table, origin, counts)
+        return counts
+
+    return lake.write(append, f"ingest {file.name}", connection=connection)
+
+
+def _is_known(lake: Lake, table: str, origin: _Origin) -> bool:
+    known = lake.query(
+        "SELECT 1 FROM ingested_files WHERE source = ? AND table_name = ? AND sha256 = ? LIMIT 1",
+        [origin.source, table, origin.sha256],
+    )
+    return known.num_rows > 0
+
+
+def _count(connection: DuckDBPyConnection, relation: str) -> int:
+    return int(connection.execute(f"SELECT count(*) FROM {relation}").fetchall()[0][0])
+
+
+def _append_rows(connection: DuckDBPyConnection, table: Table, origin: _Origin) -> int:
+    """Insert new rows and replace corrected ones; return how many there were of both."""
+    _keep_fresh_rows(connection, table)
+    matches = " AND ".join(f"known.{column} = fresh.{column}" for column in table.key)
+    connection.execute(f"DELETE FROM {table.qualified_name} AS known USING fresh WHERE {matches}")
+    staged = ", ".join(table.staged)
+    connection.execute(
+        f"INSERT INTO {table.qualified_name} ({staged}, source, ingested_at, run_id) "
+        f"SELECT {staged}, ?, ?, ? FROM fresh",
+        [origin.source, origin.ingested_at, origin.run_id],
+    )
+    _mark_stale(connection, table)
+    return _count(connection, "fresh")
+
+
+def _keep_fresh_rows(connection: DuckDBPyConnection, table: Table) -> None:
+    """Leave `fresh`: one row per key of those staged, without the rows that the lake holds word for word."""
+    values = [column for column in table.staged if column not in table.key]
+    order = ", ".join(f"{column} DESC" for column in values)
+    same = " AND ".join(
+        [f"known.{column} = staged.{column}" for column in table.key]
+        + [f"known.{column} IS NOT DISTINCT FROM staged.{column}" for column in values]
+    )
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE fresh AS "
+        f"SELECT DISTINCT ON ({', '.join(table.key)}) * FROM staged_rows AS staged "
+        f"WHERE NOT EXISTS (FROM {table.qualified_name} AS known WHERE {same}) "
+        f"ORDER BY {', '.join(table.key)}, {order}"
+    )
+
+
+def _mark_stale(connection: DuckDBPyConnection, table: Table) -> None:
+    """Take away the states of the users whose history changes, with the rows that change it."""
+    users, items = "SELECT user_id FROM fresh", "SELECT NULL"
+    if table is schemas.ITEMS:
+        items = "SELECT item_id FROM fresh"
+        users = f"SELECT user_id FROM interactions WHERE item_id IN ({items})"
+    connection.execute(f"DELETE FROM night.target_states WHERE user_id IN ({users})")
+    connection.execute(f"DELETE FROM night.profile_states WHERE user_id IN ({users}) OR item_id IN ({items})")
+
+
+def _replace_targets(connection: DuckDBPyConnection, origin: _Origin) -> int:
+    """Let the file's lists stand for those of its users; return the number of targets."""
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE fresh AS "
+        "SELECT DISTINCT ON (user_id, item_id) * FROM staged_rows ORDER BY user_id, item_id, rank"
+    )
+    connection.execute("DELETE FROM night.targets WHERE user_id IN (SELECT user_id FROM fresh)")
+    connection.execute(
+        "INSERT INTO night.targets (user_id, item_id, rank, score, as_of, source, recipe_digest, run_id) "
+        "SELECT user_id, item_id, rank, score, as_of, ?, ?, ? FROM fresh",
+        [origin.source, GIVEN_TARGETS, origin.run_id],
+    )
+    return _count(connection, "fresh")
+
+
+def _append_rejects(connection: DuckDBPyConnection, origin: _Origin) -> int:
+    connection.execute(
+        "INSERT INTO rejected_rows (source, file, sha256, line, reason, raw, ingested_at, run_id) "
+        "SELECT ?, ?, ?, line, reason, raw, ?, ? FROM staged_rejects",
+        [origin.source, origin.file, origin.sha256, origin.ingested_at, origin.run_id],
+    )
+    return _count(connection, "staged_rejects")
+
+
+def _append_ledger(connection: DuckDBPyConnection, table: Table, origin: _Origin, counts: FileCounts) -> None:
+    connection.execute(
+        "INSERT INTO ingested_files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            origin.source, origin.file, table.name, origin.sha256,
+            counts.rows_read, counts.accepted, counts.duplicate, counts.rejected,
+            origin.ingested_at, origin.run_id,
+        ],
+    )  # fmt: skip

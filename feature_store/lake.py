@@ -1,0 +1,204 @@
+"""The lake: Parquet files under a transactional catalogue (DuckLake), opened through DuckDB.
+
+The catalogue is a SQLite file by default and PostgreSQL when several machines write; only the address in
+`ATTACH` differs. SQLite refuses a second writer at once instead of waiting, so every write holds one file
+lock; readers take no lock and never wait.
+"""
+
+import importlib.resources
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import duckdb
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+from filelock import FileLock, Timeout
+
+from feature_store.schemas import PUBLISHED_TABLES, TABLES, Table
+
+T = TypeVar("T")
+
+LAKE = "lake"
+EXTENSIONS = ("ducklake", "sqlite_scanner", "postgres_scanner")
+TRANSIENT_ERRORS = ("database is locked", "transaction conflict", "conflict on")
+WRITE_ATTEMPTS = 6
+LOCK_TIMEOUT_SECONDS = 600.0
+INLINED_ROWS = 500
+"""Commits of up to this many rows stay in the catalogue instead of becoming one small Parquet file each."""
+
+
+class LakeError(RuntimeError):
+    """The lake cannot be opened or written; the message says what to do."""
+
+
+def connect_duckdb() -> DuckDBPyConnection:
+    """Open an in-memory DuckDB in UTC with the lake's extensions, loaded from their installed packages."""
+    connection = duckdb.connect(config={"autoinstall_known_extensions": "false", "threads": "2"})
+    for name in EXTENSIONS:
+        folder = importlib.resources.files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}"
+        connection.execute(f"LOAD '{folder / f'{name}.duckdb_extension'}'")
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    return connection
+
+
+def quote(text: str) -> str:
+    """Write a text as an SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+class Lake:
+    """The tables of one workspace.
+
+    Args:
+        folder: where the Parquet files, the SQLite catalogue and the writers' lock lie.
+        catalog: DuckLake's address of the catalogue (`postgres:dbname=lake host=...`); by default the
+            SQLite file in `folder`.
+        read_only: open for queries only; the lake must exist.
+
+    Raises:
+        LakeError: if a lake that does not exist is opened for reading.
+    """
+
+    def __init__(self, folder: Path, *, catalog: str | None = None, read_only: bool = False) -> None:
+        self.folder = folder.resolve()
+        self.catalog = catalog or f"sqlite:{self.folder / 'catalog.sqlite'}"
+        if read_only and not catalog and not (self.folder / "catalog.sqlite").exists():
+            raise LakeError(f"no lake in {self.folder}: run `fan ingest` or `fan nightly` first")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(self.folder / "writer.lock", timeout=LOCK_TIMEOUT_SECONDS)
+        self.connection = connect_duckdb()
+        if read_only:
+            self._attach("READ_ONLY")
+        else:
+            with self._hold_lock():
+                self._attach("META_JOURNAL_MODE 'WAL', META_BUSY_TIMEOUT 30000")
+            self._create_tables()
+
+    def _attach(self, options: str) -> None:
+        if self.catalog.startswith("postgres"):
+            options = options.replace("META_JOURNAL_MODE 'WAL', META_BUSY_TIMEOUT 30000", "READ_WRITE")
+        data = f"DATA_PATH {quote(f'{self.folder}/data/')}, OVERRIDE_DATA_PATH true"
+        self.connection.execute(f"ATTACH {quote(f'ducklake:{self.catalog}')} AS {LAKE} ({data}, {options})")
+        self.connection.execute(f"USE {LAKE}")
+
+    def _create_tables(self) -> None:
+        relations = "SELECT count(*) FROM information_schema.tables WHERE table_catalog = ?"
+        if self.connection.execute(relations, [LAKE]).fetchone() != (len(TABLES) + len(PUBLISHED_TABLES),):
+            self.write(_create_tables, "create the tables")
+            self.publish("show the empty tables")
+
+    @contextmanager
+    def _hold_lock(self) -> Iterator[None]:
+        try:
+            with self._lock:
+                yield
+        except Timeout as error:
+            raise LakeError(
+                f"another writer has held {self._lock.lock_file} for {LOCK_TIMEOUT_SECONDS:.0f} s: "
+                "wait for it to finish, or stop it"
+            ) from error
+
+    def write(
+        self,
+        work: Callable[[DuckDBPyConnection], T],
+        message: str,
+        *,
+        connection: DuckDBPyConnection | None = None,
+    ) -> T:
+        """Run `work` in one transaction under the writers' lock, all of it or nothing.
+
+        Args:
+            work: called with a connection inside the transaction; called anew after a transient conflict.
+            message: what the snapshot is for, shown by `FROM lake.snapshots()`.
+            connection: a cursor of this lake that holds temporary tables for `work`; by default a new one.
+
+        Returns:
+            What `work` returned.
+        """
+        with self._hold_lock():
+            for attempt in range(1, WRITE_ATTEMPTS + 1):
+                try:
+                    return _transact(connection or self.cursor(), work, message)
+                except duckdb.Error as error:
+                    if attempt == WRITE_ATTEMPTS or not is_transient(error):
+                        raise
+                    time.sleep(0.1 * 2**attempt)
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def cursor(self) -> DuckDBPyConnection:
+        """Open a connection of its own on the same lake: one thread, one cursor."""
+        connection = self.connection.cursor()
+        connection.execute(f"USE {LAKE}")
+        return connection
+
+    def query(self, sql: str, parameters: list[object] | dict[str, object] | None = None) -> pa.Table:
+        """Run a query and return its rows."""
+        return self.cursor().execute(sql, parameters or []).to_arrow_table()
+
+    def snapshot_id(self) -> int:
+        """Return the number of the latest snapshot."""
+        return int(self.connection.execute(f"FROM {LAKE}.current_snapshot()").fetchall()[0][0])
+
+    def publish(self, message: str) -> int:
+        """Let readers see the night's tables as they are now, all in one step.
+
+        Readers' `targets`, `profiles` and `artworks` are views pinned to a snapshot of the tables in schema
+        `night`, so that a night in progress is never seen.
+
+        Returns:
+            The snapshot that readers see from now on.
+        """
+        with self._hold_lock():
+            snapshot_id = self.snapshot_id()
+            self.write(lambda connection: _pin_views(connection, snapshot_id), message)
+        return snapshot_id
+
+    def close(self) -> None:
+        """Close the connection; the lake's files stay."""
+        self.connection.close()
+
+
+def _transact(
+    connection: DuckDBPyConnection, work: Callable[[DuckDBPyConnection], T], message: str
+) -> T:
+    connection.execute("BEGIN")
+    try:
+        result = work(connection)
+        connection.execute(f"CALL {LAKE}.set_commit_message('fan', {quote(message)})")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    return result
+
+
+def is_transient(error: duckdb.Error) -> bool:
+    return any(phrase in str(error).lower() for phrase in TRANSIENT_ERRORS)
+
+
+def _create_tables(connection: DuckDBPyConnection) -> None:
+    connection.execute("CREATE SCHEMA IF NOT EXISTS night")
+    for table in TABLES:
+        _create_table(connection, table)
+    connection.execute(f"CALL {LAKE}.set_option('data_inlining_row_limit', {INLINED_ROWS})")
+
+
+def _create_table(connection: DuckDBPyConnection, table: Table) -> None:
+    columns = ", ".join(
+        f"{column.name} {column.sql_type}{' NOT NULL' if column.required else ''}" for column in table.columns
+    )
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {table.qualified_name} ({columns})")
+    connection.execute(f"COMMENT ON TABLE {table.qualified_name} IS {quote(table.comment)}")
+    for column in table.columns:
+        connection.execute(f"COMMENT ON COLUMN {table.qualified_name}.{column.name} IS {quote(column.comment)}")
+
+
+def _pin_views(connection: DuckDBPyConnection, snapshot_id: int) -> None:
+    for table in PUBLISHED_TABLES:
+        connection.execute(
+            f"CREATE OR REPLACE VIEW main.{table.name} AS "
+            f"FROM {table.qualified_name} AT (VERSION => {snapshot_id})"
+        )

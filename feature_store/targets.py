@@ -1,0 +1,163 @@
+"""Which pictures are wanted: the items that are about to be recommended to each user.
+
+Targets come in a recommendation list (`ingest`), or are made here for the users whose history changed: from
+a recommender's answer, or as the user's latest items with the history before them, as the paper evaluates.
+"""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+
+from feature_store.lake import Lake
+from feature_store.runs import Run
+from feature_store.schemas import GIVEN_TARGETS
+
+FIRST_USERS = """
+    SELECT user_id FROM (SELECT DISTINCT user_id FROM {relation})
+    ORDER BY length(user_id), user_id LIMIT {limit}
+"""
+"""The users that a limit leaves: a stable choice, which new users do not change."""
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A share of the users that is worked on together, the same users in every run."""
+
+    number: int = 0
+    """Which of the buckets, from 0."""
+    count: int = 1
+    """How many buckets there are."""
+
+    def condition(self, column: str) -> str:
+        """Write the SQL that is true for a user of this bucket."""
+        return f"md5_number_lower({column}) % {self.count} = {self.number}"
+
+
+EVERYBODY = Bucket()
+
+
+def scan_stale_users(lake: Lake, *, recipe_digest: str, max_users: int | None) -> list[str]:
+    """Return the users whose targets have to be made: new ones, changed ones, and those made by other settings.
+
+    Args:
+        lake: where interactions and targets are.
+        recipe_digest: settings that targets depend on.
+        max_users: look at this many users only, or None for all.
+    """
+    users = FIRST_USERS.format(relation="interactions", limit="NULL" if max_users is None else max_users)
+    rows = lake.query(
+        f"SELECT user_id FROM ({users}) ANTI JOIN (FROM night.target_states WHERE recipe_digest = ?) "
+        "USING (user_id) ORDER BY length(user_id), user_id",
+        [recipe_digest],
+    )
+    return rows["user_id"].to_pylist()
+
+
+def scan_preferences(lake: Lake, run: Run) -> pa.Table:
+    """Return what each user likes: `user_id`, `item_id`, `weight` above 0, added up over the user's events."""
+    return lake.query(
+        "SELECT user_id, item_id, sum(weight) AS weight FROM interactions "
+        "WHERE event_time < $window_end AND ingested_at < $window_end "
+        "GROUP BY ALL HAVING sum(weight) > 0 ORDER BY ALL",
+        {"window_end": run.window_end},
+    )
+
+
+def scan_latest_items(lake: Lake, run: Run, users: list[str], *, num_targets: int) -> pa.Table:
+    """Return the users' latest liked items as targets, each user's history ending before the earliest of them.
+
+    Returns:
+        `user_id`, `item_id`, `rank` (1 = latest), `score` (null), `as_of`.
+    """
+    connection = lake.cursor()
+    connection.register("users", pa.table({"user_id": pa.array(users, pa.string())}))
+    return connection.execute(
+        """
+        WITH latest AS (
+            SELECT user_id, item_id, max(event_time) AS event_time
+            FROM interactions SEMI JOIN users USING (user_id)
+            WHERE event_time < $window_end AND ingested_at < $window_end AND weight > 0
+            GROUP BY ALL
+        ),
+        ranked AS (
+            SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY event_time DESC, item_id) AS rank
+            FROM latest
+        )
+        SELECT user_id, item_id, rank::INTEGER AS rank, NULL::DOUBLE AS score,
+               min(event_time) OVER (PARTITION BY user_id) AS as_of
+        FROM (FROM ranked WHERE rank <= $num_targets)
+        """,
+        {"window_end": run.window_end, "num_targets": num_targets},
+    ).to_arrow_table()
+
+
+def replace_targets(
+    lake: Lake, run: Run, users: list[str], targets: pa.Table, *, source: str, recipe_digest: str
+) -> int:
+    """Let `targets` stand for all targets of these users, who may end up with none; return their number.
+
+    Args:
+        lake: where they go.
+        run: the night.
+        users: whose targets are replaced.
+        targets: `user_id`, `item_id`, `rank`, `score`, `as_of`.
+        source: what made them.
+        recipe_digest: settings that they depend on.
+    """
+
+    def replace(connection: DuckDBPyConnection) -> int:
+        connection.register("users", pa.table({"user_id": pa.array(users, pa.string())}))
+        connection.register("made", targets)
+        connection.execute("DELETE FROM night.targets WHERE user_id IN (SELECT user_id FROM users)")
+        connection.execute(
+            "INSERT INTO night.targets (user_id, item_id, rank, score, as_of, source, recipe_digest, run_id) "
+            "SELECT user_id, item_id, rank, score, as_of, ?, ?, ? FROM made",
+            [source, recipe_digest, run.run_id],
+        )
+        connection.execute("DELETE FROM night.target_states WHERE user_id IN (SELECT user_id FROM users)")
+        connection.execute("INSERT INTO night.target_states FROM (SELECT user_id, ?, ? FROM users)", [recipe_digest, run.run_id])
+        return targets.num_rows
+
+    return lake.write(replace, f"targets of {len(users)} users")
+
+
+def wanted_targets(max_users: int | None) -> str:
+    """Write the SQL of the targets that pictures are made for: all, or those of the first users."""
+    if max_users is None:
+        return "night.targets"
+    users = FIRST_USERS.format(relation="night.targets", limit=max_users)
+    return f"(FROM night.targets WHERE user_id IN ({users}))"
+
+
+def drop_unwanted(lake: Lake, *, max_users: int | None, only_given: bool) -> int:
+    """Drop targets that settings made and no longer want, and the profiles and pictures of unwanted targets.
+
+    Targets given in a recommendation list stay, since their file is taken in only once.
+
+    Args:
+        lake: where they are.
+        max_users: targets are wanted for this many users only, or None for all.
+        only_given: targets come from recommendation lists only.
+
+    Returns:
+        Number of targets dropped.
+    """
+    made = f"recipe_digest <> '{GIVEN_TARGETS}'"
+    if not only_given:
+        made += f" AND user_id NOT IN (SELECT user_id FROM {wanted_targets(max_users)})"
+
+    def drop(connection: DuckDBPyConnection) -> int:
+        ((dropped,),) = connection.execute(f"DELETE FROM night.targets WHERE {made}").fetchall()
+        connection.execute(
+            "DELETE FROM night.target_states WHERE user_id NOT IN (SELECT user_id FROM interactions) "
+            f"OR user_id NOT IN (SELECT user_id FROM {wanted_targets(max_users)})"
+        )
+        for table in ("night.profiles", "night.profile_states", "night.artworks"):
+            connection.execute(
+                f"DELETE FROM {table} AS made WHERE NOT EXISTS (FROM {wanted_targets(max_users)} AS t "
+                "WHERE t.user_id = made.user_id AND t.item_id = made.item_id)"
+            )
+        return int(dropped)
+
+    return lake.write(drop, "drop what is not wanted any more")

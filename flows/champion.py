@@ -1,0 +1,82 @@
+"""The registered model: registered by the first night, loaded once per process."""
+
+import functools
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+import fan_model
+from fan_model.artist import Artist
+from fan_model.registry import load_artist, register_artist
+from flows.settings import BUNDLED_PIPELINE, Settings
+from flows.workspace import open_workspace
+
+logger = logging.getLogger(__name__)
+
+REGISTRY_EXPERIMENT = "fan-artwork"
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The registered model that the nightly draws with."""
+
+    version: str
+    """Its version in the registry."""
+    model: Any
+    """The MLflow model: `predict(rows, params)` draws."""
+
+    @property
+    def artist(self) -> Artist:
+        """The model's own artist, for its text encoder."""
+        return self.model.unwrap_python_model().artist
+
+
+def configure_mlflow(settings: Settings, experiment: str) -> None:
+    """Point MLflow at the settings' registry, and make `experiment` the active one."""
+    workspace = open_workspace(settings)
+    workspace.mlflow.mkdir(exist_ok=True)
+    mlflow.set_tracking_uri(settings.model.tracking_uri or workspace.tracking_uri)
+    if mlflow.get_experiment_by_name(experiment) is None:
+        local = None if settings.model.tracking_uri else (workspace.mlflow / "artifacts" / experiment).as_uri()
+        mlflow.create_experiment(experiment, artifact_location=local)
+    mlflow.set_experiment(experiment)
+
+
+def register(settings: Settings) -> str:
+    """Register the settings' pipeline as a new version, and let the alias name it; return the version."""
+    configure_mlflow(settings, REGISTRY_EXPERIMENT)
+    model = settings.model
+    version = register_artist(
+        pipeline_source(settings), name=model.name, alias=model.alias, revision=model.revision
+    )
+    logger.info("registered %s version %s as %s", model.name, version, model.alias)
+    return str(version)
+
+
+def load_champion(settings: Settings) -> Champion:
+    """Load the model that the alias names; the first time, register the settings' pipeline."""
+    configure_mlflow(settings, REGISTRY_EXPERIMENT)
+    model = settings.model
+    try:
+        version = MlflowClient().get_model_version_by_alias(model.name, model.alias).version
+    except MlflowException:
+        version = register(settings)
+    return _load(mlflow.get_tracking_uri(), model.name, str(version), model.device)
+
+
+def pipeline_source(settings: Settings) -> str | Path:
+    """Return the folder or the hub id of the settings' pipeline."""
+    if settings.model.pipeline == BUNDLED_PIPELINE:
+        return Path(fan_model.__file__).parent / "studio" / "pipeline"
+    folder = Path(settings.model.pipeline)
+    return folder if folder.exists() else settings.model.pipeline
+
+
+@functools.lru_cache(maxsize=1)
+def _load(tracking_uri: str, name: str, version: str, device: str) -> Champion:
+    return Champion(version=version, model=load_artist(f"models:/{name}/{version}", device=device))

@@ -1,0 +1,164 @@
+"""The command line: `fan nightly` for the whole night, and a command for each part of it."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows.environment import prepare_environment
+from flows.settings import Settings, read_settings
+
+OWN_PACKAGES = {"evaluation", "fan_model", "feature_store", "flows", "recsys_adapters"}
+
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option("--settings", help="TOML file of the settings [default: $FAN_SETTINGS, or fan.toml here]"),
+]
+
+app = typer.Typer(
+    help="Per-user artwork for recommender systems: every night, pictures in each user's taste.\n\n"
+    "Settings come from fan.toml and from FAN_* variables (FAN_MAX_USERS=all, FAN_DRAWING__ALPHA=0.4).",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+class OutputFormat(StrEnum):
+    """How `fan query` prints rows."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+def main() -> None:
+    """Run the command line; an error that the project knows is one line on stderr and exit code 1."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        app()
+    except Exception as error:
+        if type(error).__module__.split(".")[0] not in OWN_PACKAGES:
+            raise
+        print(f"fan: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+@app.command()
+def nightly(settings_file: SettingsFile = None) -> None:
+    """Run the whole night: ingest, embed, profile, generate, publish.
+
+    What is done already is not done again: a second run on unchanged input draws nothing, and a run that was
+    stopped is carried on.
+    """
+    _run(settings_file, ("ingest", "embed", "profile", "generate", "publish"))
+
+
+@app.command()
+def ingest(settings_file: SettingsFile = None) -> None:
+    """Stage 1: take new logs, catalogues and lists into the lake, and decide which pictures are wanted."""
+    _run(settings_file, ("ingest",))
+
+
+@app.command()
+def embed(
+    settings_file: SettingsFile = None,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Encode every text anew, with the model in use.")] = False,
+) -> None:
+    """Stage 2: encode new texts into the reference store."""
+    settings = _prepare(settings_file)
+    if rebuild:
+        from feature_store.reference_store import erase_store
+        from flows.nightly import hold_night
+        from flows.workspace import open_workspace
+
+        with hold_night(settings):
+            erase_store(open_workspace(settings).references)
+    _run(settings_file, ("embed",))
+
+
+@app.command()
+def profile(settings_file: SettingsFile = None) -> None:
+    """Stage 3: select each user's references for each target (tailored profiling)."""
+    _run(settings_file, ("profile",))
+
+
+@app.command()
+def generate(settings_file: SettingsFile = None) -> None:
+    """Stage 4: draw the pictures whose profile, text or settings changed, through the registered model."""
+    _run(settings_file, ("generate",))
+
+
+@app.command()
+def publish(settings_file: SettingsFile = None) -> None:
+    """Stage 5: show the night to readers all at once, write the gallery and the reports."""
+    _run(settings_file, ("publish",))
+
+
+@app.command()
+def register(settings_file: SettingsFile = None) -> None:
+    """Register the settings' pipeline as a new model version, and let the alias name it."""
+    settings = _prepare(settings_file)
+    from flows import champion
+
+    version = champion.register(settings)
+    print(f"models:/{settings.model.name}@{settings.model.alias} is now version {version}")
+
+
+@app.command()
+def schedule(
+    cron: Annotated[str, typer.Option(help="When, as a cron expression in UTC.")] = "0 3 * * *",
+    settings_file: SettingsFile = None,
+) -> None:
+    """Serve the nightly: run it by the clock, until this command is stopped."""
+    _prepare(settings_file)
+    from flows.schedule import serve_nightly
+
+    serve_nightly(cron, settings_file)
+
+
+@app.command()
+def explain(user: str, item: str, settings_file: SettingsFile = None) -> None:
+    """Say in words why the picture of an item for a user looks as it does."""
+    settings = _prepare(settings_file)
+    from flows.explain import explain as explain_picture
+    from flows.workspace import open_lake
+
+    print(explain_picture(open_lake(settings, read_only=True), user, item))
+
+
+@app.command()
+def query(
+    sql: str,
+    output_format: Annotated[OutputFormat, typer.Option("--format", help="How to print the rows.")] = OutputFormat.TABLE,
+    settings_file: SettingsFile = None,
+) -> None:
+    """Run SQL on the lake, read only, and print the rows.
+
+    `targets`, `profiles` and `artworks` are those of the last published night; a night in progress writes to the
+    schema `night`.
+    """
+    settings = _prepare(settings_file)
+    from flows.query import run_query
+
+    print(run_query(settings, sql, output_format.value))
+
+
+def _prepare(settings_file: Path | None) -> Settings:
+    settings = read_settings(settings_file)
+    prepare_environment(settings.workspace / "prefect")
+    return settings
+
+
+def _run(settings_file: Path | None, stages: Sequence[str]) -> None:
+    """Run stages as one Prefect flow and print what they did."""
+    settings = _prepare(settings_file)
+    from flows.nightly import run_locally
+    from flows.summary import summarize
+
+    night: dict[str, Any] = run_locally(settings_file, stages)
+    print(summarize(settings, night, stages))

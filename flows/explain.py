@@ -1,0 +1,62 @@
+"""Why a picture looks as it does, in words."""
+
+from typing import Any
+
+from feature_store.lake import Lake
+from feature_store.published import read_items_of, read_picture
+
+
+class NoPictureError(LookupError):
+    """There is no published picture of that item for that user."""
+
+
+def explain(lake: Lake, user_id: str, item_id: str) -> str:
+    """Say what the picture of an item for a user was made of.
+
+    Raises:
+        NoPictureError: if there is none, naming the items that the user has pictures of.
+    """
+    picture = read_picture(lake, user_id, item_id)
+    if picture is None:
+        items = ", ".join(read_items_of(lake, user_id)) or "none"
+        raise NoPictureError(
+            f"no published picture of item {item_id} for user {user_id}; this user's pictures are of items: {items}"
+        )
+    return "\n".join([*_about(picture), *_because(picture), *_file(picture)])
+
+
+def _about(picture: dict[str, Any]) -> list[str]:
+    name = picture["title"] or picture["item_id"]
+    return [f"{name}, drawn for user {picture['user_id']} (number {picture['rank']} of this user's list)", ""]
+
+
+def _because(picture: dict[str, Any]) -> list[str]:
+    references = picture["references"]
+    if not references:
+        return ["The user had no history that could be used, so the picture is the plain one."]
+    first = references[0]
+    lines = [
+        f"The prompt is «{picture['target_text']}».",
+        f"{picture['alpha']:.0%} of each personalized attention layer looks at {len(references)} references, "
+        f"{1 - picture['alpha']:.0%} at the prompt itself.",
+        f"They were selected from {first['history_size']} references known before {first['as_of']:%Y-%m-%d %H:%M} UTC: "
+        "close to the prompt and strongly liked first, then unlike one another.",
+        "",
+        " share  weight  relevance  reference",
+    ]
+    return lines + [
+        f"{row['share']:6.1%}  {row['weight']:6.2f}  {row['relevance']:9.3f}  {row['title'] or row['reference_item_id']}"
+        for row in references
+    ]
+
+
+def _file(picture: dict[str, Any]) -> list[str]:
+    if picture["image_path"] is None:
+        return ["", f"There is no file: {picture['status']}, {picture['reason']}."]
+    return [
+        "",
+        f"Seed {picture['seed']}, the same for all users of this item; without personalization the same noise gave "
+        f"{picture['plain_image_path']}.",
+        f"File: {picture['image_path']} ({picture['status']} in run {picture['run_id']}, model version "
+        f"{picture['model_version']}).",
+    ]

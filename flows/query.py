@@ -1,0 +1,37 @@
+"""SQL on the lake, for analysts."""
+
+import duckdb
+import polars as pl
+
+from flows.settings import Settings
+from flows.workspace import open_lake
+
+
+class QueryError(ValueError):
+    """DuckDB refused the query."""
+
+
+def run_query(settings: Settings, sql: str, output_format: str) -> str:
+    """Run a query on the lake, read only, and render its rows as `table`, `csv` or `json`.
+
+    Raises:
+        QueryError: if DuckDB refuses the query, in DuckDB's words.
+    """
+    lake = open_lake(settings, read_only=True)
+    try:
+        rows = pl.from_arrow(lake.query(sql))
+    except duckdb.Error as error:
+        raise QueryError(str(error)) from error
+    return render_rows(rows, output_format)
+
+
+def render_rows(rows: pl.DataFrame, output_format: str) -> str:
+    """Render rows as text."""
+    if output_format == "csv":
+        return rows.write_csv().rstrip("\n")
+    if output_format == "json":
+        return rows.write_json()
+    with pl.Config(
+        tbl_rows=-1, tbl_cols=-1, fmt_str_lengths=80, tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True
+    ):
+        return str(rows)

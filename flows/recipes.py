@@ -1,0 +1,39 @@
+"""Recipes: digests of the settings that a stored row depends on.
+
+A row whose recipe is not today's is made anew, and nothing else is: alpha belongs to the pictures alone, the
+fraction of references to the profiles (and, through their digests, to the pictures).
+"""
+
+import hashlib
+import json
+
+from flows.settings import Settings
+
+
+def targets_recipe(settings: Settings) -> str:
+    """Digest what made targets depend on."""
+    return _digest(settings.targets.model_dump(), settings.seed)
+
+
+def profile_recipe(settings: Settings, encoder_revision: str) -> str:
+    """Digest what profiles depend on."""
+    return _digest(settings.profile.model_dump(), settings.texts.model_dump(), encoder_revision)
+
+
+def drawing_recipe(settings: Settings, pipeline_revision: str) -> str:
+    """Digest what pictures depend on, beside their profiles."""
+    return _digest(settings.drawing.model_dump(), settings.seed, pipeline_revision)
+
+
+def item_seed(settings: Settings, item_id: str) -> int:
+    """Derive the seed of an item's pictures from the settings' seed.
+
+    All users' pictures of one item start from the same noise, so that what differs between them is their taste,
+    and the plain picture beside them is drawn once.
+    """
+    digest = hashlib.sha256(f"{settings.seed}\x1f{item_id}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -1,0 +1,215 @@
+"""Settings: one TOML file, then the environment on top of it. Only this module reads either.
+
+`FAN_` variables override the file, with two underscores between the levels: `FAN_MAX_USERS=all`,
+`FAN_DRAWING__ALPHA=0.4`. Unknown keys are refused in both.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from flows.sources import Source
+
+DEFAULT_FILE = Path("fan.toml")
+FILE_VARIABLE = "FAN_SETTINGS"
+PREFIX = "FAN_"
+NOT_SETTINGS = {FILE_VARIABLE, "FAN_PARITY_DIR"}
+"""Variables with the prefix that are read elsewhere: the settings file itself, and the tests' fixtures."""
+
+BUNDLED_PIPELINE = "bundled"
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used; the message lists every offending key."""
+
+
+class Section(BaseModel):
+    """A table of the settings file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Texts(Section):
+    """How an item reads. Fields in braces are those of the adapter, for MovieLens title, genres and year."""
+
+    reference_template: str = "{title}, {genres} film poster"
+    """Text of an item in a user's history."""
+    target_template: str = "{title}, {genres} film poster"
+    """Prompt of an item that a picture is drawn of."""
+
+
+class Targets(Section):
+    """Which items each user gets pictures of."""
+
+    method: Literal["recommender", "latest", "given"] = "recommender"
+    """`recommender` fits one on the log; `latest` takes the most recent items with the history before them, as
+    the paper evaluates; `given` takes only the recommendation lists among the sources."""
+    per_user: PositiveInt = 2
+    """Pictures per user."""
+    model: Literal["bm25", "als"] = "bm25"
+    """The recommender: neighbours of items (bm25), or matrix factors (als)."""
+
+
+class Profile(Section):
+    """How references are selected (tailored profiling)."""
+
+    fraction: float = Field(0.1, gt=0, le=1)
+    """Share of the history that is kept, as in the paper; at least one reference is."""
+    max_references: PositiveInt | None = 20
+    """Never keep more than this; none: no limit. Fewer references are faster and sharper, more are broader."""
+
+
+class Model(Section):
+    """The image model, a diffusers pipeline, and where it is registered."""
+
+    pipeline: str = BUNDLED_PIPELINE
+    """`bundled`, the folder of a saved pipeline, or a hub id. `fan register` registers it."""
+    revision: str | None = None
+    """Revision of a hub id."""
+    device: str = "cpu"
+    """Torch device: cpu, cuda, mps."""
+    name: str = "fan-artwork"
+    """Name of the registered model."""
+    alias: str = "champion"
+    """The alias that the nightly draws with."""
+    tracking_uri: str | None = None
+    """MLflow's registry and runs: none for a SQLite file in the workspace, or a server's address."""
+
+
+class Drawing(Section):
+    """How a picture is drawn. Changing any of these redraws every picture."""
+
+    alpha: float = Field(0.3, ge=0, le=1)
+    """Degree of personalization: 0 draws the target only, 1 the references only."""
+    skip_layers: tuple[int, ...] = (0,)
+    """Layers of the text encoder without personalized attention."""
+    num_inference_steps: int = Field(20, ge=1, le=200)
+    """Denoising steps: more are slower and cleaner."""
+    guidance_scale: float = Field(3.5, ge=1, le=30)
+    """How strictly the picture follows its condition; 1 switches guidance off."""
+    negative_prompt: str = ""
+    """What the picture should not show."""
+    image_format: Literal["png", "webp"] = "png"
+    """Lossless either way."""
+
+
+class Gallery(Section):
+    """The gallery page."""
+
+    max_users: PositiveInt = 500
+    """Show the pictures of this many users; all pictures are in `artworks`."""
+    users_per_page: PositiveInt = 25
+    """Users on one page."""
+
+
+class Settings(BaseSettings):
+    """Everything that the nightly needs to know."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, env_ignore_empty=True
+    )
+
+    workspace: Path = Path("workspace")
+    """Where everything that the system makes lies: lake, vectors, images, gallery, runs."""
+    catalog: str | None = None
+    """The lake's catalogue, as DuckLake writes it: none for a SQLite file in the workspace, or
+    `postgres:dbname=... host=...` where several machines write."""
+    max_users: PositiveInt | Literal["all"] = 100
+    """Draw for this many users, or for `all`."""
+    seed: int = Field(0, ge=0, lt=2**31)
+    """Seed of everything random. Another seed redraws every picture."""
+    bucket_users: PositiveInt = 256
+    """Users whose profiles are computed and stored together."""
+    sources: tuple[Annotated[Source, Field(discriminator="adapter")], ...] = Field(min_length=1)
+    """Where logs, catalogues and recommendation lists come from, in `[[sources]]` tables."""
+    texts: Texts = Texts()
+    targets: Targets = Targets()
+    profile: Profile = Profile()
+    model: Model = Model()
+    drawing: Drawing = Drawing()
+    gallery: Gallery = Gallery()
+
+    @field_validator("workspace")
+    @classmethod
+    def _absolute(cls, workspace: Path) -> Path:
+        return workspace.expanduser().resolve()
+
+    @property
+    def users_limit(self) -> int | None:
+        """The limit of users, None for all."""
+        return None if self.max_users == "all" else self.max_users
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment win over the file, whose content arrives as keyword arguments."""
+        return env_settings, init_settings
+
+
+def read_settings(file: Path | None = None) -> Settings:
+    """Read the settings.
+
+    Args:
+        file: the TOML file; by default what `FAN_SETTINGS` names, or `fan.toml` here.
+
+    Raises:
+        SettingsError: if the file is missing or no TOML, or any key is unknown or out of its range.
+    """
+    path = file or Path(os.environ.get(FILE_VARIABLE, DEFAULT_FILE))
+    content = _read_toml(path)
+    _refuse_unknown_variables()
+    try:
+        return Settings(**_resolve_paths(content, path.parent))
+    except ValidationError as error:
+        raise SettingsError(_describe(path, error)) from error
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"no settings in {path}: run where fan.toml is, or name the file with --settings or {FILE_VARIABLE}"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not TOML: {error}") from error
+
+
+def _resolve_paths(content: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Let relative paths in the file start at the file's own folder, wherever the command is run."""
+    content.setdefault("workspace", "workspace")
+    content["workspace"] = str(folder / Path(str(content["workspace"])).expanduser())
+    for source in content.get("sources", []):
+        if isinstance(source, dict) and isinstance(source.get("path"), str):
+            source["path"] = str(folder / Path(source["path"]).expanduser())
+    model = content.get("model", {})
+    pipeline = model.get("pipeline") if isinstance(model, dict) else None
+    if isinstance(pipeline, str) and (folder / Path(pipeline).expanduser() / "model_index.json").exists():
+        model["pipeline"] = str(folder / Path(pipeline).expanduser())
+    return content
+
+
+def _refuse_unknown_variables() -> None:
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    for variable in sorted(set(os.environ) - NOT_SETTINGS):
+        if variable.startswith(PREFIX) and variable.split("__")[0] not in known:
+            raise SettingsError(f"the variable {variable} names no setting: use one of {', '.join(sorted(known))}")
+
+
+def _describe(path: Path, error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors(include_url=False, include_input=False):
+        key = ".".join(str(part) for part in problem["loc"])
+        message = "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"]
+        lines.append(f"  {key}: {message}")
+    return f"{path} (with the {PREFIX}* variables):\n" + "\n".join(lines)

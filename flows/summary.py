@@ -1,0 +1,44 @@
+"""What a night did and where to look, for the person at the terminal."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from flows.settings import Settings
+from flows.workspace import open_workspace
+
+
+def summarize(settings: Settings, night: dict[str, Any], stages: Sequence[str]) -> str:
+    """Say what the stages did; after publishing, also where to look."""
+    lines = ["", f"Run {night['run_id']}: {night['status']}"]
+    lines += [_stage_line(stage, night) for stage in stages]
+    if "publish" in stages:
+        lines += ["", *_totals(night), "", *_where_to_look(settings)]
+    return "\n".join(lines)
+
+
+def _stage_line(stage: str, night: dict[str, Any]) -> str:
+    counts = night["counts"].get(stage, {})
+    words = ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in counts.items()) or "nothing to do"
+    return f"  {stage:<9} {night['seconds'].get(stage, 0.0):7.1f} s   {words}"
+
+
+def _totals(night: dict[str, Any]) -> list[str]:
+    counts = {stage: night["counts"].get(stage, {}) for stage in ("embed", "generate", "publish")}
+    drawn = counts["generate"].get("generated", 0)
+    targets = counts["publish"].get("targets", 0)
+    missing = counts["generate"].get("failed", 0) + counts["generate"].get("flagged", 0)
+    return [
+        f"  users {counts['publish'].get('users', 0):,}, targets {targets:,}, references {counts['embed'].get('references', 0):,}",
+        f"  pictures drawn {drawn:,}, reused {targets - drawn - missing:,}, failed or flagged {missing:,}",
+    ]
+
+
+def _where_to_look(settings: Settings) -> list[str]:
+    workspace = open_workspace(settings)
+    return [
+        "Look at",
+        f"  gallery   {(workspace.gallery / 'index.html').as_uri()}",
+        '  DuckDB    fan query "select user_id, item_id, status, image_path from artworks limit 10"',
+        f"  MLflow    mlflow ui --backend-store-uri {workspace.tracking_uri}",
+        f"  Prefect   PREFECT_HOME={workspace.prefect} prefect server start",
+    ]

@@ -1,0 +1,83 @@
+"""Where everything that the system makes lies, and how its parts are opened."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from feature_store.lake import Lake
+from feature_store.reference_store import ReferenceStore, current_generation
+from flows.settings import Settings
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folders of one workspace."""
+
+    root: Path
+
+    @property
+    def lake(self) -> Path:
+        """Tables: Parquet files, catalogue, writers' lock."""
+        return self.root / "lake"
+
+    @property
+    def references(self) -> Path:
+        """Vectors of texts, in FAISS."""
+        return self.root / "references"
+
+    @property
+    def images(self) -> Path:
+        """Pictures, named by the digest of what they are made of."""
+        return self.root / "images"
+
+    @property
+    def gallery(self) -> Path:
+        """Pages to look at."""
+        return self.root / "gallery"
+
+    @property
+    def mlflow(self) -> Path:
+        """Model registry, experiment runs and their artifacts."""
+        return self.root / "mlflow"
+
+    @property
+    def prefect(self) -> Path:
+        """What Prefect remembers of the flows, when no server is configured."""
+        return self.root / "prefect"
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's address of the registry and the runs."""
+        return f"sqlite:///{self.mlflow / 'mlflow.db'}"
+
+    def image_path(self, artwork_digest: str, image_format: str) -> Path:
+        """Name the file of a picture; folders of two letters keep each of them small."""
+        return self.images / artwork_digest[:2] / f"{artwork_digest}.{image_format}"
+
+
+def open_workspace(settings: Settings) -> Workspace:
+    """Return the workspace of the settings, with its root folder made."""
+    settings.workspace.mkdir(parents=True, exist_ok=True)
+    return Workspace(settings.workspace)
+
+
+def open_lake(settings: Settings, *, read_only: bool = False) -> Lake:
+    """Open the lake of the settings."""
+    return Lake(Workspace(settings.workspace).lake, catalog=settings.catalog, read_only=read_only)
+
+
+def open_references(settings: Settings, *, encoder_revision: str, width: int) -> ReferenceStore:
+    """Open the reference store for one text encoder, to write to it."""
+    folder = Workspace(settings.workspace).references
+    return ReferenceStore(folder, encoder_revision=encoder_revision, width=width)
+
+
+def share_references(settings: Settings, *, encoder_revision: str, width: int) -> ReferenceStore:
+    """Open the reference store for reading, once per process and generation."""
+    folder = Workspace(settings.workspace).references
+    return _load_references(folder, current_generation(folder), encoder_revision, width)
+
+
+@lru_cache(maxsize=1)
+def _load_references(folder: Path, generation: Path | None, encoder_revision: str, width: int) -> ReferenceStore:
+    return ReferenceStore(folder, encoder_revision=encoder_revision, width=width)
