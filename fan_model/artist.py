@@ -1,0 +1,233 @@
+"""The artist: a text-to-image pipeline that draws each picture in somebody's taste."""
+
+import copy
+import importlib.metadata
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline
+
+from fan_model.bank import ReferenceBank
+from fan_model.conditioning import Condition, Personalization, Profile, build_conditioner
+from fan_model.images import MIME_TYPES, encode_image
+from fan_model.profiling import ReferenceVectors, select_references
+from fan_model.requests import ArtworkRequest, DrawingOptions, RequestLimits, canonical
+from fan_model.revisions import artwork_digest, encoder_revision, pipeline_revision
+
+__all__ = ["Artist", "Artwork", "ArtworkRequest", "DrawingOptions", "artwork_digest"]
+
+GIBIBYTE = 2**30
+
+
+@dataclass(frozen=True)
+class Artwork:
+    """One picture, and what it was made of."""
+
+    image: bytes
+    """The file; empty if the picture was flagged."""
+    mime_type: str
+    references_used: tuple[str, ...]
+    weights_used: tuple[float, ...]
+    """One per reference used, summing to 1."""
+    artwork_digest: str
+    seed: int
+    flagged: bool
+    """Whether the pipeline's safety checker refused the picture."""
+
+
+class Artist:
+    """Draws pictures and reduces texts to reference vectors; may be shared between threads.
+
+    Make one with `load`.
+    """
+
+    def __init__(
+        self,
+        pipeline: Any,
+        *,
+        encoder_revision: str,
+        pipeline_revision: str,
+        bank_bytes: int = GIBIBYTE,
+        batch_size: int = 16,
+        limits: RequestLimits | None = None,
+    ) -> None:
+        self.encoder_revision = encoder_revision
+        """Checksum over text encoders and tokenizers: what makes stored vectors comparable."""
+        self.pipeline_revision = pipeline_revision
+        """Checksum over all the pipeline's files."""
+        self.limits = limits or RequestLimits()
+        self._pipeline = pipeline
+        self._batch_size = batch_size
+        self._conditioner = build_conditioner(pipeline, ReferenceBank(bank_bytes))
+        self._vectors_lock = threading.Lock()
+
+    @classmethod
+    def load(
+        cls,
+        pipeline: str | Path,
+        *,
+        revision: str | None = None,
+        device: str = "cpu",
+        dtype: torch.dtype | None = None,
+        bank_bytes: int = GIBIBYTE,
+        batch_size: int = 16,
+        limits: RequestLimits | None = None,
+    ) -> "Artist":
+        """Load a diffusers pipeline.
+
+        Args:
+            pipeline: A local folder, or an id on the Hugging Face hub.
+            revision: Branch, tag or commit on the hub.
+            device: Where it runs, as torch spells it.
+            dtype: Number type; float32 on the CPU, where halves are no faster, else float16.
+            bank_bytes: Memory that recorded references may take.
+            batch_size: Texts encoded or pictures drawn at a time.
+            limits: What requests may ask for.
+
+        Raises:
+            ValueError: The weights are pickled, or the family is not supported.
+        """
+        folder = resolve_pipeline(pipeline, revision)
+        revisions = {
+            "encoder_revision": encoder_revision(folder),
+            "pipeline_revision": pipeline_revision(folder),
+        }
+        loaded = DiffusionPipeline.from_pretrained(
+            folder,
+            torch_dtype=dtype or (torch.float32 if device == "cpu" else torch.float16),
+            use_safetensors=True,
+            local_files_only=True,
+        ).to(device)
+        loaded.set_progress_bar_config(disable=True)
+        return cls(loaded, **revisions, bank_bytes=bank_bytes, batch_size=batch_size, limits=limits)
+
+    @cached_property
+    def width(self) -> int:
+        """Width of the reference vectors."""
+        return self._conditioner.encode([""]).prompt_embeds.shape[-1]
+
+    def encode_texts(self, texts: Sequence[str]) -> ReferenceVectors:
+        """The two vectors of each text, from the very condition that the image model consumes."""
+        batches = [self._encode_batch(batch) for batch in _batches(texts, self._batch_size)]
+        batches = batches or [ReferenceVectors(*np.empty((2, 0, self.width), np.float32))]
+        return ReferenceVectors(
+            np.concatenate([batch.mean_unit_tokens for batch in batches]),
+            np.concatenate([batch.unit_mean_tokens for batch in batches]),
+        )
+
+    def draw(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> list[Artwork]:
+        """Draw one picture per request, in order.
+
+        Raises:
+            RequestError: A request or an option is beyond the limits.
+        """
+        self.limits.check_options(options, multiple_of=self._size_multiple)
+        for request in requests:
+            self.limits.check_request(request)
+        profiled = [canonical(self._profile(request, options)) for request in requests]
+        return [
+            artwork
+            for batch in _batches(profiled, self._batch_size)
+            for artwork in self._draw_batch(batch, options)
+        ]
+
+    def condition(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> Condition:
+        """The personalized condition of each request, whose references are all used."""
+        profiles = [Profile(request.prompt, request.references, request.strengths) for request in requests]
+        how = Personalization(options.alpha, options.skip_layers, options.target_query)
+        return self._conditioner.personalize(profiles, how)
+
+    def _encode_batch(self, texts: Sequence[str]) -> ReferenceVectors:
+        return ReferenceVectors.of_tokens(self._conditioner.encode(texts).prompt_embeds.float().cpu().numpy())
+
+    def _profile(self, request: ArtworkRequest, options: DrawingOptions) -> ArtworkRequest:
+        """Keep the references that tailored profiling selects, if there are more than wanted."""
+        wanted = options.num_references
+        if not options.profiling or wanted is None or len(request.references) <= wanted:
+            return request
+        vectors = self.encode_texts([request.prompt, *request.references])
+        kept = select_references(vectors[:1], vectors[1:], request.strengths, num_references=wanted).indices
+        return replace(
+            request,
+            references=tuple(request.references[i] for i in kept),
+            weights=tuple(request.strengths[i] for i in kept),
+        )
+
+    def _draw_batch(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> Iterator[Artwork]:
+        drawn = self._own_pipeline()(
+            **self._prompt_arguments(requests, options),
+            num_inference_steps=options.num_inference_steps,
+            guidance_scale=options.guidance_scale,
+            height=options.height,
+            width=options.width,
+            generator=[torch.Generator("cpu").manual_seed(request.seed) for request in requests],
+        )
+        flags = getattr(drawn, "nsfw_content_detected", None) or [False] * len(requests)
+        for request, image, flagged in zip(requests, drawn.images, flags, strict=True):
+            yield self._artwork(request, options, image, bool(flagged))
+
+    def _artwork(
+        self, request: ArtworkRequest, options: DrawingOptions, image: Any, flagged: bool
+    ) -> Artwork:
+        digest = artwork_digest(request, options, self.pipeline_revision)
+        provenance = {
+            "Software": f"fan-artwork {importlib.metadata.version('fan-artwork')}",
+            "Generated": "by a text-to-image model",
+            "Pipeline": self.pipeline_revision,
+            "Artwork": digest,
+        }
+        return Artwork(
+            image=b"" if flagged else encode_image(image, options.image_format, provenance),
+            mime_type=MIME_TYPES[options.image_format],
+            references_used=request.references,
+            weights_used=request.strengths,
+            artwork_digest=digest,
+            seed=request.seed,
+            flagged=flagged,
+        )
+
+    def _prompt_arguments(
+        self, requests: Sequence[ArtworkRequest], options: DrawingOptions
+    ) -> dict[str, Any]:
+        """Condition and negative condition, by diffusers' names."""
+        conditions = {"": self.condition(requests, options)}
+        if self._conditioner.takes_negative_prompt:
+            conditions["negative_"] = self._conditioner.encode_negative(options.negative_prompt).repeat(
+                len(requests)
+            )
+        arguments: dict[str, Any] = {}
+        for prefix, condition in conditions.items():
+            arguments[f"{prefix}prompt_embeds"] = condition.prompt_embeds
+            if condition.pooled_prompt_embeds is not None:
+                arguments[f"{prefix}pooled_prompt_embeds"] = condition.pooled_prompt_embeds
+        return arguments
+
+    def _own_pipeline(self) -> Any:
+        """The pipeline with a scheduler of its own: schedulers count steps, and threads must not share the count."""
+        pipeline = copy.copy(self._pipeline)
+        pipeline.scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config)
+        return pipeline
+
+    @property
+    def _size_multiple(self) -> int:
+        """Pixels that height and width must be multiples of: the autoencoder's scale, times transformers' patches."""
+        transformer = getattr(self._pipeline, "transformer", None)
+        return self._pipeline.vae_scale_factor * (1 if transformer is None else 2)
+
+
+def resolve_pipeline(pipeline: str | Path, revision: str | None = None) -> Path:
+    """The local folder of a pipeline, fetched from the hub if it is not a folder already."""
+    if Path(pipeline).is_dir():
+        return Path(pipeline)
+    return Path(DiffusionPipeline.download(str(pipeline), revision=revision, use_safetensors=True))
+
+
+def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
