@@ -49,10 +49,12 @@ class DelimitedText:
         return names
 
     def clean_records(self, path: Path, columns: Sequence[FileColumn]) -> CleanRecords | None:
-        """One pass of DuckDB's CSV reader, unless line ends or NUL bytes may mislead it."""
-        survey = survey_lines(path)
+        """One pass of DuckDB's CSV reader, unless encoding, line ends or NUL bytes may mislead it."""
         names = self.column_names(path)
-        if not names or not survey.is_regular:
+        if not names or self.encoding != "utf-8":
+            return None
+        survey = survey_lines(path)
+        if not survey.is_regular:
             return None
         sql = f"""
             SELECT NULL::BIGINT AS line, NULL::VARCHAR AS raw, NULL::VARCHAR AS defect,
@@ -90,7 +92,7 @@ class DelimitedText:
         quote = '"' if self.quoted else ""
         return f"""read_csv({quoted_text(str(path))}, auto_detect = false, header = {not self.names},
             delim = {quoted_text(self.delimiter)}, quote = '{quote}', escape = '{quote}',
-            columns = {{{struct}}}, encoding = '{self.encoding}', ignore_errors = true,
+            columns = {{{struct}}}, ignore_errors = true,
             compression = '{"gzip" if is_gzip(path) else "none"}')"""
 
     @cached_property
@@ -107,9 +109,11 @@ class DelimitedText:
         return f"CASE WHEN contains(raw, '\"') THEN {split} ELSE {plain} END"
 
     def _defect_sql(self, num_columns: int) -> str:
+        # A delimiter after the last value is harmless; DuckDB's reader lets it pass, too.
+        is_ended = f"len(cells) = {num_columns + 1} AND cells[{num_columns + 1}] = ''"
         return f"""CASE WHEN raw = '' THEN 'line is empty'
             WHEN array_to_string(cells, {quoted_text(self.delimiter)}) <> raw THEN 'stray quote'
-            WHEN len(cells) <> {num_columns}
+            WHEN len(cells) <> {num_columns} AND NOT ({is_ended})
                 THEN printf('line has %d columns, expected {num_columns}', len(cells)) END"""
 
     def _cell_sql(self, column: FileColumn, names: Sequence[str]) -> str:

@@ -29,7 +29,7 @@ class Recommendations:
     path: Path
     """A file, a folder or a glob pattern."""
     columns: Mapping[str, str] = field(default_factory=dict)
-    """Name in the file of `user_id`, `item_id`, `rank`, `score`, where it is another. Rank or score may lack."""
+    """Names in the file of `user_id`, `item_id`, `rank` and `score`, where they are others."""
     format: str = "csv"
     """`csv`, `tsv`, `jsonl` or `parquet`."""
     delimiter: str | None = None

@@ -42,6 +42,7 @@ class SourceFile:
         `staged_rows` has the table's staged columns, in their types, of all records that break no rule.
         `staged_rejects` has `line` (BIGINT, from 1), `reason` and `raw` (VARCHAR) of all others.
         Times without a zone are read in the connection's zone: `SET TimeZone = 'UTC'` belongs before this.
+        The connection must not be inside a transaction, which a reader that gives up would end.
 
         Raises:
             SourceFileError: if the file lacks a column or is not of its format.
@@ -68,7 +69,10 @@ class SourceFile:
 
     def _is_clean(self, connection: duckdb.DuckDBPyConnection, records: str, num_records: int) -> bool:
         """Grade the fast reading and tell whether it accepted every record."""
-        self._grade(connection, records)
+        try:
+            self._grade(connection, records)
+        except duckdb.InvalidInputException:
+            return False
         accepted = connection.sql("SELECT count(*) FROM staged_records WHERE reason IS NULL").fetchall()
         return bool(accepted[0][0] == num_records)
 

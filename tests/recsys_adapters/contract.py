@@ -1,0 +1,200 @@
+"""What every adapter of text files promises, whatever its files look like.
+
+A test class inherits `LineContract`, says what a good record and its own kinds of broken ones look like, and
+gets all these tests.
+"""
+
+import gzip
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from feature_store import schemas
+from recsys_adapters.source_file import SourceFile
+
+TABLES = {table.name: table for table in schemas.TABLES}
+NUM_RECORDS = 12
+# Each inheriting class runs a property for its own adapter, which is what the health check warns of.
+PROPERTY = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+
+
+@dataclass(frozen=True)
+class Staged:
+    rows: list[tuple]
+    rejects: list[tuple]
+    """(line, reason, raw), by line."""
+
+
+def stage(connection: duckdb.DuckDBPyConnection, file: SourceFile) -> Staged:
+    file.stage(connection)
+    rows = connection.sql("FROM staged_rows").fetchall()
+    return Staged(rows, connection.sql("FROM staged_rejects ORDER BY line").fetchall())
+
+
+@contextmanager
+def utc_connection():
+    with duckdb.connect(config={"threads": 1}) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        yield connection
+
+
+class LineContract:
+    header: bytes | None = None
+    file_name: str
+    broken: dict[bytes, str]
+    """A broken record, and the reason why it is refused."""
+
+    def record(self, number: int) -> bytes:
+        """A good record, another one for each number."""
+        raise NotImplementedError
+
+    def source_file(self, folder: Path) -> SourceFile:
+        """The adapter's file in a folder that holds `file_name`."""
+        raise NotImplementedError
+
+    def lines(self) -> list[bytes]:
+        return [self.record(number) for number in range(NUM_RECORDS)]
+
+    def content(self, lines: list[bytes], *, end: bytes = b"\n") -> bytes:
+        head = [] if self.header is None else [self.header]
+        return b"".join(line + end for line in head + lines)
+
+    def stage_bytes(self, content: bytes) -> Staged:
+        with tempfile.TemporaryDirectory() as folder, utc_connection() as connection:
+            Path(folder, self.file_name).write_bytes(content)
+            return stage(connection, self.source_file(Path(folder)))
+
+    @property
+    def first_line(self) -> int:
+        return 1 if self.header is None else 2
+
+    @pytest.fixture
+    def clean(self) -> Staged:
+        return self.stage_bytes(self.content(self.lines()))
+
+    def test_every_good_record_is_a_row_of_its_own(self, clean):
+        assert len(set(clean.rows)) == NUM_RECORDS
+        assert clean.rejects == []
+
+    def test_the_relations_have_the_columns_of_the_schema(self, tmp_path, connection):
+        (tmp_path / self.file_name).write_bytes(self.content(self.lines()))
+        file = self.source_file(tmp_path)
+        file.stage(connection)
+        table = TABLES[file.table]
+        types = {column.name: column.sql_type for column in table.columns}
+        expected = connection.sql(
+            "SELECT " + ", ".join(f"NULL::{types[name]} AS {name}" for name in table.staged)
+        )
+        rows, rejects = connection.table("staged_rows"), connection.table("staged_rejects")
+        assert (rows.columns, rows.types) == (list(table.staged), expected.types)
+        assert [(c, str(t)) for c, t in zip(rejects.columns, rejects.types, strict=True)] == [
+            ("line", "BIGINT"),
+            ("reason", "VARCHAR"),
+            ("raw", "VARCHAR"),
+        ]
+
+    def test_staging_again_gives_the_same(self, tmp_path, connection):
+        (tmp_path / self.file_name).write_bytes(self.content([*self.lines(), *self.broken]))
+        file = self.source_file(tmp_path)
+        assert stage(connection, file) == stage(connection, file)
+
+    def test_a_broken_record_is_refused_with_its_line_its_reason_and_its_text(self, clean):
+        for broken, reason in self.broken.items():
+            lines = self.lines()
+            lines[4] = broken
+            staged = self.stage_bytes(self.content(lines))
+            raw = broken.replace(b"\0", b"\\x00").decode("utf-8", "backslashreplace")
+            assert staged.rejects == [(self.first_line + 4, reason, raw)]
+            assert staged.rows == clean.rows[:4] + clean.rows[5:]
+
+    @given(data=st.data())
+    @PROPERTY
+    def test_broken_records_leave_their_neighbours_alone(self, data):
+        places = data.draw(st.sets(st.integers(0, NUM_RECORDS - 1)))
+        lines = self.lines()
+        for place in places:
+            lines[place] = data.draw(st.sampled_from(list(self.broken)))
+        clean = self.stage_bytes(self.content(self.lines()))
+        staged = self.stage_bytes(self.content(lines))
+        assert [line for line, _, _ in staged.rejects] == [
+            self.first_line + place for place in sorted(places)
+        ]
+        assert staged.rows == [row for place, row in enumerate(clean.rows) if place not in places]
+
+    @given(noise=st.binary(max_size=40).map(lambda b: b.replace(b"\n", b"")), place=st.integers(0, 2))
+    @PROPERTY
+    def test_whatever_stands_in_a_line_it_is_one_row_or_one_refusal(self, noise, place):
+        lines = self.lines()[:3]
+        clean = self.stage_bytes(self.content(lines))
+        lines[place] = noise
+        staged = self.stage_bytes(self.content(lines))
+        assert len(staged.rows) + len(staged.rejects) == len(lines)
+        assert set(clean.rows) - set(staged.rows) <= {clean.rows[place]}
+
+    def test_windows_line_ends_change_nothing(self, clean):
+        assert self.stage_bytes(self.content(self.lines(), end=b"\r\n")) == clean
+
+    def test_mixed_line_ends_change_nothing(self, clean):
+        content = self.content(self.lines(), end=b"\r\n")
+        assert self.stage_bytes(content.replace(b"\r\n", b"\n", 3)) == clean
+
+    def test_a_gzip_file_reads_like_the_file_in_it(self, clean):
+        assert self.stage_bytes(gzip.compress(self.content(self.lines()))) == clean
+
+    def test_the_last_line_needs_no_line_end(self, clean):
+        assert self.stage_bytes(self.content(self.lines()).removesuffix(b"\n")) == clean
+
+    def test_a_last_line_cut_short_is_refused(self, clean):
+        content = self.content(self.lines())
+        cut = len(content) - len(self.lines()[-1]) // 2 - 1
+        staged = self.stage_bytes(content[:cut])
+        assert staged.rows == clean.rows[:-1]
+        assert [line for line, _, _ in staged.rejects] == [self.first_line + NUM_RECORDS - 1]
+
+    def test_a_file_without_records_gives_none(self):
+        assert self.stage_bytes(self.content([])) == Staged([], [])
+
+    def test_an_empty_file_gives_no_records(self):
+        assert self.stage_bytes(b"") == Staged([], [])
+
+
+class Utf8Contract(LineContract):
+    """For adapters of UTF-8 files."""
+
+    def test_a_byte_order_mark_changes_nothing(self, clean):
+        assert self.stage_bytes(b"\xef\xbb\xbf" + self.content(self.lines())) == clean
+
+    def test_bytes_that_are_no_text_are_refused_and_kept_legible(self, clean):
+        lines = self.lines()
+        lines[2] = b"caf\xe9 \xff"
+        staged = self.stage_bytes(self.content(lines))
+        assert staged.rejects == [(self.first_line + 2, "not valid UTF-8", r"caf\xe9 \xff")]
+        assert staged.rows == clean.rows[:2] + clean.rows[3:]
+
+
+class HeaderContract(Utf8Contract):
+    """For adapters of files whose first line names the columns."""
+
+    required: bytes
+    """A column that the adapter cannot do without."""
+
+    def test_an_additional_column_changes_nothing(self, clean):
+        lines = [line + b",more" for line in self.lines()]
+        content = b"\n".join([self.header + b",additional", *lines, b""])
+        assert self.stage_bytes(content).rows == clean.rows
+
+    def test_columns_may_stand_in_another_order(self, clean):
+        reordered = [b",".join(reversed(line.split(b","))) for line in (self.header, *self.lines())]
+        assert self.stage_bytes(b"\n".join(reordered)) == clean
+
+    def test_a_missing_column_is_an_error_that_names_it_and_those_there_are(self):
+        content = self.content(self.lines()).replace(self.required, b"another", 1)
+        required = self.required.decode()
+        with pytest.raises(ValueError, match=rf"{self.file_name}.* has no column '{required}'.*'another'"):
+            self.stage_bytes(content)
