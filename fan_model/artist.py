@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import DiffusionPipeline
+from PIL import Image
 
 from fan_model.bank import ReferenceBank
-from fan_model.conditioning import Condition, Personalization, Profile, build_conditioner
+from fan_model.conditioning import Condition, build_conditioner
 from fan_model.images import MIME_TYPES, encode_image
 from fan_model.profiling import ReferenceVectors, select_references
 from fan_model.requests import ArtworkRequest, DrawingOptions, RequestLimits, canonical
 from fan_model.revisions import artwork_digest, encoder_revision, pipeline_revision
+from fan_model.towers import Personalization, Profile
 
 __all__ = ["Artist", "Artwork", "ArtworkRequest", "DrawingOptions", "artwork_digest"]
 
@@ -49,7 +51,7 @@ class Artist:
 
     def __init__(
         self,
-        pipeline: Any,
+        pipeline: DiffusionPipeline,
         *,
         encoder_revision: str,
         pipeline_revision: str,
@@ -173,7 +175,7 @@ class Artist:
             yield self._artwork(request, options, image, bool(flagged))
 
     def _artwork(
-        self, request: ArtworkRequest, options: DrawingOptions, image: Any, flagged: bool
+        self, request: ArtworkRequest, options: DrawingOptions, image: Image.Image, flagged: bool
     ) -> Artwork:
         digest = artwork_digest(request, options, self.pipeline_revision)
         provenance = {
@@ -208,15 +210,15 @@ class Artist:
                 arguments[f"{prefix}pooled_prompt_embeds"] = condition.pooled_prompt_embeds
         return arguments
 
-    def _own_pipeline(self) -> Any:
-        """The pipeline with a scheduler of its own: schedulers count steps, and threads must not share the count."""
+    def _own_pipeline(self) -> DiffusionPipeline:
+        """The pipeline with its own scheduler, which counts steps: threads must not share the count."""
         pipeline = copy.copy(self._pipeline)
         pipeline.scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config)
         return pipeline
 
     @property
     def _size_multiple(self) -> int:
-        """Pixels that height and width must be multiples of: the autoencoder's scale, times transformers' patches."""
+        """Pixels that sizes are multiples of: the autoencoder's scale, times a transformer's patches."""
         transformer = getattr(self._pipeline, "transformer", None)
         return self._pipeline.vae_scale_factor * (1 if transformer is None else 2)
 

@@ -1,11 +1,10 @@
-"""Personalized attention, the heart of the method (the paper's section 3.2), and how keys and values are recorded.
+"""Personalized attention, the heart of the method (the paper's section 3.2), and recording for it.
 
 Legend: h heads, n tokens, d head size, r references. Q is the personalized query's, K_T and V_T the target's,
 K_Ri and V_Ri the i-th reference's, all of one layer.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,7 +57,7 @@ def recording_attention(
     value: Tensor,
     attention_mask: Tensor | None,
     recorder: list[KeysValues] | None = None,
-    **kwargs: Any,
+    **kwargs: object,
 ) -> tuple[Tensor, None]:
     """Plain attention that also appends the layer's keys and values [b, h, n, d] to the caller's `recorder`.
 

@@ -1,4 +1,4 @@
-"""A bank of streams: what the encoder recorded of a text, kept within a byte budget and shared by all users."""
+"""A bank of streams: what an encoder recorded of a text, within a byte budget, shared by all users."""
 
 import threading
 from collections import OrderedDict

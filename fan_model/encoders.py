@@ -1,8 +1,9 @@
-"""Pre-trained encoders as the method needs them: streams of plain texts or images, and the personalized query.
+"""Pre-trained encoders as the method needs them: plain streams, and the personalized query.
 
-Target and references never look at the personalized query. Their keys and values are therefore recorded once,
-by the model's own forward, and only the personalized query runs per target: layer by layer, with the encoder's
-own projections, norms and feed-forward blocks, attending recorded keys and values in place of its own.
+Target and references never look at the personalized query. Their keys and values are therefore recorded
+once, by the model's own forward, and only the personalized query runs per target: layer by layer, with the
+encoder's own projections, norms and feed-forward blocks, attending recorded keys and values in place of its
+own, which it never needs to compute.
 
 Nothing is patched: an encoder here is a twin of the given model that shares its weights and has its own
 attention setting; the given model keeps its own.
@@ -15,15 +16,15 @@ import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutput
 
 from fan_model.attention import RECORDING, Attend, KeysValues, personalized_attention
-
-Model = TypeVar("Model", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -76,12 +77,18 @@ def first_personalized_layer(skip_layers: Collection[int]) -> int:
 class Encoder(ABC):
     """A stack of pre-trained transformer layers.
 
-    Hidden states are [b, n, w] tuples in transformers' order: what enters each layer, then what leaves the last.
+    Hidden states are tuples of [b, n, w] in transformers' order: what enters each layer, then what leaves the
+    last.
     """
 
-    def __init__(self, stack: nn.Module) -> None:
-        self._stack: Any = _twin(stack).eval()
+    def __init__(self, stack: PreTrainedModel) -> None:
+        self._stack = _twin(stack).eval()
         self._stack.set_attn_implementation(RECORDING)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return self._stack.device
 
     @property
     @abstractmethod
@@ -89,7 +96,7 @@ class Encoder(ABC):
         """The stack's layers."""
 
     @abstractmethod
-    def _forward(self, inputs: Tensor, recorder: list[KeysValues]) -> Any: ...
+    def _forward(self, inputs: Tensor, recorder: list[KeysValues]) -> BaseModelOutput: ...
 
     @abstractmethod
     def _query(self, layer: int, states: Tensor) -> Tensor:
@@ -97,7 +104,7 @@ class Encoder(ABC):
 
     @abstractmethod
     def _finish(self, layer: int, states: Tensor, attended: Tensor) -> Tensor:
-        """A layer after its attention: output projection, residual and feed-forward. `attended` is [b, n, h * d]."""
+        """A layer after its attention `attended` [b, n, h * d]: output projection, residual, feed-forward."""
 
     @abstractmethod
     def _plain(self, layer: int, states: Tensor) -> Tensor:
@@ -183,7 +190,7 @@ class ClipEncoder(Encoder):
         """CLIP's final layer norm."""
         return self._stack.final_layer_norm(states)
 
-    def _forward(self, inputs: Tensor, recorder: list[KeysValues]) -> Any:
+    def _forward(self, inputs: Tensor, recorder: list[KeysValues]) -> BaseModelOutput:
         return self._stack(input_ids=inputs, output_hidden_states=True, recorder=recorder)
 
     def _query(self, layer: int, states: Tensor) -> Tensor:
@@ -217,19 +224,19 @@ class ClipVisionEncoder(ClipEncoder):
         """CLIP's final layer norm, made for the state of the class token."""
         return self._stack.post_layernorm(states)
 
-    def _forward(self, inputs: Tensor, recorder: list[KeysValues]) -> Any:
+    def _forward(self, inputs: Tensor, recorder: list[KeysValues]) -> BaseModelOutput:
         return self._stack(pixel_values=inputs, output_hidden_states=True, recorder=recorder)
 
 
 class T5Encoder(Encoder):
-    """T5's encoder: no scaling, a relative position bias that all layers share, a norm after the last layer."""
+    """T5's encoder: no scaling, a relative position bias shared by all layers, a norm after the last."""
 
     @property
     def layers(self) -> nn.ModuleList:
         """The stack's layers."""
         return self._stack.block
 
-    def _forward(self, inputs: Tensor, recorder: list[KeysValues]) -> Any:
+    def _forward(self, inputs: Tensor, recorder: list[KeysValues]) -> BaseModelOutput:
         return self._stack(input_ids=inputs, output_hidden_states=True, recorder=recorder)
 
     def _query(self, layer: int, states: Tensor) -> Tensor:
@@ -266,7 +273,7 @@ class T5Encoder(Encoder):
 
 def _split_heads(states: Tensor, head_size: int) -> Tensor:
     """[b, n, h * d] to [b, h, n, d]."""
-    return states.unflatten(-1, (-1, head_size)).transpose(1, 2)
+    return states.view(*states.shape[:-1], -1, head_size).transpose(1, 2)
 
 
 def _join_heads(states: Tensor) -> Tensor:
@@ -274,7 +281,7 @@ def _join_heads(states: Tensor) -> Tensor:
     return states.transpose(1, 2).flatten(-2)
 
 
-def _twin(model: Model) -> Model:
+def _twin(model: PreTrainedModel) -> PreTrainedModel:
     """A copy of the model's structure and settings that shares every weight with it."""
     shared = {id(tensor): tensor for tensor in itertools.chain(model.parameters(), model.buffers())}
     return copy.deepcopy(model, shared)

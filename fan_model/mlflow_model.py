@@ -51,7 +51,7 @@ class ArtworkModel(PythonModel):
 
 
 def _given(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The cells that a row really has: a data frame fills gaps with NaN, and turns the integers beside it to floats."""
+    """The cells that a row has: data frames fill gaps with NaN, and turn integers beside a gap to floats."""
     cells = {name: cell for name, cell in row.items() if not (pd.api.types.is_scalar(cell) and pd.isna(cell))}
     seed = cells.get("seed")
     return {**cells, "seed": int(seed)} if isinstance(seed, float) and seed.is_integer() else cells

@@ -1,4 +1,4 @@
-"""Tailored profiling: which references of a history speak for a user about one target (the paper's section 3.3).
+"""Tailored profiling: which references of a history to use for one target (the paper's section 3.3).
 
 A reference takes part by two vectors of its token states R [n, d]:
 
@@ -116,7 +116,7 @@ def _most_relevant(relevance: FloatArray, num_references: int) -> npt.NDArray[np
 def _k_center(
     vectors: FloatArray, likeness_to_target: FloatArray, weights: FloatArray, num_references: int
 ) -> npt.NDArray[np.int64]:
-    """Stage two: repeatedly take the candidate that is least like what is already taken, per unit of weight."""
+    """Stage two: repeatedly take the candidate least like what is already taken, per unit of weight."""
     scores = likeness_to_target / weights
     chosen = np.empty(num_references, dtype=np.int64)
     taken = np.zeros(len(vectors), dtype=bool)

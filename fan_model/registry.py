@@ -1,8 +1,7 @@
-"""The artist in MLflow's registry: a model that a service can load by name, and that answers for its weights."""
+"""The artist in MLflow's registry: loaded by name, and answerable for its weights."""
 
 import importlib.metadata
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import pandas as pd
@@ -76,8 +75,8 @@ def register_artist(
 ) -> ModelVersion:
     """Register a pipeline under a name and let an alias point to it.
 
-    A pipeline of at most `max_carried_bytes` is carried inside the model. A larger one is recorded by its id and
-    revision. Either way loading verifies its checksum.
+    A pipeline of at most `max_carried_bytes` is carried inside the model. A larger one is recorded by its id
+    and revision. Either way loading verifies its checksum.
 
     Args:
         pipeline: A local folder, or an id on the Hugging Face hub.
@@ -119,14 +118,15 @@ def register_artist(
 
 
 def load_artist(
-    uri: str = "models:/fan-artwork@champion", *, tracking_uri: str | None = None, **model_config: Any
+    uri: str = "models:/fan-artwork@champion", *, tracking_uri: str | None = None, **model_config: str | int
 ) -> mlflow.pyfunc.PyFuncModel:
     """Load the registered model; `.unwrap_python_model().artist` is its `Artist`.
 
     Args:
         uri: Where it is registered.
         tracking_uri: MLflow's database or server; the process's current one if not given.
-        **model_config: Settings of `Artist.load` that this process wants otherwise (device, bank_bytes, batch_size).
+        **model_config: Settings of `Artist.load` that this process wants otherwise: device, bank_bytes,
+            batch_size.
     """
     if tracking_uri is not None:
         mlflow.set_tracking_uri(tracking_uri)

@@ -1,8 +1,8 @@
 """What may be asked of the artist, and what is refused.
 
-Types and ranges that hold everywhere are checked when a request or its options are made; what a deployment or a
-pipeline allows is checked against `RequestLimits`. Every refusal is one sentence that names the field and never
-repeats its text.
+Types and ranges that hold everywhere are checked when a request or its options are made; what a deployment or
+a pipeline allows is checked against `RequestLimits`. Every refusal is one sentence that names the field and
+never repeats its text.
 """
 
 import math
@@ -37,7 +37,7 @@ class ArtworkRequest:
     references: tuple[Prompt, ...] = ()
     """Texts that speak for the user."""
     weights: tuple[Weight, ...] | None = None
-    """Preference strength of each reference, above 0; equal strengths if not given. Only proportions matter."""
+    """Preference strength of each reference, above 0; all equal if not given. Only proportions matter."""
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     """Seed of the picture's noise."""
 
@@ -45,7 +45,8 @@ class ArtworkRequest:
     def _one_weight_per_reference(self) -> "ArtworkRequest":
         if self.weights is not None and len(self.weights) != len(self.references):
             raise ValueError(
-                f"weights has {len(self.weights)} numbers for {len(self.references)} references; give one per reference"
+                f"weights has {len(self.weights)} numbers for {len(self.references)} references; "
+                "give one per reference"
             )
         return self
 
@@ -149,8 +150,8 @@ def parse_options(params: Mapping[str, Any]) -> DrawingOptions:
 def canonical(request: ArtworkRequest) -> ArtworkRequest:
     """The one spelling of all requests that make the same picture.
 
-    References that are the same text are one, with their weights added; their order is alphabetical; weights sum
-    to 1 and are rounded to 9 digits, so that scaling all of them changes nothing.
+    References that are the same text are one, with their weights added; their order is alphabetical; weights
+    sum to 1 and are rounded to 9 digits, so that scaling all of them changes nothing.
     """
     total = math.fsum(request.strengths)
     merged: dict[str, list[float]] = {}
@@ -161,7 +162,7 @@ def canonical(request: ArtworkRequest) -> ArtworkRequest:
 
 
 def describe(request: ArtworkRequest, options: DrawingOptions) -> dict[str, Any]:
-    """Everything that makes the picture, as plain values; how references were selected leaves no trace in it."""
+    """Everything that makes the picture, as plain values; how references were selected is no part of it."""
     selection = {"num_references", "profiling"}
     drawn_with = {name: value for name, value in asdict(options).items() if name not in selection}
     return {**asdict(canonical(request)), **drawn_with}
@@ -175,8 +176,9 @@ def _parse(kind: type[Parsed], values: Mapping[str, Any]) -> Parsed:
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise RequestError(f"{len(unknown)} unknown fields; the known ones are {', '.join(known)}")
+    plain: dict[str, Any] = {name: _plain(value) for name, value in values.items()}
     try:
-        return kind(**{name: _plain(value) for name, value in values.items()})
+        return kind(**plain)
     except ValidationError as error:
         raise RequestError(_sentence(error)) from None
 
@@ -189,7 +191,7 @@ def _sentence(error: ValidationError) -> str:
     return f"{place}: {message[0].lower()}{message[1:]}" if place else message
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Arrays and lists become tuples, numpy's numbers Python's."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()

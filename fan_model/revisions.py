@@ -26,7 +26,8 @@ def encoder_revision(folder: Path) -> str:
 def artwork_digest(request: ArtworkRequest, options: DrawingOptions, pipeline_revision: str) -> str:
     """Digest (hex) of everything that a picture is made of: the same digest is the same picture.
 
-    `request` holds the references that are used. Their order, and a common factor of their weights, do not matter.
+    `request` holds the references that are used. Their order, and a common factor of their weights, do not
+    matter.
     """
     made_of: dict[str, Any] = {**describe(request, options), "pipeline_revision": pipeline_revision}
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
