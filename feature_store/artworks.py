@@ -74,7 +74,9 @@ def known_digests(lake: Lake, artwork_digests: list[str]) -> set[str]:
     """Return those of the digests whose picture some row has already."""
     connection = lake.cursor()
     connection.register("asked", pa.table({"artwork_digest": pa.array(artwork_digests, pa.string())}))
-    rows = connection.execute("SELECT DISTINCT artwork_digest FROM night.artworks SEMI JOIN asked USING (artwork_digest)")
+    rows = connection.execute(
+        "SELECT DISTINCT artwork_digest FROM night.artworks SEMI JOIN asked USING (artwork_digest)"
+    )
     return {row[0] for row in rows.fetchall()}
 
 

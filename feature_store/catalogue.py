@@ -67,7 +67,9 @@ def _template_sql(name: str, template: str, known_fields: list[str]) -> str:
     try:
         parts = list(Formatter().parse(template))
     except ValueError as error:
-        raise TemplateError(f"{name} is malformed ({error}): write fields in braces, like {{title}}") from error
+        raise TemplateError(
+            f"{name} is malformed ({error}): write fields in braces, like {{title}}"
+        ) from error
     pieces = []
     for literal, field, _, _ in parts:
         pieces.append(quote(literal))

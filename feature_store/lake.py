@@ -38,7 +38,9 @@ def connect_duckdb() -> DuckDBPyConnection:
     """Open an in-memory DuckDB in UTC with the lake's extensions, loaded from their installed packages."""
     connection = duckdb.connect(config={"autoinstall_known_extensions": "false", "threads": "2"})
     for name in EXTENSIONS:
-        folder = importlib.resources.files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}"
+        folder = (
+            importlib.resources.files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}"
+        )
         connection.execute(f"LOAD '{folder / f'{name}.duckdb_extension'}'")
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
     return connection
@@ -161,9 +163,7 @@ class Lake:
         self.connection.close()
 
 
-def _transact(
-    connection: DuckDBPyConnection, work: Callable[[DuckDBPyConnection], T], message: str
-) -> T:
+def _transact(connection: DuckDBPyConnection, work: Callable[[DuckDBPyConnection], T], message: str) -> T:
     connection.execute("BEGIN")
     try:
         result = work(connection)
@@ -193,7 +193,9 @@ def _create_table(connection: DuckDBPyConnection, table: Table) -> None:
     connection.execute(f"CREATE TABLE IF NOT EXISTS {table.qualified_name} ({columns})")
     connection.execute(f"COMMENT ON TABLE {table.qualified_name} IS {quote(table.comment)}")
     for column in table.columns:
-        connection.execute(f"COMMENT ON COLUMN {table.qualified_name}.{column.name} IS {quote(column.comment)}")
+        connection.execute(
+            f"COMMENT ON COLUMN {table.qualified_name}.{column.name} IS {quote(column.comment)}"
+        )
 
 
 def _pin_views(connection: DuckDBPyConnection, snapshot_id: int) -> None:

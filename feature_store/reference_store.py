@@ -120,7 +120,9 @@ class ReferenceStore:
 
     def _check_vectors(self, ids: Ids, vectors: StoredVectors) -> None:
         if len(np.unique(ids)) != len(ids):
-            raise ValueError(f"{len(ids) - len(np.unique(ids))} reference ids are given twice: give each once")
+            raise ValueError(
+                f"{len(ids) - len(np.unique(ids))} reference ids are given twice: give each once"
+            )
         for name in INDEX_NAMES:
             array = getattr(vectors, name)
             if array.shape != (len(ids), self.width):
@@ -147,7 +149,9 @@ class ReferenceStore:
         ids = np.asarray(reference_ids, np.int64)
         missing = self.missing(ids)
         if len(missing):
-            raise KeyError(f"{len(missing)} texts have no vectors, the first with id {missing[0]}: run `fan embed`")
+            raise KeyError(
+                f"{len(missing)} texts have no vectors, the first with id {missing[0]}: run `fan embed`"
+            )
         gathered = (self._indexes[name].reconstruct_batch(ids) for name in INDEX_NAMES)
         return StoredVectors(*(vectors.reshape(len(ids), self.width) for vectors in gathered))
 
@@ -221,10 +225,14 @@ def _write_index(generation: Path, name: str, index: faiss.IndexIDMap2) -> str:
 def _read_index(generation: Path, name: str, manifest: Manifest) -> faiss.IndexIDMap2:
     path = generation / f"{name}.faiss"
     if not path.exists() or checksum(path) != manifest.checksums.get(name):
-        raise ReferenceStoreError(f"{path} is missing or damaged (its checksum is not the manifest's): {REBUILD}")
+        raise ReferenceStoreError(
+            f"{path} is missing or damaged (its checksum is not the manifest's): {REBUILD}"
+        )
     index = faiss.read_index(str(path))
     if index.ntotal != manifest.count:
-        raise ReferenceStoreError(f"{path} holds {index.ntotal} vectors, its manifest says {manifest.count}: {REBUILD}")
+        raise ReferenceStoreError(
+            f"{path} holds {index.ntotal} vectors, its manifest says {manifest.count}: {REBUILD}"
+        )
     return index
 
 

@@ -47,6 +47,12 @@ def open_run(lake: Lake) -> Run:
     return lake.write(begin, "open a run")
 
 
+def reread_run(lake: Lake, run: Run) -> Run:
+    """Return the run as it stands now: ingesting moves the end of its window."""
+    row = lake.query("SELECT run_id, window_start, window_end FROM runs WHERE run_id = ?", [run.run_id])
+    return Run(**row.to_pylist()[0])
+
+
 def record_stage(lake: Lake, run: Run, stage: str, counts: dict[str, int], seconds: float) -> None:
     """Note what a stage did; a stage that ran before in this run has its counts added up."""
 

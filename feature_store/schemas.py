@@ -80,7 +80,9 @@ INTERACTIONS = Table(
     "interactions",
     "One row is an event: a user did something with an item.",
     (
-        Column("interaction_id", "UUID", "MD5 of the source's own event id, or of source, user, item, time, kind"),
+        Column(
+            "interaction_id", "UUID", "MD5 of the source's own event id, or of source, user, item, time, kind"
+        ),
         Column("user_id", "VARCHAR", "who"),
         Column("item_id", "VARCHAR", "with what"),
         Column("event_time", "TIMESTAMPTZ", "when it happened"),
@@ -135,7 +137,12 @@ TARGETS = Table(
         Column("item_id", "VARCHAR", "of what"),
         Column("rank", "INTEGER", "place in the user's list, from 1"),
         Column("score", "DOUBLE", "the recommender's score", required=False),
-        Column("as_of", "TIMESTAMPTZ", "history before this time counts; empty: all that the run knows", required=False),
+        Column(
+            "as_of",
+            "TIMESTAMPTZ",
+            "history before this time counts; empty: all that the run knows",
+            required=False,
+        ),
         SOURCE,
         RECIPE_DIGEST,
         RUN_ID,
@@ -192,11 +199,17 @@ PROFILES = Table(
         Column("position", "INTEGER", "order of selection, from 1"),
         Column("reference_item_id", "VARCHAR", "item of the user's history that the reference stands for"),
         Column("reference_id", "BIGINT", "id of the reference's text in the reference store"),
-        Column("relevance", "DOUBLE", "weight times mean token cosine with the target (paper, tailored profiling)"),
+        Column(
+            "relevance",
+            "DOUBLE",
+            "weight times mean token cosine with the target (paper, tailored profiling)",
+        ),
         Column("weight", "DOUBLE", "preference strength, added up over the user's events; above 0"),
         Column("as_of", "TIMESTAMPTZ", "only history before this time was looked at"),
         Column("history_size", "INTEGER", "references that there were to select from"),
-        Column("profile_digest", "VARCHAR", "digest of target, references and weights: same digest, same profile"),
+        Column(
+            "profile_digest", "VARCHAR", "digest of target, references and weights: same digest, same profile"
+        ),
         Column("encoder_revision", "VARCHAR", "text encoder whose vectors were compared"),
         RECIPE_DIGEST,
         RUN_ID,
@@ -213,7 +226,9 @@ ARTWORKS = Table(
         Column("artwork_id", "VARCHAR", "digest of user, item and artwork_digest"),
         Column("user_id", "VARCHAR", "for whom"),
         Column("item_id", "VARCHAR", "of what"),
-        Column("profile_digest", "VARCHAR", "profile that it was drawn from; 'none' where there was no history"),
+        Column(
+            "profile_digest", "VARCHAR", "profile that it was drawn from; 'none' where there was no history"
+        ),
         Column("artwork_digest", "VARCHAR", "digest of all that the picture is made of", required=False),
         Column("image_path", "VARCHAR", "file, relative to the workspace", required=False),
         Column("image_sha256", "VARCHAR", "checksum of that file", required=False),
@@ -262,7 +277,9 @@ RUNS = Table(
     "One row is a run of the nightly flow, from its first stage until it is published.",
     (
         RUN_ID,
-        Column("window_start", "TIMESTAMPTZ", "end of the window before; empty for the first run", required=False),
+        Column(
+            "window_start", "TIMESTAMPTZ", "end of the window before; empty for the first run", required=False
+        ),
         Column("window_end", "TIMESTAMPTZ", "what was known before this time counts"),
         Column("status", "VARCHAR", "running, failed or published"),
         Column("counts", "VARCHAR", "JSON object: counts of each stage"),

@@ -116,7 +116,10 @@ def replace_targets(
             [source, recipe_digest, run.run_id],
         )
         connection.execute("DELETE FROM night.target_states WHERE user_id IN (SELECT user_id FROM users)")
-        connection.execute("INSERT INTO night.target_states FROM (SELECT user_id, ?, ? FROM users)", [recipe_digest, run.run_id])
+        connection.execute(
+            "INSERT INTO night.target_states FROM (SELECT user_id, ?, ? FROM users)",
+            [recipe_digest, run.run_id],
+        )
         return targets.num_rows
 
     return lake.write(replace, f"targets of {len(users)} users")

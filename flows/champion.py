@@ -13,6 +13,7 @@ from mlflow.exceptions import MlflowException
 import fan_model
 from fan_model.artist import Artist
 from fan_model.registry import load_artist, register_artist
+from flows.environment import quiet_libraries
 from flows.settings import BUNDLED_PIPELINE, Settings
 from flows.workspace import open_workspace
 
@@ -38,11 +39,14 @@ class Champion:
 
 def configure_mlflow(settings: Settings, experiment: str) -> None:
     """Point MLflow at the settings' registry, and make `experiment` the active one."""
+    quiet_libraries()
     workspace = open_workspace(settings)
     workspace.mlflow.mkdir(exist_ok=True)
     mlflow.set_tracking_uri(settings.model.tracking_uri or workspace.tracking_uri)
     if mlflow.get_experiment_by_name(experiment) is None:
-        local = None if settings.model.tracking_uri else (workspace.mlflow / "artifacts" / experiment).as_uri()
+        local = (
+            None if settings.model.tracking_uri else (workspace.mlflow / "artifacts" / experiment).as_uri()
+        )
         mlflow.create_experiment(experiment, artifact_location=local)
     mlflow.set_experiment(experiment)
 
@@ -52,8 +56,12 @@ def register(settings: Settings) -> str:
     configure_mlflow(settings, REGISTRY_EXPERIMENT)
     model = settings.model
     version = register_artist(
-        pipeline_source(settings), name=model.name, alias=model.alias, revision=model.revision
-    )
+        pipeline_source(settings),
+        name=model.name,
+        alias=model.alias,
+        revision=model.revision,
+        experiment=REGISTRY_EXPERIMENT,
+    ).version
     logger.info("registered %s version %s as %s", model.name, version, model.alias)
     return str(version)
 

@@ -67,7 +67,9 @@ def ingest(settings_file: SettingsFile = None) -> None:
 @app.command()
 def embed(
     settings_file: SettingsFile = None,
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Encode every text anew, with the model in use.")] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Encode every text anew, with the model in use.")
+    ] = False,
 ) -> None:
     """Stage 2: encode new texts into the reference store."""
     settings = _prepare(settings_file)
@@ -134,7 +136,9 @@ def explain(user: str, item: str, settings_file: SettingsFile = None) -> None:
 @app.command()
 def query(
     sql: str,
-    output_format: Annotated[OutputFormat, typer.Option("--format", help="How to print the rows.")] = OutputFormat.TABLE,
+    output_format: Annotated[
+        OutputFormat, typer.Option("--format", help="How to print the rows.")
+    ] = OutputFormat.TABLE,
     settings_file: SettingsFile = None,
 ) -> None:
     """Run SQL on the lake, read only, and print the rows.
@@ -150,6 +154,7 @@ def query(
 
 def _prepare(settings_file: Path | None) -> Settings:
     settings = read_settings(settings_file)
+    (settings.workspace / "prefect").mkdir(parents=True, exist_ok=True)
     prepare_environment(settings.workspace / "prefect")
     return settings
 

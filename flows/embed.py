@@ -21,7 +21,9 @@ def embed(settings: Settings, lake: Lake, store: ReferenceStore, artist: Artist)
         lake, reference_template=texts.reference_template, target_template=texts.target_template
     )
     known = scan_texts(lake)
-    new = known.filter(pa.compute.is_in(known["reference_id"], pa.array(store.missing(known["reference_id"].to_numpy()))))
+    new = known.filter(
+        pa.compute.is_in(known["reference_id"], pa.array(store.missing(known["reference_id"].to_numpy())))
+    )
     encode_texts(store, artist, new)
     return {"items_rendered": num_rendered, "texts_encoded": new.num_rows, "references": len(store)}
 

@@ -1,5 +1,6 @@
 """What must be in the environment before the libraries are imported, where the caller has not set it."""
 
+import logging
 import os
 import warnings
 from pathlib import Path
@@ -10,6 +11,8 @@ DEFAULTS = {
     "OPENBLAS_NUM_THREADS": "1",
     # Nothing here calls home, so a night without a network is a quiet one.
     "DO_NOT_TRACK": "true",
+    "DIFFUSERS_VERBOSITY": "error",
+    "TRANSFORMERS_VERBOSITY": "error",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -26,3 +29,14 @@ def prepare_environment(prefect_home: Path) -> None:
     for variable, value in (DEFAULTS | {"PREFECT_HOME": str(prefect_home)}).items():
         os.environ.setdefault(variable, value)
     warnings.filterwarnings("ignore", category=FutureWarning)
+
+
+def quiet_libraries() -> None:
+    """Leave the terminal to the stages' own progress bars; warnings and errors still show."""
+    import diffusers.utils.logging
+    import transformers.utils.logging
+
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)

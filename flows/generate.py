@@ -1,6 +1,5 @@
 """Stage 4, generate: draw the pictures whose profile, text or recipe is new, through the registered model."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+from mlflow.exceptions import MlflowException
 from tqdm import tqdm
 
 from fan_model.artist import ArtworkRequest, DrawingOptions, artwork_digest
@@ -21,6 +21,8 @@ from flows.recipes import drawing_recipe, item_seed
 from flows.settings import Settings
 from flows.workspace import Workspace
 
+ALL_REFERENCES = 1_000_000
+"""Asks the model to keep every reference: the profile stage has selected them already."""
 PAIRS_PER_COMMIT = 32
 """Pairs drawn and stored together: what a crash can cost."""
 

@@ -9,10 +9,15 @@ from tqdm import tqdm
 from feature_store.ingest import append_file
 from feature_store.lake import Lake
 from feature_store.runs import Run, close_window
-from feature_store.targets import drop_unwanted, replace_targets, scan_latest_items, scan_preferences, scan_stale_users
+from feature_store.targets import (
+    drop_unwanted,
+    replace_targets,
+    scan_latest_items,
+    scan_preferences,
+    scan_stale_users,
+)
 from flows.recipes import targets_recipe
 from flows.settings import Settings
-from recsys_adapters.implicit_recommender import recommend_targets
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +45,9 @@ def ingest_files(settings: Settings, lake: Lake, run: Run) -> Counter[str]:
         counts.update(files=1, rows_read=entry.rows_read, accepted=entry.accepted)
         counts.update(duplicate=entry.duplicate, rejected=entry.rejected)
         if entry.rejected:
-            logger.warning("%s: %d of %d rows refused, see rejected_rows", file.name, entry.rejected, entry.rows_read)
+            logger.warning(
+                "%s: %d of %d rows refused, see rejected_rows", file.name, entry.rejected, entry.rows_read
+            )
     return counts
 
 
@@ -64,6 +71,8 @@ def refresh_targets(settings: Settings, lake: Lake, run: Run) -> int:
 def _make_targets(settings: Settings, lake: Lake, run: Run, users: list[str]) -> pa.Table:
     if settings.targets.method == "latest":
         return scan_latest_items(lake, run, users, num_targets=settings.targets.per_user)
+    from recsys_adapters.implicit_recommender import recommend_targets
+
     return recommend_targets(
         scan_preferences(lake, run),
         users,

@@ -17,7 +17,7 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settin
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from feature_store.lake import Lake
-from feature_store.runs import Run, fail_run, open_run, read_run, record_stage
+from feature_store.runs import Run, fail_run, open_run, read_run, record_stage, reread_run
 from flows import tasks
 from flows.settings import Settings, read_settings
 from flows.workspace import open_lake, open_workspace
@@ -48,7 +48,7 @@ def nightly(settings_file: str | None = None, stages: Sequence[str] = STAGES) ->
         lake = open_lake(settings)
         run = open_run(lake)
         for stage in stages:
-            _run_stage(STAGE_FUNCTIONS[stage], stage, settings, lake, run)
+            _run_stage(STAGE_FUNCTIONS[stage], stage, settings, lake, reread_run(lake, run))
         return read_run(lake, run.run_id)
 
 
@@ -75,7 +75,11 @@ def hold_night(settings: Settings) -> Iterator[None]:
 
 
 def _run_stage(
-    stage_function: Callable[[Settings, Run], dict[str, int]], stage: str, settings: Settings, lake: Lake, run: Run
+    stage_function: Callable[[Settings, Run], dict[str, int]],
+    stage: str,
+    settings: Settings,
+    lake: Lake,
+    run: Run,
 ) -> None:
     started = time.monotonic()
     try:
@@ -95,7 +99,9 @@ def _profile(settings: Settings, run: Run) -> dict[str, int]:
 
 def _generate(settings: Settings, run: Run) -> dict[str, int]:
     """Draw the buckets one after another: a picture uses every core, or the whole device."""
-    return _total(tasks.generate_bucket(settings, run, bucket) for bucket in tasks.generate_buckets(settings, run))
+    return _total(
+        tasks.generate_bucket(settings, run, bucket) for bucket in tasks.generate_buckets(settings, run)
+    )
 
 
 def _total(counts: Iterator[dict[str, int]]) -> dict[str, int]:

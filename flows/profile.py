@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from fan_model.encoders import ReferenceVectors
-from fan_model.profiling import Selection, count_references, select_references
+from fan_model.profiling import ReferenceVectors, Selection, count_references, select_references
 from feature_store.histories import scan_histories
 from feature_store.lake import Lake
 from feature_store.profiles import profile_digest, replace_profiles
@@ -17,7 +16,9 @@ from flows.recipes import profile_recipe
 from flows.settings import Settings
 
 
-def profile_pairs(settings: Settings, lake: Lake, store: ReferenceStore, run: Run, pairs: pa.Table) -> dict[str, int]:
+def profile_pairs(
+    settings: Settings, lake: Lake, store: ReferenceStore, run: Run, pairs: pa.Table
+) -> dict[str, int]:
     """Select the references of each pair (`user_id`, `item_id`, `target_id`, `as_of`) and store them.
 
     Returns:
@@ -39,7 +40,11 @@ def profile_pairs(settings: Settings, lake: Lake, store: ReferenceStore, run: Ru
         num_empty += not len(selection.indices)
         rows += [row | origin for row in _rows(pair, history, selection)]
     replace_profiles(lake, pairs, rows, recipe_digest=recipe_digest, run_id=run.run_id)
-    return {"targets_profiled": pairs.num_rows, "references_selected": len(rows), "targets_without_history": num_empty}
+    return {
+        "targets_profiled": pairs.num_rows,
+        "references_selected": len(rows),
+        "targets_without_history": num_empty,
+    }
 
 
 def _split(pairs: pa.Table, histories: pa.Table) -> Iterator[tuple[dict[str, Any], pa.Table]]:

@@ -37,12 +37,18 @@ def report_to_mlflow(settings: Settings, workspace: Workspace, night: dict[str, 
         mlflow.log_params(_flatten(settings.model_dump(exclude={"sources", "catalog", "workspace"})))
         mlflow.log_metrics(_numbers(night))
         mlflow.set_tags({"run_id": night["run_id"], "snapshot_id": night["snapshot_id"]})
-        mlflow.log_dict({"sources": [source.model_dump(mode="json") for source in settings.sources]}, "sources.json")
+        mlflow.log_dict(
+            {"sources": [source.model_dump(mode="json") for source in settings.sources]}, "sources.json"
+        )
         mlflow.log_text(str(workspace.gallery / "index.html"), "gallery.txt")
 
 
 def _numbers(night: dict[str, Any]) -> dict[str, float]:
-    counts = {f"{stage}.{name}": value for stage, values in night["counts"].items() for name, value in values.items()}
+    counts = {
+        f"{stage}.{name}": value
+        for stage, values in night["counts"].items()
+        for name, value in values.items()
+    }
     seconds = {f"{stage}.seconds": value for stage, value in night["seconds"].items()}
     return {name: float(value) for name, value in (counts | seconds).items()}
 

@@ -32,6 +32,10 @@ def render_rows(rows: pl.DataFrame, output_format: str) -> str:
     if output_format == "json":
         return rows.write_json()
     with pl.Config(
-        tbl_rows=-1, tbl_cols=-1, fmt_str_lengths=80, tbl_hide_column_data_types=True, tbl_hide_dataframe_shape=True
+        tbl_rows=-1,
+        tbl_cols=-1,
+        fmt_str_lengths=80,
+        tbl_hide_column_data_types=True,
+        tbl_hide_dataframe_shape=True,
     ):
         return str(rows)

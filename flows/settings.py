@@ -7,7 +7,7 @@
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -124,7 +124,7 @@ class Settings(BaseSettings):
     """Seed of everything random. Another seed redraws every picture."""
     bucket_users: PositiveInt = 256
     """Users whose profiles are computed and stored together."""
-    sources: tuple[Annotated[Source, Field(discriminator="adapter")], ...] = Field(min_length=1)
+    sources: tuple[Source, ...] = Field(min_length=1)
     """Where logs, catalogues and recommendation lists come from, in `[[sources]]` tables."""
     texts: Texts = Texts()
     targets: Targets = Targets()
@@ -169,7 +169,7 @@ def read_settings(file: Path | None = None) -> Settings:
     content = _read_toml(path)
     _refuse_unknown_variables()
     try:
-        return Settings(**_resolve_paths(content, path.parent))
+        return Settings(**_resolve_paths(content, path.resolve().parent))
     except ValidationError as error:
         raise SettingsError(_describe(path, error)) from error
 
@@ -203,7 +203,9 @@ def _refuse_unknown_variables() -> None:
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     for variable in sorted(set(os.environ) - NOT_SETTINGS):
         if variable.startswith(PREFIX) and variable.split("__")[0] not in known:
-            raise SettingsError(f"the variable {variable} names no setting: use one of {', '.join(sorted(known))}")
+            raise SettingsError(
+                f"the variable {variable} names no setting: use one of {', '.join(sorted(known))}"
+            )
 
 
 def _describe(path: Path, error: ValidationError) -> str:

@@ -18,7 +18,9 @@ def summarize(settings: Settings, night: dict[str, Any], stages: Sequence[str]) 
 
 def _stage_line(stage: str, night: dict[str, Any]) -> str:
     counts = night["counts"].get(stage, {})
-    words = ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in counts.items()) or "nothing to do"
+    words = (
+        ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in counts.items()) or "nothing to do"
+    )
     return f"  {stage:<9} {night['seconds'].get(stage, 0.0):7.1f} s   {words}"
 
 

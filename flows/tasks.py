@@ -122,11 +122,11 @@ def _pairs_to_profile(
     )
 
 
-def _pairs_to_draw(
-    settings: Settings, lake: Lake, champion: Champion, run: Run, bucket: Bucket
-) -> pa.Table:
+def _pairs_to_draw(settings: Settings, lake: Lake, champion: Champion, run: Run, bucket: Bucket) -> pa.Table:
     recipe = drawing_recipe(settings, champion.artist.pipeline_revision)
-    return artworks.scan_stale_pairs(lake, run, recipe_digest=recipe, max_users=settings.users_limit, bucket=bucket)
+    return artworks.scan_stale_pairs(
+        lake, run, recipe_digest=recipe, max_users=settings.users_limit, bucket=bucket
+    )
 
 
 def _report_to_prefect(night: dict[str, Any], gallery_uri: str) -> None:

@@ -79,5 +79,7 @@ def share_references(settings: Settings, *, encoder_revision: str, width: int) -
 
 
 @lru_cache(maxsize=1)
-def _load_references(folder: Path, generation: Path | None, encoder_revision: str, width: int) -> ReferenceStore:
+def _load_references(
+    folder: Path, generation: Path | None, encoder_revision: str, width: int
+) -> ReferenceStore:
     return ReferenceStore(folder, encoder_revision=encoder_revision, width=width)
