@@ -109,11 +109,11 @@ class DelimitedText:
         return f"CASE WHEN contains(raw, '\"') THEN {split} ELSE {plain} END"
 
     def _defect_sql(self, num_columns: int) -> str:
-        # A delimiter after the last value is harmless; DuckDB's reader lets it pass, too.
-        is_ended = f"len(cells) = {num_columns + 1} AND cells[{num_columns + 1}] = ''"
+        # Empty values after the last column are harmless; DuckDB's reader lets them pass, too.
+        has_rest = f"replace(array_to_string(cells[{num_columns + 1}:], ''), '\"\"', '') <> ''"
         return f"""CASE WHEN raw = '' THEN 'line is empty'
             WHEN array_to_string(cells, {quoted_text(self.delimiter)}) <> raw THEN 'stray quote'
-            WHEN len(cells) <> {num_columns} AND NOT ({is_ended})
+            WHEN len(cells) < {num_columns} OR {has_rest}
                 THEN printf('line has %d columns, expected {num_columns}', len(cells)) END"""
 
     def _cell_sql(self, column: FileColumn, names: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ LINES_SCHEMA = pa.schema([("line", pa.int64()), ("raw", pa.string()), ("defect",
 NOT_UTF8 = "not valid UTF-8"
 
 _CHUNK_BYTES = 1 << 23
-_GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_MAGIC = b"\x1f\x8b\x08"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Well-formed byte sequences, Unicode Standard 15, table 3-7.
 _UTF8 = (

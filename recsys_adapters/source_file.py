@@ -87,7 +87,7 @@ class SourceFile:
     def _grade(self, connection: duckdb.DuckDBPyConnection, records: str) -> None:
         """Write `staged_records`: the staged columns, and why a record is refused."""
         types = {column.name: column.sql_type for column in self._table.columns}
-        staged = ", ".join(f"CAST({self.staged[n]} AS {types[n]}) AS {n}" for n in self._table.staged)
+        staged = ", ".join(f"TRY_CAST({self.staged[n]} AS {types[n]}) AS {n}" for n in self._table.staged)
         connection.sql("DROP VIEW IF EXISTS temp.staged_rows")
         connection.sql("DROP VIEW IF EXISTS temp.staged_rejects")
         connection.execute(f"""

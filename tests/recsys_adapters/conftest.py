@@ -1,9 +1,8 @@
-import duckdb
 import pytest
+
+from tests.recsys_adapters.contract import shared_connection
 
 
 @pytest.fixture
 def connection():
-    with duckdb.connect(config={"threads": 1}) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        yield connection
+    return shared_connection()

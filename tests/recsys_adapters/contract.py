@@ -5,9 +5,10 @@ gets all these tests.
 """
 
 import gzip
+import re
 import tempfile
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -21,27 +22,34 @@ from recsys_adapters.source_file import SourceFile
 TABLES = {table.name: table for table in schemas.TABLES}
 NUM_RECORDS = 12
 # Each inheriting class runs a property for its own adapter, which is what the health check warns of.
-PROPERTY = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+PROPERTY = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
 
 
 @dataclass(frozen=True)
 class Staged:
     rows: list[tuple]
+    """By the number in the item's id."""
     rejects: list[tuple]
     """(line, reason, raw), by line."""
 
 
 def stage(connection: duckdb.DuckDBPyConnection, file: SourceFile) -> Staged:
     file.stage(connection)
-    rows = connection.sql("FROM staged_rows").fetchall()
+    item_id = TABLES[file.table].staged.index("item_id")
+    rows = sorted(connection.sql("FROM staged_rows").fetchall(), key=lambda row: item_number(row[item_id]))
     return Staged(rows, connection.sql("FROM staged_rejects ORDER BY line").fetchall())
 
 
-@contextmanager
-def utc_connection():
-    with duckdb.connect(config={"threads": 1}) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        yield connection
+def item_number(item_id: str) -> int:
+    return int("0" + re.sub("[^0-9]", "", item_id))
+
+
+@cache
+def shared_connection() -> duckdb.DuckDBPyConnection:
+    """One connection for all files, as the store has it: each file replaces what the one before left."""
+    connection = duckdb.connect(config={"threads": 1})
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
 
 
 class LineContract:
@@ -51,7 +59,7 @@ class LineContract:
     """A broken record, and the reason why it is refused."""
 
     def record(self, number: int) -> bytes:
-        """A good record, another one for each number."""
+        """A good record, another one for each number, which is also in its item's id."""
         raise NotImplementedError
 
     def source_file(self, folder: Path) -> SourceFile:
@@ -66,9 +74,9 @@ class LineContract:
         return b"".join(line + end for line in head + lines)
 
     def stage_bytes(self, content: bytes) -> Staged:
-        with tempfile.TemporaryDirectory() as folder, utc_connection() as connection:
+        with tempfile.TemporaryDirectory() as folder:
             Path(folder, self.file_name).write_bytes(content)
-            return stage(connection, self.source_file(Path(folder)))
+            return stage(shared_connection(), self.source_file(Path(folder)))
 
     @property
     def first_line(self) -> int:

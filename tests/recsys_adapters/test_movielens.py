@@ -71,7 +71,7 @@ class TestRatings100K(Utf8Contract):
     }
 
     def record(self, number):
-        return f"{number}\t242\t3\t88125094{number % 10}".encode()
+        return f"196\t{number}\t3\t88125094{number % 10}".encode()
 
     def source_file(self, folder):
         return MovieLens(path=folder).files()[1]
