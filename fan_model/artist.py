@@ -2,7 +2,6 @@
 
 import copy
 import importlib.metadata
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -25,6 +24,10 @@ from fan_model.towers import Personalization, Profile
 __all__ = ["Artist", "Artwork", "ArtworkRequest", "DrawingOptions", "artwork_digest"]
 
 GIBIBYTE = 2**30
+
+ROWS_MULTIPLE = 4
+"""The image model is given a multiple of so many rows. A matrix product works row blocks of this size alike, but
+the rows left over differently: without filling up, a picture would depend in its last bit on its batch."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,6 @@ class Artist:
         self._pipeline = pipeline
         self._batch_size = batch_size
         self._conditioner = build_conditioner(pipeline, ReferenceBank(bank_bytes))
-        self._vectors_lock = threading.Lock()
 
     @classmethod
     def load(
@@ -162,16 +164,17 @@ class Artist:
         )
 
     def _draw_batch(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> Iterator[Artwork]:
+        filled = _fill(requests, ROWS_MULTIPLE // (2 if self._is_guided(options) else 1))
         drawn = self._own_pipeline()(
-            **self._prompt_arguments(requests, options),
+            **self._prompt_arguments(filled, options),
             num_inference_steps=options.num_inference_steps,
             guidance_scale=options.guidance_scale,
             height=options.height,
             width=options.width,
-            generator=[torch.Generator("cpu").manual_seed(request.seed) for request in requests],
+            generator=[torch.Generator("cpu").manual_seed(request.seed) for request in filled],
         )
-        flags = getattr(drawn, "nsfw_content_detected", None) or [False] * len(requests)
-        for request, image, flagged in zip(requests, drawn.images, flags, strict=True):
+        flags = getattr(drawn, "nsfw_content_detected", None) or [False] * len(filled)
+        for request, image, flagged in zip(requests, drawn.images, flags, strict=False):
             yield self._artwork(request, options, image, bool(flagged))
 
     def _artwork(
@@ -216,6 +219,10 @@ class Artist:
         pipeline.scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config)
         return pipeline
 
+    def _is_guided(self, options: DrawingOptions) -> bool:
+        """Whether the image model sees each picture twice, with its condition and with the negative one."""
+        return self._conditioner.takes_negative_prompt and options.guidance_scale > 1
+
     @property
     def _size_multiple(self) -> int:
         """Pixels that sizes are multiples of: the autoencoder's scale, times a transformer's patches."""
@@ -228,6 +235,11 @@ def resolve_pipeline(pipeline: str | Path, revision: str | None = None) -> Path:
     if Path(pipeline).is_dir():
         return Path(pipeline)
     return Path(DiffusionPipeline.download(str(pipeline), revision=revision, use_safetensors=True))
+
+
+def _fill(requests: Sequence[ArtworkRequest], multiple: int) -> Sequence[ArtworkRequest]:
+    """Repeat the last request until their number is a multiple."""
+    return [*requests, *requests[-1:] * (-len(requests) % multiple)]
 
 
 def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

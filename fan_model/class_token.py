@@ -94,7 +94,7 @@ def train_detector(
     optimizer = torch.optim.Adam(detector.parameters(), lr=learning_rate)
     losses = []
     for _ in range(num_epochs):
-        batches = torch.randperm(len(token_ids), generator=generator).split(batch_size)
+        batches = torch.split(torch.randperm(len(token_ids), generator=generator), batch_size)
         steps = [
             _step(detector, optimizer, encoder.encode(token_ids[rows])[-1], positions[rows])
             for rows in batches
@@ -108,6 +108,6 @@ def _step(
 ) -> float:
     loss = F.cross_entropy(detector(states), positions)
     optimizer.zero_grad()
-    loss.backward()
+    torch.autograd.backward(loss)
     optimizer.step()
     return loss.item()
