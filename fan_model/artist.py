@@ -17,8 +17,8 @@ from fan_model.bank import ReferenceBank
 from fan_model.conditioning import Condition, build_conditioner
 from fan_model.images import MIME_TYPES, encode_image
 from fan_model.profiling import ReferenceVectors, select_references
-from fan_model.requests import ArtworkRequest, DrawingOptions, RequestLimits, canonical
-from fan_model.revisions import artwork_digest, encoder_revision, pipeline_revision
+from fan_model.requests import ArtworkRequest, DrawingOptions, RequestError, RequestLimits, canonical
+from fan_model.revisions import absent_components, artwork_digest, encoder_revision, pipeline_revision
 from fan_model.towers import Personalization, Profile
 
 __all__ = ["Artist", "Artwork", "ArtworkRequest", "DrawingOptions", "artwork_digest"]
@@ -107,6 +107,7 @@ class Artist:
             torch_dtype=dtype or (torch.float32 if device == "cpu" else torch.float16),
             use_safetensors=True,
             local_files_only=True,
+            **dict.fromkeys(absent_components(folder)),
         ).to(device)
         loaded.set_progress_bar_config(disable=True)
         return cls(loaded, **revisions, bank_bytes=bank_bytes, batch_size=batch_size, limits=limits)
@@ -132,6 +133,8 @@ class Artist:
             RequestError: A request or an option is beyond the limits.
         """
         self.limits.check_options(options, multiple_of=self._size_multiple)
+        if options.negative_prompt and not self._conditioner.takes_negative_prompt:
+            raise RequestError("negative_prompt must be empty: this pipeline's guidance leads away from nothing")
         for request in requests:
             self.limits.check_request(request)
         profiled = [canonical(self._profile(request, options)) for request in requests]

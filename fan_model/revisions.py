@@ -40,15 +40,25 @@ def component_files(folder: Path) -> list[Path]:
         FileNotFoundError: The folder holds no pipeline.
         ValueError: A component's weights are pickled.
     """
-    index = json.loads((folder / "model_index.json").read_text())
-    names = [name for name, value in index.items() if isinstance(value, list) and value[0] is not None]
-    files = sorted(path for name in names for path in (folder / name).rglob("*") if path.is_file())
+    present = [name for name, kind in _components(folder).items() if kind is not None]
+    files = sorted(path for name in present for path in (folder / name).rglob("*") if path.is_file())
     pickled = [str(path.relative_to(folder)) for path in files if path.suffix in PICKLE_SUFFIXES]
     if pickled:
         raise ValueError(
             f"pickled weights are refused: {', '.join(pickled)}; save the pipeline as safetensors"
         )
     return files
+
+
+def absent_components(folder: Path) -> list[str]:
+    """Components that the pipeline was saved without; diffusers wants to be told when it loads."""
+    return [name for name, kind in _components(folder).items() if kind is None]
+
+
+def _components(folder: Path) -> dict[str, str | None]:
+    """Each component in `model_index.json`, and the library that its class is from."""
+    index = json.loads((folder / "model_index.json").read_text())
+    return {name: value[0] for name, value in index.items() if isinstance(value, list)}
 
 
 def _makes_text(path: Path) -> bool:
