@@ -40,15 +40,25 @@ class Champion:
 def configure_mlflow(settings: Settings, experiment: str) -> None:
     """Point MLflow at the settings' registry, and make `experiment` the active one."""
     quiet_libraries()
+    uri = tracking_uri(settings)
+    mlflow.set_tracking_uri(uri)
+    if mlflow.get_experiment_by_name(experiment) is None:
+        mlflow.create_experiment(experiment, artifact_location=_artifact_location(uri, experiment))
+    mlflow.set_experiment(experiment)
+
+
+def tracking_uri(settings: Settings) -> str:
+    """Return MLflow's address: the settings', or a SQLite file in the workspace."""
     workspace = open_workspace(settings)
     workspace.mlflow.mkdir(exist_ok=True)
-    mlflow.set_tracking_uri(settings.model.tracking_uri or workspace.tracking_uri)
-    if mlflow.get_experiment_by_name(experiment) is None:
-        local = (
-            None if settings.model.tracking_uri else (workspace.mlflow / "artifacts" / experiment).as_uri()
-        )
-        mlflow.create_experiment(experiment, artifact_location=local)
-    mlflow.set_experiment(experiment)
+    return settings.model.tracking_uri or workspace.tracking_uri
+
+
+def _artifact_location(uri: str, experiment: str) -> str | None:
+    """Keep artifacts beside a SQLite file, not in the current folder as MLflow would; a server has its own."""
+    if not uri.startswith("sqlite:///"):
+        return None
+    return (Path(uri.removeprefix("sqlite:///")).parent / "artifacts" / experiment).as_uri()
 
 
 def register(settings: Settings) -> str:

@@ -143,8 +143,8 @@ def query(
 ) -> None:
     """Run SQL on the lake, read only, and print the rows.
 
-    `targets`, `profiles` and `artworks` are those of the last published night; a night in progress writes to the
-    schema `night`.
+    `targets`, `profiles` and `artworks` are those of the last published night; a night in progress writes to
+    the schema `night`.
     """
     settings = _prepare(settings_file)
     from flows.query import run_query

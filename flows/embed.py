@@ -3,10 +3,10 @@
 import pyarrow as pa
 from tqdm import tqdm
 
+from fan_model.artist import Artist
 from feature_store.catalogue import render_texts, scan_texts
 from feature_store.lake import Lake
 from feature_store.reference_store import ReferenceStore, StoredVectors
-from fan_model.artist import Artist
 from flows.settings import Settings
 
 TEXTS_PER_BATCH = 256

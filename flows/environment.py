@@ -18,14 +18,15 @@ DEFAULTS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
-    "PREFECT_LOGGING_LEVEL": "WARNING",
+    # An error reaches the terminal once, from the command line itself; Prefect keeps its own record of it.
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_TO_API_ENABLED": "false",
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
 }
 
 
 def prepare_environment(prefect_home: Path) -> None:
-    """Set what the caller has left open; Prefect's own memory goes to `prefect_home` if no server is configured."""
+    """Set what the caller has left open; without a configured server, Prefect remembers in `prefect_home`."""
     for variable, value in (DEFAULTS | {"PREFECT_HOME": str(prefect_home)}).items():
         os.environ.setdefault(variable, value)
     warnings.filterwarnings("ignore", category=FutureWarning)

@@ -20,7 +20,7 @@ def explain(lake: Lake, user_id: str, item_id: str) -> str:
     if picture is None:
         items = ", ".join(read_items_of(lake, user_id)) or "none"
         raise NoPictureError(
-            f"no published picture of item {item_id} for user {user_id}; this user's pictures are of items: {items}"
+            f"no published picture of item {item_id} for user {user_id}, whose pictures are of items: {items}"
         )
     return "\n".join([*_about(picture), *_because(picture), *_file(picture)])
 
@@ -39,15 +39,17 @@ def _because(picture: dict[str, Any]) -> list[str]:
         f"The prompt is «{picture['target_text']}».",
         f"{picture['alpha']:.0%} of each personalized attention layer looks at {len(references)} references, "
         f"{1 - picture['alpha']:.0%} at the prompt itself.",
-        f"They were selected from {first['history_size']} references known before {first['as_of']:%Y-%m-%d %H:%M} UTC: "
-        "close to the prompt and strongly liked first, then unlike one another.",
+        f"They were selected from {first['history_size']} references of before "
+        f"{first['as_of']:%Y-%m-%d %H:%M} UTC: close to the prompt and strongly liked first, then unlike one another.",
         "",
         " share  weight  relevance  reference",
     ]
-    return lines + [
-        f"{row['share']:6.1%}  {row['weight']:6.2f}  {row['relevance']:9.3f}  {row['title'] or row['reference_item_id']}"
-        for row in references
-    ]
+    return lines + [_reference_line(row) for row in references]
+
+
+def _reference_line(row: dict[str, Any]) -> str:
+    name = row["title"] or row["reference_item_id"]
+    return f"{row['share']:6.1%}  {row['weight']:6.2f}  {row['relevance']:9.3f}  {name}"
 
 
 def _file(picture: dict[str, Any]) -> list[str]:
@@ -55,8 +57,8 @@ def _file(picture: dict[str, Any]) -> list[str]:
         return ["", f"There is no file: {picture['status']}, {picture['reason']}."]
     return [
         "",
-        f"Seed {picture['seed']}, the same for all users of this item; without personalization the same noise gave "
-        f"{picture['plain_image_path']}.",
+        f"Seed {picture['seed']}, the same for all users of this item; without personalization the same noise "
+        f"gave {picture['plain_image_path']}.",
         f"File: {picture['image_path']} ({picture['status']} in run {picture['run_id']}, model version "
         f"{picture['model_version']}).",
     ]

@@ -1,7 +1,6 @@
 """Stage 4, generate: draw the pictures whose profile, text or recipe is new, through the registered model."""
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -98,9 +97,9 @@ def _draw_chunk(studio: Studio, pairs: list[dict[str, Any]]) -> Counter[str]:
     for sketch in sketches:
         rows.append(_row(studio, sketch, drawn, seen))
         seen.add(str(rows[-1]["artwork_digest"]))
+    personal = {row["artwork_digest"] for row in rows}
     rows += [_row_without_text(studio, pair) for pair in pairs if not pair["target_text"]]
     replace_artworks(studio.lake, rows)
-    personal = {row["artwork_digest"] for row in rows}
     plain = sum(digest not in personal and result.status == "generated" for digest, result in drawn.items())
     return Counter(str(row["status"]) for row in rows) + Counter(plain=plain)
 

@@ -18,6 +18,7 @@ from feature_store.targets import (
 )
 from flows.recipes import targets_recipe
 from flows.settings import Settings
+from recsys_adapters.implicit_recommender import recommend_targets
 
 logger = logging.getLogger(__name__)
 
@@ -71,8 +72,6 @@ def refresh_targets(settings: Settings, lake: Lake, run: Run) -> int:
 def _make_targets(settings: Settings, lake: Lake, run: Run, users: list[str]) -> pa.Table:
     if settings.targets.method == "latest":
         return scan_latest_items(lake, run, users, num_targets=settings.targets.per_user)
-    from recsys_adapters.implicit_recommender import recommend_targets
-
     return recommend_targets(
         scan_preferences(lake, run),
         users,

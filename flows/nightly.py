@@ -1,7 +1,7 @@
 """The nightly flow: ingest, embed, profile, generate, publish.
 
-The truth about what is done is in the lake; Prefect orders the stages, retries what is transient and shows what
-happened. Tasks exchange a run and the numbers of buckets, never arrays.
+The truth about what is done is in the lake; Prefect orders the stages, retries what is transient and shows
+what happened. Tasks exchange a run and the numbers of buckets, never arrays.
 """
 
 import time
@@ -53,7 +53,7 @@ def nightly(settings_file: str | None = None, stages: Sequence[str] = STAGES) ->
 
 
 def run_locally(settings_file: Path | None, stages: Sequence[str]) -> dict[str, Any]:
-    """Run the flow in this process, named after its stages; without a configured server, Prefect starts one."""
+    """Run the flow in this process, named after its stages; Prefect starts a server if none is configured."""
     name = "nightly" if tuple(stages) == STAGES else "-".join(stages)
     named = nightly.with_options(name=name)
     # A heartbeat keeps the process a second longer at the end of each flow; nobody watches this one for it.
@@ -70,7 +70,7 @@ def hold_night(settings: Settings) -> Iterator[None]:
             yield
     except Timeout as error:
         raise NightInProgressError(
-            f"another night is running on {settings.workspace}: wait for it to finish, or stop it and run again"
+            f"another night is running on {settings.workspace}: wait for it to finish, or stop it"
         ) from error
 
 

@@ -31,7 +31,7 @@ def publish(settings: Settings, lake: Lake, workspace: Workspace, run: Run) -> d
 
 
 def report_to_mlflow(settings: Settings, workspace: Workspace, night: dict[str, Any]) -> None:
-    """Log the night as an MLflow run: its settings, its counts and seconds per stage, its gallery's first page."""
+    """Log the night as an MLflow run: its settings, counts and seconds per stage, and where its gallery is."""
     configure_mlflow(settings, NIGHTLY_EXPERIMENT)
     with mlflow.start_run(run_name=night["run_id"]):
         mlflow.log_params(_flatten(settings.model_dump(exclude={"sources", "catalog", "workspace"})))

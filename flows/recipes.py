@@ -28,8 +28,8 @@ def drawing_recipe(settings: Settings, pipeline_revision: str) -> str:
 def item_seed(settings: Settings, item_id: str) -> int:
     """Derive the seed of an item's pictures from the settings' seed.
 
-    All users' pictures of one item start from the same noise, so that what differs between them is their taste,
-    and the plain picture beside them is drawn once.
+    All users' pictures of one item start from the same noise, so that what differs between them is their
+    taste, and the plain picture beside them is drawn once.
     """
     digest = hashlib.sha256(f"{settings.seed}\x1f{item_id}".encode()).digest()
     return int.from_bytes(digest[:4], "big") >> 1

@@ -46,8 +46,8 @@ class Targets(Section):
     """Which items each user gets pictures of."""
 
     method: Literal["recommender", "latest", "given"] = "recommender"
-    """`recommender` fits one on the log; `latest` takes the most recent items with the history before them, as
-    the paper evaluates; `given` takes only the recommendation lists among the sources."""
+    """`recommender` fits one on the log; `latest` takes the most recent items with the history before them,
+    as the paper evaluates; `given` takes only the recommendation lists among the sources."""
     per_user: PositiveInt = 2
     """Pictures per user."""
     model: Literal["bm25", "als"] = "bm25"
@@ -60,7 +60,7 @@ class Profile(Section):
     fraction: float = Field(0.1, gt=0, le=1)
     """Share of the history that is kept, as in the paper; at least one reference is."""
     max_references: PositiveInt | None = 20
-    """Never keep more than this; none: no limit. Fewer references are faster and sharper, more are broader."""
+    """Never keep more than this; none: no limit. Fewer references are faster, more are broader."""
 
 
 class Model(Section):
@@ -179,7 +179,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise SettingsError(
-            f"no settings in {path}: run where fan.toml is, or name the file with --settings or {FILE_VARIABLE}"
+            f"no settings in {path}: run where fan.toml is, or name it with --settings or {FILE_VARIABLE}"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not TOML: {error}") from error

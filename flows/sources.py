@@ -1,4 +1,4 @@
-"""Settings of the sources: each `[[sources]]` table names an adapter and gives it what its docstring lists."""
+"""Settings of the sources: each `[[sources]]` table names an adapter, and gives it its own keys."""
 
 from collections.abc import Iterable
 from dataclasses import fields

@@ -29,10 +29,12 @@ def _totals(night: dict[str, Any]) -> list[str]:
     drawn = counts["generate"].get("generated", 0)
     targets = counts["publish"].get("targets", 0)
     missing = counts["generate"].get("failed", 0) + counts["generate"].get("flagged", 0)
-    return [
-        f"  users {counts['publish'].get('users', 0):,}, targets {targets:,}, references {counts['embed'].get('references', 0):,}",
+    users, references = counts["publish"].get("users", 0), counts["embed"].get("references", 0)
+    lines = [
+        f"  users {users:,}, targets {targets:,}, references {references:,}",
         f"  pictures drawn {drawn:,}, reused {targets - drawn - missing:,}, failed or flagged {missing:,}",
     ]
+    return lines if drawn else [*lines, "  nothing had to be drawn: no profile, text or setting changed"]
 
 
 def _where_to_look(settings: Settings) -> list[str]:
@@ -41,6 +43,6 @@ def _where_to_look(settings: Settings) -> list[str]:
         "Look at",
         f"  gallery   {(workspace.gallery / 'index.html').as_uri()}",
         '  DuckDB    fan query "select user_id, item_id, status, image_path from artworks limit 10"',
-        f"  MLflow    mlflow ui --backend-store-uri {workspace.tracking_uri}",
+        f"  MLflow    mlflow ui --backend-store-uri {settings.model.tracking_uri or workspace.tracking_uri}",
         f"  Prefect   PREFECT_HOME={workspace.prefect} prefect server start",
     ]

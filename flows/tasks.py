@@ -26,7 +26,7 @@ from flows.settings import Settings
 from flows.workspace import open_lake, open_references, open_workspace, share_references
 
 
-def is_worth_retrying(_task: Any, _run: TaskRun, state: State) -> bool:
+def is_worth_retrying(_task: object, _run: TaskRun, state: State) -> bool:
     """Retry what may go away by itself: a network that drops, a catalogue that is busy. Nothing else is."""
     error = state.result(raise_on_failure=False)
     return isinstance(error, ConnectionError | TimeoutError) or (

@@ -1,0 +1,61 @@
+# One command list, for people and for continuous integration alike.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export OMP_WAIT_POLICY ?= passive
+export OPENBLAS_NUM_THREADS ?= 1
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v == (3, 11) else f"Python 3.11 is needed, $(PYTHON) is {v[0]}.{v[1]}: set PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: install
+install: $(STAMP) ## Make the environment in .venv, with the exact versions of requirements.lock
+
+.PHONY: nightly
+nightly: $(STAMP) ## Run the whole night on the settings of fan.toml, and say where to look
+	@$(BIN)/fan nightly
+
+.PHONY: test
+test: $(STAMP) ## Pass the tests (minutes)
+	$(BIN)/python -m pytest
+
+.PHONY: test-slow
+test-slow: $(STAMP) ## Pass the heavy tests too
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+.PHONY: bench
+bench: $(STAMP) ## Measure against the plain ways, in the same run (minutes)
+	$(BIN)/python -m tests.benchmarks
+
+.PHONY: lint
+lint: $(STAMP) ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: format
+format: $(STAMP) ## Put the code into its format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: lock
+lock: $(STAMP) ## Write requirements.lock anew from the environment
+	@sed -n '/^#/p' requirements.lock > requirements.lock.new
+	@$(BIN)/python -m pip list --format=freeze --exclude-editable --exclude pip --exclude fan-artwork | sed 's/^torch==\([0-9.]*\).*/torch==\1/' >> requirements.lock.new
+	@mv requirements.lock.new requirements.lock
+
+.PHONY: clean
+clean: ## Remove the workspace: lake, vectors, pictures, runs
+	rm -rf workspace

@@ -1,0 +1,52 @@
+"""Small logs and settings for nights on them."""
+
+import random
+from pathlib import Path
+
+NUM_USERS = 5
+GENRES = ("Comedy", "Horror|Thriller", "Sci-Fi|Action", "Romance|Drama", "Western", "Animation|Children")
+TITLES = ("Night Train", "Last Harvest", "Blue Harbour", "Paper Moons", "Iron Tide", "The Quiet Signal")
+
+
+def write_movielens(folder: Path, ratings: list[tuple[object, ...]]) -> Path:
+    """Write `movies.csv` of 24 films and `ratings.csv` of the ratings (user, film, rating, epoch seconds)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    films = [
+        f'{number},"{TITLES[number % 6]} {number} ({1970 + number})",{GENRES[number % 5]}'
+        for number in range(1, 25)
+    ]
+    (folder / "movies.csv").write_text("\n".join(["movieId,title,genres", *films]) + "\n")
+    lines = [",".join(str(value) for value in rating) for rating in ratings]
+    (folder / "ratings.csv").write_text("\n".join(["userId,movieId,rating,timestamp", *lines]) + "\n")
+    return folder
+
+
+def sample_ratings() -> list[tuple[object, ...]]:
+    """Twelve ratings for each user, spread over the films."""
+    generator = random.Random(5)
+    return [
+        (user, film, generator.choice((2.0, 3.5, 4.0, 5.0)), 1_000_000_000 + 1000 * user + place)
+        for user in range(1, NUM_USERS + 1)
+        for place, film in enumerate(generator.sample(range(1, 25), 12))
+    ]
+
+
+def write_settings(folder: Path, text: str) -> Path:
+    """Write `fan.toml` for a workspace beside it."""
+    file = folder / "fan.toml"
+    file.write_text(text)
+    return file
+
+
+NIGHT = """
+max_users = 4
+bucket_users = 3
+[[sources]]
+adapter = "movielens"
+path = "logs"
+[targets]
+method = "latest"
+per_user = 1
+[drawing]
+num_inference_steps = 2
+"""
