@@ -71,8 +71,8 @@ def measure_artworks(
         ValueError: if shapes disagree, an index is outside the artworks, or a weight is not above 0.
     """
     _check_references(len(images), references, weights, artwork_of_reference)
-    has_plain = np.isfinite(plain_images).all(axis=1, keepdims=True)
-    plain = np.where(has_plain, plain_images, images)
+    has_plain = np.asarray(np.isfinite(plain_images).all(axis=1))
+    plain = np.where(has_plain[:, None], plain_images, images)
 
     def history(pictures: Floats) -> NDArray[np.float64]:
         scores = clip_score(pictures[artwork_of_reference], references, lowest=lowest)
@@ -81,8 +81,8 @@ def measure_artworks(
     return ArtworkScores(
         target=clip_score(images, targets, lowest=lowest),
         history=history(images),
-        plain_target=np.where(has_plain[:, 0], clip_score(plain, targets, lowest=lowest), np.nan),
-        plain_history=np.where(has_plain[:, 0], history(plain), np.nan),
+        plain_target=np.where(has_plain, clip_score(plain, targets, lowest=lowest), np.nan),
+        plain_history=np.where(has_plain, history(plain), np.nan),
     )
 
 

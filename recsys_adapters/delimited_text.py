@@ -10,8 +10,9 @@ from pathlib import Path
 
 import duckdb
 
+from recsys_adapters.errors import SourceFileError
 from recsys_adapters.file_lines import is_gzip, open_bytes, survey_lines
-from recsys_adapters.record_format import CleanRecords, FileColumn, SourceFileError, source_lines
+from recsys_adapters.record_format import CleanRecords, FileColumn, source_lines
 from recsys_adapters.sql_quoting import quoted_name, quoted_text
 
 

@@ -5,13 +5,18 @@ ends cannot promise that, so files with broken records are read through here.
 """
 
 import gzip
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from recsys_adapters.errors import SourceFileError
 
 LINES_SCHEMA = pa.schema([("line", pa.int64()), ("raw", pa.string()), ("defect", pa.string())])
 NOT_UTF8 = "not valid UTF-8"
@@ -42,9 +47,33 @@ def is_gzip(path: Path) -> bool:
         return stream.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
 
 
-def open_bytes(path: Path) -> BinaryIO:
-    """Open a plain or gzip file for reading its (unpacked) bytes."""
-    return cast(BinaryIO, gzip.open(path, "rb")) if is_gzip(path) else path.open("rb")
+@contextmanager
+def open_bytes(path: Path) -> Iterator[BinaryIO]:
+    """Open a plain or gzip file for reading its (unpacked) bytes.
+
+    Raises:
+        SourceFileError: if a gzip file is damaged or cut short.
+    """
+    if not is_gzip(path):
+        with path.open("rb") as stream:
+            yield stream
+        return
+    try:
+        with gzip.open(path, "rb") as unpacked:
+            yield cast(BinaryIO, unpacked)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise SourceFileError(f"{path.name} is a damaged gzip file. Copy it once more.") from error
+
+
+def check_unpacks(path: Path) -> None:
+    """Read a gzip file to its end, before a reader meets the damage in its midst.
+
+    Raises:
+        SourceFileError: if it is damaged or cut short.
+    """
+    if is_gzip(path):
+        for _ in _chunks(path):
+            pass
 
 
 def survey_lines(path: Path) -> LineSurvey:
@@ -85,7 +114,7 @@ def _batches(path: Path, encoding: str) -> Iterator[pa.RecordBatch]:
         if next_line == 1 and encoding == "utf-8":
             chunk = chunk.removeprefix(_BYTE_ORDER_MARK)
         texts, defects = _decode(_split(chunk), encoding)
-        numbers = pa.array(range(next_line, next_line + len(texts)), pa.int64())
+        numbers = pa.array(np.arange(next_line, next_line + len(texts)))
         next_line += len(texts)
         yield pa.record_batch([numbers, texts, defects], schema=LINES_SCHEMA)
 

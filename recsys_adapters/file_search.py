@@ -4,9 +4,10 @@ from glob import glob
 from pathlib import Path
 
 from recsys_adapters.delimited_text import DelimitedText
+from recsys_adapters.errors import SourceFileError
 from recsys_adapters.json_lines import JsonLines
 from recsys_adapters.parquet_rows import ParquetRows
-from recsys_adapters.record_format import RecordFormat, SourceFileError
+from recsys_adapters.record_format import RecordFormat
 
 FORMAT_NAMES = ("csv", "tsv", "jsonl", "parquet")
 

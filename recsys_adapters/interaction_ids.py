@@ -2,12 +2,15 @@
 
 from recsys_adapters.sql_quoting import quoted_text
 
+# No accepted text has a NUL character, so two different records never read the same.
+_SEPARATOR = "chr(0)"
+
 
 def interaction_id_sql(source: str, *, event_time: str, kind: str, event_id: str | None = None) -> str:
     """SQL of the `interaction_id` (UUID) of a record whose roles include `user_id` and `item_id`.
 
     It is the MD5 of the source and its own event id, or, for a record without one, of source, user, item,
-    time and kind. Each text is written after its length, so that no two different records read the same.
+    time (microseconds since 1970) and kind.
 
     Args:
         source: name of the source.
@@ -15,13 +18,9 @@ def interaction_id_sql(source: str, *, event_time: str, kind: str, event_id: str
         kind: SQL of the event's kind.
         event_id: SQL of the source's own event id, if it has one.
     """
-    parts = [_measured(part) for part in (quoted_text(source), "user_id", "item_id", kind)]
-    described = f"concat('event', {', '.join(parts)}, epoch_us({event_time}))"
+    named = quoted_text(source)
+    described = f"concat_ws({_SEPARATOR}, {named}, user_id, item_id, epoch_us({event_time}), {kind})"
     if event_id is None:
         return f"md5({described})"
-    named = f"concat('id', {_measured(quoted_text(source))}, {_measured(event_id)})"
-    return f"md5(CASE WHEN {event_id} IS NULL THEN {described} ELSE {named} END)"
-
-
-def _measured(text: str) -> str:
-    return f"length({text}), ':', {text}"
+    own = f"concat_ws({_SEPARATOR}, {named}, {event_id})"
+    return f"md5(CASE WHEN {event_id} IS NULL THEN {described} ELSE {own} END)"

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recsys_adapters.delimited_text import DelimitedText
+from recsys_adapters.errors import SourceFileError
 from recsys_adapters.interaction_ids import interaction_id_sql
-from recsys_adapters.record_format import FileColumn, RecordFormat, SourceFileError
+from recsys_adapters.record_format import FileColumn, RecordFormat
 from recsys_adapters.source_file import SourceFile
 
 _RATING_COLUMNS = (

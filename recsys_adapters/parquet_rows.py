@@ -9,7 +9,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from recsys_adapters.record_format import CleanRecords, FileColumn, SourceFileError
+from recsys_adapters.errors import SourceFileError
+from recsys_adapters.record_format import CleanRecords, FileColumn
 from recsys_adapters.sql_quoting import quoted_name, quoted_text
 
 

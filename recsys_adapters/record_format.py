@@ -15,10 +15,6 @@ import duckdb
 from recsys_adapters.file_lines import read_lines
 
 
-class SourceFileError(ValueError):
-    """A file as a whole does not fit what the settings say about it."""
-
-
 @dataclass(frozen=True)
 class FileColumn:
     """A column to read from a file."""

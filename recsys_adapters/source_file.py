@@ -8,7 +8,9 @@ from pathlib import Path
 import duckdb
 
 from feature_store.schemas import INTERACTIONS, ITEMS, TARGETS, Rule, Table
-from recsys_adapters.record_format import FileColumn, RecordFormat, SourceFileError
+from recsys_adapters.errors import SourceFileError
+from recsys_adapters.file_lines import check_unpacks
+from recsys_adapters.record_format import FileColumn, RecordFormat
 from recsys_adapters.sql_quoting import quoted_name, quoted_text
 
 _TABLES = {table.name: table for table in (INTERACTIONS, ITEMS, TARGETS)}
@@ -47,6 +49,7 @@ class SourceFile:
         Raises:
             SourceFileError: if the file lacks a column or is not of its format.
         """
+        check_unpacks(self.path)
         self._check_columns()
         clean = self.format.clean_records(self.path, self.columns)
         if clean is None or not self._is_clean(connection, clean.sql, clean.num_records):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from feature_store import schemas
@@ -141,6 +141,7 @@ class LineContract:
         lines = self.lines()[:3]
         clean = self.stage_bytes(self.content(lines))
         lines[place] = noise
+        assume(not self.content(lines).startswith(b"\x1f\x8b\x08"))  # a gzip file
         staged = self.stage_bytes(self.content(lines))
         assert len(staged.rows) + len(staged.rejects) == len(lines)
         assert set(clean.rows) - set(staged.rows) <= {clean.rows[place]}
@@ -154,6 +155,11 @@ class LineContract:
 
     def test_a_gzip_file_reads_like_the_file_in_it(self, clean):
         assert self.stage_bytes(gzip.compress(self.content(self.lines()))) == clean
+
+    def test_a_damaged_gzip_file_is_an_error(self):
+        packed = gzip.compress(self.content(self.lines()))
+        with pytest.raises(ValueError, match=f"{self.file_name} is a damaged gzip file"):
+            self.stage_bytes(packed[: len(packed) // 2])
 
     def test_the_last_line_needs_no_line_end(self, clean):
         assert self.stage_bytes(self.content(self.lines()).removesuffix(b"\n")) == clean

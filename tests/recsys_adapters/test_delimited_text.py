@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from feature_store.schemas import ITEMS
 from recsys_adapters.delimited_text import DelimitedText
-from recsys_adapters.record_format import FileColumn, SourceFileError
+from recsys_adapters.errors import SourceFileError
+from recsys_adapters.record_format import FileColumn
 from recsys_adapters.source_file import SourceFile
 from tests.recsys_adapters.contract import stage
 

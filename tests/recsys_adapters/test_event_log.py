@@ -5,8 +5,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from recsys_adapters.errors import SourceFileError
 from recsys_adapters.event_log import EventLog
-from recsys_adapters.record_format import SourceFileError
 from tests.recsys_adapters.contract import HeaderContract, Utf8Contract, stage
 
 COLUMNS = {"user_id": "customer", "item_id": "product", "event_time": "at"}

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from recsys_adapters.errors import SourceFileError
 from recsys_adapters.movielens import MovieLens
-from recsys_adapters.record_format import SourceFileError
 from tests.recsys_adapters.contract import HeaderContract, LineContract, Utf8Contract, stage
 
 MOVIES = "movieId,title,genres\n"

@@ -3,8 +3,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from recsys_adapters.errors import SourceFileError
 from recsys_adapters.prompt_histories import PromptHistories
-from recsys_adapters.record_format import SourceFileError
 from tests.recsys_adapters.contract import Utf8Contract
 
 FLAGGED = "flagged as not safe for work"
