@@ -93,7 +93,7 @@ class DelimitedText:
         quote = '"' if self.quoted else ""
         return f"""read_csv({quoted_text(str(path))}, auto_detect = false, header = {not self.names},
             delim = {quoted_text(self.delimiter)}, quote = '{quote}', escape = '{quote}',
-            columns = {{{struct}}}, ignore_errors = true,
+            columns = {{{struct}}},
             compression = '{"gzip" if is_gzip(path) else "none"}')"""
 
     @cached_property

@@ -58,7 +58,7 @@ class JsonLines:
 def _keys(line: bytes) -> tuple[str, ...]:
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ()
     return tuple(record) if isinstance(record, dict) else ()
 

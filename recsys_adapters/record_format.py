@@ -30,7 +30,7 @@ class FileColumn:
 
 @dataclass(frozen=True)
 class CleanRecords:
-    """SQL that reads a flawless file fast, with typed columns, and drops what it cannot read."""
+    """SQL that reads a flawless file fast, with typed columns, and fails or comes short on any other."""
 
     sql: str
     num_records: int

@@ -71,10 +71,10 @@ class SourceFile:
             )
 
     def _is_clean(self, connection: duckdb.DuckDBPyConnection, records: str, num_records: int) -> bool:
-        """Grade the fast reading and tell whether it accepted every record."""
+        """Grade the fast reading and tell whether it accepted every record; it ends at the first misfit."""
         try:
             self._grade(connection, records)
-        except duckdb.InvalidInputException:
+        except (duckdb.InvalidInputException, duckdb.ConversionException):
             return False
         accepted = connection.sql("SELECT count(*) FROM staged_records WHERE reason IS NULL").fetchall()
         return bool(accepted[0][0] == num_records)

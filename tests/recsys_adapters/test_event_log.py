@@ -87,6 +87,16 @@ class TestJsonLog(Utf8Contract):
         ):
             self.stage_bytes(b'{"customer": "u", "product": "i"}\n')
 
+    @pytest.mark.parametrize(
+        "value", ["[" * 100_000, "[" * 5_000 + "]" * 5_000, r'"\ud800"', "1e999", "{}", "true"]
+    )
+    def test_a_value_that_json_parsers_choke_on_harms_its_own_line_alone(self, clean, value):
+        lines = self.lines()
+        lines[0] = f'{{"customer": "u", "product": "i", "at": {value}}}'.encode()
+        staged = self.stage_bytes(self.content(lines))
+        assert [line for line, _, _ in staged.rejects] == [1]
+        assert staged.rows == clean.rows[1:]
+
     def test_a_line_of_ten_megabytes_is_a_line_like_any_other(self, clean):
         long = json.dumps({"customer": "u", "product": "i99", "at": 1714550400, "text": "x" * 10_000_000})
         staged = self.stage_bytes(self.content([*self.lines(), long.encode()]))
