@@ -55,11 +55,11 @@ def scan_stale_users(lake: Lake, *, recipe_digest: str, max_users: int | None) -
 
 
 def scan_preferences(lake: Lake, run: Run) -> pa.Table:
-    """Return what each user likes: `user_id`, `item_id`, `weight` above 0, added up over the user's events."""
+    """Return what users think of items: `user_id`, `item_id`, `weight`, added up over the user's events."""
     return lake.query(
         "SELECT user_id, item_id, sum(weight) AS weight FROM interactions "
         "WHERE event_time < $window_end AND ingested_at < $window_end "
-        "GROUP BY ALL HAVING sum(weight) > 0 ORDER BY ALL",
+        "GROUP BY ALL ORDER BY ALL",
         {"window_end": run.window_end},
     )
 

@@ -55,7 +55,7 @@ def tracking_uri(settings: Settings) -> str:
 
 
 def _artifact_location(uri: str, experiment: str) -> str | None:
-    """Keep artifacts beside a SQLite file, not in the current folder as MLflow would; a server has its own."""
+    """Keep artifacts beside a SQLite file, not in the current folder as MLflow does; servers have theirs."""
     if not uri.startswith("sqlite:///"):
         return None
     return (Path(uri.removeprefix("sqlite:///")).parent / "artifacts" / experiment).as_uri()

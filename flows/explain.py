@@ -40,7 +40,8 @@ def _because(picture: dict[str, Any]) -> list[str]:
         f"{picture['alpha']:.0%} of each personalized attention layer looks at {len(references)} references, "
         f"{1 - picture['alpha']:.0%} at the prompt itself.",
         f"They were selected from {first['history_size']} references of before "
-        f"{first['as_of']:%Y-%m-%d %H:%M} UTC: close to the prompt and strongly liked first, then unlike one another.",
+        f"{first['as_of']:%Y-%m-%d %H:%M} UTC: close to the prompt and strongly liked first, "
+        "then unlike one another.",
         "",
         " share  weight  relevance  reference",
     ]
@@ -57,8 +58,8 @@ def _file(picture: dict[str, Any]) -> list[str]:
         return ["", f"There is no file: {picture['status']}, {picture['reason']}."]
     return [
         "",
-        f"Seed {picture['seed']}, the same for all users of this item; without personalization the same noise "
-        f"gave {picture['plain_image_path']}.",
+        f"Seed {picture['seed']}, the same for all users of this item; without personalization it gave "
+        f"{picture['plain_image_path']}.",
         f"File: {picture['image_path']} ({picture['status']} in run {picture['run_id']}, model version "
         f"{picture['model_version']}).",
     ]

@@ -31,7 +31,7 @@ def publish(settings: Settings, lake: Lake, workspace: Workspace, run: Run) -> d
 
 
 def report_to_mlflow(settings: Settings, workspace: Workspace, night: dict[str, Any]) -> None:
-    """Log the night as an MLflow run: its settings, counts and seconds per stage, and where its gallery is."""
+    """Log the night as an MLflow run: its settings, counts and seconds per stage, and its gallery's place."""
     configure_mlflow(settings, NIGHTLY_EXPERIMENT)
     with mlflow.start_run(run_name=night["run_id"]):
         mlflow.log_params(_flatten(settings.model_dump(exclude={"sources", "catalog", "workspace"})))
