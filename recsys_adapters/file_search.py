@@ -1,6 +1,7 @@
 """Which files a path means, and how they are read."""
 
 from glob import glob
+from os.path import commonpath
 from pathlib import Path
 
 from recsys_adapters.delimited_text import DelimitedText
@@ -45,11 +46,11 @@ def find_files(path: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
         return {path.name: path}
     if path.is_dir():
         found = [file for file in path.rglob("*") if file.is_file() and file.name.endswith(suffixes)]
-        files = {file.relative_to(path).as_posix(): file for file in found}
     else:
-        files = {Path(file).as_posix(): Path(file) for file in glob(str(path), recursive=True)}
-    if not files:
+        found = [Path(file) for file in glob(str(path), recursive=True) if Path(file).is_file()]
+    if not found:
         raise SourceFileError(
             f"{path} has no files. Name a file, a pattern, or a folder with {', '.join(suffixes)}."
         )
-    return dict(sorted(files.items()))
+    root = path if path.is_dir() else commonpath([file.parent for file in found])
+    return {file.relative_to(root).as_posix(): file for file in sorted(found)}

@@ -170,8 +170,12 @@ def test_a_folder_is_read_file_by_file_and_a_pattern_picks(tmp_path):
         (tmp_path / name).write_text("customer,product,at\n")
     names = [file.name for file in EventLog(path=tmp_path, columns=COLUMNS).files()]
     assert names == ["2024/b.csv", "a.csv"]
+    picked = EventLog(path=tmp_path / "2*" / "b*", columns=COLUMNS).files()
+    assert [(file.name, file.path) for file in picked] == [("b.csv", tmp_path / "2024" / "b.csv")]
+    (tmp_path / "2025").mkdir()
+    (tmp_path / "2025" / "b.csv").touch()
     picked = EventLog(path=tmp_path / "**" / "b*", columns=COLUMNS).files()
-    assert [file.path for file in picked] == [tmp_path / "2024" / "b.csv"]
+    assert [file.name for file in picked] == ["2024/b.csv", "2025/b.csv"]
 
 
 def test_a_folder_without_files_of_the_format_is_an_error(tmp_path):
