@@ -4,7 +4,8 @@ Legend: h heads, n tokens, d head size, r references. Q is the personalized quer
 K_Ri and V_Ri the i-th reference's, all of one layer.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,11 +16,42 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMa
 KeysValues = tuple[Tensor, Tensor]
 """Keys and values of one text in one layer, [h, n, d] each."""
 
-Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""softmax(Q K' / sqrt(d)) V as the encoder itself computes it: its scaling, causality and position bias."""
+BLOCK_SIZE = 32
+"""Queries per block on the CPU, measured at CLIP-L size; other devices take all at once."""
 
 RECORDING = "fan_recording"
 """Name of the attention that hands out keys and values, in transformers' registries."""
+
+
+@dataclass(frozen=True)
+class Attention:
+    """softmax(Q K' / sqrt(d)) V as one encoder computes it, in blocks of queries.
+
+    Blocks, because a causal query needs no later keys, and because small products stay in the cache.
+    """
+
+    scaling: float
+    """1 / sqrt(d), or 1 where the encoder does not scale."""
+    blocks: Sequence[tuple[slice, slice, Tensor]]
+    """Queries, the keys that they may see, and what is added to their scores [h or 1, queries, keys]."""
+
+    @classmethod
+    def build(cls, num_tokens: int, *, scaling: float, bias: Tensor, is_causal: bool) -> "Attention":
+        """Plan the blocks for [n, n] scores; `bias` [h or 1, n, n] is added to the scores."""
+        step = BLOCK_SIZE if bias.device.type == "cpu" else num_tokens
+        if is_causal:
+            bias = bias + torch.full_like(bias, -torch.inf).triu(diagonal=1)
+        starts = range(0, num_tokens, step)
+        rows = [slice(start, min(start + step, num_tokens)) for start in starts]
+        keys = [slice(0, block.stop if is_causal else num_tokens) for block in rows]
+        return cls(scaling, [(row, key, bias[:, row, key]) for row, key in zip(rows, keys, strict=True)])
+
+    def add(self, total: Tensor, weight: float, query: Tensor, key: Tensor, value: Tensor) -> None:
+        """Do `total += weight softmax(Q K' / sqrt(d)) V` in place; all tensors are [h, n, d]."""
+        for rows, keys, bias in self.blocks:
+            bias = bias.expand(len(query), -1, -1)
+            scores = torch.baddbmm(bias, query[:, rows], key[:, keys].mT, alpha=self.scaling)
+            total[:, rows].baddbmm_(scores.softmax(dim=-1), value[:, keys], alpha=weight)
 
 
 def personalized_attention(
@@ -28,9 +60,11 @@ def personalized_attention(
     references: Sequence[KeysValues],
     weights: Sequence[float],
     alpha: float,
-    attend: Attend,
+    attention: Attention,
 ) -> Tensor:
     """H = (1 - alpha) softmax(Q K_T' / sqrt(d)) V_T  +  alpha sum_i w_i softmax(Q K_Ri' / sqrt(d)) V_Ri.
+
+    References are attended where they lie, nothing of them is copied. Without references, H is the target's.
 
     Args:
         query: [h, n, d] Q of the personalized query.
@@ -38,16 +72,16 @@ def personalized_attention(
         references: K_Ri and V_Ri of the r references.
         weights: [r] w_i, preference strengths that sum to 1.
         alpha: Degree of personalization, 0 (target only) to 1 (references only).
-        attend: The encoder's own attention.
+        attention: The encoder's own softmax(Q K' / sqrt(d)) V.
 
     Returns:
         [h, n, d] what the layer goes on with in place of its self-attention.
     """
-    if not references:
-        return attend(query, *target)
-    return (1 - alpha) * attend(query, *target) + alpha * sum(
-        weight * attend(query, *reference) for weight, reference in zip(weights, references, strict=True)
-    )
+    fused = torch.zeros_like(query)
+    attention.add(fused, 1 - alpha if references else 1, query, *target)
+    for weight, reference in zip(weights, references, strict=True):
+        attention.add(fused, alpha * weight, query, *reference)
+    return fused
 
 
 def recording_attention(

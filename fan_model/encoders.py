@@ -19,12 +19,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
-from fan_model.attention import RECORDING, Attend, KeysValues, personalized_attention
+from fan_model.attention import RECORDING, Attention, KeysValues, personalized_attention
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ class Encoder(ABC):
         """A whole layer, attending itself."""
 
     @abstractmethod
-    def _attend(self, num_tokens: int) -> Attend:
+    def _attention(self, num_tokens: int) -> Attention:
         """This encoder's softmax(Q K' / sqrt(d)) V."""
 
     def _leave(self, states: Tensor) -> Tensor:
@@ -151,7 +150,7 @@ class Encoder(ABC):
         """
         starts = [preference.start or preference.target for preference in preferences]
         states = torch.stack([stream.start for stream in starts])
-        attend = self._attend(states.shape[1])
+        attention = self._attention(states.shape[1])
         hidden_states = [states]
         for layer in range(starts[0].first_layer, len(self.layers)):
             if layer in skip_layers:
@@ -165,7 +164,7 @@ class Encoder(ABC):
                         [reference.at(layer) for reference in preference.references],
                         preference.weights,
                         alpha,
-                        attend,
+                        attention,
                     )
                     for query, preference in zip(queries, preferences, strict=True)
                 ]
@@ -205,13 +204,10 @@ class ClipEncoder(Encoder):
     def _plain(self, layer: int, states: Tensor) -> Tensor:
         return self.layers[layer](states, attention_mask=None, is_causal=self.is_causal)
 
-    def _attend(self, num_tokens: int) -> Attend:
-        def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-            return F.scaled_dot_product_attention(
-                query[None], key[None], value[None], is_causal=self.is_causal
-            )[0]
-
-        return attend
+    def _attention(self, num_tokens: int) -> Attention:
+        block: Any = self.layers[0]
+        bias = block.self_attn.q_proj.weight.new_zeros(1, num_tokens, num_tokens)
+        return Attention.build(num_tokens, scaling=block.self_attn.scale, bias=bias, is_causal=self.is_causal)
 
 
 class ClipVisionEncoder(ClipEncoder):
@@ -250,13 +246,9 @@ class T5Encoder(Encoder):
     def _plain(self, layer: int, states: Tensor) -> Tensor:
         return self.layers[layer](states, position_bias=self._position_bias(states.shape[1]))[0]
 
-    def _attend(self, num_tokens: int) -> Attend:
-        bias = self._position_bias(num_tokens)
-
-        def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-            return F.scaled_dot_product_attention(query[None], key[None], value[None], bias, scale=1.0)[0]
-
-        return attend
+    def _attention(self, num_tokens: int) -> Attention:
+        bias = self._position_bias(num_tokens)[0]
+        return Attention.build(num_tokens, scaling=1.0, bias=bias, is_causal=False)
 
     def _leave(self, states: Tensor) -> Tensor:
         return self._stack.final_layer_norm(states)
