@@ -5,6 +5,7 @@ import importlib.metadata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from PIL import Image
 from fan_model.bank import ReferenceBank
 from fan_model.conditioning import Condition, build_conditioner
 from fan_model.images import MIME_TYPES, encode_image
+from fan_model.limits import RequestLimits, Sides
 from fan_model.profiling import ReferenceVectors, select_references
-from fan_model.requests import ArtworkRequest, DrawingOptions, RequestError, RequestLimits, canonical
+from fan_model.requests import ArtworkRequest, DrawingOptions, RequestError, canonical
 from fan_model.revisions import absent_components, artwork_digest, encoder_revision, pipeline_revision
+from fan_model.text_filter import TextFilter, block_nothing
 from fan_model.towers import Personalization, Profile
 
 __all__ = ["Artist", "Artwork", "ArtworkRequest", "DrawingOptions", "artwork_digest"]
@@ -26,8 +29,8 @@ __all__ = ["Artist", "Artwork", "ArtworkRequest", "DrawingOptions", "artwork_dig
 GIBIBYTE = 2**30
 
 ROWS_MULTIPLE = 4
-"""The image model is given a multiple of so many rows. A matrix product works row blocks of this size alike, but
-the rows left over differently: without filling up, a picture would depend in its last bit on its batch."""
+"""The image model is given a multiple of so many rows. A matrix product works row blocks of this size alike,
+but the rows left over differently: not filled up, a picture would depend on its batch in its last bit."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Artwork:
     artwork_digest: str
     seed: int
     flagged: bool
-    """Whether the pipeline's safety checker refused the picture."""
+    """Whether the text filter refused a text, or the pipeline's safety checker the picture."""
 
 
 class Artist:
@@ -61,14 +64,18 @@ class Artist:
         bank_bytes: int = GIBIBYTE,
         batch_size: int = 16,
         limits: RequestLimits | None = None,
+        text_filter: TextFilter = block_nothing,
     ) -> None:
         self.encoder_revision = encoder_revision
         """Checksum over text encoders and tokenizers: what makes stored vectors comparable."""
         self.pipeline_revision = pipeline_revision
         """Checksum over all the pipeline's files."""
         self.limits = limits or RequestLimits()
+        """What requests may ask for."""
         self._pipeline = pipeline
-        self._batch_size = batch_size
+        self.batch_size = batch_size
+        """Pictures drawn at a time."""
+        self._text_filter = text_filter
         self._conditioner = build_conditioner(pipeline, ReferenceBank(bank_bytes))
 
     @classmethod
@@ -82,6 +89,8 @@ class Artist:
         bank_bytes: int = GIBIBYTE,
         batch_size: int = 16,
         limits: RequestLimits | None = None,
+        text_filter: TextFilter = block_nothing,
+        expected_revision: str | None = None,
     ) -> "Artist":
         """Load a diffusers pipeline.
 
@@ -93,15 +102,18 @@ class Artist:
             bank_bytes: Memory that recorded references may take.
             batch_size: Texts encoded or pictures drawn at a time.
             limits: What requests may ask for.
+            text_filter: Whether a text is blocked.
+            expected_revision: Checksum that the pipeline's files must have.
 
         Raises:
-            ValueError: The weights are pickled, or the family is not supported.
+            ValueError: The weights are pickled or not those expected, or the family is not supported.
         """
         folder = resolve_pipeline(pipeline, revision)
         revisions = {
             "encoder_revision": encoder_revision(folder),
             "pipeline_revision": pipeline_revision(folder),
         }
+        _verify(revisions["pipeline_revision"], expected_revision)
         loaded = DiffusionPipeline.from_pretrained(
             folder,
             torch_dtype=dtype or (torch.float32 if device == "cpu" else torch.float16),
@@ -110,7 +122,14 @@ class Artist:
             **dict.fromkeys(absent_components(folder)),
         ).to(device)
         loaded.set_progress_bar_config(disable=True)
-        return cls(loaded, **revisions, bank_bytes=bank_bytes, batch_size=batch_size, limits=limits)
+        return cls(
+            loaded,
+            **revisions,
+            bank_bytes=bank_bytes,
+            batch_size=batch_size,
+            limits=limits,
+            text_filter=text_filter,
+        )
 
     @cached_property
     def width(self) -> int:
@@ -119,30 +138,48 @@ class Artist:
 
     def encode_texts(self, texts: Sequence[str]) -> ReferenceVectors:
         """The two vectors of each text, from the very condition that the image model consumes."""
-        batches = [self._encode_batch(batch) for batch in _batches(texts, self._batch_size)]
+        batches = [self._encode_batch(batch) for batch in _batches(texts, self.batch_size)]
         batches = batches or [ReferenceVectors(*np.empty((2, 0, self.width), np.float32))]
         return ReferenceVectors(
             np.concatenate([batch.mean_unit_tokens for batch in batches]),
             np.concatenate([batch.unit_mean_tokens for batch in batches]),
         )
 
-    def draw(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> list[Artwork]:
-        """Draw one picture per request, in order.
+    def check(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> None:
+        """Refuse what `draw` would refuse.
 
         Raises:
             RequestError: A request or an option is beyond the limits.
         """
-        self.limits.check_options(options, multiple_of=self._size_multiple)
+        self.limits.check_options(options, self._sides)
         if options.negative_prompt and not self._conditioner.takes_negative_prompt:
-            raise RequestError("negative_prompt must be empty: this pipeline's guidance leads away from nothing")
+            raise RequestError(
+                "negative_prompt must be empty: this pipeline's guidance leads away from nothing"
+            )
         for request in requests:
             self.limits.check_request(request)
+
+    def draw(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> list[Artwork]:
+        """Draw one picture per request, in order; a request with a blocked text is flagged and not drawn.
+
+        Raises:
+            RequestError: A request or an option is beyond the limits.
+        """
+        self.check(requests, options)
         profiled = [canonical(self._profile(request, options)) for request in requests]
+        blocked = [self.is_blocked(request) for request in profiled]
+        allowed = [request for request, flagged in zip(profiled, blocked, strict=True) if not flagged]
+        images = chain.from_iterable(
+            self._draw_batch(batch, options) for batch in _batches(allowed, self.batch_size)
+        )
         return [
-            artwork
-            for batch in _batches(profiled, self._batch_size)
-            for artwork in self._draw_batch(batch, options)
+            self._artwork(request, options, None if flagged else next(images))
+            for request, flagged in zip(profiled, blocked, strict=True)
         ]
+
+    def is_blocked(self, request: ArtworkRequest) -> bool:
+        """Whether the text filter refuses the prompt or a reference."""
+        return any(map(self._text_filter, (request.prompt, *request.references)))
 
     def condition(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> Condition:
         """The personalized condition of each request, whose references are all used."""
@@ -166,7 +203,10 @@ class Artist:
             weights=tuple(request.strengths[i] for i in kept),
         )
 
-    def _draw_batch(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> Iterator[Artwork]:
+    def _draw_batch(
+        self, requests: Sequence[ArtworkRequest], options: DrawingOptions
+    ) -> Iterator[Image.Image | None]:
+        """The picture of each request, None where the pipeline's safety checker refuses it."""
         filled = _fill(requests, ROWS_MULTIPLE // (2 if self._is_guided(options) else 1))
         drawn = self._own_pipeline()(
             **self._prompt_arguments(filled, options),
@@ -177,12 +217,13 @@ class Artist:
             generator=[torch.Generator("cpu").manual_seed(request.seed) for request in filled],
         )
         flags = getattr(drawn, "nsfw_content_detected", None) or [False] * len(filled)
-        for request, image, flagged in zip(requests, drawn.images, flags, strict=False):
-            yield self._artwork(request, options, image, bool(flagged))
+        for _, image, flagged in zip(requests, drawn.images, flags, strict=False):
+            yield None if flagged else image
 
     def _artwork(
-        self, request: ArtworkRequest, options: DrawingOptions, image: Image.Image, flagged: bool
+        self, request: ArtworkRequest, options: DrawingOptions, image: Image.Image | None
     ) -> Artwork:
+        """The file of a picture with what it was made of; None for a picture that was flagged."""
         digest = artwork_digest(request, options, self.pipeline_revision)
         provenance = {
             "Software": f"fan-artwork {importlib.metadata.version('fan-artwork')}",
@@ -191,13 +232,13 @@ class Artist:
             "Artwork": digest,
         }
         return Artwork(
-            image=b"" if flagged else encode_image(image, options.image_format, provenance),
+            image=b"" if image is None else encode_image(image, options.image_format, provenance),
             mime_type=MIME_TYPES[options.image_format],
             references_used=request.references,
             weights_used=request.strengths,
             artwork_digest=digest,
             seed=request.seed,
-            flagged=flagged,
+            flagged=image is None,
         )
 
     def _prompt_arguments(
@@ -227,10 +268,12 @@ class Artist:
         return self._conditioner.takes_negative_prompt and options.guidance_scale > 1
 
     @property
-    def _size_multiple(self) -> int:
-        """Pixels that sizes are multiples of: the autoencoder's scale, times a transformer's patches."""
-        transformer = getattr(self._pipeline, "transformer", None)
-        return self._pipeline.vae_scale_factor * (1 if transformer is None else 2)
+    def _sides(self) -> Sides:
+        """Sides are multiples of the autoencoder's scale, times a transformer's patches."""
+        pipeline, scale = self._pipeline, self._pipeline.vae_scale_factor
+        latents = getattr(pipeline, "default_sample_size", None) or pipeline.unet.config.sample_size
+        is_transformer = getattr(pipeline, "transformer", None) is not None
+        return Sides(own=latents * scale, multiple=scale * (2 if is_transformer else 1))
 
 
 def resolve_pipeline(pipeline: str | Path, revision: str | None = None) -> Path:
@@ -240,9 +283,17 @@ def resolve_pipeline(pipeline: str | Path, revision: str | None = None) -> Path:
     return Path(DiffusionPipeline.download(str(pipeline), revision=revision, use_safetensors=True))
 
 
+def _verify(revision: str, expected: str | None) -> None:
+    if expected not in (None, revision):
+        raise ValueError(
+            f"the pipeline's checksum is {revision}, registered was {expected}; "
+            "restore its files or register it anew"
+        )
+
+
 def _fill(requests: Sequence[ArtworkRequest], multiple: int) -> Sequence[ArtworkRequest]:
     """Repeat the last request until their number is a multiple."""
-    return [*requests, *requests[-1:] * (-len(requests) % multiple)]
+    return [*requests, *[requests[-1]] * (-len(requests) % multiple)]
 
 
 def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

@@ -11,16 +11,18 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from fan_model.artist import Artist
-from fan_model.requests import RequestError, parse_options, parse_request
-
-LOADING = ("device", "bank_bytes", "batch_size")
-"""Settings of `Artist.load` that a process may choose for itself."""
+from fan_model.deployment import Deployment, call_hook
+from fan_model.drawing_queue import DrawingQueue
+from fan_model.payloads import StoredProfiles, read_request
+from fan_model.requests import RequestError
+from fan_model.scoring_endpoint import ScoringEndpoint, answer_in_scoring_server
 
 
 class ArtworkModel(PythonModel):
     """One picture per row; requests of a call are drawn in batches."""
 
     artist: Artist
+    stored_profiles: StoredProfiles | None
 
     def load_context(self, context: PythonModelContext) -> None:
         """Load the pipeline, carried inside or recorded by its id, and verify that it is the registered one.
@@ -29,22 +31,31 @@ class ArtworkModel(PythonModel):
             ValueError: The files are not those that were registered.
         """
         config = context.model_config
-        pipeline = context.artifacts.get("pipeline") or config["pipeline"]
-        settings = {name: config[name] for name in LOADING if name in config}
-        self.artist = Artist.load(pipeline, revision=config["revision"], **settings)
-        if self.artist.pipeline_revision != config["pipeline_revision"]:
-            raise ValueError(
-                f"the pipeline's checksum is {self.artist.pipeline_revision}, registered was "
-                f"{config['pipeline_revision']}; restore its files or register it anew"
-            )
+        deployment = Deployment.from_config(config)
+        self.artist = Artist.load(
+            context.artifacts.get("pipeline") or config["pipeline"],
+            revision=config["revision"],
+            expected_revision=config["pipeline_revision"],
+            device=deployment.device,
+            bank_bytes=deployment.bank_bytes,
+            batch_size=deployment.batch_size,
+            limits=deployment.limits,
+            text_filter=call_hook(deployment.text_filter),
+        )
+        hook = deployment.stored_profiles
+        self.stored_profiles = None if hook is None else call_hook(hook)
+        queue = DrawingQueue(self.artist, max_pictures=deployment.max_queued_pictures)
+        answer_in_scoring_server(ScoringEndpoint(queue, self.stored_profiles))
 
     def predict(
         self, context: PythonModelContext, model_input: pd.DataFrame, params: Mapping[str, Any] | None = None
     ) -> pd.DataFrame:
         """Draw the pictures that the rows ask for."""
+        limits = self.artist.limits
         try:
-            requests = [parse_request(_given(row)) for row in model_input.to_dict("records")]
-            artworks = self.artist.draw(requests, parse_options(_by_our_names(params or {})))
+            rows = map(_given, model_input.to_dict("records"))
+            requests = [read_request(row, limits, self.stored_profiles) for row in rows]
+            artworks = self.artist.draw(requests, limits.parse_options(params or {}))
         except RequestError as error:
             raise MlflowException(str(error), error_code=INVALID_PARAMETER_VALUE) from None
         return pd.DataFrame([asdict(artwork) for artwork in artworks])
@@ -55,10 +66,6 @@ def _given(row: Mapping[str, Any]) -> dict[str, Any]:
     cells = {name: cell for name, cell in row.items() if not (pd.api.types.is_scalar(cell) and pd.isna(cell))}
     seed = cells.get("seed")
     return {**cells, "seed": int(seed)} if isinstance(seed, float) and seed.is_integer() else cells
-
-
-def _by_our_names(params: Mapping[str, Any]) -> dict[str, Any]:
-    return {"image_format" if name == "format" else name: value for name, value in params.items()}
 
 
 set_model(ArtworkModel())

@@ -10,19 +10,23 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import AnyType, Array
 
-from fan_model.artist import GIBIBYTE, resolve_pipeline
+from fan_model.artist import resolve_pipeline
+from fan_model.deployment import Deployment
 from fan_model.requests import DrawingOptions
 from fan_model.revisions import component_files, encoder_revision, pipeline_revision
 
 MEBIBYTE = 2**20
 DEFAULTS = DrawingOptions()
+DEPLOYMENT = Deployment()
 
 INPUTS = Schema(
     [
         ColSpec(DataType.string, "prompt"),
         ColSpec(Array(DataType.string), "references", required=False),
-        # MLflow refuses whole numbers where doubles are meant; these two are checked by the model itself.
-        ColSpec(AnyType(), "weights", required=False),
+        # MLflow refuses whole numbers where doubles are meant, and a column of longs with a gap: the model
+        # itself checks that these are doubles and longs.
+        ColSpec(Array(AnyType()), "weights", required=False),
+        ColSpec(DataType.string, "user_id", required=False),
         ColSpec(AnyType(), "seed", required=False),
     ]
 )
@@ -72,11 +76,12 @@ def register_artist(
     experiment: str = "fan-artwork",
     artifact_location: str | None = None,
     max_carried_bytes: int = 64 * MEBIBYTE,
+    deployment: Deployment = DEPLOYMENT,
 ) -> ModelVersion:
     """Register a pipeline under a name and let an alias point to it.
 
-    A pipeline of at most `max_carried_bytes` is carried inside the model. A larger one is recorded by its id
-    and revision. Either way loading verifies its checksum.
+    A pipeline of at most `max_carried_bytes` is carried inside the model. A larger one is recorded by its
+    place (a folder, or an id and commit on the hub). Either way loading verifies the checksum of its files.
 
     Args:
         pipeline: A local folder, or an id on the Hugging Face hub.
@@ -87,6 +92,7 @@ def register_artist(
         experiment: Experiment that the run belongs to, made if missing.
         artifact_location: Where a new experiment keeps its files.
         max_carried_bytes: Above this, weights are not copied.
+        deployment: How the model is to be run, unless a process loads it otherwise.
 
     Raises:
         ValueError: The weights are pickled.
@@ -96,19 +102,17 @@ def register_artist(
     folder = resolve_pipeline(pipeline, revision)
     carried = sum(path.stat().st_size for path in component_files(folder)) <= max_carried_bytes
     origin = {
-        "pipeline": None if carried else str(pipeline),
-        "revision": revision,
+        **_place(pipeline, folder, carried=carried),
         "pipeline_revision": pipeline_revision(folder),
         "encoder_revision": encoder_revision(folder),
     }
-    settings = {"device": "cpu", "bank_bytes": GIBIBYTE, "batch_size": 16}
     version = importlib.metadata.version("fan-artwork")
     with mlflow.start_run(experiment_id=_experiment_id(experiment, artifact_location), run_name=name):
         info = mlflow.pyfunc.log_model(
             name=name,
             python_model=str(Path(__file__).with_name("mlflow_model.py")),
             artifacts={"pipeline": str(folder)} if carried else None,
-            model_config={**origin, **settings},
+            model_config={**origin, **deployment.to_config()},
             signature=ModelSignature(INPUTS, OUTPUTS, PARAMS),
             input_example=INPUT_EXAMPLE,
             pip_requirements=[f"fan-artwork=={version}"],
@@ -118,19 +122,27 @@ def register_artist(
 
 
 def load_artist(
-    uri: str = "models:/fan-artwork@champion", *, tracking_uri: str | None = None, **model_config: str | int
+    uri: str = "models:/fan-artwork@champion", *, tracking_uri: str | None = None, **model_config: object
 ) -> mlflow.pyfunc.PyFuncModel:
     """Load the registered model; `.unwrap_python_model().artist` is its `Artist`.
 
     Args:
         uri: Where it is registered.
         tracking_uri: MLflow's database or server; the process's current one if not given.
-        **model_config: Settings of `Artist.load` that this process wants otherwise: device, bank_bytes,
-            batch_size.
+        **model_config: Fields of `Deployment` that this process wants otherwise.
     """
     if tracking_uri is not None:
         mlflow.set_tracking_uri(tracking_uri)
     return mlflow.pyfunc.load_model(uri, model_config=model_config or None)
+
+
+def _place(pipeline: str | Path, folder: Path, *, carried: bool) -> dict[str, str | None]:
+    """Where loading finds the pipeline: a folder, or an id on the hub and a commit; a branch may move on."""
+    if carried:
+        return {"pipeline": None, "revision": None}
+    if Path(pipeline).is_dir():
+        return {"pipeline": str(folder.resolve()), "revision": None}
+    return {"pipeline": str(pipeline), "revision": folder.name}
 
 
 def _experiment_id(name: str, artifact_location: str | None) -> str:

@@ -1,0 +1,57 @@
+"""How a registered model is to be run: what its configuration says beside which pipeline it is."""
+
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from fan_model.artist import GIBIBYTE
+from fan_model.limits import RequestLimits
+
+Hook = Mapping[str, Any]
+"""`factory`, a callable as `package.module:name`, and the keyword arguments that it is called with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """Settings that are registered with a model, and that a process may override when it loads it."""
+
+    device: str = "cpu"
+    """Torch device."""
+    bank_bytes: int = GIBIBYTE
+    """Memory that recorded references may take."""
+    batch_size: int = 16
+    """Texts encoded or pictures drawn at a time."""
+    max_queued_pictures: int = 64
+    """Pictures that the service may owe at a time; more are refused with 429."""
+    limits: RequestLimits = RequestLimits()
+    """What requests may ask for."""
+    text_filter: Hook = field(default_factory=lambda: {"factory": "fan_model.text_filter:Blocklist.read"})
+    """Makes the filter of texts: a callable that says whether a text is blocked."""
+    stored_profiles: Hook | None = None
+    """Makes the lookup of users' stored profiles; None if there is no workspace to read them from."""
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "Deployment":
+        """Read it from a model's configuration, where other keys may stand beside it."""
+        known = {name: config[name] for name in cls.__dataclass_fields__ if name in config}
+        return cls(**{**known, "limits": RequestLimits(**known.get("limits", {}))})
+
+    def to_config(self) -> dict[str, Any]:
+        """Write it as plain values, for a model's configuration."""
+        return asdict(self)
+
+
+def call_hook(hook: Hook) -> Callable[..., Any]:
+    """Import a hook's factory, call it, and return the callable that it makes.
+
+    Raises:
+        ValueError: The hook names no factory.
+        ImportError: Its module cannot be imported.
+    """
+    arguments = dict(hook)
+    try:
+        factory: Callable[..., Callable[..., Any]] = pkgutil.resolve_name(arguments.pop("factory"))
+    except (KeyError, AttributeError) as error:
+        raise ValueError("a hook must name a factory as package.module:name, which exists") from error
+    return factory(**arguments)

@@ -1,0 +1,96 @@
+"""A bounded queue in front of an artist: requests that wait at the same time are drawn as one batch."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fan_model.artist import Artist, Artwork
+from fan_model.requests import ArtworkRequest, DrawingOptions, RequestError
+
+
+class QueueFullError(RequestError):
+    """More pictures are waiting than the service is meant to owe."""
+
+    http_status = 429
+
+
+@dataclass(frozen=True)
+class _Ticket:
+    """One picture that somebody waits for."""
+
+    request: ArtworkRequest
+    options: DrawingOptions
+    artwork: asyncio.Future[Artwork]
+
+
+class DrawingQueue:
+    """Draws for many callers at once; belongs to one event loop.
+
+    Batches are formed from what waits while the batch before is drawn, oldest first: a lone request never
+    waits for company. A picture's bytes do not depend on its batch.
+
+    Args:
+        artist: Who draws, a batch at a time, in a thread.
+        max_pictures: Pictures waiting or being drawn; more are refused.
+    """
+
+    def __init__(self, artist: Artist, *, max_pictures: int) -> None:
+        self.artist = artist
+        self.max_pictures = max_pictures
+        self._num_owed = 0
+        self._waiting: deque[_Ticket] = deque()
+        self._work: asyncio.Task[None] | None = None
+
+    async def draw(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> list[Artwork]:
+        """Draw one picture per request, in order.
+
+        Raises:
+            QueueFullError: There is no room for so many.
+        """
+        if self._num_owed + len(requests) > self.max_pictures:
+            raise QueueFullError(
+                f"the queue has room for {self.max_pictures} pictures and is full: try again in a few seconds"
+            )
+        loop = asyncio.get_running_loop()
+        tickets = [_Ticket(request, options, loop.create_future()) for request in requests]
+        self._num_owed += len(tickets)
+        self._waiting.extend(tickets)
+        self._start()
+        try:
+            return await asyncio.gather(*(ticket.artwork for ticket in tickets))
+        finally:
+            self._num_owed -= len(tickets)
+
+    def _start(self) -> None:
+        if self._work is None or self._work.done():
+            self._work = asyncio.get_running_loop().create_task(self._draw_waiting())
+
+    async def _draw_waiting(self) -> None:
+        while batch := self._next_batch():
+            requests = [ticket.request for ticket in batch]
+            try:
+                artworks = await asyncio.to_thread(self.artist.draw, requests, batch[0].options)
+            except Exception as error:
+                _settle(batch, [error] * len(batch))
+            else:
+                _settle(batch, artworks)
+
+    def _next_batch(self) -> list[_Ticket]:
+        """Take the oldest ticket and those drawn in the same way; nobody waits for a cancelled one."""
+        waiting = [ticket for ticket in self._waiting if not ticket.artwork.done()]
+        batch = [ticket for ticket in waiting if ticket.options == waiting[0].options]
+        batch = batch[: self.artist.batch_size]
+        taken = set(map(id, batch))
+        self._waiting = deque(ticket for ticket in waiting if id(ticket) not in taken)
+        return batch
+
+
+def _settle(batch: Sequence[_Ticket], outcomes: Sequence[Artwork | Exception]) -> None:
+    for ticket, outcome in zip(batch, outcomes, strict=True):
+        if ticket.artwork.done():
+            continue
+        if isinstance(outcome, Exception):
+            ticket.artwork.set_exception(outcome)
+        else:
+            ticket.artwork.set_result(outcome)

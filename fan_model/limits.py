@@ -1,0 +1,190 @@
+"""What a deployment allows, and how it refuses: one sentence that names the field and what it may be.
+
+No refusal repeats a text that was sent: it may be private, and it may be markup.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, NamedTuple, TypeVar
+
+import numpy as np
+from pydantic import Field, ValidationError
+from pydantic.dataclasses import dataclass
+
+from fan_model.requests import (
+    MAX_SEED,
+    MAX_SKIPPED_LAYERS,
+    STRICT,
+    ArtworkRequest,
+    DrawingOptions,
+    RequestError,
+)
+
+WEIGHT_RANGE = (1e-9, 1e9)
+"""Beyond these, shares of a sum of weights are no numbers any more."""
+
+MARKUP = re.compile(r"<\s*[a-z/!?]|&#?\w+;", re.IGNORECASE)
+FILE_NAME = re.compile(r"\.(png|jpe?g|gif|webp|bmp|tiff?|svg)\s*$", re.IGNORECASE)
+
+PUBLIC_NAMES = {"image_format": "format"}
+"""Fields that callers know by another name."""
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class Sides(NamedTuple):
+    """Heights and widths that a pipeline draws, in pixels."""
+
+    own: int
+    """What it was trained for."""
+    multiple: int
+    """Every side is a multiple of this."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class RequestLimits:
+    """What a deployment allows."""
+
+    max_characters: Count = 2_000
+    """Length of a prompt, a negative prompt or a reference."""
+    max_references: Count = 1_000
+    """References of one request, before profiling."""
+    max_inference_steps: Count = 200
+    """Denoising steps."""
+    max_guidance_scale: Annotated[float, Field(gt=0)] = 50.0
+    """Strength of guidance."""
+    max_enlargement: Annotated[float, Field(ge=1)] = 2.0
+    """Height or width, in multiples of the pipeline's own."""
+    max_rows: Count = 64
+    """Pictures of one request to the service."""
+    plain_text: bool = True
+    """Whether the service refuses markup, and texts that end like the name of a picture file."""
+
+    def parse_request(self, row: Mapping[str, Any]) -> ArtworkRequest:
+        """A request from a mapping as JSON or a data frame gives it, with lists or arrays.
+
+        Raises:
+            RequestError: A field is unknown, missing, of the wrong type or out of its range.
+        """
+        request = _parse(ArtworkRequest, row, self._allowed)
+        self.check_request(request)
+        return request
+
+    def parse_options(self, params: Mapping[str, Any]) -> DrawingOptions:
+        """Options from a mapping by callers' names (`format`); those missing take their defaults.
+
+        Raises:
+            RequestError: A field is unknown, of the wrong type or out of its range.
+        """
+        return _parse(DrawingOptions, params, self._allowed)
+
+    def check_request(self, request: ArtworkRequest) -> None:
+        """Refuse a request beyond the limits.
+
+        Raises:
+            RequestError: A text is too long, a weight too large or small, or there are too many references.
+        """
+        longest = max(map(len, request.references), default=0)
+        lightest, heaviest = WEIGHT_RANGE
+        self._require("prompt", len(request.prompt) <= self.max_characters)
+        self._require("references", len(request.references) <= self.max_references)
+        self._require("references", longest <= self.max_characters)
+        self._require("weights", all(lightest <= weight <= heaviest for weight in request.strengths))
+
+    def check_plain_text(self, name: str, texts: Iterable[str]) -> None:
+        """Refuse markup and names of picture files, which no caller of a service means as words to draw.
+
+        Raises:
+            RequestError: A text is not plain.
+        """
+        if self.plain_text and not all(map(_is_plain, texts)):
+            raise RequestError(
+                f"{name} must be {self._allowed(name)}, in plain words: no HTML, and no name of an image file"
+            )
+
+    def check_options(self, options: DrawingOptions, sides: Sides) -> None:
+        """Refuse options beyond the limits, or a size that the pipeline cannot draw.
+
+        Raises:
+            RequestError: A number is too large, or a size does not divide.
+        """
+        self._require("negative_prompt", len(options.negative_prompt) <= self.max_characters)
+        self._require("num_inference_steps", options.num_inference_steps <= self.max_inference_steps)
+        self._require("guidance_scale", options.guidance_scale <= self.max_guidance_scale)
+        longest = int(sides.own * self.max_enlargement)
+        for name, side in (("height", options.height), ("width", options.width)):
+            if side is not None and (side > longest or side % sides.multiple):
+                raise RequestError(
+                    f"{name} must be a multiple of {sides.multiple} from {sides.multiple} to {longest} pixels"
+                )
+
+    def _require(self, name: str, holds: bool) -> None:
+        if not holds:
+            raise RequestError(f"{name} must be {self._allowed(name)}")
+
+    def _allowed(self, name: str) -> str:
+        """What a field may be, in words."""
+        text = f"text of 1 to {self.max_characters} characters"
+        return {
+            "prompt": f"a {text}, not only spaces",
+            "references": f"a list of at most {self.max_references} texts, each a {text}, not only spaces",
+            "weights": "a list of numbers from {:g} to {:g}, one per reference".format(*WEIGHT_RANGE),
+            "seed": f"a whole number from 0 to {MAX_SEED}",
+            "alpha": "a number from 0 to 1",
+            "num_references": "a whole number of at least 1",
+            "num_inference_steps": f"a whole number from 1 to {self.max_inference_steps}",
+            "guidance_scale": f"a number from 0 to {self.max_guidance_scale:g}",
+            "height": "a whole number of pixels, at least 1",
+            "width": "a whole number of pixels, at least 1",
+            "negative_prompt": f"a text of at most {self.max_characters} characters",
+            "image_format": "png or webp",
+            "skip_layers": f"a list of at most {MAX_SKIPPED_LAYERS} layer numbers, each 0 or more",
+            "target_query": "true or false",
+            "profiling": "true or false",
+        }[name]
+
+
+Parsed = TypeVar("Parsed", ArtworkRequest, DrawingOptions)
+
+
+def _parse(kind: type[Parsed], values: Mapping[str, Any], allowed: Callable[[str], str]) -> Parsed:
+    fields = {PUBLIC_NAMES.get(name, name): name for name in kind.__dataclass_fields__}
+    refuse_unknown("params" if kind is DrawingOptions else "a row", values, fields)
+    plain: dict[str, Any] = {fields[name]: _plain(value) for name, value in values.items()}
+    try:
+        return kind(**plain)
+    except ValidationError as error:
+        raise RequestError(_sentence(error, allowed)) from None
+
+
+def refuse_unknown(where: str, names: Iterable[Any], known: Iterable[str]) -> None:
+    """Refuse fields that nobody reads.
+
+    Raises:
+        RequestError: A name is not among the known ones.
+    """
+    unknown = len(set(names) - set(known))
+    if unknown:
+        raise RequestError(f"{where} must have no fields but {', '.join(known)}: {unknown} unknown")
+
+
+def _sentence(error: ValidationError, allowed: Callable[[str], str]) -> str:
+    """The first complaint, as one sentence without the value."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    if not first["loc"]:
+        return first["msg"].removeprefix("Value error, ")
+    field, *inner = map(str, first["loc"])
+    name = PUBLIC_NAMES.get(field, field)
+    culprit = f"{name}[{inner[0]}] is refused: " if inner and inner[0].isdigit() else ""
+    return f"{culprit}{name} must be {allowed(field)}"
+
+
+def _plain(value: object) -> object:
+    """An array or a list becomes a tuple, a number of numpy's one of Python's."""
+    if isinstance(value, np.ndarray | list | tuple):
+        return tuple(item.item() if isinstance(item, np.generic) else item for item in value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _is_plain(text: str) -> bool:
+    return not (MARKUP.search(text) or FILE_NAME.search(text))

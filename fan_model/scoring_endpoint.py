@@ -1,0 +1,128 @@
+"""The service's endpoint inside MLflow's scoring server.
+
+MLflow's own handler of `/invocations` drops params that it does not know, refuses whole numbers where numbers
+are meant, puts stack traces and the caller's texts into its errors, breaks base64 into lines, lets any number
+of requests wait, and draws each of them alone. So the model answers at that path itself. The command is
+MLflow's, and so are the server's other paths and its time limit for requests.
+"""
+
+import asyncio
+import importlib
+import logging
+import sys
+import threading
+
+from fastapi import FastAPI
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from fan_model.artist import Artwork
+from fan_model.drawing_queue import DrawingQueue
+from fan_model.payloads import (
+    CONTENT_TYPE,
+    Payload,
+    Row,
+    StoredProfiles,
+    decode_payload,
+    encode_artworks,
+    encode_refusal,
+    read_request,
+)
+from fan_model.requests import ArtworkRequest, RequestError
+
+SERVER_MODULE = "mlflow.pyfunc.scoring_server.app"
+PATH = "/invocations"
+MAX_BODY_BYTES = 8 * 2**20
+RETRY_AFTER_SECONDS = 5
+
+logger = logging.getLogger(__name__)
+
+
+class BodyTooLargeError(RequestError):
+    """A body beyond what a request within the limits can need."""
+
+    http_status = 413
+
+
+class ScoringEndpoint:
+    """Answers a request with pictures, or with one sentence.
+
+    Args:
+        queue: Draws for all requests.
+        stored_profiles: References of a user that a request names without giving any; None if there are none.
+    """
+
+    def __init__(self, queue: DrawingQueue, stored_profiles: StoredProfiles | None = None) -> None:
+        self._queue = queue
+        self._limits = queue.artist.limits
+        self._stored_profiles = stored_profiles
+
+    async def answer(self, request: Request) -> Response:
+        """Answer one HTTP request."""
+        try:
+            body = await _read_body(request)
+            payload = decode_payload(body, request.headers.get("content-type", ""), self._limits)
+            return Response(encode_artworks(await self._draw(payload)), media_type=CONTENT_TYPE)
+        except RequestError as error:
+            return _refuse(error.http_status, str(error))
+        except ClientDisconnect:
+            return _refuse(400, "the body must arrive whole")
+        except Exception:
+            logger.exception("a request could not be answered")
+            return _refuse(500, "the service failed, and its log says why: please try again")
+
+    async def _draw(self, payload: Payload) -> list[Artwork]:
+        options = self._limits.parse_options(payload.params)
+        self._limits.check_plain_text("negative_prompt", [options.negative_prompt])
+        requests = await asyncio.to_thread(self._read_requests, payload)
+        self._queue.artist.check(requests, options)
+        return await self._queue.draw(requests, options)
+
+    def _read_requests(self, payload: Payload) -> list[ArtworkRequest]:
+        requests = []
+        for number, row in enumerate(payload.rows, start=1):
+            try:
+                requests.append(self._read_row(row))
+            except RequestError as error:
+                where = f"row {number}: " if len(payload.rows) > 1 else ""
+                raise RequestError(f"{where}{error}") from None
+        return requests
+
+    def _read_row(self, row: Row) -> ArtworkRequest:
+        request = read_request(row, self._limits, self._stored_profiles)
+        self._limits.check_plain_text("prompt", [request.prompt])
+        self._limits.check_plain_text("references", row.get("references", ()))
+        return request
+
+
+def answer_in_scoring_server(endpoint: ScoringEndpoint) -> None:
+    """Put the endpoint before MLflow's own, if this process is MLflow's scoring server; else do nothing.
+
+    The server loads the model in the midst of importing its app, which is not there yet. A thread imports
+    it as well, which waits until the first import is done, and adds the route before the port is open.
+    """
+    if SERVER_MODULE in sys.modules:
+        threading.Thread(target=_route_to, args=(endpoint,), daemon=True).start()
+
+
+def _route_to(endpoint: ScoringEndpoint) -> None:
+    app: FastAPI = importlib.import_module(SERVER_MODULE).app
+    app.router.routes.insert(0, Route(PATH, endpoint.answer, methods=["POST"]))
+
+
+def _refuse(http_status: int, sentence: str) -> Response:
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if http_status in (429, 503) else None
+    return Response(encode_refusal(http_status, sentence), http_status, headers, media_type=CONTENT_TYPE)
+
+
+async def _read_body(request: Request) -> bytes:
+    """The body, read to its end even when it is refused, so that the sender hears the refusal."""
+    body, num_bytes = bytearray(), 0
+    async for chunk in request.stream():
+        num_bytes += len(chunk)
+        if num_bytes <= MAX_BODY_BYTES:
+            body += chunk
+    if num_bytes > MAX_BODY_BYTES:
+        raise BodyTooLargeError(f"the body must be at most {MAX_BODY_BYTES} bytes")
+    return bytes(body)
