@@ -1,0 +1,48 @@
+"""The command line in a process of its own, as people start it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def fan(*arguments, cwd=ROOT):
+    return subprocess.run(
+        [sys.executable, "-c", "from flows.cli import main; main()", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": str(cwd)},
+    )
+
+
+def test_help_lists_every_stage(tmp_path):
+    shown = fan("--help")
+    assert shown.returncode == 0
+    for command in (
+        "nightly",
+        "ingest",
+        "embed",
+        "profile",
+        "generate",
+        "publish",
+        "register",
+        "explain",
+        "query",
+    ):
+        assert command in shown.stdout
+
+
+def test_missing_settings_are_one_line_and_exit_code_one(tmp_path):
+    refused = fan("nightly", cwd=tmp_path)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("fan: no settings in fan.toml")
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_a_query_before_the_first_night_says_what_to_run(tmp_path):
+    (tmp_path / "fan.toml").write_text('[[sources]]\nadapter = "movielens"\npath = "logs"\n')
+    refused = fan("query", "FROM artworks", cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "run `fan ingest` or `fan nightly` first" in refused.stderr

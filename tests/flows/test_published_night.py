@@ -1,0 +1,119 @@
+"""What people look at after a night: gallery, explanations, queries and the summary."""
+
+import json
+import re
+
+import pytest
+
+from feature_store.runs import read_run
+from flows.cli import app
+from flows.explain import NoPictureError, explain
+from flows.gallery import write_gallery
+from flows.nightly import STAGES, nightly
+from flows.query import QueryError, run_query
+from flows.settings import read_settings
+from flows.summary import summarize
+from flows.workspace import open_lake, open_workspace
+from tests.flows.nights import NIGHT, sample_ratings, write_movielens, write_settings
+
+
+@pytest.fixture(scope="module")
+def night(prefect_server, registry, tmp_path_factory):
+    """One published night: its settings file and its run."""
+    folder = tmp_path_factory.mktemp("night")
+    write_movielens(folder / "logs", sample_ratings())
+    settings_file = write_settings(folder, NIGHT + f'[model]\ntracking_uri = "{registry}"\n')
+    return settings_file, nightly(str(settings_file), STAGES)
+
+
+@pytest.fixture
+def settings(night):
+    return read_settings(night[0])
+
+
+@pytest.fixture
+def lake(settings):
+    lake = open_lake(settings, read_only=True)
+    yield lake
+    lake.close()
+
+
+def test_the_gallery_shows_both_pictures_and_the_references_of_each_user(night, settings, lake):
+    html = (settings.workspace / "gallery" / "index.html").read_text()
+    for user_id in ("1", "2", "3", "4"):
+        assert f'id="user-{user_id}"' in html
+    shown = re.findall(r'src="\.\./(images/[^"]+)"', html)
+    stored = lake.query("SELECT image_path, plain_image_path FROM artworks").to_pylist()
+    assert set(shown) == {path for row in stored for path in row.values()}
+    assert all((settings.workspace / path).is_file() for path in shown)
+    titles = lake.query("SELECT title FROM profiles JOIN items ON items.item_id = reference_item_id")
+    assert all(title in html for title in titles["title"].to_pylist())
+
+
+def test_the_gallery_spreads_users_over_pages_that_link_to_one_another(night, settings, lake, tmp_path):
+    few = settings.model_copy(
+        update={"gallery": settings.gallery.model_copy(update={"users_per_page": 3, "max_users": 4})}
+    )
+    workspace = open_workspace(settings.model_copy(update={"workspace": tmp_path}))
+    first = write_gallery(few, lake, workspace, read_run(lake, night[1]["run_id"]))
+    assert 'href="page-2.html"' in first.read_text()
+    assert 'id="user-4"' in (first.parent / "page-2.html").read_text()
+    assert not (first.parent / "page-3.html").exists()
+
+
+def test_titles_are_escaped_in_the_gallery(lake, settings, night, tmp_path, monkeypatch):
+    picture = {
+        "user_id": "<b>", "item_id": "i", "title": "<script>", "plain_image_path": None, "image_path": None,
+        "reason": None, "status": "generated", "references": [],
+    }  # fmt: skip
+    monkeypatch.setattr("flows.gallery.read_pictures", lambda lake, max_users: [picture])
+    workspace = open_workspace(settings.model_copy(update={"workspace": tmp_path}))
+    html = write_gallery(settings, lake, workspace, read_run(lake, night[1]["run_id"])).read_text()
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_an_explanation_names_prompt_references_and_file(lake):
+    item_id = lake.query("SELECT item_id FROM artworks WHERE user_id = '2'")["item_id"][0].as_py()
+    words = explain(lake, "2", item_id)
+    reference = lake.query("SELECT title FROM profiles JOIN items ON items.item_id = reference_item_id "
+                           "WHERE user_id = '2'")["title"][0].as_py()  # fmt: skip
+    assert "film poster" in words
+    assert reference in words
+    assert "100.0%" in words
+    assert "images/" in words
+
+
+def test_explaining_a_picture_that_is_not_there_names_those_that_are(lake):
+    item_id = lake.query("SELECT item_id FROM artworks WHERE user_id = '2'")["item_id"][0].as_py()
+    with pytest.raises(NoPictureError, match=f"no published picture of item 0 .*of items: {item_id}$"):
+        explain(lake, "2", "0")
+
+
+def test_queries_answer_as_table_csv_and_json(settings):
+    sql = "SELECT count(*) AS pictures, count(DISTINCT user_id) AS users FROM artworks"
+    assert run_query(settings, sql, "csv") == "pictures,users\n4,4"
+    assert json.loads(run_query(settings, sql, "json")) == [{"pictures": 4, "users": 4}]
+    assert "pictures" in run_query(settings, sql, "table")
+
+
+def test_a_query_that_duckdb_refuses_is_told_in_its_words(settings):
+    with pytest.raises(QueryError, match="artwork does not exist"):
+        run_query(settings, "FROM artwork", "table")
+
+
+def test_a_query_cannot_write(settings):
+    with pytest.raises(QueryError, match="read-only"):
+        run_query(settings, "DELETE FROM interactions", "table")
+
+
+def test_the_summary_counts_pictures_and_says_where_to_look(night, settings):
+    words = summarize(settings, night[1], STAGES)
+    assert "users 4, targets 4" in words
+    assert "pictures drawn 4, reused 0, failed or flagged 0" in words
+    assert (settings.workspace / "gallery" / "index.html").as_uri() in words
+
+
+def test_every_command_explains_itself():
+    for command in app.registered_commands:
+        assert command.callback.__doc__, command
