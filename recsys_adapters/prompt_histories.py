@@ -64,7 +64,12 @@ class PromptHistories:
     @property
     def _interaction(self) -> dict[str, str]:
         return {
-            "interaction_id": interaction_id_sql(self.source, event_time=_EVENT_TIME, kind="'prompt'"),
+            "interaction_id": interaction_id_sql(
+                self.source,
+                event_time=_EVENT_TIME,
+                kind="'prompt'",
+                event_id="concat_ws(chr(0), user_id, item_id)",
+            ),
             "user_id": "user_id",
             "item_id": "item_id",
             "event_time": _EVENT_TIME,

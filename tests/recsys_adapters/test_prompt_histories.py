@@ -69,3 +69,14 @@ def test_every_user_s_file_gives_its_items_and_then_its_interactions(tmp_path):
 def test_a_folder_without_histories_is_an_error(tmp_path):
     with pytest.raises(SourceFileError, match="has no files"):
         PromptHistories(path=tmp_path).files()
+
+
+def test_a_prompt_keeps_its_identity_when_a_line_before_it_goes(tmp_path, connection):
+    def ids():
+        PromptHistories(path=tmp_path).files()[1].stage(connection)
+        return dict(connection.execute("SELECT item_id, interaction_id FROM staged_rows").fetchall())
+
+    (tmp_path / "user7.jsonl").write_bytes(b"\n".join([prompt_line(1), prompt_line(2)]))
+    before = ids()
+    (tmp_path / "user7.jsonl").write_bytes(prompt_line(2))
+    assert ids() == {"p2": before["p2"]}
