@@ -1,1 +1,1 @@
-"""What is known: the tables of the lake, the reference vectors, and a history as of a time. Never imports torch."""
+"""What is known: the lake's tables, the reference vectors, a history as of a time. Never imports torch."""

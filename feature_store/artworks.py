@@ -43,11 +43,11 @@ STALE = """
 def scan_stale_pairs(
     lake: Lake, run: Run, *, recipe_digest: str, max_users: int | None, bucket: Bucket = EVERYBODY
 ) -> pa.Table:
-    """Return the pairs to draw: without a picture, with another profile, text or recipe, or failed last night.
+    """Return the pairs to draw: new, with another profile, text or recipe, or failed last night.
 
     Returns:
-        `user_id`, `item_id`, `target_id` and `target_text` (null for an item that the catalogue does not know),
-        `profile_digest`, `references` (texts), `weights`; users in a stable order.
+        `user_id`, `item_id`, `target_id` and `target_text` (null for an item that the catalogue does not
+        know), `profile_digest`, `references` (texts), `weights`; users in a stable order.
     """
     sql = STALE.format(
         wanted=wanted_targets(max_users),

@@ -1,4 +1,4 @@
-"""Texts of the catalogue: what an item is called when it is a reference, and when it is a picture's prompt."""
+"""Texts of the catalogue: how an item reads as a reference, and how as a picture's prompt."""
 
 from string import Formatter
 
@@ -48,7 +48,7 @@ def render_texts(lake: Lake, *, reference_template: str, target_template: str) -
 
 
 def scan_texts(lake: Lake) -> pa.Table:
-    """Return the distinct texts in use: `reference_id` int64, `text`; references of histories, and targets."""
+    """Return the distinct texts in use (`reference_id` int64, `text`): of histories and of targets."""
     return lake.query(
         "SELECT DISTINCT reference_id, reference_text AS text FROM items "
         "SEMI JOIN interactions USING (item_id) "

@@ -6,13 +6,13 @@ from feature_store.lake import Lake
 
 HISTORY = """
     SELECT pair.pair_number, arg_max(event.item_id, event.event_time) AS reference_item_id,
-           item.reference_id, sum(event.weight) AS weight
+           item.reference_id, fsum(event.weight) AS weight, 'history' AS origin
     FROM pairs AS pair
     JOIN interactions AS event ON event.user_id = pair.user_id AND event.event_time < pair.as_of
     JOIN items AS item ON item.item_id = event.item_id
     WHERE event.item_id <> pair.item_id AND event.ingested_at < $known_before
     GROUP BY pair.pair_number, item.reference_id
-    HAVING sum(event.weight) > 0
+    HAVING fsum(event.weight) > 0
     ORDER BY pair.pair_number, item.reference_id
 """
 
@@ -21,8 +21,8 @@ def scan_histories(lake: Lake, pairs: pa.Table, *, known_before: object) -> pa.T
     """Return the references of each (user, target), with the weights of equal texts added up.
 
     The target's own item is no reference of itself. What adds up to a weight of zero or less is no preference
-    and is left out (with such a weight, stage two of tailored profiling would turn its order round). Events of
-    items that the catalogue does not know have no text and are left out.
+    and is left out (with such a weight, stage two of tailored profiling would turn its order round). Events
+    of items that the catalogue does not know have no text and are left out.
 
     Args:
         lake: where interactions and items are.
@@ -30,8 +30,8 @@ def scan_histories(lake: Lake, pairs: pa.Table, *, known_before: object) -> pa.T
         known_before: only what was ingested before this time counts.
 
     Returns:
-        `pair_number`, `reference_item_id` (the latest item with that text), `reference_id`, `weight`;
-        sorted by `pair_number`, `reference_id`.
+        `pair_number`, `reference_item_id` (the latest item with that text), `reference_id`, `weight`,
+        `origin` (always `history`); sorted by `pair_number`, `reference_id`.
     """
     connection = lake.cursor()
     connection.register("pairs", pairs)

@@ -1,8 +1,9 @@
-"""Source files into the lake: each content once, every record accounted for, file by file in one transaction.
+"""Source files into the lake: each content once, every record accounted for, each file in one transaction.
 
-A file comes from an adapter and is staged by it: `staged_rows` holds the records that may enter, `staged_rejects`
-those refused, with line, reason and raw text. Here rows known already are told from new and corrected ones, and
-the ledger entry is written together with the rows: rows_read = accepted + duplicate + rejected.
+A file comes from an adapter and is staged by it: `staged_rows` holds the records that may enter,
+`staged_rejects` those refused, with line, reason and raw text. Here rows known already are told from new and
+corrected ones, and the ledger entry is written together with the rows: rows_read = accepted + duplicate +
+rejected.
 """
 
 from dataclasses import dataclass
@@ -112,10 +113,9 @@ def _count(connection: DuckDBPyConnection, relation: str) -> int:
 
 
 def _append_rows(connection: DuckDBPyConnection, table: Table, origin: _Origin) -> int:
-    """Insert new rows and replace corrected ones; return how many there were of both."""
-    _keep_fresh_rows(connection, table)
-    matches = " AND ".join(f"known.{column} = fresh.{column}" for column in table.key)
-    connection.execute(f"DELETE FROM {table.qualified_name} AS known USING fresh WHERE {matches}")
+    """Insert new rows and let corrected ones take the place of known ones; return the number of both."""
+    _tell_clashes(connection, table)
+    _supersede(connection, table, origin)
     staged = ", ".join(table.staged)
     connection.execute(
         f"INSERT INTO {table.qualified_name} ({staged}, source, ingested_at, run_id) "
@@ -126,30 +126,61 @@ def _append_rows(connection: DuckDBPyConnection, table: Table, origin: _Origin) 
     return _count(connection, "fresh")
 
 
-def _keep_fresh_rows(connection: DuckDBPyConnection, table: Table) -> None:
-    """Leave `fresh`: one row per key of those staged, without the rows that the lake holds word for word."""
+def _tell_clashes(connection: DuckDBPyConnection, table: Table) -> None:
+    """Leave `fresh`: one row per key of those staged, without the rows that the lake holds word for word.
+
+    Only keys that the file repeats or the lake knows are looked at value by value; most rows are neither.
+    """
+    key = ", ".join(table.key)
+    known = f"SELECT {key} FROM {table.qualified_name} SEMI JOIN staged_rows USING ({key})"
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE clashing_keys AS "
+        f"SELECT {key} FROM staged_rows GROUP BY {key} HAVING count(*) > 1 UNION {known}"
+    )
     values = [column for column in table.staged if column not in table.key]
     order = ", ".join(f"{column} DESC" for column in values)
     same = " AND ".join(
-        [f"known.{column} = staged.{column}" for column in table.key]
-        + [f"known.{column} IS NOT DISTINCT FROM staged.{column}" for column in values]
+        [f"known.{column} = clash.{column}" for column in table.key]
+        + [f"known.{column} IS NOT DISTINCT FROM clash.{column}" for column in values]
     )
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE fresh AS "
-        f"SELECT DISTINCT ON ({', '.join(table.key)}) * FROM staged_rows AS staged "
-        f"WHERE NOT EXISTS (FROM {table.qualified_name} AS known WHERE {same}) "
-        f"ORDER BY {', '.join(table.key)}, {order}"
+        f"CREATE OR REPLACE TEMP TABLE corrections AS "
+        f"SELECT DISTINCT ON ({key}) * "
+        f"FROM (FROM staged_rows SEMI JOIN clashing_keys USING ({key})) AS clash "
+        f"WHERE NOT EXISTS (FROM {table.qualified_name} AS known WHERE {same}) ORDER BY {key}, {order}"
     )
+    connection.execute(
+        f"CREATE OR REPLACE TEMP VIEW fresh AS "
+        f"FROM staged_rows ANTI JOIN clashing_keys USING ({key}) UNION ALL FROM corrections"
+    )
+
+
+def _supersede(connection: DuckDBPyConnection, table: Table, origin: _Origin) -> None:
+    """Move what is corrected out of the way, so that what was known before stays known."""
+    key, columns = ", ".join(table.key), ", ".join(table.column_names)
+    connection.execute(
+        f"INSERT INTO superseded_{table.name} ({columns}, superseded_at) "
+        f"SELECT {columns}, ? FROM {table.qualified_name} SEMI JOIN corrections USING ({key})",
+        [origin.ingested_at],
+    )
+    matches = " AND ".join(f"known.{column} = corrections.{column}" for column in table.key)
+    connection.execute(f"DELETE FROM {table.qualified_name} AS known USING corrections WHERE {matches}")
 
 
 def _mark_stale(connection: DuckDBPyConnection, table: Table) -> None:
     """Take away the states of the users whose history changes, with the rows that change it."""
-    users, items = "SELECT user_id FROM fresh", "SELECT NULL"
-    if table is schemas.ITEMS:
-        items = "SELECT item_id FROM fresh"
-        users = f"SELECT user_id FROM interactions WHERE item_id IN ({items})"
-    connection.execute(f"DELETE FROM night.target_states WHERE user_id IN ({users})")
-    connection.execute(f"DELETE FROM night.profile_states WHERE user_id IN ({users}) OR item_id IN ({items})")
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE changed_items AS SELECT item_id FROM fresh"
+        if table is schemas.ITEMS
+        else "CREATE OR REPLACE TEMP TABLE changed_items AS SELECT NULL::VARCHAR AS item_id LIMIT 0"
+    )
+    users = "interactions SEMI JOIN changed_items USING (item_id)" if table is schemas.ITEMS else "fresh"
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE changed_users AS SELECT DISTINCT user_id FROM {users}")
+    connection.execute("DELETE FROM night.target_states WHERE user_id IN (FROM changed_users)")
+    connection.execute(
+        "DELETE FROM night.profile_states "
+        "WHERE user_id IN (FROM changed_users) OR item_id IN (FROM changed_items)"
+    )
 
 
 def _replace_targets(connection: DuckDBPyConnection, origin: _Origin) -> int:

@@ -144,18 +144,27 @@ class Lake:
         """Return the number of the latest snapshot."""
         return int(self.connection.execute(f"FROM {LAKE}.current_snapshot()").fetchall()[0][0])
 
-    def publish(self, message: str) -> int:
+    def publish(self, message: str, mark: Callable[[DuckDBPyConnection, int], None] = lambda *_: None) -> int:
         """Let readers see the night's tables as they are now, all in one step.
 
         Readers' `targets`, `profiles` and `artworks` are views pinned to a snapshot of the tables in schema
         `night`, so that a night in progress is never seen.
+
+        Args:
+            message: what the snapshot is for.
+            mark: called with the connection and the snapshot, to note it in the same transaction.
 
         Returns:
             The snapshot that readers see from now on.
         """
         with self._hold_lock():
             snapshot_id = self.snapshot_id()
-            self.write(lambda connection: _pin_views(connection, snapshot_id), message)
+
+            def pin(connection: DuckDBPyConnection) -> None:
+                _pin_views(connection, snapshot_id)
+                mark(connection, snapshot_id)
+
+            self.write(pin, message)
         return snapshot_id
 
     def close(self) -> None:
@@ -176,6 +185,7 @@ def _transact(connection: DuckDBPyConnection, work: Callable[[DuckDBPyConnection
 
 
 def is_transient(error: duckdb.Error) -> bool:
+    """Tell whether the same write may succeed a moment later."""
     return any(phrase in str(error).lower() for phrase in TRANSIENT_ERRORS)
 
 

@@ -39,9 +39,10 @@ def scan_stale_pairs(
 
 
 def profile_digest(target_id: int, references: list[tuple[int, float]]) -> str:
-    """Digest what a profile says: the target's text, and the references' texts with their shares of the weight.
+    """Digest what a profile says: the target's text, and the references' texts with their shares of weight.
 
-    The order of the references and a common factor of their weights change nothing, as in personalized attention.
+    The order of the references and a common factor of their weights change nothing, as in personalized
+    attention.
     """
     total = sum(weight for _, weight in references)
     shares = sorted((reference_id, f"{weight / total:.9g}") for reference_id, weight in references)

@@ -15,9 +15,9 @@ PICTURES = """
 """
 
 REFERENCES = """
-    SELECT p.user_id, p.item_id, p.position, p.reference_item_id, i.title, i.reference_text, p.relevance, p.weight,
-           p.weight / sum(p.weight) OVER (PARTITION BY p.user_id, p.item_id) AS share, p.history_size, p.as_of,
-           p.run_id
+    SELECT p.user_id, p.item_id, p.position, p.reference_item_id, i.title, i.reference_text, p.relevance,
+           p.weight, p.weight / sum(p.weight) OVER (PARTITION BY p.user_id, p.item_id) AS share, p.origin,
+           p.history_size, p.as_of, p.run_id
     FROM profiles AS p LEFT JOIN items AS i ON i.item_id = p.reference_item_id
     WHERE {condition}
     ORDER BY length(p.user_id), p.user_id, p.item_id, p.position
@@ -39,7 +39,8 @@ def read_picture(lake: Lake, user_id: str, item_id: str) -> dict[str, object] | 
 def read_items_of(lake: Lake, user_id: str) -> list[str]:
     """Return the items that a user has published pictures of, in the order of the user's list."""
     rows = lake.query(
-        "SELECT a.item_id FROM artworks AS a JOIN targets USING (user_id, item_id) WHERE a.user_id = ? ORDER BY rank",
+        "SELECT a.item_id FROM artworks AS a JOIN targets USING (user_id, item_id) "
+        "WHERE a.user_id = ? ORDER BY rank",
         [user_id],
     )
     return rows["item_id"].to_pylist()

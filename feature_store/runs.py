@@ -1,6 +1,6 @@
 """Runs of the nightly flow: a run is open from its first stage until it is published.
 
-A run that failed or was killed stays open, and the next stage carries it on: work done once is not done again.
+A run that failed or was killed stays open, and the next stage carries it on: what is done is not done again.
 """
 
 import json
@@ -27,16 +27,17 @@ class Run:
 
 
 def open_run(lake: Lake) -> Run:
-    """Carry on the run that is not published yet, with its window up to now, or begin a new one."""
+    """Carry on the run that is not published yet, or begin a new one, with its window up to now."""
     now = datetime.now(UTC)
 
     def begin(connection: DuckDBPyConnection) -> Run:
         found = connection.execute(
-            "SELECT run_id, window_start FROM runs WHERE status <> ? ORDER BY run_id LIMIT 1", [PUBLISHED]
+            "SELECT run_id, window_start, window_end FROM runs WHERE status <> ? ORDER BY run_id LIMIT 1",
+            [PUBLISHED],
         ).fetchone()
         if found:
-            _set(connection, found[0], status="running", window_end=now, reason=None)
-            return Run(run_id=found[0], window_start=found[1], window_end=now)
+            _set(connection, found[0], status="running", reason=None)
+            return Run(run_id=found[0], window_start=found[1], window_end=found[2])
         run = Run(run_id=_new_run_id(now), window_start=_last_window_end(connection), window_end=now)
         connection.execute(
             "INSERT INTO runs VALUES (?, ?, ?, 'running', '{}', '{}', NULL, NULL)",
@@ -70,17 +71,22 @@ def record_stage(lake: Lake, run: Run, stage: str, counts: dict[str, int], secon
 def close_window(lake: Lake, run: Run) -> Run:
     """End the run's window now, so that all it has ingested so far counts.
 
-    Events that lay in the future when the window before ended are history now: their users' states go.
+    Events that lay in the future when their users were looked at are history now: the states go. That was
+    when the window before ended, or, for what this run did before it was stopped, when its own did.
     """
     closed = Run(run_id=run.run_id, window_start=run.window_start, window_end=datetime.now(UTC))
 
     def close(connection: DuckDBPyConnection) -> None:
         _set(connection, run.run_id, window_end=closed.window_end)
-        late = "(SELECT user_id FROM interactions WHERE event_time >= ? AND event_time < ?)"
+        reached = "(SELECT user_id FROM interactions WHERE event_time >= ? AND event_time < ?)"
         for state in ("target_states", "profile_states"):
             connection.execute(
-                f"DELETE FROM night.{state} WHERE run_id <> ? AND user_id IN {late}",
-                [run.run_id, run.window_start, closed.window_end],
+                f"DELETE FROM night.{state} WHERE user_id IN {reached} AND run_id <> ?",
+                [run.window_start, closed.window_end, run.run_id],
+            )
+            connection.execute(
+                f"DELETE FROM night.{state} WHERE user_id IN {reached} AND run_id = ?",
+                [run.window_end, closed.window_end, run.run_id],
             )
 
     lake.write(close, "close the window")
@@ -94,12 +100,11 @@ def fail_run(lake: Lake, run: Run, reason: str) -> None:
 
 def publish_run(lake: Lake, run: Run) -> int:
     """Show the run's rows to readers, all at once; return the snapshot that they see."""
-    snapshot_id = lake.publish(f"publish {run.run_id}")
-    lake.write(
-        lambda connection: _set(connection, run.run_id, status=PUBLISHED, snapshot_id=snapshot_id),
-        f"published {run.run_id}",
-    )
-    return snapshot_id
+
+    def mark(connection: DuckDBPyConnection, snapshot_id: int) -> None:
+        _set(connection, run.run_id, status=PUBLISHED, snapshot_id=snapshot_id)
+
+    return lake.publish(f"publish {run.run_id}", mark)
 
 
 def read_run(lake: Lake, run_id: str) -> dict[str, object]:

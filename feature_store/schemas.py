@@ -158,6 +158,22 @@ TARGETS = Table(
     ),
 )
 
+SUPERSEDED_AT = Column("superseded_at", "TIMESTAMPTZ", "when a correction took the row's place")
+
+
+def _superseded(table: Table) -> Table:
+    """Describe the table that keeps the rows of `table` that a correction replaced."""
+    return Table(
+        f"superseded_{table.name}",
+        f"One row is a row of {table.name} as it was known before a correction replaced it.",
+        (*table.columns, SUPERSEDED_AT),
+        key=(*table.key, "superseded_at"),
+    )
+
+
+SUPERSEDED_INTERACTIONS = _superseded(INTERACTIONS)
+SUPERSEDED_ITEMS = _superseded(ITEMS)
+
 REJECTED_ROWS = Table(
     "rejected_rows",
     "One row is a record of a source file that was refused, with the reason.",
@@ -197,8 +213,13 @@ PROFILES = Table(
         Column("user_id", "VARCHAR", "for whom"),
         Column("item_id", "VARCHAR", "the target's item"),
         Column("position", "INTEGER", "order of selection, from 1"),
-        Column("reference_item_id", "VARCHAR", "item of the user's history that the reference stands for"),
+        Column("reference_item_id", "VARCHAR", "item that the reference stands for"),
         Column("reference_id", "BIGINT", "id of the reference's text in the reference store"),
+        Column(
+            "origin",
+            "VARCHAR",
+            "history: the user's own; neighbours: close to the target among what others liked",
+        ),
         Column(
             "relevance",
             "DOUBLE",
@@ -259,8 +280,8 @@ TARGET_STATES = Table(
 
 PROFILE_STATES = Table(
     "profile_states",
-    "One row says that the profile of a (user, target) is up to date, even if it is empty; a new event of the user "
-    "takes the row away.",
+    "One row says that the profile of a (user, target) is up to date, even if it is empty; a new event of "
+    "the user takes the row away.",
     (
         Column("user_id", "VARCHAR", "for whom"),
         Column("item_id", "VARCHAR", "the target's item"),
@@ -292,7 +313,9 @@ RUNS = Table(
 
 TABLES = (
     INTERACTIONS,
+    SUPERSEDED_INTERACTIONS,
     ITEMS,
+    SUPERSEDED_ITEMS,
     TARGETS,
     TARGET_STATES,
     REJECTED_ROWS,

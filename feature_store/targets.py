@@ -38,7 +38,7 @@ EVERYBODY = Bucket()
 
 
 def scan_stale_users(lake: Lake, *, recipe_digest: str, max_users: int | None) -> list[str]:
-    """Return the users whose targets have to be made: new ones, changed ones, and those made by other settings.
+    """Return the users whose targets have to be made: new, changed, or made by other settings.
 
     Args:
         lake: where interactions and targets are.
@@ -65,7 +65,7 @@ def scan_preferences(lake: Lake, run: Run) -> pa.Table:
 
 
 def scan_latest_items(lake: Lake, run: Run, users: list[str], *, num_targets: int) -> pa.Table:
-    """Return the users' latest liked items as targets, each user's history ending before the earliest of them.
+    """Return the users' latest liked items as targets, the history of each ending before the earliest one.
 
     Returns:
         `user_id`, `item_id`, `rank` (1 = latest), `score` (null), `as_of`.

@@ -61,6 +61,10 @@ class Profile(Section):
     """Share of the history that is kept, as in the paper; at least one reference is."""
     max_references: PositiveInt | None = 20
     """Never keep more than this; none: no limit. Fewer references are faster, more are broader."""
+    cold_start: bool = True
+    """Give users with little history references from what others liked, nearest to their targets."""
+    little_history: PositiveInt = 3
+    """With fewer references than this a history is little: it is filled up to this number."""
 
 
 class Model(Section):

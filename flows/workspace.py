@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from feature_store.lake import Lake
-from feature_store.reference_store import ReferenceStore, current_generation
+from feature_store.reference_store import ReferenceStore, store_version
 from flows.settings import Settings
 
 
@@ -73,13 +73,11 @@ def open_references(settings: Settings, *, encoder_revision: str, width: int) ->
 
 
 def share_references(settings: Settings, *, encoder_revision: str, width: int) -> ReferenceStore:
-    """Open the reference store for reading, once per process and generation."""
+    """Open the reference store for reading, once per process and save."""
     folder = Workspace(settings.workspace).references
-    return _load_references(folder, current_generation(folder), encoder_revision, width)
+    return _load_references(folder, store_version(folder), encoder_revision, width)
 
 
 @lru_cache(maxsize=1)
-def _load_references(
-    folder: Path, generation: Path | None, encoder_revision: str, width: int
-) -> ReferenceStore:
+def _load_references(folder: Path, version: str | None, encoder_revision: str, width: int) -> ReferenceStore:
     return ReferenceStore(folder, encoder_revision=encoder_revision, width=width)

@@ -1,0 +1,10 @@
+import pytest
+
+from feature_store.lake import Lake
+
+
+@pytest.fixture
+def lake(tmp_path):
+    lake = Lake(tmp_path / "lake")
+    yield lake
+    lake.close()

@@ -1,0 +1,65 @@
+"""Small logs and catalogues, taken in through the real adapters."""
+
+import csv
+from datetime import UTC, datetime, timedelta
+
+from feature_store.catalogue import render_texts
+from feature_store.ingest import append_file
+from feature_store.runs import close_window, open_run
+from recsys_adapters.catalogue import Catalogue
+from recsys_adapters.event_log import EventLog
+from recsys_adapters.recommendations import Recommendations
+
+EVENT_COLUMNS = ("event", "user", "item", "time", "weight")
+DAY = datetime(2024, 5, 1, tzinfo=UTC)
+
+
+def hours(number):
+    """A time `number` hours into the day of the tests, as a log writes it."""
+    return (DAY + timedelta(hours=number)).isoformat()
+
+
+def take_in_events(lake, folder, events, *, name="events", run=None):
+    """Append a log of (event, user, item, time, weight) as one file; return its ledger entry."""
+    file = write_csv(folder / "logs" / f"{name}.csv", EVENT_COLUMNS, events)
+    log = EventLog(
+        path=file,
+        columns={"user_id": "user", "item_id": "item", "event_time": "time", "weight": "weight"}
+        | {"event_id": "event"},
+        time_format="iso8601",
+    )
+    return append_file(lake, next(iter(log.files())), run or open_run(lake))
+
+
+def take_in_items(lake, folder, titles, *, name="items", run=None):
+    """Append a catalogue of {item: title}; return its ledger entry."""
+    file = write_csv(folder / "logs" / f"{name}.csv", ("item", "title"), titles.items())
+    catalogue = Catalogue(path=file, columns={"item_id": "item", "title": "title"})
+    return append_file(lake, next(iter(catalogue.files())), run or open_run(lake))
+
+
+def take_in_targets(lake, folder, targets, *, name="targets", run=None):
+    """Append a recommendation list of (user, item, rank); return its ledger entry."""
+    file = write_csv(folder / "logs" / f"{name}.csv", ("user_id", "item_id", "rank"), targets)
+    return append_file(lake, next(iter(Recommendations(path=file).files())), run or open_run(lake))
+
+
+def write_csv(file, columns, rows):
+    file.parent.mkdir(exist_ok=True)
+    with file.open("w", newline="") as stream:
+        csv.writer(stream).writerows([columns, *rows])
+    return file
+
+
+def close(lake):
+    """End the open run's window now."""
+    return close_window(lake, open_run(lake))
+
+
+def render(lake):
+    return render_texts(lake, reference_template="{title}", target_template="{title} poster")
+
+
+def ask(lake, sql, *parameters):
+    """Rows of a query, as tuples."""
+    return [tuple(row.values()) for row in lake.query(sql, list(parameters)).to_pylist()]
