@@ -311,6 +311,34 @@ RUNS = Table(
     key=("run_id",),
 )
 
+EVALUATION_RESULTS = Table(
+    "evaluation_results",
+    "One row is the value of one measure of one variant for one user; rows are added and never changed.",
+    (
+        Column("run_id", "VARCHAR", "run of the evaluation that wrote the row"),
+        Column("user_id", "VARCHAR", "whose pictures; empty: of all users together", required=False),
+        Column("variant", "VARCHAR", "how the pictures were drawn"),
+        Column("variant_group", "VARCHAR", "baseline, ablation, alpha, layers, selection or control"),
+        Column("alpha", "DOUBLE", "degree of personalization"),
+        Column("selection", "VARCHAR", "how references were selected"),
+        Column("measure", "VARCHAR", "what was measured"),
+        Column("value", "DOUBLE", "its value, mean of the user's pictures; empty: undefined", required=False),
+        Column("scale", "VARCHAR", "unit and range of the value"),
+        Column("judge", "VARCHAR", "model that looked at pictures and texts"),
+        Column(
+            "judge_is_independent",
+            "BOOLEAN",
+            "whether the judge has another text encoder than the image model; empty: not known",
+            required=False,
+        ),
+        Column("num_pictures", "INTEGER", "pictures that the value is the mean of"),
+        Column("model_version", "VARCHAR", "registered model that drew them"),
+        RECIPE_DIGEST,
+        Column("snapshot_id", "BIGINT", "snapshot of the lake that histories were read from"),
+        Column("measured_at", "TIMESTAMPTZ", "when the row was written"),
+    ),
+)
+
 TABLES = (
     INTERACTIONS,
     SUPERSEDED_INTERACTIONS,
@@ -324,6 +352,7 @@ TABLES = (
     PROFILE_STATES,
     ARTWORKS,
     RUNS,
+    EVALUATION_RESULTS,
 )
 PUBLISHED_TABLES = (TARGETS, PROFILES, ARTWORKS)
 """Tables of schema `night` that publishing shows to readers."""
