@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from fan_model.artist import GIBIBYTE
 from fan_model.limits import RequestLimits
 
 Hook = Mapping[str, Any]
@@ -18,12 +17,14 @@ class Deployment:
 
     device: str = "cpu"
     """Torch device."""
-    bank_bytes: int = GIBIBYTE
+    bank_bytes: int = 128 * 2**20
     """Memory that recorded references may take."""
     batch_size: int = 16
     """Texts encoded or pictures drawn at a time."""
     max_queued_pictures: int = 64
     """Pictures that the service may owe at a time; more are refused with 429."""
+    max_wait_seconds: float = 50.0
+    """How long a caller of the service may be kept waiting, below the server's own limit (`--timeout`, 60 s)."""
     limits: RequestLimits = RequestLimits()
     """What requests may ask for."""
     text_filter: Hook = field(default_factory=lambda: {"factory": "fan_model.text_filter:Blocklist.read"})

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from fan_model.artist import Artist, Artwork
@@ -13,6 +14,12 @@ class QueueFullError(RequestError):
     """More pictures are waiting than the service is meant to owe."""
 
     http_status = 429
+
+
+class QueueTooSlowError(RequestError):
+    """Pictures were not drawn in the time that a caller may be kept waiting."""
+
+    http_status = 503
 
 
 @dataclass(frozen=True)
@@ -33,11 +40,15 @@ class DrawingQueue:
     Args:
         artist: Who draws, a batch at a time, in a thread.
         max_pictures: Pictures waiting or being drawn; more are refused.
+        max_seconds: How long a caller is kept waiting.
     """
 
-    def __init__(self, artist: Artist, *, max_pictures: int) -> None:
+    def __init__(self, artist: Artist, *, max_pictures: int, max_seconds: float) -> None:
         self.artist = artist
         self.max_pictures = max_pictures
+        self.max_seconds = max_seconds
+        # One thread for all batches: each thread that calls torch has a team of threads and memory of its own.
+        self._drawing_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="artist")
         self._num_owed = 0
         self._waiting: deque[_Ticket] = deque()
         self._work: asyncio.Task[None] | None = None
@@ -47,6 +58,7 @@ class DrawingQueue:
 
         Raises:
             QueueFullError: There is no room for so many.
+            QueueTooSlowError: They were not drawn in time; what is still waiting of them is forgotten.
         """
         if self._num_owed + len(requests) > self.max_pictures:
             raise QueueFullError(
@@ -58,7 +70,12 @@ class DrawingQueue:
         self._waiting.extend(tickets)
         self._start()
         try:
-            return await asyncio.gather(*(ticket.artwork for ticket in tickets))
+            async with asyncio.timeout(self.max_seconds):
+                return await asyncio.gather(*(ticket.artwork for ticket in tickets))
+        except TimeoutError:
+            raise QueueTooSlowError(
+                f"the service is too busy to draw within {self.max_seconds:g} s: try again later"
+            ) from None
         finally:
             self._num_owed -= len(tickets)
 
@@ -67,10 +84,13 @@ class DrawingQueue:
             self._work = asyncio.get_running_loop().create_task(self._draw_waiting())
 
     async def _draw_waiting(self) -> None:
+        loop = asyncio.get_running_loop()
         while batch := self._next_batch():
             requests = [ticket.request for ticket in batch]
             try:
-                artworks = await asyncio.to_thread(self.artist.draw, requests, batch[0].options)
+                artworks = await loop.run_in_executor(
+                    self._drawing_thread, self.artist.draw, requests, batch[0].options
+                )
             except Exception as error:
                 _settle(batch, [error] * len(batch))
             else:

@@ -44,7 +44,11 @@ class ArtworkModel(PythonModel):
         )
         hook = deployment.stored_profiles
         self.stored_profiles = None if hook is None else call_hook(hook)
-        queue = DrawingQueue(self.artist, max_pictures=deployment.max_queued_pictures)
+        queue = DrawingQueue(
+            self.artist,
+            max_pictures=deployment.max_queued_pictures,
+            max_seconds=deployment.max_wait_seconds,
+        )
         answer_in_scoring_server(ScoringEndpoint(queue, self.stored_profiles))
 
     def predict(
