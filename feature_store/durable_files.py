@@ -23,6 +23,14 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def is_intact(path: Path, sha256: str) -> bool:
+    """Tell whether a file is there and readable, with that checksum."""
+    try:
+        return checksum(path) == sha256
+    except OSError:
+        return False
+
+
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:

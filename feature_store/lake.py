@@ -75,7 +75,7 @@ class Lake:
         if read_only:
             self._attach("READ_ONLY")
         else:
-            with self._hold_lock():
+            with self.hold_writers():
                 self._attach("META_JOURNAL_MODE 'WAL', META_BUSY_TIMEOUT 30000")
             self._create_tables()
 
@@ -87,13 +87,23 @@ class Lake:
         self.connection.execute(f"USE {LAKE}")
 
     def _create_tables(self) -> None:
-        relations = "SELECT count(*) FROM information_schema.tables WHERE table_catalog = ?"
-        if self.connection.execute(relations, [LAKE]).fetchone() != (len(TABLES) + len(PUBLISHED_TABLES),):
+        relations = self.relations()
+        if not {table.qualified_name for table in TABLES} <= relations:
             self.write(_create_tables, "create the tables")
+        if not {f"main.{table.name}" for table in PUBLISHED_TABLES} <= relations:
             self.publish("show the empty tables")
 
+    def relations(self) -> set[str]:
+        """Return the tables and views, each as schema and name."""
+        rows = self.connection.execute(
+            "SELECT table_schema || '.' || table_name FROM information_schema.tables WHERE table_catalog = ?",
+            [LAKE],
+        )
+        return {row[0] for row in rows.fetchall()}
+
     @contextmanager
-    def _hold_lock(self) -> Iterator[None]:
+    def hold_writers(self) -> Iterator[None]:
+        """Keep every other writer out, in this process and in others; may be nested."""
         try:
             with self._lock:
                 yield
@@ -120,7 +130,7 @@ class Lake:
         Returns:
             What `work` returned.
         """
-        with self._hold_lock():
+        with self.hold_writers():
             for attempt in range(1, WRITE_ATTEMPTS + 1):
                 try:
                     return _transact(connection or self.cursor(), work, message)
@@ -157,7 +167,7 @@ class Lake:
         Returns:
             The snapshot that readers see from now on.
         """
-        with self._hold_lock():
+        with self.hold_writers():
             snapshot_id = self.snapshot_id()
 
             def pin(connection: DuckDBPyConnection) -> None:
@@ -209,8 +219,39 @@ def _create_table(connection: DuckDBPyConnection, table: Table) -> None:
 
 
 def _pin_views(connection: DuckDBPyConnection, snapshot_id: int) -> None:
+    """Show the night's tables as of a snapshot; what was shown as a copy (see `freeze_views`) goes."""
     for table in PUBLISHED_TABLES:
+        connection.execute(f"DROP TABLE IF EXISTS {frozen_name(table)}")
         connection.execute(
             f"CREATE OR REPLACE VIEW main.{table.name} AS "
             f"FROM {table.qualified_name} AT (VERSION => {snapshot_id})"
         )
+
+
+def frozen_name(table: Table) -> str:
+    """Name the copy of a published table that readers see when no snapshot may be kept."""
+    return f"{table.schema}.published_{table.name}"
+
+
+def freeze_view(connection: DuckDBPyConnection, table: Table, condition: str) -> None:
+    """Let readers see a copy of the published rows that meet a condition, until the next night is published.
+
+    The copy is a table that never held the other rows: DuckLake keeps the lowest and highest values of rows
+    that are deleted in the transaction that wrote them.
+    """
+    name = frozen_name(table)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE kept AS FROM main.{table.name} WHERE {condition}")
+    connection.execute(f"DROP TABLE IF EXISTS {name}")
+    connection.execute(f"CREATE TABLE {name} AS FROM kept")
+    connection.execute(f"CREATE OR REPLACE VIEW main.{table.name} AS FROM {name}")
+    connection.execute("DROP TABLE kept")
+
+
+def pinned_snapshots(lake: Lake) -> set[int]:
+    """Return the snapshots that the published views are pinned to."""
+    views = lake.query(
+        "SELECT regexp_extract(sql, 'VERSION => (\\d+)', 1) AS snapshot_id FROM duckdb_views() "
+        "WHERE database_name = ? AND schema_name = 'main'",
+        [LAKE],
+    )
+    return {int(snapshot_id) for snapshot_id in views["snapshot_id"].to_pylist() if snapshot_id}

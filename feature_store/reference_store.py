@@ -279,6 +279,14 @@ class ReferenceStore:
             self._tail.append(last.ids, {name: last.vectors(name, rows) for name in INDEX_NAMES})
 
 
+def open_as_it_is(folder: Path) -> ReferenceStore | None:
+    """Open a store with the encoder that its manifest names; None for an empty store."""
+    manifest = read_manifest(folder)
+    if manifest is None:
+        return None
+    return ReferenceStore(folder, encoder_revision=manifest.encoder_revision, width=manifest.width)
+
+
 def erase_store(folder: Path) -> None:
     """Delete a store with all its vectors, to encode every text anew."""
     shutil.rmtree(folder, ignore_errors=True)

@@ -113,6 +113,14 @@ def read_run(lake: Lake, run_id: str) -> dict[str, object]:
     return row | {"counts": json.loads(row["counts"]), "seconds": json.loads(row["seconds"])}
 
 
+def read_last_published(lake: Lake) -> dict[str, object] | None:
+    """Return the row of the run that readers see, like `read_run`; None if no night was published yet."""
+    last = lake.query(
+        "SELECT run_id FROM runs WHERE status = ? ORDER BY window_end DESC LIMIT 1", [PUBLISHED]
+    )["run_id"].to_pylist()
+    return read_run(lake, last[0]) if last else None
+
+
 def _new_run_id(now: datetime) -> str:
     return f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
 

@@ -152,6 +152,47 @@ def query(
     print(run_query(settings, sql, output_format.value))
 
 
+@app.command()
+def forget(user: str, settings_file: SettingsFile = None) -> None:
+    """Take a user out of every table, vector, picture, page and old snapshot, for good."""
+    settings = _prepare(settings_file)
+    from flows.forget import forget as forget_user
+
+    _print_counts("forgotten", forget_user(settings, user))
+
+
+@app.command()
+def maintain(
+    keep_days: Annotated[
+        float, typer.Option(min=0, help="Keep snapshots of this many days; longer than any query runs.")
+    ] = 2.0,
+    settings_file: SettingsFile = None,
+) -> None:
+    """Compact the lake, expire old snapshots, delete pictures and files that nothing names any more."""
+    settings = _prepare(settings_file)
+    from datetime import timedelta
+
+    from flows.maintain import maintain as maintain_workspace
+
+    _print_counts("maintained", maintain_workspace(settings, keep=timedelta(days=keep_days)))
+
+
+@app.command()
+def doctor(settings_file: SettingsFile = None) -> None:
+    """Check the promises about the workspace, and say what to do where one is broken."""
+    settings = _prepare(settings_file)
+    from flows.doctor import describe, examine
+
+    findings = list(examine(settings))
+    print("\n".join(describe(finding) for finding in findings))
+    if any(finding.num_offenders for finding in findings):
+        raise typer.Exit(1)
+
+
+def _print_counts(done: str, counts: dict[str, int]) -> None:
+    print(f"{done}: " + ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in counts.items()))
+
+
 def _prepare(settings_file: Path | None) -> Settings:
     settings = read_settings(settings_file)
     (settings.workspace / "prefect").mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,7 @@ def profile_pairs(
     """Select the references of each pair (`user_id`, `item_id`, `target_id`, `as_of`) and store them.
 
     Returns:
-        Counts: targets, references selected, targets that got some from what others liked, targets without any.
+        Counts: targets, references selected, targets that got some from what others liked, or have none.
     """
     snapshot_id = lake.snapshot_id()
     numbered = pairs.append_column("pair_number", pa.array(np.arange(pairs.num_rows)))

@@ -1,0 +1,39 @@
+"""Forgetting a user: `fan forget USER`."""
+
+from feature_store.erasure import erase_user
+from feature_store.lake import Lake
+from feature_store.reference_store import open_as_it_is
+from feature_store.runs import read_last_published
+from feature_store.upkeep import delete_unreferenced_images, delete_unreferenced_vectors, purge_lake
+from flows.gallery import write_gallery
+from flows.nightly import hold_night
+from flows.settings import Settings
+from flows.workspace import Workspace, open_lake, open_workspace
+
+
+def forget(settings: Settings, user_id: str) -> dict[str, int]:
+    """Take a user out of everything in the workspace; return counts of what went.
+
+    One that was stopped half-way is finished by the same command. The logs outside the workspace are not
+    touched: a user who stands in a log with new content comes back with it.
+
+    Raises:
+        NightInProgressError: if a night is running on the workspace.
+    """
+    with hold_night(settings):
+        workspace, lake = open_workspace(settings), open_lake(settings)
+        counts = {"rows": erase_user(lake, user_id)}
+        counts |= _erase_files(settings, workspace, lake)
+        purge_lake(lake)
+        return counts
+
+
+def _erase_files(settings: Settings, workspace: Workspace, lake: Lake) -> dict[str, int]:
+    """Delete the vectors, pictures and pages that nothing in the lake stands for any more."""
+    store, night = open_as_it_is(workspace.references), read_last_published(lake)
+    if night:
+        write_gallery(settings, lake, workspace, night)
+    return {
+        "vectors": delete_unreferenced_vectors(lake, store) if store else 0,
+        "pictures": delete_unreferenced_images(lake, workspace.images),
+    }

@@ -1,0 +1,98 @@
+"""Nights without an image model: targets, profiles and pictures written as the stages write them."""
+
+import hashlib
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+
+from feature_store.artworks import artwork_id, replace_artworks
+from feature_store.artworks import scan_stale_pairs as scan_pairs_to_draw
+from feature_store.catalogue import scan_texts
+from feature_store.histories import scan_histories
+from feature_store.profiles import profile_digest, replace_profiles, scan_stale_pairs
+from feature_store.reference_store import ReferenceStore, StoredVectors
+from feature_store.runs import close_window, open_run, publish_run
+from tests.feature_store.logs import render
+
+WIDTH = 8
+
+
+def vector_of(text):
+    """Two vectors that tell a text."""
+    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+    return np.random.default_rng(seed).normal(size=(2, WIDTH)).astype(np.float32)
+
+
+def embed(lake, folder):
+    """Give every text its vectors."""
+    store = ReferenceStore(folder / "references", encoder_revision="encoder-a", width=WIDTH)
+    texts = scan_texts(lake).to_pylist()
+    new = [row for row in texts if row["reference_id"] in store.missing([row["reference_id"]])]
+    if new:
+        vectors = np.array([vector_of(row["text"]) for row in new])
+        store.add([row["reference_id"] for row in new], StoredVectors(vectors[:, 0], vectors[:, 1]))
+        store.save()
+    return store
+
+
+def profile(lake, run, *, recipe="p"):
+    """Keep every reference of every stale pair, in the order of their ids."""
+    pairs = scan_stale_pairs(lake, run, recipe_digest=recipe, max_users=None)
+    numbered = pairs.append_column("pair_number", pa.array(np.arange(pairs.num_rows)))
+    histories = scan_histories(lake, numbered, known_before=run.window_end).to_pylist()
+    rows = []
+    for number, pair in enumerate(pairs.to_pylist()):
+        chosen = [row for row in histories if row["pair_number"] == number]
+        digest = profile_digest(pair["target_id"], [(row["reference_id"], row["weight"]) for row in chosen])
+        rows += [
+            {name: row[name] for name in ("reference_item_id", "reference_id", "weight", "origin")}
+            | {"user_id": pair["user_id"], "item_id": pair["item_id"], "as_of": pair["as_of"]}
+            | {"position": place, "relevance": 1.0, "history_size": len(chosen), "profile_digest": digest}
+            | {
+                "encoder_revision": "encoder-a",
+                "recipe_digest": recipe,
+                "run_id": run.run_id,
+                "snapshot_id": 1,
+            }
+            for place, row in enumerate(chosen, start=1)
+        ]
+    replace_profiles(lake, pairs, rows, recipe_digest=recipe, run_id=run.run_id)
+    return pairs
+
+
+def draw(lake, folder, run, *, recipe="d"):
+    """Write a file and a row for every stale pair."""
+    pairs = scan_pairs_to_draw(lake, run, recipe_digest=recipe, max_users=None).to_pylist()
+    rows = []
+    for pair in pairs:
+        digest = hashlib.sha256(f"{pair['target_text']}{pair['references']}".encode()).hexdigest()
+        path = folder / "images" / digest[:2] / f"{digest}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(digest.encode())
+        rows.append(
+            {name: pair[name] for name in ("user_id", "item_id", "profile_digest", "target_id")}
+            | {"artwork_id": artwork_id(pair["user_id"], pair["item_id"], digest), "artwork_digest": digest}
+            | {"image_path": str(path.relative_to(folder)), "plain_image_path": None, "seed": 1, "alpha": 0.3}
+            | {"image_sha256": hashlib.sha256(digest.encode()).hexdigest(), "model_version": "1"}
+            | {
+                "num_references": len(pair["references"]),
+                "status": "generated",
+                "drawn_at": datetime.now(UTC),
+            }
+            | {"recipe_digest": recipe, "run_id": run.run_id, "snapshot_id": 1}
+        )
+    if rows:
+        replace_artworks(lake, rows)
+    return pairs
+
+
+def finish_night(lake, folder):
+    """Profile, draw and publish what was taken in."""
+    run = close_window(lake, open_run(lake))
+    render(lake)
+    embed(lake, folder)
+    profile(lake, run)
+    draw(lake, folder, run)
+    publish_run(lake, run)
+    return run
