@@ -24,6 +24,12 @@ T = TypeVar("T")
 LAKE = "lake"
 EXTENSIONS = ("ducklake", "sqlite_scanner", "postgres_scanner")
 TRANSIENT_ERRORS = ("database is locked", "transaction conflict", "conflict on")
+OPTIONS: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "threads": "2",
+    "memory_limit": "3GB",
+}
+"""The limit keeps memory the same however large the tables are: beyond it DuckDB works on disk."""
 WRITE_ATTEMPTS = 6
 LOCK_TIMEOUT_SECONDS = 600.0
 INLINED_ROWS = 500
@@ -36,7 +42,7 @@ class LakeError(RuntimeError):
 
 def connect_duckdb() -> DuckDBPyConnection:
     """Open an in-memory DuckDB in UTC with the lake's extensions, loaded from their installed packages."""
-    connection = duckdb.connect(config={"autoinstall_known_extensions": "false", "threads": "2"})
+    connection = duckdb.connect(config=OPTIONS)
     for name in EXTENSIONS:
         folder = (
             importlib.resources.files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}"
@@ -71,7 +77,9 @@ class Lake:
             raise LakeError(f"no lake in {self.folder}: run `fan ingest` or `fan nightly` first")
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(self.folder / "writer.lock", timeout=LOCK_TIMEOUT_SECONDS)
+        self.spill = self.folder / "spill"
         self.connection = connect_duckdb()
+        self.connection.execute(f"SET temp_directory = {quote(str(self.spill))}")
         if read_only:
             self._attach("READ_ONLY")
         else:

@@ -15,13 +15,16 @@ NO_PROFILE = "none"
 """`profile_digest` of a (user, target) without history."""
 
 STALE = """
-    SELECT target.user_id, target.item_id, item.target_id, coalesce(target.as_of, $window_end) AS as_of
     FROM {wanted} AS target
     JOIN items AS item ON item.item_id = target.item_id
     LEFT JOIN night.profile_states AS state
         ON state.user_id = target.user_id AND state.item_id = target.item_id
         AND state.recipe_digest = $recipe_digest
     WHERE {in_bucket} AND state.user_id IS NULL
+"""
+PAIRS = """
+    SELECT target.user_id, target.item_id, item.target_id, coalesce(target.as_of, $window_end) AS as_of
+    {stale}
     ORDER BY length(target.user_id), target.user_id, target.rank
 """
 
@@ -34,8 +37,16 @@ def scan_stale_pairs(
     Returns:
         `user_id`, `item_id`, `target_id` (id of the target's text), `as_of`; users in a stable order.
     """
-    sql = STALE.format(wanted=wanted_targets(max_users), in_bucket=bucket.condition("target.user_id"))
-    return lake.query(sql, {"recipe_digest": recipe_digest, "window_end": run.window_end})
+    stale = STALE.format(wanted=wanted_targets(max_users), in_bucket=bucket.condition("target.user_id"))
+    parameters: dict[str, object] = {"recipe_digest": recipe_digest, "window_end": run.window_end}
+    return lake.query(PAIRS.format(stale=stale), parameters)
+
+
+def count_stale_users(lake: Lake, *, recipe_digest: str, max_users: int | None) -> int:
+    """Return how many users have a target to profile."""
+    stale = STALE.format(wanted=wanted_targets(max_users), in_bucket="true")
+    sql = f"SELECT count(DISTINCT target.user_id) AS n {stale}"
+    return lake.query(sql, {"recipe_digest": recipe_digest})["n"][0].as_py()
 
 
 def profile_digest(target_id: int, references: list[tuple[int, float]]) -> str:

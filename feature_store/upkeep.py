@@ -3,6 +3,7 @@
 Snapshots that readers' views are pinned to are never expired.
 """
 
+import shutil
 import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -54,6 +55,7 @@ def purge_lake(lake: Lake) -> Upkeep:
         deleted += _delete_orphans(lake, connection)
         connection.close()
         _vacuum(lake)
+        shutil.rmtree(lake.spill, ignore_errors=True)
         return Upkeep(snapshots_expired=expired, files_deleted=deleted)
 
 

@@ -14,7 +14,7 @@ from feature_store import artworks, profiles
 from feature_store.lake import Lake, is_transient
 from feature_store.reference_store import ReferenceStore
 from feature_store.runs import Run, read_run
-from feature_store.targets import EVERYBODY, Bucket
+from feature_store.targets import Bucket
 from flows.champion import Champion, load_champion
 from flows.embed import embed
 from flows.generate import Studio, draw_pairs
@@ -92,18 +92,19 @@ def publish_night(settings: Settings, run: Run) -> dict[str, int]:
 
 def profile_buckets(settings: Settings, run: Run) -> list[Bucket]:
     """Divide the users that are to be profiled into buckets; none if there is nobody."""
-    lake, store = open_lake(settings), _references(settings)
-    return _divide(settings, _pairs_to_profile(settings, lake, store, run, EVERYBODY))
+    recipe = profile_recipe(settings, _references(settings).encoder_revision)
+    lake, limit = open_lake(settings), settings.users_limit
+    return _divide(settings, profiles.count_stale_users(lake, recipe_digest=recipe, max_users=limit))
 
 
 def generate_buckets(settings: Settings, run: Run) -> list[Bucket]:
     """Divide the users whose pictures are to be drawn into buckets; none if there is nobody."""
-    lake, champion = open_lake(settings), load_champion(settings)
-    return _divide(settings, _pairs_to_draw(settings, lake, champion, run, EVERYBODY))
+    recipe = drawing_recipe(settings, load_champion(settings).artist.pipeline_revision)
+    lake, limit = open_lake(settings), settings.users_limit
+    return _divide(settings, artworks.count_stale_users(lake, run, recipe_digest=recipe, max_users=limit))
 
 
-def _divide(settings: Settings, pairs: pa.Table) -> list[Bucket]:
-    num_users = len(pairs["user_id"].unique())
+def _divide(settings: Settings, num_users: int) -> list[Bucket]:
     count = ceil(num_users / settings.bucket_users)
     return [Bucket(number, count) for number in range(count)]
 

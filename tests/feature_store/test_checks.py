@@ -12,7 +12,7 @@ BREAKING = {
     "every event": "INSERT INTO interactions FROM (FROM interactions LIMIT 1)",
     "every item": "INSERT INTO items FROM (FROM items LIMIT 1)",
     "the windows": "UPDATE runs SET window_start = window_end",
-    "at most one run": "INSERT INTO runs SELECT * REPLACE ('failed' AS status) FROM runs, range(2)",
+    "at most one run": "INSERT INTO runs SELECT runs.* REPLACE ('failed' AS status) FROM runs, range(2)",
     "every published artwork has": "DELETE FROM night.targets WHERE item_id = 'goal'",
     "every published artwork was": "UPDATE night.profiles SET profile_digest = 'another'",
     "every reference": "UPDATE night.profiles SET as_of = TIMESTAMPTZ '2000-01-01 00:00:00+00'",
