@@ -16,7 +16,7 @@ from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMa
 KeysValues = tuple[Tensor, Tensor]
 """Keys and values of one text in one layer, [h, n, d] each."""
 
-BLOCK_SIZE = 32
+BLOCK_SIZE = 48
 """Queries per block on the CPU, measured at CLIP-L size; other devices take all at once."""
 
 RECORDING = "fan_recording"
@@ -46,12 +46,26 @@ class Attention:
         keys = [slice(0, block.stop if is_causal else num_tokens) for block in rows]
         return cls(scaling, [(row, key, bias[:, row, key]) for row, key in zip(rows, keys, strict=True)])
 
-    def add(self, total: Tensor, weight: float, query: Tensor, key: Tensor, value: Tensor) -> None:
-        """Do `total += weight softmax(Q K' / sqrt(d)) V` in place; all tensors are [h, n, d]."""
-        for rows, keys, bias in self.blocks:
-            bias = bias.expand(len(query), -1, -1)
-            scores = torch.baddbmm(bias, query[:, rows], key[:, keys].mT, alpha=self.scaling)
-            total[:, rows].baddbmm_(scores.softmax(dim=-1), value[:, keys], alpha=weight)
+    def weighted_sum(self, query: Tensor, sources: Sequence[KeysValues], shares: Sequence[float]) -> Tensor:
+        """sum_i share_i softmax(Q K_i' / sqrt(d)) V_i, [h, n, d]; the sources are read where they lie."""  # noqa: D403
+        return torch.cat([self._block(query, *block, sources, shares) for block in self.blocks], dim=1)
+
+    def _block(
+        self,
+        query: Tensor,
+        rows: slice,
+        seen: slice,
+        bias: Tensor,
+        sources: Sequence[KeysValues],
+        shares: Sequence[float],
+    ) -> Tensor:
+        queries = query[:, rows].contiguous()
+        bias = bias.expand(len(query), -1, -1)
+        total = torch.zeros_like(queries)
+        for (key, value), share in zip(sources, shares, strict=True):
+            scores = torch.baddbmm(bias, queries, key[:, seen].mT, alpha=self.scaling)
+            total.baddbmm_(scores.softmax(dim=-1), value[:, seen], alpha=share)
+        return total
 
 
 def personalized_attention(
@@ -64,7 +78,7 @@ def personalized_attention(
 ) -> Tensor:
     """H = (1 - alpha) softmax(Q K_T' / sqrt(d)) V_T  +  alpha sum_i w_i softmax(Q K_Ri' / sqrt(d)) V_Ri.
 
-    References are attended where they lie, nothing of them is copied. Without references, H is the target's.
+    Without references, H is the target's own attention.
 
     Args:
         query: [h, n, d] Q of the personalized query.
@@ -77,11 +91,10 @@ def personalized_attention(
     Returns:
         [h, n, d] what the layer goes on with in place of its self-attention.
     """
-    fused = torch.zeros_like(query)
-    attention.add(fused, 1 - alpha if references else 1, query, *target)
-    for weight, reference in zip(weights, references, strict=True):
-        attention.add(fused, alpha * weight, query, *reference)
-    return fused
+    if not references:
+        return attention.weighted_sum(query, [target], [1.0])
+    shares = [1 - alpha, *(alpha * weight for weight in weights)]
+    return attention.weighted_sum(query, [target, *references], shares)
 
 
 def recording_attention(

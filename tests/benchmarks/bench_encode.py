@@ -75,7 +75,9 @@ class Case:
         return self.encoder.normalize(self.encoder.personalize(preferences, alpha=ALPHA)[-1])
 
     def _record(self, keys):
-        ids = torch.stack([(self.target_ids if kind == "target" else self.reference_ids)[i] for kind, i in keys])
+        ids = torch.stack(
+            [(self.target_ids if kind == "target" else self.reference_ids)[i] for kind, i in keys]
+        )
         return [stream for batch in ids.split(BATCH) for stream in self.encoder.record(batch, first_layer=1)]
 
 

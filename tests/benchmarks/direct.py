@@ -1,7 +1,7 @@
-"""The paper's direct way, as a competent person would write it: 2 + R sequences per target through the encoder.
+"""The paper's direct way, as a competent person would write it: 2 + R sequences per target.
 
-Personalized query, target and references run side by side as one batch; in each layer with personalized attention
-the first row attends the keys and values of all others.
+Personalized query, target and references run through the encoder side by side as one batch; in each layer with
+personalized attention the first row attends the keys and values of all others.
 """
 
 import torch
@@ -18,7 +18,9 @@ class Direct:
 
     def __init__(self, alpha, weights, skip_layers):
         self.alpha, self.skip_layers, self.layer = alpha, skip_layers, -1
-        self.shares = torch.cat([torch.tensor([1 - alpha]), alpha * weights / weights.sum()]).view(-1, 1, 1, 1)
+        self.shares = torch.cat([torch.tensor([1 - alpha]), alpha * weights / weights.sum()]).view(
+            -1, 1, 1, 1
+        )
 
 
 def direct_attention(module, query, key, value, attention_mask, direct=None, scaling=None, **kwargs):

@@ -1,0 +1,120 @@
+"""The feature store: what ingest, a night of little change and a million texts cost."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from feature_store.ingest import append_file
+from feature_store.lake import Lake, connect_duckdb
+from feature_store.reference_store import ReferenceStore, StoredVectors
+from feature_store.runs import open_run
+from recsys_adapters.event_log import EventLog
+from tests.benchmarks.generated_nights import run_night, write_events, write_logs
+from tests.benchmarks.registry import Measurement, alternate, benchmark, peak_mib
+
+NUM_ROWS = 20_000_000
+NUM_USERS = 100_000
+NUM_TEXTS, WIDTH = 1_000_000, 768
+MIB = 2**20
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    path = Path(tempfile.mkdtemp(prefix="fan-benchmark-"))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
+
+
+@benchmark("ingest_20m", plain="DuckDB COPY to Parquet", ours="validated, de-duplicated, in the lake")
+def ingest_20m() -> Measurement:
+    with folder() as path:
+        file = path / "events.csv"
+        connect_duckdb().execute(
+            f"COPY (SELECT 'u' || (hash(i) % 100000) AS user, 'i' || (hash(i, 1) % 20000) AS item, "
+            f"1600000000 + i AS time, ['view', 'click', 'buy'][1 + (hash(i, 2) % 3)::INT] AS kind, "
+            f"1.0 + hash(i, 3) % 5 AS weight, i AS event FROM range({NUM_ROWS}) AS t(i)) TO '{file}' (HEADER)"
+        )
+        before = peak_mib()
+        plain, ours = alternate(lambda: _copy(file), lambda: _ingest(file), passes=2)
+    return Measurement(
+        plain, ours, "s", peak_mib() - before, f"{NUM_ROWS / ours / 1e6:.1f} million rows a second"
+    )
+
+
+def _copy(file: Path) -> None:
+    connect_duckdb().execute(f"COPY (FROM '{file}') TO '{file}.parquet'")
+
+
+def _ingest(file: Path) -> None:
+    names = {"user_id": "user", "item_id": "item", "event_time": "time", "kind": "kind"}
+    log = EventLog(path=file, columns=names | {"weight": "weight", "event_id": "event"})
+    lake = Lake(file.with_name("lake"))
+    counts = append_file(lake, next(iter(log.files())), open_run(lake))
+    assert counts is not None
+    assert counts.accepted == NUM_ROWS
+    lake.close()
+    shutil.rmtree(lake.folder)
+
+
+@benchmark("night_1_percent", plain="a night with everybody new", ours="1 % of the users changed")
+def night_1_percent() -> Measurement:
+    with folder() as path:
+        settings = write_logs(path, NUM_USERS)
+        everybody, plain = _timed(lambda: run_night(settings))
+        write_events(path, "new", f"i * 100 % {NUM_USERS}", NUM_USERS // 100)
+        changed, ours = _timed(lambda: run_night(settings))
+    assert everybody["users_profiled"] == everybody["pictures"] == NUM_USERS
+    assert changed["users_profiled"] == changed["pictures"] == NUM_USERS // 100
+    return Measurement(plain, ours, "s", peak_mib(), f"{NUM_USERS:,} users, without the drawing itself")
+
+
+@benchmark("users_10x_memory", plain="10,000 users", ours="100,000 users")
+def users_10x_memory() -> Measurement:
+    few, many = (_peak_of_night(num_users) for num_users in (NUM_USERS // 10, NUM_USERS))
+    return Measurement(few, many, "MiB", many, f"{many / few:.2f} times the peak of a night")
+
+
+def _peak_of_night(num_users: int) -> float:
+    with folder() as path:
+        command = [
+            sys.executable,
+            "-m",
+            "tests.benchmarks.generated_nights",
+            str(path / "night"),
+            str(num_users),
+        ]
+        return float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+
+
+@benchmark("store_1m", plain="the vectors alone", ours="written, read, searched")
+def store_1m() -> Measurement:
+    chance, before = np.random.default_rng(0), peak_mib()
+    with folder() as path:
+        store = ReferenceStore(path, encoder_revision="random", width=WIDTH)
+        for start in range(0, NUM_TEXTS, 10_000):
+            some = chance.standard_normal((2, 10_000, WIDTH), np.float32)
+            store.add(np.arange(start, start + 10_000), StoredVectors(*some))
+        store.save()
+        store = ReferenceStore(path, encoder_revision="random", width=WIDTH)
+        ids = chance.integers(0, NUM_TEXTS, 10_000)
+        queries = store.gather(ids).mean_unit_tokens[:100]
+        (_, found), took = _timed(lambda: store.search(queries, 10))
+    assert (found[:, 0] == ids[:100]).all()
+    vectors = 2 * NUM_TEXTS * WIDTH * 4 / MIB
+    return Measurement(
+        vectors, peak_mib() - before, "MiB", peak_mib() - before, f"{1000 * took / 100:.0f} ms a search"
+    )
+
+
+def _timed(work):
+    start = time.perf_counter()
+    return work(), time.perf_counter() - start
