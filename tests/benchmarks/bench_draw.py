@@ -14,7 +14,7 @@ NUM_PICTURES = 32
 
 @benchmark("draw_batch", plain="one prompt at a time", ours="batches of 16, personalized")
 def draw_batch() -> Measurement:
-    """The plain way is the pipeline as it comes, without personalization; ours personalizes and saves as well."""
+    """The plain way is the pipeline as it comes; ours personalizes, and encodes the files as well."""
     warnings.simplefilter("ignore")
     folder = files("fan_model") / "studio" / "pipeline"
     artist, options = Artist.load(str(folder), batch_size=16), DrawingOptions()

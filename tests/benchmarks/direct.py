@@ -1,7 +1,7 @@
 """The paper's direct way, as a competent person would write it: 2 + R sequences per target.
 
-Personalized query, target and references run through the encoder side by side as one batch; in each layer with
-personalized attention the first row attends the keys and values of all others.
+Personalized query, target and references run through the encoder side by side as one batch; in each layer
+with personalized attention the first row attends the keys and values of all others.
 """
 
 import torch

@@ -39,7 +39,7 @@ def conditioner(pipeline):
 
 @torch.no_grad()
 def encoded_by_the_pipeline(pipeline, texts):
-    """`prompt_embeds` and `pooled_prompt_embeds` of the pipeline's own `encode_prompt`, whatever its signature."""
+    """Its `prompt_embeds` and `pooled_prompt_embeds`, whatever the signature of its `encode_prompt`."""
     if isinstance(pipeline, diffusers.StableDiffusionPipeline):
         return pipeline.encode_prompt(texts, "cpu", 1, False)[0], None
     if isinstance(pipeline, diffusers.FluxPipeline):
