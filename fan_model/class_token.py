@@ -5,6 +5,16 @@ CLIP's pooled state is read at the end token, whose place depends on the text's 
     known position   the personalized query starts as the target's tokens, so the target's end is its own
     detector         a small network finds it in the states alone: d -> d/4 -> 1, then argmax over tokens
 
+The known position is the default, by measurement: a detector trained for 10 epochs on 2,700 captions of the
+bundled pipeline (`fan_model.train_class_token`) finds this share of the ends:
+
+    alpha                                       0     0.4    0.8
+    held-out captions, such as references     91 %   90 %   86 %
+    film titles with their genres             41 %   42 %   39 %
+    targets of one or two words                0 %    3 %    5 %   (for most of the others it takes padding)
+
+and the known position all of them.
+
 Legend: b batch, n tokens, d width.
 """
 

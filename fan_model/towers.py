@@ -10,9 +10,16 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import CLIPTextModel, CLIPTextModelWithProjection, PreTrainedTokenizerBase, T5EncoderModel
+from transformers import (
+    CLIPModel,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    PreTrainedTokenizerBase,
+    T5EncoderModel,
+)
 
 from fan_model.bank import ReferenceBank
+from fan_model.class_token import ClassTokenDetector
 from fan_model.encoders import (
     ClipEncoder,
     Encoder,
@@ -125,28 +132,39 @@ class TextTower(ABC):
 
 
 class ClipTower(TextTower):
-    """CLIP, with or without a projection of its pooled state."""
+    """CLIP, with or without a projection of its pooled state.
+
+    The end token is where the target has it, or where a class-token detector finds it if one is given.
+    """
 
     encoder: ClipEncoder
 
     def __init__(
         self,
-        model: CLIPTextModel | CLIPTextModelWithProjection,
+        model: CLIPModel | CLIPTextModel | CLIPTextModelWithProjection,
         tokenizer: PreTrainedTokenizerBase,
         bank: ReferenceBank,
+        detector: ClassTokenDetector | None = None,
     ) -> None:
         stack = getattr(model, "text_model", model)
         super().__init__(ClipEncoder(stack), tokenizer, bank, tokenizer.model_max_length)
         self._projection = getattr(model, "text_projection", None)
-        self._eos_token_id = model.config.eos_token_id
+        self._eos_token_id = stack.config.eos_token_id
+        self._detector = detector
 
     @torch.no_grad()
     def _read(self, hidden_states: Sequence[Tensor], token_ids: Tensor) -> Encoding:
         last = self.encoder.normalize(hidden_states[-1])
-        # The personalized query starts as the target's tokens, so the target's end position is its own.
-        pooled = last[torch.arange(len(last)), end_positions(token_ids, self._eos_token_id)]
+        pooled = last[torch.arange(len(last)), self._ends(hidden_states[-1], token_ids)]
         projected = pooled if self._projection is None else self._projection(pooled)
         return Encoding(hidden_states[-2], last, projected)
+
+    def _ends(self, states: Tensor, token_ids: Tensor) -> Tensor:
+        """[b] where the pooled state is read."""
+        if self._detector is not None:
+            return self._detector.find(states)
+        # The personalized query starts as the target's tokens, so the target's end is its own.
+        return end_positions(token_ids, self._eos_token_id)
 
 
 class T5Tower(TextTower):
