@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
 from fan_model.requests import (
     MAX_SEED,
     MAX_SKIPPED_LAYERS,
-    STRICT,
     ArtworkRequest,
     DrawingOptions,
     RequestError,
@@ -41,7 +40,7 @@ class Sides(NamedTuple):
     """Every side is a multiple of this."""
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class RequestLimits:
     """What a deployment allows."""
 

@@ -6,7 +6,7 @@ from feature_store.targets import FIRST_USERS
 PICTURES = """
     SELECT a.user_id, a.item_id, i.title, i.target_text, t.rank, a.image_path, a.plain_image_path, a.status,
            a.reason, a.alpha, a.seed, a.num_references, a.profile_digest, a.artwork_digest, a.model_version,
-           a.run_id, a.drawn_at
+           a.run_id, a.drawn_at, i.stock_image_uri
     FROM artworks AS a
     JOIN targets AS t ON t.user_id = a.user_id AND t.item_id = a.item_id
     LEFT JOIN items AS i ON i.item_id = a.item_id

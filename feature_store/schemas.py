@@ -339,6 +339,16 @@ EVALUATION_RESULTS = Table(
     ),
 )
 
+OPT_OUTS = Table(
+    "opt_outs",
+    "One row is a user who wants no personalized pictures.",
+    (
+        Column("user_id", "VARCHAR", "who"),
+        Column("opted_out_at", "TIMESTAMPTZ", "since when"),
+    ),
+    key=("user_id",),
+)
+
 TABLES = (
     INTERACTIONS,
     SUPERSEDED_INTERACTIONS,
@@ -353,6 +363,7 @@ TABLES = (
     ARTWORKS,
     RUNS,
     EVALUATION_RESULTS,
+    OPT_OUTS,
 )
 PUBLISHED_TABLES = (TARGETS, PROFILES, ARTWORKS)
 """Tables of schema `night` that publishing shows to readers."""

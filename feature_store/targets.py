@@ -14,10 +14,11 @@ from feature_store.runs import Run
 from feature_store.schemas import GIVEN_TARGETS
 
 FIRST_USERS = """
-    SELECT user_id FROM (SELECT DISTINCT user_id FROM {relation})
+    SELECT user_id
+    FROM (SELECT DISTINCT user_id FROM {relation} WHERE user_id NOT IN (SELECT user_id FROM opt_outs))
     ORDER BY length(user_id), user_id LIMIT {limit}
 """
-"""The users that a limit leaves: a stable choice, which new users do not change."""
+"""The users that a limit leaves, without those who opted out: a choice that new users do not change."""
 
 
 @dataclass(frozen=True)
@@ -126,10 +127,11 @@ def replace_targets(
 
 
 def wanted_targets(max_users: int | None) -> str:
-    """Write the SQL of the targets that pictures are made for: all, or those of the first users."""
-    if max_users is None:
-        return "night.targets"
-    users = FIRST_USERS.format(relation="night.targets", limit=max_users)
+    """Write the SQL of the targets that pictures are made for: those of the first users, or of all.
+
+    Users who opted out are never among them.
+    """
+    users = FIRST_USERS.format(relation="night.targets", limit="NULL" if max_users is None else max_users)
     return f"(FROM night.targets WHERE user_id IN ({users}))"
 
 

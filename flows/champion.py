@@ -1,6 +1,7 @@
 """The registered model: registered by the first night, loaded once per process."""
 
 import functools
+import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,17 @@ from mlflow.exceptions import MlflowException
 import fan_model
 from fan_model.artist import Artist
 from fan_model.registry import load_artist, register_artist
+from flows.deployment import deployment
 from flows.environment import quiet_libraries
 from flows.settings import BUNDLED_PIPELINE, Settings
 from flows.workspace import open_workspace
 
 logger = logging.getLogger(__name__)
 
+BUNDLED_FOLDER = Path(fan_model.__file__).parent / "studio" / "pipeline"
 REGISTRY_EXPERIMENT = "fan-artwork"
+NIGHTLY_BANK_BYTES = 2**30
+"""Memory of the nightly for recorded references; it has the machine to itself, the service has not."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,7 @@ def register(settings: Settings) -> str:
         alias=model.alias,
         revision=model.revision,
         experiment=REGISTRY_EXPERIMENT,
+        deployment=deployment(settings),
     ).version
     logger.info("registered %s version %s as %s", model.name, version, model.alias)
     return str(version)
@@ -84,17 +90,18 @@ def load_champion(settings: Settings) -> Champion:
         version = MlflowClient().get_model_version_by_alias(model.name, model.alias).version
     except MlflowException:
         version = register(settings)
-    return _load(mlflow.get_tracking_uri(), model.name, str(version), model.device)
+    config = {**deployment(settings).to_config(), "bank_bytes": NIGHTLY_BANK_BYTES}
+    return _load(mlflow.get_tracking_uri(), model.name, str(version), json.dumps(config))
 
 
 def pipeline_source(settings: Settings) -> str | Path:
     """Return the folder or the hub id of the settings' pipeline."""
     if settings.model.pipeline == BUNDLED_PIPELINE:
-        return Path(fan_model.__file__).parent / "studio" / "pipeline"
+        return BUNDLED_FOLDER
     folder = Path(settings.model.pipeline)
     return folder if folder.exists() else settings.model.pipeline
 
 
 @functools.lru_cache(maxsize=1)
-def _load(tracking_uri: str, name: str, version: str, device: str) -> Champion:
-    return Champion(version=version, model=load_artist(f"models:/{name}/{version}", device=device))
+def _load(tracking_uri: str, name: str, version: str, config: str) -> Champion:
+    return Champion(version=version, model=load_artist(f"models:/{name}/{version}", **json.loads(config)))

@@ -153,6 +153,61 @@ def query(
 
 
 @app.command()
+def search(
+    user: str,
+    text: str,
+    num_hits: Annotated[int, typer.Option("--hits", min=1, help="Items to show.")] = 10,
+    alpha: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Degree of personalization; 0 is the plain query.")
+    ] = None,
+    settings_file: SettingsFile = None,
+) -> None:
+    """Search the catalogue for a text, in a user's taste (personalized retrieval)."""
+    settings = _prepare(settings_file)
+    from flows.search import search as search_items
+
+    for hit in search_items(settings, user, text, num_hits=num_hits, alpha=alpha):
+        print(f"{hit.score:6.3f}  {hit.item_id:>8}  {hit.title}")
+
+
+@app.command()
+def draw(
+    prompt: str,
+    users: Annotated[
+        list[str] | None, typer.Option("--user", help="Whose taste; several make a group.")
+    ] = None,
+    style: Annotated[
+        str | None, typer.Option(help="A text whose style is mixed in, such as a brand's.")
+    ] = None,
+    style_share: Annotated[float, typer.Option(min=0, max=1, help="Its share of the weight.")] = 0.3,
+    output: Annotated[Path, typer.Option(help="File to write.")] = Path("artwork.png"),
+    settings_file: SettingsFile = None,
+) -> None:
+    """Draw one picture now: for a user, for a group of users, or in the style of a text."""
+    settings = _prepare(settings_file)
+    from flows.draw import draw as draw_picture
+
+    drawn = draw_picture(settings, prompt, users or [], style=style, style_share=style_share)
+    output.write_bytes(drawn.image)
+    print(f"{output}: {len(drawn.references)} references, digest {drawn.artwork_digest}")
+
+
+@app.command()
+def opt_out(
+    user: str,
+    undo: Annotated[bool, typer.Option("--undo", help="The user wants personalized pictures again.")] = False,
+    settings_file: SettingsFile = None,
+) -> None:
+    """Note that a user wants no personalized pictures; the next night removes what was drawn for them."""
+    settings = _prepare(settings_file)
+    from feature_store import opt_outs
+    from flows.workspace import open_lake
+
+    (opt_outs.opt_in if undo else opt_outs.opt_out)(open_lake(settings), user)
+    print(f"user {user} {'gets' if undo else 'gets no'} personalized pictures, from the next night on")
+
+
+@app.command()
 def forget(user: str, settings_file: SettingsFile = None) -> None:
     """Take a user out of every table, vector, picture, page and old snapshot, for good."""
     settings = _prepare(settings_file)

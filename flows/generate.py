@@ -22,6 +22,7 @@ from flows.workspace import Workspace
 
 ALL_REFERENCES = 1_000_000
 """Asks the model to keep every reference: the profile stage has selected them already."""
+FLAGGED = "the text filter refused a text, or the pipeline's safety checker the picture"
 PAIRS_PER_COMMIT = 32
 """Pairs drawn and stored together: what a crash can cost."""
 
@@ -91,7 +92,9 @@ def _draw_chunk(studio: Studio, pairs: list[dict[str, Any]]) -> Counter[str]:
     sketches = [_sketch(studio, pair) for pair in pairs if pair["target_text"]]
     requests = {studio.digest(request): request for s in sketches for request in (s.personal, s.plain)}
     seen = known_digests(studio.lake, list(requests))
-    missing = {digest: request for digest, request in requests.items() if not _is_drawn(studio, digest)}
+    missing = {
+        digest: request for digest, request in requests.items() if _is_to_draw(studio, digest, request)
+    }
     drawn = _draw(studio, missing)
     rows = []
     for sketch in sketches:
@@ -115,6 +118,11 @@ def _sketch(studio: Studio, pair: dict[str, Any]) -> _Sketch:
     return _Sketch(pair, personal, ArtworkRequest(prompt=pair["target_text"], seed=seed))
 
 
+def _is_to_draw(studio: Studio, digest: str, request: ArtworkRequest) -> bool:
+    """Whether the model is to be asked: always for a text that is blocked by now, whatever was drawn."""
+    return studio.champion.artist.is_blocked(request) or not _is_drawn(studio, digest)
+
+
 def _is_drawn(studio: Studio, digest: str) -> bool:
     return (studio.workspace.root / studio.image_path(digest)).exists()
 
@@ -135,13 +143,15 @@ def _draw(studio: Studio, requests: dict[str, ArtworkRequest]) -> dict[str, _Dra
 def _predict(studio: Studio, requests: dict[str, ArtworkRequest]) -> dict[str, _Drawn]:
     """Call the registered model, and keep the files of what it drew."""
     rows = pd.DataFrame([_model_row(request) for request in requests.values()])
-    artworks = studio.champion.model.predict(rows, params=_model_params(studio))
+    artworks = studio.champion.model.predict(
+        rows, params=model_params(studio.settings, num_references=ALL_REFERENCES)
+    )
     results = {}
     for digest, artwork in zip(requests, artworks.to_dict("records"), strict=True):
         if artwork["artwork_digest"] != digest:
             raise RuntimeError(f"the model drew {artwork['artwork_digest']}, but {digest} was asked for")
         if artwork["flagged"]:
-            results[digest] = _Drawn("flagged", "the pipeline's safety checker refused the picture")
+            results[digest] = _Drawn("flagged", FLAGGED)
             continue
         write_durably(studio.workspace.root / studio.image_path(digest), artwork["image"])
         results[digest] = _Drawn("generated")
@@ -157,11 +167,12 @@ def _model_row(request: ArtworkRequest) -> dict[str, object]:
     }
 
 
-def _model_params(studio: Studio) -> dict[str, object]:
-    drawing = studio.settings.drawing
+def model_params(settings: Settings, *, num_references: int) -> dict[str, object]:
+    """Write the settings of drawing as the registered model's parameters."""
+    drawing = settings.drawing
     return {
         "alpha": drawing.alpha,
-        "num_references": ALL_REFERENCES,
+        "num_references": num_references,
         "num_inference_steps": drawing.num_inference_steps,
         "guidance_scale": drawing.guidance_scale,
         "negative_prompt": drawing.negative_prompt,
@@ -175,12 +186,13 @@ def _row(studio: Studio, sketch: _Sketch, drawn: dict[str, _Drawn], seen: set[st
     result = drawn.get(digest, _Drawn("generated"))
     status = "reused" if result.status == "generated" and digest in seen else result.status
     path = studio.image_path(digest) if result.reason is None else None
+    has_plain = drawn.get(plain, _Drawn("generated")).reason is None and _is_drawn(studio, plain)
     return _origin(studio, sketch.pair) | {
         "artwork_id": artwork_id(sketch.pair["user_id"], sketch.pair["item_id"], digest),
         "artwork_digest": digest,
         "image_path": path,
         "image_sha256": checksum(studio.workspace.root / path) if path else None,
-        "plain_image_path": studio.image_path(plain) if _is_drawn(studio, plain) else None,
+        "plain_image_path": studio.image_path(plain) if has_plain else None,
         "seed": sketch.personal.seed,
         "num_references": len(sketch.personal.references),
         "status": status,

@@ -7,7 +7,9 @@ import mlflow
 
 from feature_store.artworks import count_wanted
 from feature_store.lake import Lake
+from feature_store.opt_outs import count_opt_outs
 from feature_store.runs import Run, publish_run, read_run
+from feature_store.upkeep import delete_unreferenced_images
 from flows.champion import configure_mlflow
 from flows.gallery import write_gallery
 from flows.settings import Settings
@@ -27,6 +29,8 @@ def publish(settings: Settings, lake: Lake, workspace: Workspace, run: Run) -> d
     users, targets = count_wanted(lake, max_users=settings.users_limit)
     publish_run(lake, run)
     write_gallery(settings, lake, workspace, read_run(lake, run.run_id))
+    if count_opt_outs(lake):
+        delete_unreferenced_images(lake, workspace.images)
     return {"users": users, "targets": targets}
 
 

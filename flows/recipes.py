@@ -22,7 +22,8 @@ def profile_recipe(settings: Settings, encoder_revision: str) -> str:
 
 def drawing_recipe(settings: Settings, pipeline_revision: str) -> str:
     """Digest what pictures depend on, beside their profiles."""
-    return _digest(settings.drawing.model_dump(), settings.seed, pipeline_revision)
+    blocked = settings.safety.blocklist.read_text(encoding="utf-8") if settings.safety.blocklist else ""
+    return _digest(settings.drawing.model_dump(), settings.seed, pipeline_revision, blocked)
 
 
 def item_seed(settings: Settings, item_id: str) -> int:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from fan_model.limits import RequestLimits
 from flows.sources import Source
 
 DEFAULT_FILE = Path("fan.toml")
@@ -101,6 +102,39 @@ class Drawing(Section):
     """Lossless either way."""
 
 
+class Safety(Section):
+    """What is never drawn."""
+
+    blocklist: Path | None = None
+    """UTF-8 file of phrases, one per line, that block a prompt or a reference; none: the package's own short
+    list. A picture whose text is blocked is flagged, and the item's stock image stands in."""
+    text_filter: str = "fan_model.text_filter:Blocklist.read"
+    """Your own filter as `package.module:factory`: called with `file` (the blocklist, if there is one), it
+    returns a callable that says whether a text is blocked."""
+
+
+class Serving(Section):
+    """What the registered model allows when it is served. `fan register` hands changes on to it."""
+
+    limits: RequestLimits = RequestLimits()
+    """Longest texts, most references, steps, sizes and rows; they hold for the nightly's pictures as well."""
+    max_queued_pictures: PositiveInt = 64
+    """Pictures that the service may owe at a time; beyond it, requests are refused with 429."""
+    max_wait_seconds: float = Field(50.0, gt=0)
+    """Keep a caller waiting for so long, then refuse with 503; below the server's own `--timeout` (60)."""
+    bank_bytes: PositiveInt = 128 * 2**20
+    """Memory of the service for recorded references."""
+
+
+class Search(Section):
+    """Personalized retrieval."""
+
+    clip: str = BUNDLED_PIPELINE
+    """`bundled`, or the folder of a saved CLIPModel, whose space queries and items share."""
+    tokenizer: str | None = None
+    """Folder of its tokenizer; none: CLIP's own folder."""
+
+
 class Gallery(Section):
     """The gallery page."""
 
@@ -135,7 +169,10 @@ class Settings(BaseSettings):
     profile: Profile = Profile()
     model: Model = Model()
     drawing: Drawing = Drawing()
+    search: Search = Search()
     gallery: Gallery = Gallery()
+    safety: Safety = Safety()
+    serving: Serving = Serving()
 
     @field_validator("workspace")
     @classmethod
@@ -196,6 +233,9 @@ def _resolve_paths(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     for source in content.get("sources", []):
         if isinstance(source, dict) and isinstance(source.get("path"), str):
             source["path"] = str(folder / Path(source["path"]).expanduser())
+    safety = content.get("safety", {})
+    if isinstance(safety, dict) and isinstance(safety.get("blocklist"), str):
+        safety["blocklist"] = str(folder / Path(safety["blocklist"]).expanduser())
     model = content.get("model", {})
     pipeline = model.get("pipeline") if isinstance(model, dict) else None
     if isinstance(pipeline, str) and (folder / Path(pipeline).expanduser() / "model_index.json").exists():
