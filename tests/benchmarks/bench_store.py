@@ -73,7 +73,7 @@ def night_1_percent() -> Measurement:
         write_events(path, "new", f"i * 100 % {NUM_USERS}", NUM_USERS // 100)
         changed, ours = _timed(lambda: run_night(settings))
     assert everybody["users_profiled"] == everybody["pictures"] == NUM_USERS
-    assert changed["users_profiled"] == changed["pictures"] == NUM_USERS // 100
+    assert changed["users_profiled"] == NUM_USERS // 100 >= changed["pictures"]
     return Measurement(plain, ours, "s", peak_mib(), f"{NUM_USERS:,} users, without the drawing itself")
 
 

@@ -8,23 +8,21 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
 from feature_store import artworks, profiles
-from feature_store.catalogue import render_texts, scan_texts
 from feature_store.lake import Lake, connect_duckdb
-from feature_store.reference_store import ReferenceStore, StoredVectors
 from feature_store.runs import open_run, publish_run
 from feature_store.targets import Bucket
+from flows.champion import load_champion
+from flows.embed import embed
 from flows.ingest import ingest
 from flows.profile import profile_pairs
 from flows.recipes import profile_recipe
 from flows.settings import Settings, read_settings
+from flows.workspace import open_references
 from tests.benchmarks.registry import peak_mib
 
 EVENTS_PER_USER = 50
 NUM_ITEMS = 5_000
-WIDTH = 64
 SETTINGS = """
 max_users = "all"
 bucket_users = 4096
@@ -68,12 +66,14 @@ def write_events(folder: Path, name: str, user: str, num_events: int) -> None:
 
 
 def run_night(settings: Settings) -> dict[str, int]:
-    """Ingest, give new texts random vectors, profile, note pictures, publish; return counts."""
+    """Ingest, embed, profile, note pictures, publish; return counts."""
     lake = Lake(settings.workspace / "lake")
     run = open_run(lake)
     counts = ingest(settings, lake, run)
     run = open_run(lake)
-    store = _embed(settings, lake)
+    artist = load_champion(settings).artist
+    store = open_references(settings, encoder_revision=artist.encoder_revision, width=artist.width)
+    embed(settings, lake, store, artist)
     counts |= {"users_profiled": 0, "pictures": 0}
     recipe = profile_recipe(settings, store.encoder_revision)
     stale = profiles.count_stale_users(lake, recipe_digest=recipe, max_users=None)
@@ -85,18 +85,6 @@ def run_night(settings: Settings) -> dict[str, int]:
     publish_run(lake, run)
     lake.close()
     return counts
-
-
-def _embed(settings: Settings, lake: Lake) -> ReferenceStore:
-    texts = settings.texts
-    render_texts(lake, reference_template=texts.reference_template, target_template=texts.target_template)
-    store = ReferenceStore(settings.workspace / "references", encoder_revision="random", width=WIDTH)
-    new = store.missing(scan_texts(lake)["reference_id"].to_numpy())
-    if len(new):
-        vectors = np.random.default_rng(0).normal(size=(2, len(new), WIDTH)).astype(np.float32)
-        store.add(new, StoredVectors(*vectors))
-        store.save()
-    return store
 
 
 def _divide(settings: Settings, num_users: int) -> list[Bucket]:
