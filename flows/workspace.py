@@ -26,6 +26,11 @@ class Workspace:
         return self.root / "references"
 
     @property
+    def features(self) -> Path:
+        """Features of items for retrieval, in FAISS."""
+        return self.root / "features"
+
+    @property
     def images(self) -> Path:
         """Pictures, named by the digest of what they are made of."""
         return self.root / "images"
