@@ -228,7 +228,7 @@ class Artist:
         provenance = {
             "Software": f"fan-artwork {importlib.metadata.version('fan-artwork')}",
             "Generated": "by a text-to-image model",
-            "Pipeline": self.pipeline_revision,
+            "Model": self.pipeline_revision,
             "Artwork": digest,
         }
         return Artwork(

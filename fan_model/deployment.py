@@ -24,7 +24,7 @@ class Deployment:
     max_queued_pictures: int = 64
     """Pictures that the service may owe at a time; more are refused with 429."""
     max_wait_seconds: float = 50.0
-    """How long a caller of the service may be kept waiting, below the server's own limit (`--timeout`, 60 s)."""
+    """How long a caller may be kept waiting, below the server's own limit (`--timeout`, 60 s)."""
     limits: RequestLimits = RequestLimits()
     """What requests may ask for."""
     text_filter: Hook = field(default_factory=lambda: {"factory": "fan_model.text_filter:Blocklist.read"})

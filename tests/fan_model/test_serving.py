@@ -1,0 +1,220 @@
+"""The registered model behind MLflow's own server, asked over HTTP."""
+
+import base64
+import io
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fan_model.deployment import Deployment
+from fan_model.limits import RequestLimits
+from fan_model.registry import load_artist, register_artist
+from tests.fan_model.pipelines import stable_diffusion
+from tests.fan_model.scoring_server import serve
+
+ROW = {"prompt": "a quiet harbour", "references": ["neon city", "pastel sea"], "weights": [2, 1], "seed": 7}
+QUICK = {"num_inference_steps": 2}
+
+
+@pytest.fixture(scope="module")
+def tracking_uri(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("registry")
+    stable_diffusion().save_pretrained(folder / "pipeline")
+    (folder / "blocklist.txt").write_text("forbidden words\n")
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    filtered = {"factory": "fan_model.text_filter:Blocklist.read", "file": str(folder / "blocklist.txt")}
+    register_artist(
+        folder / "pipeline",
+        tracking_uri=uri,
+        artifact_location=(folder / "artifacts").as_uri(),
+        deployment=Deployment(text_filter=filtered, limits=RequestLimits(max_references=50)),
+    )
+    return uri
+
+
+@pytest.fixture(scope="module")
+def server(tracking_uri, tmp_path_factory):
+    with serve(tracking_uri, tmp_path_factory.mktemp("log") / "server.log") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def model(tracking_uri):
+    return load_artist(tracking_uri=tracking_uri)
+
+
+def image_of(prediction):
+    return Image.open(io.BytesIO(base64.b64decode(prediction["image"], validate=True)))
+
+
+def test_an_answer_holds_the_picture_and_what_it_was_made_of(server):
+    (artwork,) = server.draw(ROW, **QUICK)
+    assert set(artwork) == {
+        "image", "mime_type", "references_used", "weights_used", "artwork_digest", "seed", "flagged",
+    }  # fmt: skip
+    assert "\n" not in artwork["image"]
+    assert image_of(artwork).format == "PNG"
+    assert dict(zip(artwork["references_used"], artwork["weights_used"], strict=True)) == pytest.approx(
+        {"neon city": 2 / 3, "pastel sea": 1 / 3}
+    )
+    assert (artwork["mime_type"], artwork["seed"], artwork["flagged"]) == ("image/png", 7, False)
+
+
+def test_a_service_gets_the_very_bytes_that_the_batch_draws(server, model):
+    others = [{**ROW, "prompt": f"picture {number}", "seed": number} for number in range(5)]
+    batch = model.predict(_frame([*others, ROW]), params=QUICK)
+    (alone,) = server.draw(ROW, **QUICK)
+    assert base64.b64decode(alone["image"]) == batch["image"].iloc[-1]
+    assert alone["artwork_digest"] == batch["artwork_digest"].iloc[-1]
+
+
+def test_a_picture_says_where_it_comes_from_and_not_for_whom(server):
+    (png,) = server.draw({**ROW, "user_id": "user-4711"}, **QUICK)
+    (webp,) = server.draw({**ROW, "user_id": "user-4711"}, format="webp", **QUICK)
+    for artwork in (png, webp):
+        file = base64.b64decode(artwork["image"])
+        assert artwork["artwork_digest"].encode() in file
+        assert b"trainedAlgorithmicMedia" in file
+        assert b"4711" not in file
+    assert np.array_equal(image_of(png), image_of(webp))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"dataframe_records": [ROW]},
+        {"dataframe_split": {"columns": list(ROW), "index": [0], "data": [list(ROW.values())]}},
+        {"inputs": [ROW]},
+        {"instances": [ROW]},
+        {"inputs": ROW},
+        {"inputs": {name: [value] for name, value in ROW.items()}},
+        {"inputs": [{**ROW, "user_id": None}]},
+    ],
+)
+def test_every_shape_of_the_protocol_asks_for_the_same_picture(server, body):
+    answer = server.post({**body, "params": QUICK})
+    assert answer.status == 200
+    assert answer.json()["predictions"] == server.draw(ROW, **QUICK)
+
+
+def test_more_references_than_wanted_are_profiled(server):
+    row = {"prompt": "a quiet harbour", "references": [f"taste {number}" for number in range(12)]}
+    (artwork,) = server.draw(row, num_references=3, **QUICK)
+    assert len(artwork["references_used"]) == 3
+
+
+def test_a_blocked_text_is_flagged_and_has_no_picture(server):
+    blocked, free = server.draw({**ROW, "references": ["FORBIDDEN   words", "x"]}, ROW, **QUICK)
+    assert (blocked["flagged"], blocked["image"]) == (True, "")
+    assert (free["flagged"], image_of(free).format) == (False, "PNG")
+
+
+def test_requests_at_once_get_what_each_of_them_gets_alone(server):
+    rows = [
+        {"prompt": f"picture {number}", "references": [f"taste {number % 3}"], "seed": number}
+        for number in range(12)
+    ]
+    alone = [server.draw(row, alpha=0.1 * (number % 3), **QUICK) for number, row in enumerate(rows)]
+    with ThreadPoolExecutor(12) as pool:
+        at_once = pool.map(
+            lambda number: server.draw(rows[number], alpha=0.1 * (number % 3), **QUICK), range(12)
+        )
+    assert list(at_once) == alone
+
+
+SECRET = "private wish"
+
+REFUSED = {
+    "an empty prompt": ({"prompt": ""}, {}, "prompt must be a text of 1 to 2000 characters"),
+    "a prompt of spaces": ({"prompt": "  "}, {}, "prompt must be"),
+    "no prompt": ({"references": ["x"]}, {}, "prompt must be"),
+    "an overlong prompt": ({"prompt": SECRET * 1000}, {}, "1 to 2000 characters"),
+    "a number as prompt": ({"prompt": 5}, {}, "prompt must be"),
+    "too many references": ({"prompt": "x", "references": ["y"] * 10_000}, {}, "at most 50"),
+    "an overlong reference": ({"prompt": "x", "references": [SECRET * 1000]}, {}, "references must be"),
+    "a text as references": ({"prompt": "x", "references": SECRET}, {}, "references must be a list"),
+    "mismatched weights": ({**ROW, "weights": [1]}, {}, "1 weights and 2 references"),
+    "a zero weight": ({**ROW, "weights": [0, 1]}, {}, "weights[0] is refused"),
+    "a negative weight": ({**ROW, "weights": [1, -2]}, {}, "weights[1] is refused"),
+    "a weight that is no number": ({**ROW, "weights": [1, float("nan")]}, {}, "weights must be"),
+    "an infinite weight": ({**ROW, "weights": [1, float("inf")]}, {}, "weights must be"),
+    "a weight whose share is lost": ({**ROW, "weights": [1, 1e-300]}, {}, "numbers from 1e-09 to 1e+09"),
+    "a text as weight": ({**ROW, "weights": ["1", "2"]}, {}, "weights must be"),
+    "a negative seed": ({**ROW, "seed": -1}, {}, "seed must be a whole number from 0"),
+    "a seed beyond 64 bits": ({**ROW, "seed": 2**70}, {}, "seed must be"),
+    "a number as user": ({**ROW, "user_id": 5}, {}, "user_id must be a text"),
+    "an unknown field": ({**ROW, SECRET: 1}, {}, "a row must have no fields but prompt"),
+    "half a surrogate": ({"prompt": "\ud800"}, {}, "prompt must be"),
+    "markup": ({"prompt": f"<b>{SECRET}</b>"}, {}, "no HTML"),
+    "a file as reference": ({"prompt": "x", "references": ["/etc/x.png"]}, {}, "no name of an image file"),
+    "alpha below 0": (ROW, {"alpha": -0.1}, "alpha must be a number from 0 to 1"),
+    "alpha above 1": (ROW, {"alpha": 2}, "alpha must be a number from 0 to 1"),
+    "a text as alpha": (ROW, {"alpha": "0.3"}, "alpha must be"),
+    "a truth as alpha": (ROW, {"alpha": True}, "alpha must be"),
+    "a size that does not divide": (ROW, {"height": 13}, "height must be a multiple of"),
+    "a huge size": (ROW, {"width": 1_000_000}, "width must be a multiple of"),
+    "no steps": (ROW, {"num_inference_steps": 0}, "from 1 to 200"),
+    "too many steps": (ROW, {"num_inference_steps": 10**9}, "from 1 to 200"),
+    "half a step": (ROW, {"num_inference_steps": 2.5}, "num_inference_steps must be"),
+    "no references wanted": (ROW, {"num_references": 0}, "num_references must be"),
+    "strong guidance": (ROW, {"guidance_scale": 1e9}, "from 0 to 50"),
+    "a foreign format": (ROW, {"format": "bmp"}, "format must be png or webp"),
+    "layers as a number": (ROW, {"skip_layers": 3}, "skip_layers must be a list"),
+    "an unknown param": (ROW, {SECRET: 3}, "params must have no fields but alpha"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=str)
+def test_a_bad_request_is_refused_in_one_sentence_that_repeats_nothing(server, case):
+    row, params, sentence = REFUSED[case]
+    answer = server.post({"dataframe_records": [row], "params": params})
+    assert answer.status == 400
+    message = answer.json()["message"]
+    assert sentence in message
+    assert "\n" not in message
+    assert "Traceback" not in message
+    assert SECRET not in message
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "sentence"),
+    [
+        (b"", "application/json", 400, "valid JSON"),
+        (b"{not json}", "application/json", 400, "valid JSON"),
+        (b'{"inputs": [{"prompt": "\xff\xfe"}]}', "application/json", 400, "valid UTF-8"),
+        (b"[" * 100_000, "application/json", 400, "nested less"),
+        (b'{"inputs": ' + b"9" * 10_000 + b"}", "application/json", 400, "valid JSON"),
+        (b"[1, 2]", "application/json", 400, "a JSON object"),
+        (b"{}", "application/json", 400, "exactly one of"),
+        (b'{"inputs": [{"prompt": "x"}], "instances": []}', "application/json", 400, "exactly one of"),
+        (b'{"inputs": []}', "application/json", 400, "1 to 64 rows"),
+        (b'{"inputs": [1]}', "application/json", 400, "list of objects"),
+        (b'{"inputs": [{"prompt": "x"}], "params": []}', "application/json", 400, "params must be"),
+        (b'{"inputs": [{"prompt": "x"}], "extra": 1}', "application/json", 400, "no fields but"),
+        (b"prompt\nx", "text/csv", 415, "application/json"),
+        (b'{"inputs": [{"prompt": "x"}]}', None, 415, "application/json"),
+        (b" " * 9_000_000, "application/json", 413, "at most 8388608 bytes"),
+    ],
+)  # fmt: skip
+def test_a_bad_body_is_refused_in_one_sentence(server, body, content_type, status, sentence):
+    answer = server.post(body, content_type)
+    assert answer.status == status
+    assert sentence in answer.json()["message"]
+
+
+def test_the_row_at_fault_is_named(server):
+    answer = server.post({"inputs": [ROW, {"prompt": ""}]})
+    assert answer.json()["message"].startswith("row 2: prompt must be")
+
+
+def test_the_service_still_draws_after_all_that(server):
+    assert server.post(json.dumps({"inputs": [ROW], "params": QUICK}).encode()).status == 200
+
+
+def _frame(rows):
+    import pandas as pd
+
+    return pd.DataFrame(rows)
