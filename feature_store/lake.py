@@ -27,7 +27,7 @@ TRANSIENT_ERRORS = ("database is locked", "transaction conflict", "conflict on")
 OPTIONS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "threads": "2",
-    "memory_limit": "3GB",
+    "memory_limit": "400MB",
 }
 """The limit keeps memory the same however large the tables are: beyond it DuckDB works on disk."""
 WRITE_ATTEMPTS = 6

@@ -1,8 +1,8 @@
 """Nights in processes of their own that can be killed: `python -m tests.flows.night_runner`.
 
 The runner imports everything once and forks a process for each settings file named on its input, so that a
-night that is killed costs no imports. It answers with the process's id and, when that has ended, with its exit
-status.
+night that is killed costs no imports. It answers with the process's id and, when that has ended, with its
+exit status.
 """
 
 import os
