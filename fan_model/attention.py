@@ -47,7 +47,7 @@ class Attention:
         return cls(scaling, [(row, key, bias[:, row, key]) for row, key in zip(rows, keys, strict=True)])
 
     def weighted_sum(self, query: Tensor, sources: Sequence[KeysValues], shares: Sequence[float]) -> Tensor:
-        """sum_i share_i softmax(Q K_i' / sqrt(d)) V_i, [h, n, d]; the sources are read where they lie."""  # noqa: D403
+        """The sum of share_i softmax(Q K_i' / sqrt(d)) V_i, [h, n, d]; sources are read where they lie."""
         return torch.cat([self._block(query, *block, sources, shares) for block in self.blocks], dim=1)
 
     def _block(
@@ -93,8 +93,9 @@ def personalized_attention(
     """
     if not references:
         return attention.weighted_sum(query, [target], [1.0])
+    sources = [target, *references]
     shares = [1 - alpha, *(alpha * weight for weight in weights)]
-    return attention.weighted_sum(query, [target, *references], shares)
+    return attention.weighted_sum(query, sources, shares)
 
 
 def recording_attention(

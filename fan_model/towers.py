@@ -31,6 +31,10 @@ from fan_model.encoders import (
 )
 
 
+RECORDING_BATCH = 16
+"""Texts recorded at a time, which bounds the memory that a cold bank takes beyond its budget."""
+
+
 @dataclass(frozen=True)
 class Profile:
     """A target and the weighted references that speak for a user, in words."""
@@ -113,9 +117,11 @@ class TextTower(ABC):
         keys = [(id(self), first_layer, text) for text in texts]
 
         def record(missing: Sequence[tuple[int, int, str]]) -> list[Stream]:
-            return self.encoder.record(
-                self._tokenize([text for *_, text in missing]), first_layer=first_layer
-            )
+            token_ids = self._tokenize([text for *_, text in missing])
+            batches = torch.split(token_ids, RECORDING_BATCH)
+            return [
+                stream for batch in batches for stream in self.encoder.record(batch, first_layer=first_layer)
+            ]
 
         return {text: stream for (*_, text), stream in self._bank.get(keys, record).items()}
 
