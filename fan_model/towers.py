@@ -30,7 +30,6 @@ from fan_model.encoders import (
     normalize_weights,
 )
 
-
 RECORDING_BATCH = 16
 """Texts recorded at a time, which bounds the memory that a cold bank takes beyond its budget."""
 
