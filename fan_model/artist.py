@@ -116,7 +116,7 @@ class Artist:
         _verify(revisions["pipeline_revision"], expected_revision)
         loaded = DiffusionPipeline.from_pretrained(
             folder,
-            torch_dtype=dtype or (torch.float32 if device == "cpu" else torch.float16),
+            dtype=dtype or (torch.float32 if device == "cpu" else torch.float16),
             use_safetensors=True,
             local_files_only=True,
             **dict.fromkeys(absent_components(folder)),
