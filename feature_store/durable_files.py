@@ -2,25 +2,53 @@
 
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
+
+NOTHING_LOST = (
+    "Nothing was lost: make room or correct the permissions, and run the same command again, which goes on "
+    "where it stopped"
+)
+
+
+class FileAccessError(OSError):
+    """A file cannot be read or written; the message says which and why."""
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees all of it or what was there before, even after a crash."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file so that a reader sees all of it or what was there before, even after a crash.
+
+    Raises:
+        FileAccessError: if it cannot be written; what was there before is still there.
+    """
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with aside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
-    _sync_folder(path.parent)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with aside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            aside.unlink()
+        raise FileAccessError(f"cannot write {path}: {error.strerror}. {NOTHING_LOST}") from error
 
 
 def checksum(path: Path) -> str:
-    """Return the SHA-256 of a file's content, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the SHA-256 of a file's content, in hexadecimal.
+
+    Raises:
+        FileAccessError: if it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise FileAccessError(
+            f"cannot read {path}: {error.strerror}. Correct the path or its permissions, and run again"
+        ) from error
 
 
 def is_intact(path: Path, sha256: str) -> bool:

@@ -8,7 +8,7 @@ lock; readers take no lock and never wait.
 import importlib.resources
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +17,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 from filelock import FileLock, Timeout
 
+from feature_store.durable_files import NOTHING_LOST
 from feature_store.schemas import PUBLISHED_TABLES, TABLES, Table
 
 T = TypeVar("T")
@@ -75,7 +76,7 @@ class Lake:
         self.catalog = catalog or f"sqlite:{self.folder / 'catalog.sqlite'}"
         if read_only and not catalog and not (self.folder / "catalog.sqlite").exists():
             raise LakeError(f"no lake in {self.folder}: run `fan ingest` or `fan nightly` first")
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         self._lock = FileLock(self.folder / "writer.lock", timeout=LOCK_TIMEOUT_SECONDS)
         self.spill = self.folder / "spill"
         self.connection = connect_duckdb()
@@ -86,6 +87,12 @@ class Lake:
             with self.hold_writers():
                 self._attach("META_JOURNAL_MODE 'WAL', META_BUSY_TIMEOUT 30000")
             self._create_tables()
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LakeError(f"cannot write to {self.folder}: {error.strerror}. {NOTHING_LOST}") from error
 
     def _attach(self, options: str) -> None:
         if self.catalog.startswith("postgres"):
@@ -137,15 +144,22 @@ class Lake:
 
         Returns:
             What `work` returned.
+
+        Raises:
+            LakeError: if the disk is full or cannot be written, or another writer does not finish.
         """
         with self.hold_writers():
             for attempt in range(1, WRITE_ATTEMPTS + 1):
                 try:
                     return _transact(connection or self.cursor(), work, message)
                 except duckdb.Error as error:
-                    if attempt == WRITE_ATTEMPTS or not is_transient(error):
+                    if attempt < WRITE_ATTEMPTS and is_transient(error):
+                        time.sleep(0.1 * 2**attempt)
+                    elif isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException):
+                        reason = str(error).splitlines()[0]
+                        raise LakeError(f"cannot write to {self.folder}: {reason}. {NOTHING_LOST}") from error
+                    else:
                         raise
-                    time.sleep(0.1 * 2**attempt)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def cursor(self) -> DuckDBPyConnection:
@@ -197,7 +211,9 @@ def _transact(connection: DuckDBPyConnection, work: Callable[[DuckDBPyConnection
         connection.execute(f"CALL {LAKE}.set_commit_message('fan', {quote(message)})")
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        # A commit that failed has ended the transaction already.
+        with suppress(duckdb.TransactionException):
+            connection.execute("ROLLBACK")
         raise
     return result
 
