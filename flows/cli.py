@@ -124,6 +124,19 @@ def schedule(
 
 
 @app.command()
+def evaluate(settings_file: SettingsFile = None) -> None:
+    """Measure what personalization is worth: draw the same targets in every variant, compare, report.
+
+    The table `evaluation_results` holds every user's value of every measure; `[evaluation]` in the settings
+    has the sizes. Pictures drawn already are not drawn again, so a run that was stopped is carried on.
+    """
+    _prepare(settings_file)
+    from flows.evaluate import evaluate_locally, summarize_evaluation
+
+    print(summarize_evaluation(evaluate_locally(settings_file)))
+
+
+@app.command()
 def explain(user: str, item: str, settings_file: SettingsFile = None) -> None:
     """Say in words why the picture of an item for a user looks as it does."""
     settings = _prepare(settings_file)
@@ -214,6 +227,16 @@ def forget(user: str, settings_file: SettingsFile = None) -> None:
     from flows.forget import forget as forget_user
 
     _print_counts("forgotten", forget_user(settings, user))
+
+
+@app.command()
+def backfill(run: str, settings_file: SettingsFile = None) -> None:
+    """Select targets and references over again as a past run did, from what was known then."""
+    settings = _prepare(settings_file)
+    from flows.backfill import backfill as run_again
+
+    folder, counts = run_again(settings, run)
+    _print_counts(f"in {folder}", counts)
 
 
 @app.command()

@@ -1,5 +1,7 @@
 """Forgetting a user: `fan forget USER`."""
 
+import shutil
+
 from feature_store.erasure import erase_user
 from feature_store.lake import Lake
 from feature_store.reference_store import open_as_it_is
@@ -30,6 +32,7 @@ def forget(settings: Settings, user_id: str) -> dict[str, int]:
 
 def _erase_files(settings: Settings, workspace: Workspace, lake: Lake) -> dict[str, int]:
     """Delete the vectors, pictures and pages that nothing in the lake stands for any more."""
+    shutil.rmtree(workspace.backfills, ignore_errors=True)
     store, night = open_as_it_is(workspace.references), read_last_published(lake)
     if night:
         write_gallery(settings, lake, workspace, night)

@@ -94,17 +94,18 @@ def profile_buckets(settings: Settings, run: Run) -> list[Bucket]:
     """Divide the users that are to be profiled into buckets; none if there is nobody."""
     recipe = profile_recipe(settings, _references(settings).encoder_revision)
     lake, limit = open_lake(settings), settings.users_limit
-    return _divide(settings, profiles.count_stale_users(lake, recipe_digest=recipe, max_users=limit))
+    return divide(settings, profiles.count_stale_users(lake, recipe_digest=recipe, max_users=limit))
 
 
 def generate_buckets(settings: Settings, run: Run) -> list[Bucket]:
     """Divide the users whose pictures are to be drawn into buckets; none if there is nobody."""
     recipe = drawing_recipe(settings, load_champion(settings).artist.pipeline_revision)
     lake, limit = open_lake(settings), settings.users_limit
-    return _divide(settings, artworks.count_stale_users(lake, run, recipe_digest=recipe, max_users=limit))
+    return divide(settings, artworks.count_stale_users(lake, run, recipe_digest=recipe, max_users=limit))
 
 
-def _divide(settings: Settings, num_users: int) -> list[Bucket]:
+def divide(settings: Settings, num_users: int) -> list[Bucket]:
+    """Divide a number of users into the settings' buckets."""
     count = ceil(num_users / settings.bucket_users)
     return [Bucket(number, count) for number in range(count)]
 

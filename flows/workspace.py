@@ -31,6 +31,11 @@ class Workspace:
         return self.root / "features"
 
     @property
+    def backfills(self) -> Path:
+        """Lakes of past nights that were run over again."""
+        return self.root / "backfills"
+
+    @property
     def images(self) -> Path:
         """Pictures, named by the digest of what they are made of."""
         return self.root / "images"
