@@ -57,17 +57,19 @@ def decode_payload(body: bytes, content_type: str, limits: RequestLimits) -> Pay
     params = content.get("params")
     if not isinstance(params, dict | None):
         raise RequestError("params must be an object of names and values")
-    return Payload([_without_nulls(row) for row in rows], params or {})
+    return Payload(rows, params or {})
 
 
 def read_request(row: Row, limits: RequestLimits, stored_profiles: StoredProfiles | None) -> ArtworkRequest:
     """The request of one row; a user without references is given those of the stored profile.
 
+    Fields that are null count as not given.
+
     Raises:
         RequestError: A field is unknown, missing, of the wrong type or out of its range.
     """
     refuse_unknown("a row", row, [*ArtworkRequest.__dataclass_fields__, "user_id"])
-    asked = dict(row)
+    asked = {name: value for name, value in row.items() if value is not None}
     user_id = asked.pop("user_id", None)
     if user_id is not None and not (isinstance(user_id, str) and 0 < len(user_id) <= MAX_USER_ID_CHARACTERS):
         raise RequestError(f"user_id must be a text of 1 to {MAX_USER_ID_CHARACTERS} characters")
@@ -138,7 +140,3 @@ def _zip_rows(columns: Sequence[str], data: Iterable[Sequence[Any]]) -> list[Row
         return [dict(zip(columns, values, strict=True)) for values in data]
     except ValueError:
         raise RequestError("the rows must have one value for each column") from None
-
-
-def _without_nulls(row: Row) -> Row:
-    return {name: value for name, value in row.items() if value is not None}

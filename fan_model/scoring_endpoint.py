@@ -92,7 +92,7 @@ class ScoringEndpoint:
     def _read_row(self, row: Row) -> ArtworkRequest:
         request = read_request(row, self._limits, self._stored_profiles)
         self._limits.check_plain_text("prompt", [request.prompt])
-        self._limits.check_plain_text("references", row.get("references", ()))
+        self._limits.check_plain_text("references", row.get("references") or ())
         return request
 
 

@@ -146,6 +146,7 @@ REFUSED = {
     "a negative seed": ({**ROW, "seed": -1}, {}, "seed must be a whole number from 0"),
     "a seed beyond 64 bits": ({**ROW, "seed": 2**70}, {}, "seed must be"),
     "a number as user": ({**ROW, "user_id": 5}, {}, "user_id must be a text"),
+    "an unknown field without a value": ({**ROW, SECRET: None}, {}, "a row must have no fields but"),
     "an unknown field": ({**ROW, SECRET: 1}, {}, "a row must have no fields but prompt"),
     "half a surrogate": ({"prompt": "\ud800"}, {}, "prompt must be"),
     "markup": ({"prompt": f"<b>{SECRET}</b>"}, {}, "no HTML"),
