@@ -26,6 +26,12 @@ def drawing_recipe(settings: Settings, pipeline_revision: str) -> str:
     return _digest(settings.drawing.model_dump(), settings.seed, pipeline_revision, blocked)
 
 
+def evaluation_recipe(settings: Settings, pipeline_revision: str) -> str:
+    """Digest what the results of an evaluation depend on, beside the data."""
+    parts = (settings.evaluation, settings.drawing, settings.profile, settings.texts)
+    return _digest([part.model_dump() for part in parts], settings.seed, pipeline_revision)
+
+
 def item_seed(settings: Settings, item_id: str) -> int:
     """Derive the seed of an item's pictures from the settings' seed.
 

@@ -7,7 +7,7 @@
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -144,6 +144,36 @@ class Gallery(Section):
     """Users on one page."""
 
 
+class Evaluation(Section):
+    """How `fan evaluate` measures what personalization is worth. More users make narrower intervals."""
+
+    max_users: PositiveInt = 32
+    """Users in the sample. Each variant draws this many times `targets_per_user` pictures."""
+    sample: int = Field(0, ge=0)
+    """Which sample of users: sample 1 shares nobody with sample 0, so it can confirm what 0 suggested."""
+    targets_per_user: PositiveInt = 2
+    """Latest liked items of each user that are drawn, with the history before all of them."""
+    min_history: PositiveInt = 10
+    """Users with fewer references than this before their targets are left out."""
+    max_history: PositiveInt = 400
+    """Only the latest references, so many, are looked at. More are slower without profiling."""
+    held_out: float = Field(0.5, gt=0, lt=1)
+    """Share of a history, taken at random, that no variant sees: pictures are measured against it."""
+    alphas: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
+    """Degrees of personalization to draw with, beside `drawing.alpha` and 0, which are always drawn."""
+    skips: tuple[tuple[int, ...], ...] = ((), (0, 1), (0, 1, 2))
+    """Choices of layers without personalized attention, beside `drawing.skip_layers`."""
+    variants: tuple[str, ...] = ()
+    """Draw only these, by name (and always `plain` and `full`); empty: all."""
+    judge: str = BUNDLED_PIPELINE
+    """The CLIP that judges: `bundled` (knows film posters only), a local folder or a hub id. Take one whose
+    text encoder the image model does not use, where there is one."""
+    confidence: float = Field(0.95, gt=0, lt=1)
+    """Of all intervals."""
+    sheet_users: PositiveInt = 8
+    """Users on the report's contact sheets."""
+
+
 class Settings(BaseSettings):
     """Everything that the nightly needs to know."""
 
@@ -171,6 +201,7 @@ class Settings(BaseSettings):
     drawing: Drawing = Drawing()
     search: Search = Search()
     gallery: Gallery = Gallery()
+    evaluation: Evaluation = Evaluation()
     safety: Safety = Safety()
     serving: Serving = Serving()
 

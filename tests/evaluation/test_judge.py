@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import fan_model
@@ -85,3 +86,17 @@ def test_a_folder_s_own_preprocessing_and_tokenizer_come_first(tmp_path, judge):
 def test_a_folder_without_a_model_is_an_error(tmp_path):
     with pytest.raises(OSError, match=tmp_path.name):
         ClipJudge.from_pretrained(tmp_path)
+
+
+def test_a_judge_with_the_pipeline_s_text_encoder_is_partial_to_it(judge):
+    assert judge.shares_text_encoder(PIPELINE)
+
+
+def test_a_judge_with_another_text_encoder_is_not(judge, tmp_path):
+    folder = tmp_path / "pipeline"
+    shutil.copytree(PIPELINE / "text_encoder", folder / "text_encoder")
+    other = ClipJudge.from_pretrained(PIPELINE / "clip")
+    torch.nn.init.normal_(other.model.text_model.embeddings.token_embedding.weight)
+    assert judge.shares_text_encoder(folder)
+    assert not other.shares_text_encoder(folder)
+    assert not judge.shares_text_encoder(tmp_path / "nothing")

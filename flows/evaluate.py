@@ -1,0 +1,124 @@
+"""The evaluation flow: draw the same targets in every variant, measure, compare, report.
+
+Pictures are files named by what they are made of, so a run that was killed is carried on by the next one, and
+a second run draws nothing. The results enter the lake all at once.
+"""
+
+import secrets
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, task
+from prefect.artifacts import create_link_artifact
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+from feature_store.catalogue import render_texts
+from feature_store.evaluations import append_results, read_results
+from feature_store.runs import Run
+from flows.champion import load_champion
+from flows.evaluate_drawing import draw
+from flows.evaluate_measuring import measure
+from flows.evaluate_report import report_to_mlflow, write_report
+from flows.evaluate_study import Study, build_study
+from flows.evaluate_variants import make_variants
+from flows.ingest import ingest_files
+from flows.nightly import hold_night
+from flows.settings import Settings, read_settings
+from flows.tasks import RETRIES
+from flows.workspace import open_lake
+
+
+@flow(name="evaluate", validate_parameters=False)
+def evaluate(settings_file: str | None = None) -> dict[str, Any]:
+    """Measure what personalization is worth on the settings' data, model and variants.
+
+    Args:
+        settings_file: TOML file of the settings, `fan.toml` by default.
+
+    Returns:
+        `run_id`, `users`, `pictures` (wanted), `drawn` (now), `report` (path of the page), `verdict`.
+    """
+    settings = read_settings(Path(settings_file) if settings_file else None)
+    run = take_in_data(settings)
+    drawn = sum(draw_variant(settings, run, variant.name) for variant in make_variants(settings))
+    measure_variants(settings, run)
+    return {"run_id": run.run_id, "drawn": drawn, **report(settings, run)}
+
+
+def evaluate_locally(settings_file: Path | None) -> dict[str, Any]:
+    """Run the flow in this process; Prefect starts a server if none is configured."""
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        return evaluate(str(settings_file) if settings_file else None)
+
+
+@task(name="take-in-data", **RETRIES)
+def take_in_data(settings: Settings) -> Run:
+    """Take in what is new in the sources, and render the items' texts; what is known by then counts."""
+    now = datetime.now(UTC)
+    run = Run(
+        run_id=f"evaluation-{now:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}", window_start=None, window_end=now
+    )
+    lake = open_lake(settings)
+    with hold_night(settings):
+        ingest_files(settings, lake, run)
+        render_texts(
+            lake,
+            reference_template=settings.texts.reference_template,
+            target_template=settings.texts.target_template,
+        )
+    return replace(run, window_end=datetime.now(UTC))
+
+
+@task(name="draw-variant", task_run_name="draw {variant_name}", **RETRIES)
+def draw_variant(settings: Settings, run: Run, variant_name: str) -> int:
+    """Draw the pictures of one variant that are not there yet; return how many."""
+    (variant,) = (one for one in make_variants(settings) if one.name == variant_name)
+    return draw(open_study(settings, run), variant)
+
+
+@task(name="measure-variants", **RETRIES)
+def measure_variants(settings: Settings, run: Run) -> None:
+    """Measure all variants and add the results to the lake."""
+    rows = measure(open_study(settings, run), make_variants(settings), run.run_id)
+    append_results(open_lake(settings), rows)
+
+
+@task(name="report", **RETRIES)
+def report(settings: Settings, run: Run) -> dict[str, Any]:
+    """Write the report page from the lake's rows, and log the run to MLflow and Prefect."""
+    study, variants = open_study(settings, run), make_variants(settings)
+    results = read_results(open_lake(settings), run.run_id)
+    page = write_report(study, variants, results, run.run_id)
+    report_to_mlflow(study, page, run.run_id)
+    create_link_artifact(page.path.as_uri(), link_text="Evaluation", key="evaluation")
+    return {
+        "users": len(study.users),
+        "pictures": len(study.targets) * len(variants),
+        "report": str(page.path),
+        "verdict": page.findings.verdict,
+    }
+
+
+@lru_cache(maxsize=1)
+def open_study(settings: Settings, run: Run) -> Study:
+    """Build the study of a run, once per process."""
+    return build_study(settings, open_lake(settings), load_champion(settings), run)
+
+
+def summarize_evaluation(result: dict[str, Any]) -> str:
+    """Say what an evaluation found and where to look, for the person at the terminal."""
+    return "\n".join(
+        [
+            "",
+            f"Run {result['run_id']}: {result['users']:,} users, {result['pictures']:,} pictures, "
+            f"{result['drawn']:,} of them drawn now",
+            f"  {result['verdict']}",
+            "Look at",
+            f"  report    {Path(result['report']).as_uri()}",
+            '  DuckDB    fan query "select variant, measure, avg(value) from evaluation_results '
+            f"where run_id = '{result['run_id']}' group by all order by all\"",
+        ]
+    )

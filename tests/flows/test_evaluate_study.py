@@ -1,0 +1,135 @@
+"""The sample of users, their histories, and how each variant draws."""
+
+import numpy as np
+import pytest
+
+from feature_store.runs import Run
+from flows.champion import load_champion
+from flows.evaluate import take_in_data
+from flows.evaluate_drawing import plan
+from flows.evaluate_study import TooFewUsersError, build_study
+from flows.evaluate_variants import UnknownVariantError, make_variants
+from flows.settings import BUNDLED_PIPELINE, Evaluation, read_settings
+from flows.workspace import open_lake
+from tests.flows.nights import NIGHT, write_settings
+
+SMALL = """
+[evaluation]
+max_users = 4
+min_history = 5
+"""
+
+
+@pytest.fixture
+def settings_file(settings_file):
+    return write_settings(settings_file.parent, NIGHT + SMALL)
+
+
+def study_of(settings_file):
+    settings = read_settings(settings_file)
+    run = take_in_data.fn(settings)
+    return build_study(settings, open_lake(settings), load_champion(settings), run)
+
+
+def test_history_is_strictly_before_the_targets_and_held_out_references_are_never_offered(settings_file):
+    study = study_of(settings_file)
+    lake = open_lake(study.settings, read_only=True)
+    assert len(study.targets) == 2 * len(study.users) == 8
+    for place, user in enumerate(study.users):
+        drawn = [target for target in study.targets if target.owner == place]
+        items = ", ".join(f"'{target.item_id}'" for target in drawn)
+        (earliest,) = lake.query(
+            "SELECT min(event_time) AS time FROM interactions "
+            f"WHERE user_id = '{user.user_id}' AND item_id IN ({items})"
+        )["time"].to_pylist()
+        times = np.concatenate([user.offered.event_times, user.held_out.event_times])
+        assert (times < np.datetime64(earliest.replace(tzinfo=None))).all()
+        assert len(times) == 10
+        assert not set(user.offered.texts) & set(user.held_out.texts)
+        assert not {target.text for target in drawn} & set(user.offered.texts + user.held_out.texts)
+        assert len(user.held_out) == 5
+
+
+def test_every_variant_draws_the_same_targets_with_the_same_seeds(settings_file):
+    study = study_of(settings_file)
+    plans = [plan(study, variant) for variant in make_variants(study.settings)]
+    assert len({tuple(request.seed for request in sketch.requests) for sketch in plans}) == 1
+    offered = [set(study.users[target.owner].offered.texts) for target in study.targets]
+    by_name = dict(zip((variant.name for variant in make_variants(study.settings)), plans, strict=True))
+    for name in ("full", "bm25"):
+        for request, own in zip(by_name[name].requests, offered, strict=True):
+            assert set(request.references) <= own
+            assert len(request.references) == 1
+    others = by_name["history of another user"].requests
+    next_offered = [study.users[(target.owner + 1) % 4].offered.texts for target in study.targets]
+    assert all(set(one.references) <= set(theirs) for one, theirs in zip(others, next_offered, strict=True))
+    concatenated = by_name["concatenated prompt"].requests
+    full = by_name["full"].requests
+    assert [one.prompt for one in concatenated] == [f"{one.prompt}, {one.references[0]}" for one in full]
+
+
+def test_samples_share_no_user(settings_file):
+    text = (NIGHT + SMALL).replace("max_users = 4\nmin", "max_users = 2\nmin")
+    samples = []
+    for sample in (0, 1):
+        file = write_settings(settings_file.parent, text + f"sample = {sample}\n")
+        samples.append({user.user_id for user in study_of(file).users})
+    assert [len(sample) for sample in samples] == [2, 2]
+    assert not samples[0] & samples[1]
+
+
+def test_too_few_users_with_a_history_are_an_error(settings_file):
+    write_settings(settings_file.parent, NIGHT + SMALL.replace("= 5", "= 11"))
+    with pytest.raises(TooFewUsersError, match=r"0 users with 11 references .* lower evaluation.min_history"):
+        study_of(settings_file)
+
+
+def test_an_unknown_variant_is_an_error_that_lists_the_known(settings_file):
+    text = NIGHT + SMALL + 'variants = ["bm26"]\n'
+    settings = read_settings(write_settings(settings_file.parent, text))
+    with pytest.raises(UnknownVariantError, match=r"names bm26: use some of plain, full, .*bm25"):
+        make_variants(settings)
+
+
+def test_the_variants_are_the_paper_s_and_each_changes_one_thing(settings_file):
+    settings = read_settings(write_settings(settings_file.parent, NIGHT))
+    variants = {variant.name: variant for variant in make_variants(settings)}
+    full = variants["full"]
+    assert settings.evaluation.judge == BUNDLED_PIPELINE
+    assert (full.alpha, full.skip_layers, full.selection) == (0.3, (0,), "tailored")
+    changes = {
+        name: {
+            field
+            for field in ("alpha", "skip_layers", "selection", "target_query", "concatenates", "of_another")
+            if getattr(variant, field) != getattr(full, field)
+        }
+        for name, variant in variants.items()
+    }
+    assert changes["without profiling"] == {"selection"}
+    assert changes["without target query"] == {"target_query"}
+    assert changes["without skip"] == {"skip_layers"}
+    assert changes["concatenated prompt"] == {"alpha", "concatenates"}
+    assert changes["history of another user"] == {"of_another"}
+    assert changes["plain"] == {"alpha", "selection"}
+    for selection in ("random", "recent", "similarity", "bm25", "coreset"):
+        assert changes[selection] == {"selection"}
+    assert sorted(variant.alpha for variant in variants.values() if variant.group == "alpha") == [
+        0.2, 0.4, 0.6, 0.8, 1.0,
+    ]  # fmt: skip
+
+
+def test_a_way_to_draw_that_has_two_names_is_drawn_once(settings_file):
+    settings = read_settings(settings_file)
+    twice = settings.model_copy(update={"evaluation": Evaluation(alphas=(0.3, 0.5))})
+    names = [variant.name for variant in make_variants(twice)]
+    assert "without skip" in names
+    assert "skip nothing" not in names
+    assert "alpha 0.3" not in names
+
+
+def test_what_is_ingested_after_the_run_began_does_not_count(settings_file):
+    settings = read_settings(settings_file)
+    run = take_in_data.fn(settings)
+    before = Run(run_id="early", window_start=None, window_end=run.window_end.replace(year=2000))
+    with pytest.raises(TooFewUsersError, match="has 0 users"):
+        build_study(settings, open_lake(settings), load_champion(settings), before)
