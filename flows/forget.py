@@ -1,12 +1,14 @@
 """Forgetting a user: `fan forget USER`."""
 
 import shutil
+from pathlib import Path
 
 from feature_store.erasure import erase_user
 from feature_store.lake import Lake
 from feature_store.reference_store import open_as_it_is
 from feature_store.runs import read_last_published
 from feature_store.upkeep import delete_unreferenced_images, delete_unreferenced_vectors, purge_lake
+from flows.evaluate_report import EVALUATION_EXPERIMENT
 from flows.gallery import write_gallery
 from flows.nightly import hold_night
 from flows.settings import Settings
@@ -24,7 +26,7 @@ def forget(settings: Settings, user_id: str) -> dict[str, int]:
     """
     with hold_night(settings):
         workspace, lake = open_workspace(settings), open_lake(settings)
-        counts = {"rows": erase_user(lake, user_id)}
+        counts = {"rows": erase_user(lake, user_id), "reports": _delete_reports(workspace, user_id)}
         counts |= _erase_files(settings, workspace, lake)
         purge_lake(lake)
         return counts
@@ -32,7 +34,8 @@ def forget(settings: Settings, user_id: str) -> dict[str, int]:
 
 def _erase_files(settings: Settings, workspace: Workspace, lake: Lake) -> dict[str, int]:
     """Delete the vectors, pictures and pages that nothing in the lake stands for any more."""
-    shutil.rmtree(workspace.backfills, ignore_errors=True)
+    for made_anew_when_asked_for in (workspace.backfills, workspace.features):
+        shutil.rmtree(made_anew_when_asked_for, ignore_errors=True)
     store, night = open_as_it_is(workspace.references), read_last_published(lake)
     if night:
         write_gallery(settings, lake, workspace, night)
@@ -40,3 +43,21 @@ def _erase_files(settings: Settings, workspace: Workspace, lake: Lake) -> dict[s
         "vectors": delete_unreferenced_vectors(lake, store) if store else 0,
         "pictures": delete_unreferenced_images(lake, workspace.images),
     }
+
+
+def _delete_reports(workspace: Workspace, user_id: str) -> int:
+    """Delete the reports of evaluations that name the user, here and in MLflow; return their number.
+
+    They show single users and cannot be taken apart; `fan evaluate` makes them anew.
+    """
+    folders = (workspace.root / "evaluation", workspace.mlflow / "artifacts" / EVALUATION_EXPERIMENT)
+    pages = [page for folder in folders for page in folder.rglob("index.html")]
+    named = [page.parent for page in pages if _names(page.parent, user_id)]
+    for folder in named:
+        shutil.rmtree(folder)
+    return len(named)
+
+
+def _names(folder: Path, user_id: str) -> bool:
+    texts = (path for path in folder.iterdir() if path.suffix in (".html", ".csv"))
+    return any(user_id.encode() in path.read_bytes() for path in texts)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
 import numpy as np
 
 from feature_store.ingest import append_file
@@ -51,7 +52,7 @@ def ingest_20m() -> Measurement:
 
 
 def _copy(file: Path) -> None:
-    connect_duckdb().execute(f"COPY (FROM '{file}') TO '{file}.parquet'")
+    duckdb.connect(config={"threads": 2}).execute(f"COPY (FROM '{file}') TO '{file}.parquet'")
 
 
 def _ingest(file: Path) -> None:

@@ -75,10 +75,14 @@ def test_the_doctor_finds_nothing_after_a_night_and_a_damaged_picture_is_drawn_a
 
 def test_no_file_of_the_workspace_tells_of_a_forgotten_user(night):
     others = ask(night, f"SELECT user_id, item_id, image_sha256 FROM artworks WHERE user_id <> '{LEAVER}'")
+    for folder in ("evaluation/e1", "mlflow/artifacts/evaluation/r1/artifacts"):
+        (night.workspace / folder).mkdir(parents=True)
+        (night.workspace / folder / "index.html").write_text(f"<li>User {LEAVER}")
     assert files_with(night, LEAVER)
     assert files_with(night, SECRET)
     counts = forget(night, LEAVER)
     assert counts["vectors"] >= 1
+    assert counts["reports"] == 2
     assert files_with(night, LEAVER) == []
     assert files_with(night, SECRET) == []
     assert broken(night) == []
