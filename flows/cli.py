@@ -127,8 +127,8 @@ def schedule(
 def evaluate(settings_file: SettingsFile = None) -> None:
     """Measure what personalization is worth: draw the same targets in every variant, compare, report.
 
-    The table `evaluation_results` holds every user's value of every measure; `[evaluation]` in the settings
-    has the sizes. Pictures drawn already are not drawn again, so a run that was stopped is carried on.
+    The table evaluation_results holds every user's value of every measure; the evaluation settings
+    have the sizes. Pictures drawn already are not drawn again: a run that was stopped is carried on.
     """
     _prepare(settings_file)
     from flows.evaluate import evaluate_locally, summarize_evaluation
