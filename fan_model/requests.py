@@ -106,7 +106,12 @@ def canonical(request: ArtworkRequest) -> ArtworkRequest:
 
 
 def describe(request: ArtworkRequest, options: DrawingOptions) -> dict[str, Any]:
-    """Everything that makes the picture, as plain values; how references were selected is no part of it."""
-    selection = {"num_references", "profiling"}
-    drawn_with = {name: value for name, value in asdict(options).items() if name not in selection}
+    """Everything that makes the picture, as plain values; how references were selected is no part of it.
+
+    Without references there is nothing to personalize, and a plain picture is the same at every alpha.
+    """
+    unseen = {"num_references", "profiling"}
+    if not request.references and options.target_query:
+        unseen |= {"alpha", "skip_layers"}
+    drawn_with = {name: value for name, value in asdict(options).items() if name not in unseen}
     return {**asdict(canonical(request)), **drawn_with}

@@ -44,6 +44,16 @@ def test_the_canonical_spelling_is_its_own_and_has_its_own_digest(taste):
     assert artwork_digest(canonical(request), options, "p") == artwork_digest(request, options, "p")
 
 
+def test_a_plain_picture_is_the_same_at_every_alpha_and_a_personal_one_is_not():
+    plain, personal = (
+        ArtworkRequest(prompt="a poster"),
+        ArtworkRequest(prompt="a poster", references=("neon",)),
+    )
+    low, high = DrawingOptions(alpha=0.1, skip_layers=()), DrawingOptions(alpha=0.9)
+    assert artwork_digest(plain, low, "p") == artwork_digest(plain, high, "p")
+    assert artwork_digest(personal, low, "p") != artwork_digest(personal, high, "p")
+
+
 def answer(parse, values):
     """What a reader makes of values: the sentence of its refusal, or what it read."""
     try:
