@@ -47,7 +47,7 @@ class DrawingQueue:
         self.artist = artist
         self.max_pictures = max_pictures
         self.max_seconds = max_seconds
-        # One thread for all batches: each thread that calls torch has a team of threads and memory of its own.
+        # One thread for all batches: each thread that calls torch has its own team of threads and memory.
         self._drawing_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="artist")
         self._num_owed = 0
         self._waiting: deque[_Ticket] = deque()
