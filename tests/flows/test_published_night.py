@@ -64,7 +64,7 @@ def test_the_gallery_spreads_users_over_pages_that_link_to_one_another(night, se
 def test_titles_are_escaped_in_the_gallery(lake, settings, night, tmp_path, monkeypatch):
     picture = {
         "user_id": "<b>", "item_id": "i", "title": "<script>", "plain_image_path": None, "image_path": None,
-        "reason": None, "status": "generated", "references": [],
+        "stock_image_uri": None, "reason": None, "status": "generated", "references": [],
     }  # fmt: skip
     monkeypatch.setattr("flows.gallery.read_pictures", lambda lake, max_users: [picture])
     workspace = open_workspace(settings.model_copy(update={"workspace": tmp_path}))
