@@ -7,7 +7,6 @@ construction, since the personalized query starts as the target's tokens.
 
 import argparse
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 
 import torch
@@ -16,9 +15,8 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from fan_model.class_token import ClassTokenDetector, train_detector
 from fan_model.encoders import ClipEncoder, Preference, Stream
+from fan_model.studio import PIPELINE_FOLDER
 from fan_model.towers import end_positions
-
-BUNDLED = Path(str(files("fan_model") / "studio" / "pipeline"))
 
 
 def main() -> None:
@@ -27,7 +25,7 @@ def main() -> None:
     parser.add_argument("captions", type=Path, help="text file, one caption per line")
     parser.add_argument("weights", type=Path, help="where to write them (.safetensors)")
     parser.add_argument(
-        "--pipeline", type=Path, default=BUNDLED, help="folder with text_encoder and tokenizer"
+        "--pipeline", type=Path, default=PIPELINE_FOLDER, help="folder with text_encoder and tokenizer"
     )
     parser.add_argument("--epochs", type=int, default=10)
     arguments = parser.parse_args()

@@ -11,9 +11,9 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-import fan_model
 from fan_model.artist import Artist
 from fan_model.registry import load_artist, register_artist
+from fan_model.studio import PIPELINE_FOLDER
 from flows.deployment import deployment
 from flows.environment import quiet_libraries
 from flows.settings import BUNDLED_PIPELINE, Settings
@@ -21,7 +21,6 @@ from flows.workspace import open_workspace
 
 logger = logging.getLogger(__name__)
 
-BUNDLED_FOLDER = Path(fan_model.__file__).parent / "studio" / "pipeline"
 REGISTRY_EXPERIMENT = "fan-artwork"
 NIGHTLY_BANK_BYTES = 2**30
 """Memory of the nightly for recorded references; it has the machine to itself, the service has not."""
@@ -97,7 +96,7 @@ def load_champion(settings: Settings) -> Champion:
 def pipeline_source(settings: Settings) -> str | Path:
     """Return the folder or the hub id of the settings' pipeline."""
     if settings.model.pipeline == BUNDLED_PIPELINE:
-        return BUNDLED_FOLDER
+        return PIPELINE_FOLDER
     folder = Path(settings.model.pipeline)
     return folder if folder.exists() else settings.model.pipeline
 

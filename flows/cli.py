@@ -28,6 +28,20 @@ app = typer.Typer(
 )
 
 
+studio_app = typer.Typer(
+    help="Make the bundled image model anew, and see what it can do.", no_args_is_help=True
+)
+app.add_typer(studio_app, name="studio")
+
+
+class StudioSize(StrEnum):
+    """The recipes of `fan studio train`."""
+
+    SMALL = "small"
+    CPU = "cpu"
+    GPU = "gpu"
+
+
 class OutputFormat(StrEnum):
     """How `fan query` prints rows."""
 
@@ -265,6 +279,49 @@ def doctor(settings_file: SettingsFile = None) -> None:
     print("\n".join(describe(finding) for finding in findings))
     if any(finding.num_offenders for finding in findings):
         raise typer.Exit(1)
+
+
+@studio_app.command("train")
+def studio_train(
+    size: Annotated[StudioSize, typer.Option(help="How much training: see the times in the model card.")],
+    folder: Annotated[Path, typer.Option(help="Where everything is made and kept.")] = Path(
+        "workspace/studio"
+    ),
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda [default: cuda if there is one]")] = None,
+    captions: Annotated[int, typer.Option(min=18, help="Test captions of the figures.")] = 2000,
+    pairs: Annotated[int, typer.Option(min=1, help="Cases of the personalization figures.")] = 200,
+) -> None:
+    """Make the image model and its judge from drawn posters; a training that was stopped is carried on.
+
+    Leaves `pipeline`, `judge`, and in `sheets` pictures and figures of what they can do.
+    """
+    prepare_environment(folder)
+    from flows.studio import show, train
+
+    pipeline, judge = train(size.value, seed, folder, device)
+    _print_figures(show(pipeline, judge, folder / "sheets", num_captions=captions, num_pairs=pairs))
+
+
+@studio_app.command("show")
+def studio_show(
+    folder: Annotated[Path, typer.Option(help="Where sheets and figures go.")] = Path(
+        "workspace/studio/sheets"
+    ),
+    captions: Annotated[int, typer.Option(min=18, help="Test captions of the figures.")] = 2000,
+    pairs: Annotated[int, typer.Option(min=1, help="Cases of the personalization figures.")] = 200,
+) -> None:
+    """Draw the sheets and measure the figures of the bundled model."""
+    prepare_environment(folder)
+    from fan_model.studio import JUDGE_FOLDER, PIPELINE_FOLDER
+    from flows.studio import show
+
+    _print_figures(show(PIPELINE_FOLDER, JUDGE_FOLDER, folder, num_captions=captions, num_pairs=pairs))
+
+
+def _print_figures(figures: dict[str, float]) -> None:
+    for name, value in figures.items():
+        print(f"{name.replace('_', ' '):36} {value:9.3f}")
 
 
 def _print_counts(done: str, counts: dict[str, int]) -> None:

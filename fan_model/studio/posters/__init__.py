@@ -1,0 +1,1 @@
+"""Film posters drawn by rule: a spec decides the picture and, in many wordings, its caption."""

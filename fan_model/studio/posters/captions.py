@@ -1,0 +1,159 @@
+"""Captions of posters, and titles that look real and say nothing.
+
+The wording varies: synonyms, order, what is left out. Two vocabularies keep what is learnt apart from what is
+judged: the pipeline learns from `EVERYDAY` wording, judge and test captions have other words and forms too.
+"""
+
+import tomllib
+from dataclasses import dataclass
+from importlib.resources import files
+from random import Random
+
+from fan_model.studio.posters.poster import PosterSpec
+
+Words = dict[str, tuple[str, ...]]
+
+GENRE_WORDS: Words = {
+    "Children": ("children", "children's", "kids"),
+    "Sci-Fi": ("sci-fi", "science fiction"),
+    "Film-Noir": ("film-noir", "film noir", "noir"),
+    "Animation": ("animation", "animated", "cartoon"),
+    "Romance": ("romance", "romantic", "love story"),
+    "Musical": ("musical", "music"),
+}
+"""Of genres that have other names than their own."""
+PALETTE_WORDS: Words = {
+    "warm": ("warm", "warm colors", "warm palette", "warm tones", "orange and red"),
+    "cold": ("cold", "cold colors", "cold palette", "cold blue tones", "cool blue"),
+    "pastel": ("pastel", "pastel colors", "pastel palette", "soft pastel tones"),
+    "neon": ("neon", "neon colors", "neon lights", "glowing neon palette"),
+    "monochrome": ("monochrome", "black and white", "monochrome palette", "grayscale"),
+    "sepia": ("sepia", "sepia tones", "sepia palette", "faded sepia"),
+    "earthy": ("earthy", "earth tones", "earthy palette", "brown earth colors"),
+    "emerald": ("emerald", "emerald green", "green palette", "green tones"),
+    "golden": ("golden", "gold colors", "golden palette", "golden yellow"),
+    "crimson": ("crimson", "blood red", "crimson palette", "dark red tones"),
+}
+STYLE_WORDS: Words = {
+    "flat": ("flat vector", "vector art", "flat design", "flat vector style"),
+    "watercolor": ("watercolor", "watercolor painting", "in watercolor style", "watercolour"),
+    "pixel": ("pixel art", "8-bit pixel art", "pixel art style", "retro pixels"),
+    "line": ("line drawing", "ink drawing", "line art", "pen and ink"),
+    "oil": ("oil painting", "oil on canvas", "oil painting style", "thick brush strokes"),
+    "halftone": ("halftone print", "halftone", "comic halftone dots", "halftone style"),
+}
+COMPOSITION_WORDS: Words = {
+    "close-up": ("close-up", "close up view", "large close-up"),
+    "wide": ("wide shot", "distant view", "wide view"),
+    "framed": ("framed", "with a frame", "framed border"),
+    "tilted": ("tilted angle", "dutch angle", "tilted"),
+    "minimal": ("minimal", "minimalist", "minimalist background"),
+}
+KINDS = ("film poster", "movie poster", "poster", "movie", "film")
+OTHER_KINDS = (
+    "cinema poster",
+    "artwork for a movie",
+    "picture of a film",
+    "theatrical poster",
+    "film artwork",
+)
+OTHER_FORMS = (
+    "{core} in {bits}",
+    "{core}, done in {bits}",
+    "{bits} {core}",
+    "{core} with {bits}",
+    "{core}: {bits}",
+)
+_WORDS = tomllib.loads(files(__package__).joinpath("title_words.toml").read_text(encoding="utf-8"))
+NOUNS, ADJECTIVES = _WORDS["nouns"], _WORDS["adjectives"]
+NAMES, SYLLABLES = _WORDS["names"], _WORDS["syllables"]
+TITLE_FORMS = (
+    "{a}",
+    "the {a}",
+    "{a} {b}",
+    "the {a} {b}",
+    "{a} of the {b}",
+    "{a} and {b}",
+    "a {a} {b}",
+    "{a}'s {b}",
+    "{a} in the {b}",
+)
+
+
+@dataclass(frozen=True)
+class Wording:
+    """How captions are worded."""
+
+    other_words: float = 0.0
+    """Share of captions in the other vocabulary, 0..1."""
+    title: float = 0.55
+    """Share of captions with a title."""
+    palette: float = 0.78
+    """Share that names the palette."""
+    style: float = 0.78
+    """Share that names the style."""
+    composition: float = 0.9
+    """Share that names the composition, where there is one."""
+
+
+EVERYDAY = Wording()
+OTHER = Wording(other_words=0.5, title=0.4)
+COMPLETE = Wording(other_words=1.0, palette=1.0, style=1.0, composition=1.0)
+
+
+def write_caption(spec: PosterSpec, random: Random, wording: Wording = EVERYDAY) -> str:
+    """Describe a poster in words drawn by lot."""
+    title = write_title(random) if random.random() < wording.title else ""
+    bits = _bits(spec, random, wording)
+    if spec.era and title and random.random() < 0.6:
+        title += f" ({int(spec.era[:4]) + random.randint(0, 9)})"
+    elif spec.era:
+        bits.insert(random.randint(0, len(bits)), spec.era)
+    form = _other_form if random.random() < wording.other_words else _everyday_form
+    return ", ".join(part for part in (title, form(_genres(spec, random), bits, random)) if part)
+
+
+def write_title(random: Random) -> str:
+    """Make up a title of a film."""
+    return random.choice(TITLE_FORMS).format(a=_word(random), b=_word(random))
+
+
+def _bits(spec: PosterSpec, random: Random, wording: Wording) -> list[str]:
+    named = (
+        (PALETTE_WORDS[spec.palette], wording.palette),
+        (STYLE_WORDS[spec.style], wording.style),
+        (COMPOSITION_WORDS.get(spec.composition or "", ()), wording.composition),
+    )
+    bits = [random.choice(words) for words, share in named if words and random.random() < share]
+    random.shuffle(bits)
+    return bits
+
+
+def _genres(spec: PosterSpec, random: Random) -> str:
+    words = [random.choice(GENRE_WORDS.get(genre, (genre.lower(),))) for genre in spec.genres]
+    return (" " if random.random() < 0.7 else ", ").join(words)
+
+
+def _everyday_form(genres: str, bits: list[str], random: Random) -> str:
+    core = random.choice(("{g} {k}", "{g} {k}", "{g} {k}", "poster of a {g} film", "{g}")).format(
+        g=genres, k=random.choice(KINDS)
+    )
+    if bits and random.random() < 0.3:
+        core = f"{bits.pop()} {core}"
+    parts = [random.choice(("", "", "a ", "an ")) + core, *bits]
+    if random.random() < 0.2:
+        random.shuffle(parts)
+    return ", ".join(parts)
+
+
+def _other_form(genres: str, bits: list[str], random: Random) -> str:
+    core = f"{genres} {random.choice(OTHER_KINDS)}"
+    joined = random.choice((" and ", ", ", " ")).join(bits)
+    return random.choice(OTHER_FORMS).format(core=core, bits=joined) if bits else core
+
+
+def _word(random: Random) -> str:
+    chance = random.random()
+    if chance < 0.93:
+        return random.choice(NOUNS if chance < 0.55 else ADJECTIVES if chance < 0.8 else NAMES)
+    return "".join(random.choice(SYLLABLES) for _ in range(random.randint(2, 3)))

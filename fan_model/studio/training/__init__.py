@@ -1,0 +1,1 @@
+"""How the bundled model is made from posters: reader, judge, codec and painter, each resumes."""

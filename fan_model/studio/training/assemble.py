@@ -1,0 +1,48 @@
+"""Put the trained parts together: the pipeline that draws, and the judge beside it."""
+
+from pathlib import Path
+
+import torch
+from diffusers import (
+    AutoencoderTiny,
+    DPMSolverMultistepScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
+from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
+
+from fan_model.studio.training.painter import SCHEDULE
+
+
+def text_encoder_of(clip: CLIPModel) -> CLIPTextModel:
+    """Return the text tower of a CLIP model as a model of its own."""
+    tower = CLIPTextModel(clip.config.text_config)
+    tower.load_state_dict(clip.text_model.state_dict())
+    return tower
+
+
+def save_pipeline(
+    folder: Path,
+    tokenizer: CLIPTokenizer,
+    text_encoder: CLIPTextModel,
+    codec: AutoencoderTiny,
+    painter: UNet2DConditionModel,
+) -> None:
+    """Write the pipeline in half precision, as safetensors."""
+    pipeline = StableDiffusionPipeline(
+        vae=codec.to("cpu", torch.float16),
+        text_encoder=text_encoder.to("cpu", torch.float16),
+        tokenizer=tokenizer,
+        unet=painter.to("cpu", torch.float16),
+        scheduler=DPMSolverMultistepScheduler(**SCHEDULE, algorithm_type="dpmsolver++", solver_order=2),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.save_pretrained(folder, safe_serialization=True)
+
+
+def save_judge(folder: Path, tokenizer: CLIPTokenizer, judge: CLIPModel) -> None:
+    """Write the judge in half precision, with its tokenizer."""
+    judge.to("cpu", torch.float16).save_pretrained(folder, safe_serialization=True)
+    tokenizer.save_pretrained(folder)

@@ -1,0 +1,162 @@
+"""One training loop for all parts: warm-up, cosine, clipped gradients, averaged weights, checkpoints.
+
+Every step draws its chances from (seed, step) alone, so a training that was killed goes on as if it had not.
+"""
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+WARM_UP_STEPS = 50
+SECONDS_BETWEEN_CHECKPOINTS = 60.0
+STEPS_BETWEEN_REPORTS = 50
+
+Report = Callable[[str, int, int, float], None]
+"""Told the course, the steps done, the steps to do and the mean loss since the last report."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """What one part is trained by."""
+
+    name: str
+    seed: int
+    num_steps: int
+    learning_rate: float
+    weight_decay: float = 0.01
+    beta2: float = 0.98
+    hold: float = 0.0
+    """Share of the steps at the full rate before the cosine begins."""
+    ema_decay: float = 0.0
+    """Decay of the averaged weights, a step; 0 keeps the last weights."""
+
+
+def train(
+    course: Course, module: nn.Module, loss: Callable[[int], Tensor], folder: Path, report: Report
+) -> None:
+    """Train a module, from its checkpoint if there is one; leaves the (averaged) weights in the module.
+
+    Args:
+        course: how.
+        module: what is trained, already on its device.
+        loss: the loss of a step, by its number.
+        folder: where the checkpoint and the log of losses lie.
+        report: told every 50 steps.
+    """
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(
+        parameters,
+        lr=course.learning_rate,
+        betas=(0.9, course.beta2),
+        weight_decay=course.weight_decay,
+        fused=True,
+    )
+    average = [p.detach().clone() for p in parameters]
+    checkpoint = folder / f"{course.name}.pt"
+    start = _resume(checkpoint, module, optimizer, average)
+    losses: list[float] = []
+    saved = time.monotonic()
+    module.train()
+    for step in range(start, course.num_steps):
+        torch.manual_seed(course.seed * 10_000_019 + step)
+        losses.append(_step(course, step, parameters, optimizer, loss))
+        _follow(average, parameters, course.ema_decay, step)
+        done = step + 1
+        if done % STEPS_BETWEEN_REPORTS == 0 or done == course.num_steps:
+            _log(folder / f"{course.name}.jsonl", done, losses)
+            report(course.name, done, course.num_steps, sum(losses) / len(losses))
+            losses.clear()
+        if done == course.num_steps or time.monotonic() - saved > SECONDS_BETWEEN_CHECKPOINTS:
+            _save(checkpoint, done, module, optimizer, average)
+            saved = time.monotonic()
+    load_average(module, average)
+    module.eval()
+
+
+def learning_rate(course: Course, step: int) -> float:
+    """Return the rate of a step: linear warm-up, a plateau, then a cosine down to a hundredth."""
+    progress = step / max(1, course.num_steps)
+    fall = max(0.0, (progress - course.hold) / (1 - course.hold))
+    rate = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * fall))
+    return course.learning_rate * min(1.0, (step + 1) / WARM_UP_STEPS) * rate
+
+
+def load_average(module: nn.Module, average: list[Tensor]) -> None:
+    """Put averaged weights into a module."""
+    with torch.no_grad():
+        for parameter, mean in zip((p for p in module.parameters() if p.requires_grad), average, strict=True):
+            parameter.copy_(mean)
+
+
+@contextmanager
+def half_precision(device: torch.device) -> Iterator[None]:
+    """Compute in bfloat16 where it helps, on CPUs with its instructions as on GPUs."""
+    with torch.autocast(device.type, torch.bfloat16):
+        yield
+
+
+def _step(
+    course: Course,
+    step: int,
+    parameters: list[nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    loss: Callable[[int], Tensor],
+) -> float:
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate(course, step)
+    optimizer.zero_grad(set_to_none=True)
+    value = loss(step)
+    value.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(parameters, 1.0)
+    optimizer.step()
+    return float(value.detach())
+
+
+def _follow(average: list[Tensor], parameters: list[nn.Parameter], decay: float, step: int) -> None:
+    """Move the average towards the weights; early steps weigh more, so that the start is forgotten."""
+    share = max(1 - decay, 1 / (step + 1)) if decay else 1.0
+    with torch.no_grad():
+        torch._foreach_lerp_(average, [p.detach() for p in parameters], share)
+
+
+def _resume(
+    checkpoint: Path, module: nn.Module, optimizer: torch.optim.Optimizer, average: list[Tensor]
+) -> int:
+    if not checkpoint.exists():
+        return 0
+    state = torch.load(checkpoint, weights_only=True, map_location=next(module.parameters()).device)
+    module.load_state_dict(state["module"])
+    optimizer.load_state_dict(state["optimizer"])
+    for mean, kept in zip(average, state["average"], strict=True):
+        mean.copy_(kept)
+    return int(state["step"])
+
+
+def _save(
+    checkpoint: Path, step: int, module: nn.Module, optimizer: torch.optim.Optimizer, average: list[Tensor]
+) -> None:
+    state: dict[str, Any] = {
+        "step": step,
+        "module": module.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "average": average,
+    }
+    aside = checkpoint.with_suffix(".tmp")
+    torch.save(state, aside)
+    os.replace(aside, checkpoint)
+
+
+def _log(file: Path, step: int, losses: list[float]) -> None:
+    with file.open("a") as log:
+        log.write(
+            json.dumps({"step": step, "loss": sum(losses) / len(losses), "time": round(time.time())}) + "\n"
+        )

@@ -1,0 +1,114 @@
+"""The painter: a U-Net that turns noise into latents, led by the reader's token states.
+
+v-prediction (Salimans and Ho 2022) with a noise schedule that ends in pure noise (Lin et al. 2024) and losses
+weighted by clipped signal-to-noise (Hang et al. 2023).
+"""
+
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import torch
+from diffusers import DDPMScheduler, UNet2DConditionModel
+from torch import Tensor
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from fan_model.studio.posters.captions import EVERYDAY, write_caption
+from fan_model.studio.training.course import Course, Report, half_precision, train
+from fan_model.studio.training.poster_set import PosterSet
+from fan_model.studio.training.recipe import LATENT_CELLS, LATENT_CHANNELS, Recipe
+from fan_model.studio.training.tokens import tokenize
+
+SCHEDULE = {
+    "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "prediction_type": "v_prediction",
+    "rescale_betas_zero_snr": True,
+    "timestep_spacing": "trailing",
+}
+"""Of the noise, in training and in drawing."""
+MAX_SNR = 5.0
+EMPTY_PROMPTS = 0.1
+"""Share of captions that are left out, so that guidance has something to lead away from."""
+
+
+def make_painter() -> UNet2DConditionModel:
+    """Return an untrained U-Net of 9 million weights."""
+    down, cross_down = "DownBlock2D", "CrossAttnDownBlock2D"
+    up, cross_up = "UpBlock2D", "CrossAttnUpBlock2D"
+    return UNet2DConditionModel(
+        sample_size=LATENT_CELLS,
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        layers_per_block=1,
+        block_out_channels=(80, 128, 160),
+        down_block_types=(down, cross_down, cross_down),
+        up_block_types=(cross_up, cross_up, up),
+        cross_attention_dim=128,
+        attention_head_dim=4,
+        norm_num_groups=16,
+    )
+
+
+def train_painter(
+    recipe: Recipe,
+    seed: int,
+    latents: Tensor,
+    posters: PosterSet,
+    reader: tuple[CLIPTokenizer, CLIPTextModel],
+    device: torch.device,
+    folder: Path,
+    report: Report,
+) -> UNet2DConditionModel:
+    """Train the U-Net on the posters' latents and captions worded anew in every batch."""
+    torch.manual_seed(seed)
+    painter = make_painter().to(device, memory_format=torch.channels_last)
+    tokenizer, text_encoder = reader
+    text_encoder = text_encoder.to(device).eval().requires_grad_(False)
+    signal = DDPMScheduler(**SCHEDULE).alphas_cumprod.to(device)
+
+    def loss(step: int) -> Tensor:
+        indices = np.random.default_rng([seed, step]).integers(posters.num_posters, size=recipe.painter_batch)
+        tokens = tokenize(tokenizer, _captions(posters, indices, Random(f"{seed}/{step}"))).to(device)
+        clean = latents[torch.from_numpy(indices)].to(device).float()
+        times, noise = _times(len(indices), device), torch.randn_like(clean)
+        share = signal[times].view(-1, 1, 1, 1)
+        noisy = share.sqrt() * clean + (1 - share).sqrt() * noise
+        velocity = share.sqrt() * noise - (1 - share).sqrt() * clean
+        with half_precision(device):
+            states = text_encoder(input_ids=tokens).last_hidden_state
+            (guess,) = painter(
+                noisy.contiguous(memory_format=torch.channels_last), times, states, return_dict=False
+            )
+        errors = (guess.float() - velocity).square().mean((1, 2, 3))
+        return (_weights(signal[times]) * errors).mean()
+
+    course = Course(
+        "painter",
+        seed,
+        recipe.painter_steps,
+        recipe.painter_learning_rate,
+        beta2=0.99,
+        hold=0.2,
+        ema_decay=recipe.ema_decay,
+    )
+    train(course, painter, loss, folder, report)
+    return painter
+
+
+def _captions(posters: PosterSet, indices: np.ndarray, random: Random) -> list[str]:
+    captions = [write_caption(posters.spec(int(index)), random, EVERYDAY) for index in indices]
+    return ["" if random.random() < EMPTY_PROMPTS else caption for caption in captions]
+
+
+def _times(size: int, device: torch.device) -> Tensor:
+    """Return one time in each of `size` equal slices of 0..999: less chance than independent times."""
+    slices = (torch.arange(size, device=device) + torch.rand(size, device=device)) / size
+    return (slices * 1000).long().clamp(max=999)
+
+
+def _weights(signal: Tensor) -> Tensor:
+    """Weigh by signal-to-noise, clipped at 5; pure noise, whose ratio is 0, still counts a little."""
+    snr = signal / (1 - signal)
+    return (snr.clamp(max=MAX_SNR) / (snr + 1)).clamp(min=0.08)

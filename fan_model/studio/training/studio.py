@@ -1,0 +1,102 @@
+"""The whole training, part after part; what is done lies in the folder and is not done again."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from transformers import CLIPModel, CLIPTokenizer
+
+from fan_model.studio.posters.captions import EVERYDAY, OTHER
+from fan_model.studio.training.assemble import save_judge, save_pipeline, text_encoder_of
+from fan_model.studio.training.codec import encode_posters, fit_cells, train_codec
+from fan_model.studio.training.contrast import ContrastCourse, train_clip
+from fan_model.studio.training.course import Report
+from fan_model.studio.training.painter import train_painter
+from fan_model.studio.training.poster_set import PosterSet
+from fan_model.studio.training.recipe import Recipe
+from fan_model.studio.training.tokens import make_tokenizer, read_tokenizer
+
+JUDGE_SEED_SHIFT = 1000
+"""The judge starts from another seed, reads other captions and is somewhat larger than the reader."""
+READER_WIDTH, JUDGE_WIDTH = 128, 160
+
+
+class RecipeError(ValueError):
+    """The folder holds a training by another recipe."""
+
+
+@dataclass(frozen=True)
+class Studio:
+    """A training: its recipe, its seed, and where it happens."""
+
+    recipe: Recipe
+    seed: int
+    folder: Path
+    device: torch.device
+    report: Report
+
+    def train(self, drawn: Callable[[int], None]) -> tuple[Path, Path]:
+        """Make pipeline and judge.
+
+        Args:
+            drawn: told the number of training posters as they are drawn.
+
+        Returns:
+            The folders of pipeline and judge.
+
+        Raises:
+            RecipeError: if the folder holds a training by another recipe or seed.
+        """
+        self._claim_folder()
+        posters = PosterSet(self.folder / "posters", self.seed, self.recipe.num_posters)
+        for number in posters.draw():
+            drawn(number)
+        tokenizer = self._tokenizer()
+        reader = self._train_clip("reader", posters, tokenizer)
+        judge = self._train_clip("judge", posters, tokenizer)
+        cells = fit_cells(posters, self.folder / "cells.safetensors")
+        codec = train_codec(self.recipe, self.seed, cells, posters, self.device, self.folder, self.report)
+        latents = encode_posters(cells, posters, self.folder / "latents.safetensors")
+        text_encoder = text_encoder_of(reader)
+        painter = train_painter(
+            self.recipe,
+            self.seed,
+            latents,
+            posters,
+            (tokenizer, text_encoder),
+            self.device,
+            self.folder,
+            self.report,
+        )
+        save_pipeline(self.folder / "pipeline", tokenizer, text_encoder, codec, painter)
+        save_judge(self.folder / "judge", tokenizer, judge)
+        return self.folder / "pipeline", self.folder / "judge"
+
+    def _claim_folder(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        note, own = self.folder / "recipe.txt", f"seed {self.seed}, {asdict(self.recipe)}\n"
+        if note.exists() and note.read_text() != own:
+            raise RecipeError(
+                f"{self.folder} holds a training by another recipe or seed: name another folder, or remove it"
+            )
+        note.write_text(own)
+
+    def _tokenizer(self) -> CLIPTokenizer:
+        folder = self.folder / "tokenizer"
+        if (folder / "tokenizer_config.json").exists():
+            return read_tokenizer(folder)
+        return make_tokenizer(folder, self.seed)
+
+    def _train_clip(self, name: str, posters: PosterSet, tokenizer: CLIPTokenizer) -> CLIPModel:
+        judges = name == "judge"
+        lesson = ContrastCourse(
+            name=name,
+            seed=self.seed + JUDGE_SEED_SHIFT * judges,
+            num_steps=self.recipe.judge_steps if judges else self.recipe.reader_steps,
+            batch=self.recipe.clip_batch,
+            learning_rate=self.recipe.clip_learning_rate,
+            wording=OTHER if judges else EVERYDAY,
+            vision_width=JUDGE_WIDTH if judges else READER_WIDTH,
+        )
+        return train_clip(lesson, posters, tokenizer, self.device, self.folder, self.report)

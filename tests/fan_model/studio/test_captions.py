@@ -1,0 +1,77 @@
+"""Captions: varied wording that names what the poster shows, and nothing else."""
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fan_model.studio.posters.captions import (
+    COMPLETE,
+    COMPOSITION_WORDS,
+    EVERYDAY,
+    GENRE_WORDS,
+    OTHER_KINDS,
+    PALETTE_WORDS,
+    STYLE_WORDS,
+    Wording,
+    write_caption,
+    write_title,
+)
+from fan_model.studio.posters.palettes import PALETTES
+from fan_model.studio.posters.poster import COMPOSITIONS, PosterSpec, sample_spec
+from fan_model.studio.posters.styles import STYLES
+
+SEEDS = st.integers(0, 10**9)
+
+
+def names(caption, words):
+    return any(word in caption for word in words)
+
+
+@given(seed=SEEDS)
+def test_a_complete_caption_names_every_attribute_in_one_of_its_words(seed):
+    spec = sample_spec(Random(seed))
+    caption = write_caption(spec, Random(seed), COMPLETE)
+    assert all(names(caption, GENRE_WORDS.get(genre, (genre.lower(),))) for genre in spec.genres)
+    assert names(caption, PALETTE_WORDS[spec.palette])
+    assert names(caption, STYLE_WORDS[spec.style])
+    assert spec.composition is None or names(caption, COMPOSITION_WORDS[spec.composition])
+
+
+@given(seed=SEEDS)
+def test_the_year_or_the_decade_tells_the_era(seed):
+    spec = PosterSpec(("War",), "sepia", "oil", era="1940s")
+    caption = write_caption(spec, Random(seed))
+    assert "1940s" in caption or "(194" in caption
+
+
+@given(seed=SEEDS)
+def test_the_same_seed_words_the_same_caption(seed):
+    spec = sample_spec(Random(seed))
+    assert write_caption(spec, Random(seed)) == write_caption(spec, Random(seed))
+
+
+def test_wording_decides_what_is_left_out():
+    spec = PosterSpec(("Comedy",), "neon", "halftone")
+    bare = Wording(title=0, palette=0, style=0, composition=0)
+    captions = {write_caption(spec, Random(i), bare) for i in range(50)}
+    assert len(captions) > 5
+    assert not any("neon" in text or "halftone" in text for text in captions)
+
+
+def test_everyday_captions_have_none_of_the_other_words():
+    captions = [write_caption(sample_spec(Random(i)), Random(i), EVERYDAY) for i in range(300)]
+    assert not any(names(text, OTHER_KINDS) for text in captions)
+
+
+def test_titles_vary():
+    assert len({write_title(Random(i)) for i in range(200)}) > 150
+
+
+@pytest.mark.parametrize(
+    ("words", "values"), [(PALETTE_WORDS, PALETTES), (STYLE_WORDS, STYLES), (COMPOSITION_WORDS, COMPOSITIONS)]
+)
+def test_every_value_has_several_words(words, values):
+    assert set(words) == set(values)
+    assert all(len(set(choice)) >= 3 for choice in words.values())
