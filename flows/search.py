@@ -9,12 +9,13 @@ from tqdm import tqdm
 
 from fan_model.profiling import ReferenceVectors, count_references, select_references
 from fan_model.retrieval import FeatureEncoder
+from fan_model.studio import PIPELINE_FOLDER
 from fan_model.towers import Personalization, Profile
 from feature_store.durable_files import checksum
 from feature_store.feature_index import FeatureIndex
 from feature_store.lake import Lake
 from feature_store.tastes import read_taste
-from flows.champion import BUNDLED_FOLDER, load_champion
+from flows.champion import load_champion
 from flows.settings import BUNDLED_PIPELINE, Settings
 from flows.workspace import open_lake, open_workspace, share_references
 
@@ -67,7 +68,7 @@ def search(
 def _clip_folders(settings: Settings) -> tuple[Path, Path]:
     """Return the folders of CLIP's weights and of its tokenizer."""
     if settings.search.clip == BUNDLED_PIPELINE:
-        return BUNDLED_FOLDER / "clip", BUNDLED_FOLDER / "tokenizer"
+        return PIPELINE_FOLDER / "clip", PIPELINE_FOLDER / "tokenizer"
     clip = Path(settings.search.clip)
     if not (clip / "model.safetensors").exists():
         raise SearchError(
