@@ -41,7 +41,9 @@ class ContrastCourse:
     batch: int
     learning_rate: float
     wording: Wording
-    vision_width: int
+    text_layers: int = 5
+    genre_share: float = 0.0
+    """Weight of naming the genre beside its part in naming all attributes: shapes are learnt last."""
 
 
 def train_clip(
@@ -54,7 +56,7 @@ def train_clip(
 ) -> CLIPModel:
     """Train a CLIP model on posters and captions that are worded anew in every batch."""
     torch.manual_seed(lesson.seed)
-    pupil = _Pupil(CLIPModel(_config(tokenizer, lesson.vision_width))).to(device)
+    pupil = _Pupil(CLIPModel(_config(tokenizer, lesson.text_layers)), lesson.genre_share).to(device)
 
     def loss(step: int) -> Tensor:
         chance = np.random.default_rng([lesson.seed, step])
@@ -80,36 +82,42 @@ def to_pixel_values(images: Tensor) -> Tensor:
 class _Pupil(nn.Module):
     """A CLIP model with heads that name attributes, which are thrown away after training."""
 
-    def __init__(self, clip: CLIPModel) -> None:
+    def __init__(self, clip: CLIPModel, genre_share: float) -> None:
         super().__init__()
         self.clip = clip
+        self.genre_share = genre_share
         self.image_head = nn.Linear(FEATURES, sum(CLASSES) + len(GENRES))
         self.text_head = nn.Linear(FEATURES, sum(CLASSES) + len(GENRES))
 
     def forward(self, images: Tensor, tokens: Tensor, labels: Tensor, genres: Tensor) -> Tensor:
         with half_precision(images.device):
             image = self.clip.get_image_features(pixel_values=to_pixel_values(images))
-            text = self.clip.get_text_features(input_ids=tokens)
+            text = self.clip.get_text_features(input_ids=self._without_padding(tokens))
         image, text = _unit(image), _unit(text)
         logits = image @ text.T * self.clip.logit_scale.exp().clamp(max=MAX_LOGIT_SCALE)
         pairs = torch.arange(len(images), device=images.device)
         contrast = (F.cross_entropy(logits, pairs) + F.cross_entropy(logits.T, pairs)) / 2
         named = sum(
-            _attribute_loss(head(11 * features), labels, genres)
+            self._attribute_loss(head(11 * features), labels, genres)
             for head, features in ((self.image_head, image), (self.text_head, text))
         )
-        return contrast + AUXILIARY_SHARE * named
+        return contrast + named
+
+    def _without_padding(self, tokens: Tensor) -> Tensor:
+        """Cut what is padding in every caption; causal attention never sees it."""
+        ends = (tokens == self.clip.config.text_config.eos_token_id).int().argmax(-1)
+        return tokens[:, : int(ends.max()) + 1]
+
+    def _attribute_loss(self, outputs: Tensor, labels: Tensor, genres: Tensor) -> Tensor:
+        *parts, multi = torch.split(outputs, [*CLASSES, len(GENRES)], -1)
+        losses = [F.cross_entropy(part, labels[:, i]) for i, part in enumerate(parts)]
+        named = sum(losses) / len(losses) + F.binary_cross_entropy_with_logits(multi, genres)
+        return AUXILIARY_SHARE * named + self.genre_share * losses[0]
 
 
 def _unit(features: object) -> Tensor:
     pooled = features if isinstance(features, Tensor) else features.pooler_output  # type: ignore[attr-defined]
     return F.normalize(pooled.float(), dim=-1)
-
-
-def _attribute_loss(outputs: Tensor, labels: Tensor, genres: Tensor) -> Tensor:
-    *parts, multi = torch.split(outputs, [*CLASSES, len(GENRES)], -1)
-    single = sum(F.cross_entropy(part, labels[:, i]) for i, part in enumerate(parts)) / len(parts)
-    return single + F.binary_cross_entropy_with_logits(multi, genres)
 
 
 def _labels(specs: list[PosterSpec]) -> tuple[Tensor, Tensor]:
@@ -128,21 +136,21 @@ def _labels(specs: list[PosterSpec]) -> tuple[Tensor, Tensor]:
     return torch.tensor(rows), torch.tensor(genres)
 
 
-def _config(tokenizer: CLIPTokenizer, vision_width: int) -> CLIPConfig:
+def _config(tokenizer: CLIPTokenizer, text_layers: int) -> CLIPConfig:
     tower = {"num_attention_heads": 4, "hidden_act": "quick_gelu", "projection_dim": FEATURES}
     text = {
         "vocab_size": len(tokenizer),
         "hidden_size": 128,
         "intermediate_size": 512,
-        "num_hidden_layers": 5,
+        "num_hidden_layers": text_layers,
         "max_position_embeddings": NUM_TOKENS,
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,
     }
     vision = {
-        "hidden_size": vision_width,
-        "intermediate_size": 4 * vision_width,
+        "hidden_size": 128,
+        "intermediate_size": 512,
         "num_hidden_layers": 4,
         "image_size": POSTER_PIXELS,
         "patch_size": 16,

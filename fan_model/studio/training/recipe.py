@@ -20,7 +20,8 @@ class Recipe:
     judge_steps: int
     codec_steps: int
     painter_steps: int
-    clip_batch: int = 128
+    reader_batch: int = 128
+    judge_batch: int = 64
     codec_batch: int = 16
     painter_batch: int = 32
     clip_learning_rate: float = 1e-3
@@ -32,18 +33,19 @@ class Recipe:
 
 RECIPES = {
     "small": Recipe(
-        num_posters=600, reader_steps=30, judge_steps=30, codec_steps=40, painter_steps=40, clip_batch=32
+        num_posters=600, reader_steps=30, judge_steps=30, codec_steps=40, painter_steps=40, reader_batch=32
     ),
     "cpu": Recipe(
-        num_posters=24_000, reader_steps=550, judge_steps=700, codec_steps=2200, painter_steps=6000
+        num_posters=24_000, reader_steps=550, judge_steps=4000, codec_steps=1400, painter_steps=6000
     ),
     "gpu": Recipe(
         num_posters=100_000,
         reader_steps=3000,
-        judge_steps=4000,
+        judge_steps=6000,
         codec_steps=12_000,
         painter_steps=60_000,
-        clip_batch=512,
+        reader_batch=512,
+        judge_batch=256,
         codec_batch=64,
         painter_batch=256,
         painter_learning_rate=1e-3,

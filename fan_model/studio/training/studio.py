@@ -18,8 +18,7 @@ from fan_model.studio.training.recipe import Recipe
 from fan_model.studio.training.tokens import make_tokenizer, read_tokenizer
 
 JUDGE_SEED_SHIFT = 1000
-"""The judge starts from another seed, reads other captions and is somewhat larger than the reader."""
-READER_WIDTH, JUDGE_WIDTH = 128, 160
+"""The judge starts from another seed, reads other captions, and takes far more steps than the reader."""
 
 
 class RecipeError(ValueError):
@@ -94,9 +93,10 @@ class Studio:
             name=name,
             seed=self.seed + JUDGE_SEED_SHIFT * judges,
             num_steps=self.recipe.judge_steps if judges else self.recipe.reader_steps,
-            batch=self.recipe.clip_batch,
+            batch=self.recipe.judge_batch if judges else self.recipe.reader_batch,
             learning_rate=self.recipe.clip_learning_rate,
             wording=OTHER if judges else EVERYDAY,
-            vision_width=JUDGE_WIDTH if judges else READER_WIDTH,
+            text_layers=3 if judges else 5,
+            genre_share=1.0 if judges else 0.0,
         )
         return train_clip(lesson, posters, tokenizer, self.device, self.folder, self.report)
