@@ -24,6 +24,7 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
 from fan_model.attention import RECORDING, Attention, KeysValues, personalized_attention
+from fan_model.linear import multiply_by_one_dnn
 
 
 @dataclass(frozen=True)
@@ -274,6 +275,8 @@ def _join_heads(states: Tensor) -> Tensor:
 
 
 def _twin(model: PreTrainedModel) -> PreTrainedModel:
-    """A copy of the model's structure and settings that shares every weight with it."""
+    """A copy of the model's structure and settings with its very weights, multiplied faster."""
     shared = {id(tensor): tensor for tensor in itertools.chain(model.parameters(), model.buffers())}
-    return copy.deepcopy(model, shared)
+    twin = copy.deepcopy(model, shared)
+    multiply_by_one_dnn(twin)
+    return twin
