@@ -1,18 +1,20 @@
 """How much better personalized pictures score than unpersonalized ones (paper, main table)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from evaluation.intervals import DEFAULT_RESAMPLING, Estimate, Resampling, estimate_mean, estimate_ratio
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gain:
     """Gain over the unpersonalized pictures, in percent."""
 
-    mean_of_ratios_percent: float
+    mean_of_ratios: Estimate
     """Mean of each pair's own gain; pairs whose plain score is 0 cannot count. NaN without any pair."""
-    ratio_of_means_percent: float
+    ratio_of_means: Estimate
     """Gain of the mean score; steadier where some scores are near 0. NaN if the plain mean is 0."""
     num_pairs: int
     """Pairs in which both scores are known."""
@@ -20,12 +22,17 @@ class Gain:
     """Of these, pairs that the mean of ratios leaves out."""
 
 
-def measure_gain(scores: NDArray[np.floating], plain_scores: NDArray[np.floating]) -> Gain:
+def measure_gain(
+    scores: NDArray[np.floating],
+    plain_scores: NDArray[np.floating],
+    how: Resampling = DEFAULT_RESAMPLING,
+) -> Gain:
     """Compare the scores of pictures with those of their unpersonalized twins.
 
     Args:
         scores: `[N]` scores, at least 0; NaN where unknown.
         plain_scores: `[N]` scores of the twins, at least 0; NaN where unknown.
+        how: the intervals are made.
 
     Raises:
         ValueError: if the shapes differ or a score is below 0 (a ratio of such scores means nothing).
@@ -37,13 +44,16 @@ def measure_gain(scores: NDArray[np.floating], plain_scores: NDArray[np.floating
     if np.any(own < 0) or np.any(plain < 0):
         raise ValueError("scores must be at least 0: clamp them, as the CLIP score does, before comparing.")
     counts = plain > 0
+    ratios = own[counts] / plain[counts]
     return Gain(
-        mean_of_ratios_percent=_percent(own[counts] / plain[counts]),
-        ratio_of_means_percent=_percent(own.mean() / plain.mean()) if counts.any() else float("nan"),
+        mean_of_ratios=_percent(estimate_mean(ratios, how)),
+        ratio_of_means=_percent(estimate_ratio(own, plain, how) if counts.any() else estimate_mean(ratios)),
         num_pairs=len(own),
         num_zero_plain=int(np.sum(~counts)),
     )
 
 
-def _percent(ratios: NDArray[np.floating]) -> float:
-    return 100.0 * (float(np.mean(ratios)) - 1.0) if np.size(ratios) else float("nan")
+def _percent(ratio: Estimate) -> Estimate:
+    """From a multiple to what is added, in percent."""
+    mean, low, high = (100.0 * (value - 1.0) for value in (ratio.mean, ratio.low, ratio.high))
+    return replace(ratio, mean=mean, low=low, high=high)

@@ -1,7 +1,9 @@
 """The judge of pictures: a CLIP model that looks at pictures and reads texts in one space."""
 
-from collections.abc import Callable, Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -9,13 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors import safe_open
 from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
 _BATCH_SIZE = 64
-
-TOKEN_EMBEDDING = "embeddings.token_embedding.weight"
-"""Weights of CLIP's text encoder that tell one checkpoint from another, by the end of their name."""
 
 Input = TypeVar("Input", Image.Image, str)
 
@@ -56,16 +54,26 @@ class ClipJudge:
         """Unit vectors `[N, d]` of texts, each cut at the model's length."""
         return self._encode(texts, self._text_features)
 
-    def shares_text_encoder(self, pipeline: Path) -> bool:
-        """Whether a text encoder of a saved pipeline is the judge's own: then the judge is partial to it.
+    @cached_property
+    def revision(self) -> str:
+        """Checksum over the weights, for the same name may stand for others tomorrow."""
+        digest = hashlib.sha256()
+        for name, weight in sorted(self.model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(weight.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def shares_text_encoder(self, token_embeddings: Iterable[torch.Tensor]) -> bool:
+        """Whether a text encoder of an image model is the judge's own: then the judge is partial to it.
 
         Args:
-            pipeline: folder of a diffusers pipeline with weights as safetensors.
+            token_embeddings: `[vocabulary, width]` weights of each text encoder's token embedding, which
+                tell one checkpoint from another.
         """
         own = self.model.text_model.embeddings.token_embedding.weight.detach().cpu()
         return any(
-            own.shape == other.shape and torch.allclose(own, other.float(), atol=1e-3)
-            for other in _token_embeddings(pipeline)
+            own.shape == other.shape and torch.allclose(own, other.detach().cpu().float(), atol=1e-3)
+            for other in token_embeddings
         )
 
     def _image_features(self, images: Sequence[Image.Image]) -> torch.Tensor:
@@ -87,13 +95,6 @@ class ClipJudge:
             torch.nn.functional.normalize(features(batch), dim=-1).cpu().numpy() for batch in batches
         ]
         return np.concatenate([np.empty((0, width), np.float32), *vectors])
-
-
-def _token_embeddings(pipeline: Path) -> Iterator[torch.Tensor]:
-    for path in sorted(pipeline.glob("text_encoder*/*.safetensors")):
-        with safe_open(path, "pt") as weights:
-            names = [name for name in weights.keys() if name.endswith(TOKEN_EMBEDDING)]  # noqa: SIM118
-            yield from (weights.get_tensor(name) for name in names)
 
 
 def _tokenizer_name(name: str | Path) -> str | Path:

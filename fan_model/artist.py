@@ -131,6 +131,12 @@ class Artist:
             text_filter=text_filter,
         )
 
+    @property
+    def token_embeddings(self) -> tuple[torch.Tensor, ...]:
+        """`[vocabulary, width]` of each text encoder: what tells it from another model's."""
+        encoders = (getattr(self._pipeline, f"text_encoder{suffix}", None) for suffix in ("", "_2", "_3"))
+        return tuple(one.get_input_embeddings().weight for one in encoders if one is not None)
+
     @cached_property
     def width(self) -> int:
         """Width of the reference vectors."""

@@ -9,6 +9,7 @@ from feature_store.schemas import EVALUATION_RESULTS
 SAMPLE = """
     SELECT user_id FROM interactions
     WHERE event_time < $known_before AND ingested_at < $known_before AND weight > 0
+        AND user_id NOT IN (SELECT user_id FROM opt_outs)
     GROUP BY user_id HAVING count(DISTINCT item_id) >= $least_items
     ORDER BY md5(user_id), user_id LIMIT $num_users OFFSET $num_users * $sample
 """
@@ -39,7 +40,7 @@ REFERENCES = """
 def sample_users(
     lake: Lake, *, num_users: int, sample: int, least_items: int, known_before: object
 ) -> list[str]:
-    """Draw users who liked enough items; the samples 0, 1, 2, ... share nobody.
+    """Draw users who liked enough items and did not opt out; the samples 0, 1, 2, ... share nobody.
 
     Args:
         lake: where interactions are.

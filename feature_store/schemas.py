@@ -316,6 +316,7 @@ EVALUATION_RESULTS = Table(
     "One row is the value of one measure of one variant for one user; rows are added and never changed.",
     (
         Column("run_id", "VARCHAR", "run of the evaluation that wrote the row"),
+        Column("data_set", "VARCHAR", "whose histories: workspace, or a data set in a lake of its own"),
         Column("user_id", "VARCHAR", "whose pictures; empty: of all users together", required=False),
         Column("variant", "VARCHAR", "how the pictures were drawn"),
         Column("variant_group", "VARCHAR", "baseline, ablation, alpha, layers, selection or control"),
@@ -325,12 +326,8 @@ EVALUATION_RESULTS = Table(
         Column("value", "DOUBLE", "its value, mean of the user's pictures; empty: undefined", required=False),
         Column("scale", "VARCHAR", "unit and range of the value"),
         Column("judge", "VARCHAR", "model that looked at pictures and texts"),
-        Column(
-            "judge_is_independent",
-            "BOOLEAN",
-            "whether the judge has another text encoder than the image model; empty: not known",
-            required=False,
-        ),
+        Column("judge_revision", "VARCHAR", "checksum of its weights"),
+        Column("judge_is_independent", "BOOLEAN", "whether it has another text encoder than the image model"),
         Column("num_pictures", "INTEGER", "pictures that the value is the mean of"),
         Column("model_version", "VARCHAR", "registered model that drew them"),
         RECIPE_DIGEST,

@@ -26,6 +26,10 @@ NIGHTLY_BANK_BYTES = 2**30
 """Memory of the nightly for recorded references; it has the machine to itself, the service has not."""
 
 
+class UnknownModelError(LookupError):
+    """No version of the registered model has the alias."""
+
+
 @dataclass(frozen=True)
 class Champion:
     """The registered model that the nightly draws with."""
@@ -79,6 +83,23 @@ def register(settings: Settings) -> str:
     ).version
     logger.info("registered %s version %s as %s", model.name, version, model.alias)
     return str(version)
+
+
+def require_alias(settings: Settings) -> None:
+    """Make sure that the settings' alias names a registered version.
+
+    Raises:
+        UnknownModelError: if it does not.
+    """
+    configure_mlflow(settings, REGISTRY_EXPERIMENT)
+    model = settings.model
+    try:
+        MlflowClient().get_model_version_by_alias(model.name, model.alias)
+    except MlflowException as error:
+        raise UnknownModelError(
+            f"no model is registered as {model.name}@{model.alias}: register the settings' pipeline so with "
+            f"FAN_MODEL__ALIAS={model.alias} fan register"
+        ) from error
 
 
 def load_champion(settings: Settings) -> Champion:

@@ -138,7 +138,22 @@ def schedule(
 
 
 @app.command()
-def evaluate(settings_file: SettingsFile = None) -> None:
+def evaluate(
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Evaluate on movielens=FOLDER or prompt_histories=FOLDER, not on the workspace's log."
+        ),
+    ] = None,
+    alias: Annotated[
+        str | None, typer.Option(help="Evaluate the registered model of this alias, not the nightly's.")
+    ] = None,
+    variants: Annotated[
+        list[str] | None,
+        typer.Option("--variant", help="Draw this variant (repeatable), plain, full and the control only."),
+    ] = None,
+    settings_file: SettingsFile = None,
+) -> None:
     """Measure what personalization is worth: draw the same targets in every variant, compare, report.
 
     The table evaluation_results holds every user's value of every measure; the evaluation settings
@@ -147,7 +162,8 @@ def evaluate(settings_file: SettingsFile = None) -> None:
     _prepare(settings_file)
     from flows.evaluate import evaluate_locally, summarize_evaluation
 
-    print(summarize_evaluation(evaluate_locally(settings_file)))
+    result = evaluate_locally(settings_file, data=data, alias=alias, variants=variants or ())
+    print(summarize_evaluation(result))
 
 
 @app.command()

@@ -8,10 +8,10 @@ from feature_store.lake import Lake
 from feature_store.reference_store import open_as_it_is
 from feature_store.runs import read_last_published
 from feature_store.upkeep import delete_unreferenced_images, delete_unreferenced_vectors, purge_lake
-from flows.evaluate_report import EVALUATION_EXPERIMENT
 from flows.gallery import write_gallery
 from flows.nightly import hold_night
 from flows.settings import Settings
+from flows.study.report import EVALUATION_EXPERIMENT
 from flows.workspace import Workspace, open_lake, open_workspace
 
 
@@ -34,7 +34,12 @@ def forget(settings: Settings, user_id: str) -> dict[str, int]:
 
 def _erase_files(settings: Settings, workspace: Workspace, lake: Lake) -> dict[str, int]:
     """Delete the vectors, pictures and pages that nothing in the lake stands for any more."""
-    for made_anew_when_asked_for in (workspace.backfills, workspace.features):
+    for made_anew_when_asked_for in (
+        workspace.backfills,
+        workspace.features,
+        workspace.evaluation_pictures,
+        workspace.data_sets,
+    ):
         shutil.rmtree(made_anew_when_asked_for, ignore_errors=True)
     store, night = open_as_it_is(workspace.references), read_last_published(lake)
     if night:
@@ -50,7 +55,7 @@ def _delete_reports(workspace: Workspace, user_id: str) -> int:
 
     They show single users and cannot be taken apart; `fan evaluate` makes them anew.
     """
-    folders = (workspace.root / "evaluation", workspace.mlflow / "artifacts" / EVALUATION_EXPERIMENT)
+    folders = (workspace.evaluation, workspace.mlflow / "artifacts" / EVALUATION_EXPERIMENT)
     pages = [page for folder in folders for page in folder.rglob("index.html")]
     named = [page.parent for page in pages if _names(page.parent, user_id)]
     for folder in named:

@@ -7,7 +7,7 @@
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -144,9 +144,46 @@ class Gallery(Section):
     """Users on one page."""
 
 
+class DataSet(Section):
+    """A data set that is evaluated on, in a lake of its own beside the workspace's."""
+
+    adapter: Literal["movielens", "prompt_histories"]
+    """What it is; its texts are made as the paper makes them, whatever `[texts]` says."""
+    path: Path
+    """Its folder; a relative path starts at the settings file's folder."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `ADAPTER=FOLDER`, as the command line has it.
+
+        Raises:
+            SettingsError: if it reads otherwise.
+        """
+        adapter, _, path = text.partition("=")
+        try:
+            return cls.model_validate({"adapter": adapter, "path": Path(path).expanduser().resolve()})
+        except ValidationError as error:
+            raise SettingsError(
+                f"the data set {text} is unknown: use movielens=FOLDER or prompt_histories=FOLDER"
+            ) from error
+
+    @property
+    def name(self) -> str:
+        """What rows call it: kind and folder."""
+        return f"{self.adapter}:{self.path.name}"
+
+    @property
+    def texts(self) -> Texts:
+        """How its items read."""
+        prompts = self.adapter == "prompt_histories"
+        return Texts(reference_template="{prompt}", target_template="{prompt}") if prompts else Texts()
+
+
 class Evaluation(Section):
     """How `fan evaluate` measures what personalization is worth. More users make narrower intervals."""
 
+    data: DataSet | None = None
+    """The data set to evaluate on; none: the workspace's own log, from the sources."""
     max_users: PositiveInt = 32
     """Users in the sample. Each variant draws this many times `targets_per_user` pictures."""
     sample: int = Field(0, ge=0)
@@ -164,10 +201,10 @@ class Evaluation(Section):
     skips: tuple[tuple[int, ...], ...] = ((), (0, 1), (0, 1, 2))
     """Choices of layers without personalized attention, beside `drawing.skip_layers`."""
     variants: tuple[str, ...] = ()
-    """Draw only these, by name (and always `plain` and `full`); empty: all."""
+    """Draw only these, by name (and always `plain`, `full` and the control); empty: all."""
     judge: str = BUNDLED_PIPELINE
     """The CLIP that judges: `bundled` (knows film posters only), a local folder or a hub id. Take one whose
-    text encoder the image model does not use, where there is one."""
+    text encoder the image model does not use, where there is one; the report says if it is not."""
     confidence: float = Field(0.95, gt=0, lt=1)
     """Of all intervals."""
     sheet_users: PositiveInt = 8
@@ -260,18 +297,23 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _resolve_paths(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Let relative paths in the file start at the file's own folder, wherever the command is run."""
     content.setdefault("workspace", "workspace")
-    content["workspace"] = str(folder / Path(str(content["workspace"])).expanduser())
+    _anchor(content, "workspace", folder)
     for source in content.get("sources", []):
-        if isinstance(source, dict) and isinstance(source.get("path"), str):
-            source["path"] = str(folder / Path(source["path"]).expanduser())
-    safety = content.get("safety", {})
-    if isinstance(safety, dict) and isinstance(safety.get("blocklist"), str):
-        safety["blocklist"] = str(folder / Path(safety["blocklist"]).expanduser())
-    model = content.get("model", {})
-    pipeline = model.get("pipeline") if isinstance(model, dict) else None
-    if isinstance(pipeline, str) and (folder / Path(pipeline).expanduser() / "model_index.json").exists():
-        model["pipeline"] = str(folder / Path(pipeline).expanduser())
+        _anchor(source, "path", folder)
+    _anchor(content.get("safety"), "blocklist", folder)
+    evaluation = content.get("evaluation")
+    _anchor(evaluation.get("data") if isinstance(evaluation, dict) else None, "path", folder)
+    _anchor(content.get("model"), "pipeline", folder, with_file="model_index.json")
+    _anchor(evaluation, "judge", folder, with_file="config.json")
     return content
+
+
+def _anchor(table: object, key: str, folder: Path, *, with_file: str | None = None) -> None:
+    """Let a path start at the folder; one that may be a hub id, only if there is such a file in it."""
+    if isinstance(table, dict) and isinstance(value := table.get(key), str):
+        path = folder / Path(value).expanduser()
+        if with_file is None or (path / with_file).exists():
+            table[key] = str(path)
 
 
 def _refuse_unknown_variables() -> None:

@@ -41,6 +41,21 @@ class Workspace:
         return self.root / "images"
 
     @property
+    def evaluation(self) -> Path:
+        """Evaluations: a report per run, and what is made anew when it is missing."""
+        return self.root / "evaluation"
+
+    @property
+    def evaluation_pictures(self) -> Path:
+        """Pictures that evaluations drew, apart from the gallery's."""
+        return self.evaluation / "pictures"
+
+    @property
+    def data_sets(self) -> Path:
+        """A lake for each data set that is evaluated on and is not the workspace's own."""
+        return self.evaluation / "data"
+
+    @property
     def gallery(self) -> Path:
         """Pages to look at."""
         return self.root / "gallery"

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.stats import permutation_test
 
 from evaluation.own_minus_other import measure_own_minus_other
 
@@ -16,6 +17,27 @@ def test_the_p_value_is_the_share_of_deals_that_do_as_well():
     # Of the six deals of three histories only the true one gives every picture its own.
     result = measure_own_minus_other(np.eye(3), np.arange(3), num_permutations=6_000, seed=1)
     assert result.p_value == pytest.approx(1 / 6, abs=0.02)
+
+
+def test_a_second_library_agrees_on_the_p_value():
+    """Of six histories all 720 deals are tried."""
+    generator = np.random.default_rng(5)
+    scores, owners = generator.normal(size=(12, 6)) + np.tile(0.5 * np.eye(6), (2, 1)), np.arange(12) % 6
+
+    def own_mean(deal):
+        return scores[np.arange(12), np.asarray(deal, int)[owners]].mean()
+
+    exact = permutation_test(
+        (np.arange(6),),
+        own_mean,
+        permutation_type="pairings",
+        alternative="greater",
+        vectorized=False,
+        n_resamples=np.inf,
+    )
+    result = measure_own_minus_other(scores, owners, num_permutations=9_999)
+    assert 0.01 < exact.pvalue < 0.5
+    assert result.p_value == pytest.approx(exact.pvalue, abs=0.015)
 
 
 def test_pictures_that_suit_their_own_history_alone_are_significant():

@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,9 +72,3 @@ def test_the_coreset_covers_clusters_that_chance_would_miss():
     loners = np.array([[5.0, 0.0], [0.0, 5.0], [-5.0, 0.0]])
     places = select_coreset(np.vstack([crowd, loners]), 4, np.random.default_rng(0))
     assert {200, 201, 202} <= set(places.tolist())
-
-
-@pytest.mark.parametrize("way", ["recent", "similar", "bm25"])
-def test_what_is_not_random_is_the_same_whatever_the_seed(way):
-    size = 12
-    assert select_all_ways(size, 3, seed=4)[way].tolist() == select_all_ways(size, 3, seed=4)[way].tolist()

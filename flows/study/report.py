@@ -10,16 +10,18 @@ import pyarrow as pa
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from PIL import Image
 
+from evaluation.findings import Findings, find
 from evaluation.identification import chance_hit, chance_reciprocal_rank
+from evaluation.intervals import Resampling
+from evaluation.markdown import write_table
 from evaluation.measures import MEASURES
 from evaluation.plots import Point, draw_contact_sheet, plot_alpha_sweep, plot_trade_off
+from evaluation.variants import ANOTHER, CONSTANT, FULL, PLAIN, Variant
 from feature_store.durable_files import write_durably
 from flows.champion import configure_mlflow
-from flows.evaluate_drawing import plan, read_pictures
-from flows.evaluate_findings import Findings, find
-from flows.evaluate_study import Study
-from flows.evaluate_variants import CONSTANT, FULL, PLAIN, Variant
-from flows.workspace import open_workspace
+from flows.study.drawing import plan, read_pictures
+from flows.study.sample import Study
+from flows.workspace import Workspace
 
 EVALUATION_EXPERIMENT = "evaluation"
 
@@ -34,7 +36,7 @@ SWEPT = {
     "history_cosine": "100 cos with the held-out history",
     "own_minus_other": "own minus other (preference)",
 }
-SHEET_COLUMNS = ("without target query", "without skip", "concatenated prompt", "history of another user")
+SHEET_COLUMNS = ("without target query", "without skip", "concatenated prompt", ANOTHER)
 REFERENCES_SHOWN = 3
 
 
@@ -44,10 +46,12 @@ class Page:
 
     path: Path
     findings: Findings
+    table: str
+    """The main table as Markdown."""
 
 
 def write_report(study: Study, variants: Sequence[Variant], results: pa.Table, run_id: str) -> Page:
-    """Write the page of an evaluation, its figures beside it and within, and its rows as CSV.
+    """Write the page of an evaluation, its figures beside it and within, its rows as CSV and its main table.
 
     Args:
         study: what was evaluated.
@@ -55,12 +59,14 @@ def write_report(study: Study, variants: Sequence[Variant], results: pa.Table, r
         results: rows of `evaluation_results`, of this run.
         run_id: names the folder.
     """
-    findings = find(study.settings, results, [variant.name for variant in variants])
-    figures = _figures(study, variants, findings)
-    folder = open_workspace(study.settings).root / "evaluation" / run_id
+    how = Resampling(confidence=study.settings.evaluation.confidence, seed=study.settings.seed)
+    findings = find(results, [variant.name for variant in variants], how)
+    figures, table = _figures(study, variants, findings), write_table(findings)
+    folder = Workspace(study.settings.workspace).evaluation / run_id
     for name, png in figures.items():
         write_durably(folder / f"{name}.png", png)
     write_durably(folder / "results.csv", results.to_pandas().to_csv(index=False).encode())
+    write_durably(folder / "table.md", table.encode())
     html = _template().render(
         run_id=run_id,
         study=study,
@@ -73,7 +79,7 @@ def write_report(study: Study, variants: Sequence[Variant], results: pa.Table, r
         sheet_rows=list(_sheet_rows(study, variants)),
     )
     write_durably(folder / "index.html", html.encode())
-    return Page(path=folder / "index.html", findings=findings)
+    return Page(path=folder / "index.html", findings=findings, table=table)
 
 
 def report_to_mlflow(study: Study, page: Page, run_id: str) -> None:
@@ -83,19 +89,30 @@ def report_to_mlflow(study: Study, page: Page, run_id: str) -> None:
     params = {
         f"{section}.{name}": value for section, values in sections.items() for name, value in values.items()
     }
-    tags = {"run_id": run_id, "snapshot_id": study.snapshot_id, "verdict": page.findings.verdict}
+    params |= {
+        "seed": study.settings.seed,
+        "model": f"{study.settings.model.name}@{study.settings.model.alias}",
+        "model_version": study.champion.version,
+    }
+    tags = {
+        "run_id": run_id,
+        "snapshot_id": study.snapshot_id,
+        "data_set": page.findings.data_set,
+        "judge_revision": page.findings.judge_revision,
+        "verdict": page.findings.verdict,
+    }
     with mlflow.start_run(run_name=run_id):
-        mlflow.log_params(params | {"seed": study.settings.seed, "model_version": study.champion.version})
+        mlflow.log_params(params)
         mlflow.log_metrics(dict(_metrics(page.findings)))
         mlflow.set_tags(tags)
         mlflow.log_artifacts(str(page.path.parent))
 
 
 def _template() -> Template:
-    loader = PackageLoader("flows", ".")
+    loader = PackageLoader("flows.study", ".")
     return Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    ).get_template("evaluation_report.html")
+    ).get_template("report.html")
 
 
 def _metrics(findings: Findings) -> Iterator[tuple[str, float]]:
@@ -106,8 +123,8 @@ def _metrics(findings: Findings) -> Iterator[tuple[str, float]]:
             yield f"{prefix}/{measure}", estimate.mean
             yield f"{prefix}/{measure}_minus_plain", comparison.minus_plain[measure].mean
         for measure, gain in comparison.gains.items():
-            yield f"{prefix}/{measure}_gain_mean_of_ratios_percent", gain.mean_of_ratios_percent
-            yield f"{prefix}/{measure}_gain_ratio_of_means_percent", gain.ratio_of_means_percent
+            yield f"{prefix}/{measure}_gain_mean_of_ratios_percent", gain.mean_of_ratios.mean
+            yield f"{prefix}/{measure}_gain_ratio_of_means_percent", gain.ratio_of_means.mean
         for measure, p_value in variant.p_values.items():
             yield f"{prefix}/{measure}", p_value
 

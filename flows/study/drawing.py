@@ -17,12 +17,12 @@ from evaluation.selection import (
     select_recent,
     select_similar,
 )
+from evaluation.variants import Variant
 from fan_model.artist import ArtworkRequest, DrawingOptions, artwork_digest
 from fan_model.profiling import count_references, select_references
 from feature_store.durable_files import write_durably
-from flows.evaluate_study import History, Study, Target, random_numbers
-from flows.evaluate_variants import Variant
-from flows.workspace import open_workspace
+from flows.study.sample import History, Study, Target, random_numbers
+from flows.workspace import Workspace
 
 PICTURES_PER_SAVE = 16
 """Pictures drawn and saved together: what a crash can cost."""
@@ -80,7 +80,7 @@ def read_pictures(study: Study, digests: Sequence[str]) -> Iterator[Image.Image 
 
 def picture_path(study: Study, digest: str) -> Path:
     """Name the file of a picture; evaluations keep theirs apart from the gallery's."""
-    folder = open_workspace(study.settings).root / "evaluation" / "pictures"
+    folder = Workspace(study.settings.workspace).evaluation_pictures
     return folder / digest[:2] / f"{digest}.{study.settings.drawing.image_format}"
 
 

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
+from feature_store.opt_outs import opt_out
 from feature_store.runs import Run
 from flows.champion import load_champion
 from flows.evaluate import take_in_data
-from flows.evaluate_drawing import plan
-from flows.evaluate_study import TooFewUsersError, build_study
-from flows.evaluate_variants import UnknownVariantError, make_variants
-from flows.settings import BUNDLED_PIPELINE, Evaluation, read_settings
+from flows.settings import read_settings
+from flows.study.choice import make_variants
+from flows.study.drawing import plan
+from flows.study.sample import TooFewUsersError, build_study
 from flows.workspace import open_lake
 from tests.flows.nights import NIGHT, write_settings
 
@@ -78,53 +79,17 @@ def test_samples_share_no_user(settings_file):
     assert not samples[0] & samples[1]
 
 
+def test_who_opted_out_is_not_drawn_for(settings_file):
+    before = {user.user_id for user in study_of(settings_file).users}
+    opt_out(open_lake(read_settings(settings_file)), "2")
+    assert "2" in before
+    assert {user.user_id for user in study_of(settings_file).users} & before == before - {"2"}
+
+
 def test_too_few_users_with_a_history_are_an_error(settings_file):
     write_settings(settings_file.parent, NIGHT + SMALL.replace("= 5", "= 11"))
     with pytest.raises(TooFewUsersError, match=r"0 users with 11 references .* lower evaluation.min_history"):
         study_of(settings_file)
-
-
-def test_an_unknown_variant_is_an_error_that_lists_the_known(settings_file):
-    text = NIGHT + SMALL + 'variants = ["bm26"]\n'
-    settings = read_settings(write_settings(settings_file.parent, text))
-    with pytest.raises(UnknownVariantError, match=r"names bm26: use some of plain, full, .*bm25"):
-        make_variants(settings)
-
-
-def test_the_variants_are_the_paper_s_and_each_changes_one_thing(settings_file):
-    settings = read_settings(write_settings(settings_file.parent, NIGHT))
-    variants = {variant.name: variant for variant in make_variants(settings)}
-    full = variants["full"]
-    assert settings.evaluation.judge == BUNDLED_PIPELINE
-    assert (full.alpha, full.skip_layers, full.selection) == (0.3, (0,), "tailored")
-    changes = {
-        name: {
-            field
-            for field in ("alpha", "skip_layers", "selection", "target_query", "concatenates", "of_another")
-            if getattr(variant, field) != getattr(full, field)
-        }
-        for name, variant in variants.items()
-    }
-    assert changes["without profiling"] == {"selection"}
-    assert changes["without target query"] == {"target_query"}
-    assert changes["without skip"] == {"skip_layers"}
-    assert changes["concatenated prompt"] == {"alpha", "concatenates"}
-    assert changes["history of another user"] == {"of_another"}
-    assert changes["plain"] == {"alpha", "selection"}
-    for selection in ("random", "recent", "similarity", "bm25", "coreset"):
-        assert changes[selection] == {"selection"}
-    assert sorted(variant.alpha for variant in variants.values() if variant.group == "alpha") == [
-        0.2, 0.4, 0.6, 0.8, 1.0,
-    ]  # fmt: skip
-
-
-def test_a_way_to_draw_that_has_two_names_is_drawn_once(settings_file):
-    settings = read_settings(settings_file)
-    twice = settings.model_copy(update={"evaluation": Evaluation(alphas=(0.3, 0.5))})
-    names = [variant.name for variant in make_variants(twice)]
-    assert "without skip" in names
-    assert "skip nothing" not in names
-    assert "alpha 0.3" not in names
 
 
 def test_what_is_ingested_after_the_run_began_does_not_count(settings_file):

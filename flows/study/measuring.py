@@ -4,12 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import fan_model
 from evaluation.judge import ClipJudge
 from evaluation.measures import (
     MEASURES,
@@ -20,17 +18,29 @@ from evaluation.measures import (
     measure_p_values,
     measure_pictures,
 )
-from fan_model.artist import resolve_pipeline
+from evaluation.variants import CONSTANT, PLAIN, Variant
 from fan_model.profiling import ReferenceVectors
-from fan_model.revisions import pipeline_revision
-from flows.champion import pipeline_source
-from flows.evaluate_drawing import PICTURES_PER_SAVE, Sketch, plan, read_pictures
-from flows.evaluate_study import Study, Target
-from flows.evaluate_variants import CONSTANT, PLAIN, Variant
+from fan_model.studio import JUDGE_FOLDER, PIPELINE_FOLDER
 from flows.recipes import evaluation_recipe
 from flows.settings import BUNDLED_PIPELINE, Settings
+from flows.study.choice import data_name
+from flows.study.drawing import PICTURES_PER_SAVE, Sketch, plan, read_pictures
+from flows.study.sample import Study, Target
 
 Vectors = NDArray[np.floating]
+
+BUNDLED_JUDGES = (JUDGE_FOLDER, PIPELINE_FOLDER / "clip")
+"""The judge that was trained apart, if there is one, else the CLIP whose text encoder the pipeline has."""
+
+MODEL_ITSELF = "the model's own text encoder"
+"""The judge of measures of texts alone."""
+
+
+MEASURED = {**MEASURES, **P_VALUES}
+
+
+class NothingToMeasureError(RuntimeError):
+    """No target has a picture in every variant."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +64,9 @@ def measure(study: Study, variants: Sequence[Variant], run_id: str) -> list[dict
 
     Returns:
         Rows of `evaluation_results`.
+
+    Raises:
+        NothingToMeasureError: if that leaves no target.
     """
     judge = load_judge(study.settings)
     sketches = {variant.name: plan(study, variant) for variant in variants}
@@ -66,30 +79,19 @@ def measure(study: Study, variants: Sequence[Variant], run_id: str) -> list[dict
         images=images,
         plain_images=np.stack([images[digest] for digest in sketches[PLAIN].digests]),
     )
-    origin = _origin(study, judge, run_id)
+    origin = _origin(study, run_id)
     rows = [row for variant in variants for row in _variant_rows(bench, variant, sketches[variant.name])]
     rows += _constant_rows(bench, next(variant for variant in variants if variant.name == PLAIN))
-    return [row | origin for row in rows]
+    judges = _judges(study, judge)
+    return [row | origin | judges[MEASURED[str(row["measure"])].by_judge] for row in rows]
 
 
 def load_judge(settings: Settings) -> ClipJudge:
     """Load the CLIP that the settings name."""
-    bundled = Path(fan_model.__file__).parent / "studio" / "pipeline" / "clip"
-    name = settings.evaluation.judge
-    source = bundled if name == BUNDLED_PIPELINE else name
-    return ClipJudge.from_pretrained(source, device=settings.model.device)
-
-
-def is_independent(study: Study, judge: ClipJudge) -> bool | None:
-    """Whether the judge has another text encoder than the model that drew; None if that cannot be told.
-
-    The settings' pipeline may be another one than the registered model, whose weights are then not at hand.
-    """
-    settings = study.settings
-    pipeline = resolve_pipeline(pipeline_source(settings), settings.model.revision)
-    if pipeline_revision(pipeline) != study.artist.pipeline_revision:
-        return None
-    return not judge.shares_text_encoder(pipeline)
+    name: str | Path = settings.evaluation.judge
+    if name == BUNDLED_PIPELINE:
+        name = next(folder for folder in BUNDLED_JUDGES if (folder / "config.json").exists())
+    return ClipJudge.from_pretrained(name, device=settings.model.device)
 
 
 def _encode_pictures(study: Study, judge: ClipJudge, sketches: Iterable[Sketch]) -> dict[str, Vectors]:
@@ -113,6 +115,11 @@ def _comparable(
         for place in range(len(study.targets))
         if all(sketch.digests[place] in images for sketch in sketches.values())
     ]
+    if not places:
+        raise NothingToMeasureError(
+            f"the model refused a picture of each of the {len(study.targets)} targets in some variant: "
+            "look at safety.blocklist, or choose variants with evaluation.variants"
+        )
     kept = {
         name: replace(
             sketch,
@@ -207,11 +214,26 @@ def _row(
     }
 
 
-def _origin(study: Study, judge: ClipJudge, run_id: str) -> dict[str, Any]:
+def _judges(study: Study, judge: ClipJudge) -> dict[bool, dict[str, object]]:
+    """Who measured, by whether it was the judge."""
+    return {
+        True: {
+            "judge": study.settings.evaluation.judge,
+            "judge_revision": judge.revision,
+            "judge_is_independent": not judge.shares_text_encoder(study.artist.token_embeddings),
+        },
+        False: {
+            "judge": MODEL_ITSELF,
+            "judge_revision": study.artist.encoder_revision[:16],
+            "judge_is_independent": False,
+        },
+    }
+
+
+def _origin(study: Study, run_id: str) -> dict[str, object]:
     return {
         "run_id": run_id,
-        "judge": study.settings.evaluation.judge,
-        "judge_is_independent": is_independent(study, judge),
+        "data_set": data_name(study.settings),
         "model_version": study.champion.version,
         "recipe_digest": evaluation_recipe(study.settings, study.artist.pipeline_revision),
         "snapshot_id": study.snapshot_id,
