@@ -2,6 +2,7 @@
 
 import copy
 import importlib.metadata
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,13 +21,23 @@ from fan_model.images import MIME_TYPES, encode_image
 from fan_model.limits import RequestLimits, Sides
 from fan_model.profiling import ReferenceVectors, select_references
 from fan_model.requests import ArtworkRequest, DrawingOptions, RequestError, canonical
-from fan_model.revisions import absent_components, artwork_digest, encoder_revision, pipeline_revision
+from fan_model.revisions import (
+    Checksums,
+    PipelineError,
+    absent_components,
+    artwork_digest,
+    encoder_revision,
+    file_checksums,
+    pipeline_revision,
+    verify_checksums,
+)
 from fan_model.text_filter import TextFilter, block_nothing
 from fan_model.towers import Personalization, Profile
 
 __all__ = ["Artist", "Artwork", "ArtworkRequest", "DrawingOptions", "artwork_digest"]
 
 GIBIBYTE = 2**30
+HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 ROWS_MULTIPLE = 4
 """The image model is given a multiple of so many rows. A matrix product works row blocks of this size alike,
@@ -90,7 +101,7 @@ class Artist:
         batch_size: int = 16,
         limits: RequestLimits | None = None,
         text_filter: TextFilter = block_nothing,
-        expected_revision: str | None = None,
+        expected: Checksums | None = None,
     ) -> "Artist":
         """Load a diffusers pipeline.
 
@@ -103,17 +114,16 @@ class Artist:
             batch_size: Texts encoded or pictures drawn at a time.
             limits: What requests may ask for.
             text_filter: Whether a text is blocked.
-            expected_revision: Checksum that the pipeline's files must have.
+            expected: Checksums that the pipeline's files must have; None for any.
 
         Raises:
-            ValueError: The weights are pickled or not those expected, or the family is not supported.
+            PipelineError: It is not there, its weights are pickled, or its files are not those expected.
+            ValueError: The family is not supported.
         """
         folder = resolve_pipeline(pipeline, revision)
-        revisions = {
-            "encoder_revision": encoder_revision(folder),
-            "pipeline_revision": pipeline_revision(folder),
-        }
-        _verify(revisions["pipeline_revision"], expected_revision)
+        checksums = file_checksums(folder)
+        if expected is not None:
+            verify_checksums(checksums, expected)
         loaded = DiffusionPipeline.from_pretrained(
             folder,
             dtype=dtype or (torch.float32 if device == "cpu" else torch.float16),
@@ -124,7 +134,8 @@ class Artist:
         loaded.set_progress_bar_config(disable=True)
         return cls(
             loaded,
-            **revisions,
+            encoder_revision=encoder_revision(checksums),
+            pipeline_revision=pipeline_revision(checksums),
             bank_bytes=bank_bytes,
             batch_size=batch_size,
             limits=limits,
@@ -157,7 +168,7 @@ class Artist:
         Raises:
             RequestError: A request or an option is beyond the limits.
         """
-        self.limits.check_options(options, self._sides)
+        self.limits.check_options(options, self.sides)
         if options.negative_prompt and not self._conditioner.takes_negative_prompt:
             raise RequestError(
                 "negative_prompt must be empty: this pipeline's guidance leads away from nothing"
@@ -274,8 +285,8 @@ class Artist:
         return self._conditioner.takes_negative_prompt and options.guidance_scale > 1
 
     @property
-    def _sides(self) -> Sides:
-        """Sides are multiples of the autoencoder's scale, times a transformer's patches."""
+    def sides(self) -> Sides:
+        """Sides of pictures: multiples of the autoencoder's scale, times a transformer's patches."""
         pipeline, scale = self._pipeline, self._pipeline.vae_scale_factor
         latents = getattr(pipeline, "default_sample_size", None) or pipeline.unet.config.sample_size
         is_transformer = getattr(pipeline, "transformer", None) is not None
@@ -283,18 +294,21 @@ class Artist:
 
 
 def resolve_pipeline(pipeline: str | Path, revision: str | None = None) -> Path:
-    """The local folder of a pipeline, fetched from the hub if it is not a folder already."""
+    """The local folder of a pipeline, fetched from the hub if it is not a folder already.
+
+    Raises:
+        PipelineError: It is neither a folder nor to be had from the hub.
+    """
     if Path(pipeline).is_dir():
         return Path(pipeline)
-    return Path(DiffusionPipeline.download(str(pipeline), revision=revision, use_safetensors=True))
-
-
-def _verify(revision: str, expected: str | None) -> None:
-    if expected not in (None, revision):
-        raise ValueError(
-            f"the pipeline's checksum is {revision}, registered was {expected}; "
-            "restore its files or register it anew"
-        )
+    if not HUB_ID.fullmatch(str(pipeline)):
+        raise PipelineError(f"there is no pipeline in {pipeline}: restore the folder, or name another")
+    try:
+        return Path(DiffusionPipeline.download(str(pipeline), revision=revision, use_safetensors=True))
+    except OSError as error:
+        raise PipelineError(
+            f"{pipeline} is no folder, and cannot be had from the hub: check its name and the connection"
+        ) from error
 
 
 def _fill(requests: Sequence[ArtworkRequest], multiple: int) -> Sequence[ArtworkRequest]:

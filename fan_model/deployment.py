@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from fan_model.limits import RequestLimits
+from fan_model.requests import DrawingOptions
 
 Hook = Mapping[str, Any]
 """`factory`, a callable as `package.module:name`, and the keyword arguments that it is called with."""
@@ -25,6 +26,8 @@ class Deployment:
     """Pictures that the service may owe at a time; more are refused with 429."""
     max_wait_seconds: float = 50.0
     """How long a caller may be kept waiting, below the server's own limit (`--timeout`, 60 s)."""
+    options: DrawingOptions = DrawingOptions()
+    """How pictures are drawn where a caller does not say."""
     limits: RequestLimits = RequestLimits()
     """What requests may ask for."""
     text_filter: Hook = field(default_factory=lambda: {"factory": "fan_model.text_filter:Blocklist.read"})
@@ -36,11 +39,22 @@ class Deployment:
     def from_config(cls, config: Mapping[str, Any]) -> "Deployment":
         """Read it from a model's configuration, where other keys may stand beside it."""
         known = {name: config[name] for name in cls.__dataclass_fields__ if name in config}
-        return cls(**{**known, "limits": RequestLimits(**known.get("limits", {}))})
+        known["options"] = _read_options(known.get("options", {}))
+        known["limits"] = RequestLimits(**known.get("limits", {}))
+        return cls(**known)
 
     def to_config(self) -> dict[str, Any]:
         """Write it as plain values, for a model's configuration."""
-        return asdict(self)
+        values = asdict(self)
+        values["options"]["skip_layers"] = list(self.options.skip_layers)  # YAML has no tuples
+        return values
+
+
+def _read_options(values: Mapping[str, Any]) -> DrawingOptions:
+    plain: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }
+    return DrawingOptions(**plain)
 
 
 def call_hook(hook: Hook) -> Callable[..., Any]:

@@ -5,6 +5,8 @@ No refusal repeats a text that was sent: it may be private, and it may be markup
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -12,8 +14,9 @@ from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
 from fan_model.requests import (
+    MAX_LAYERS,
+    MAX_NUM_REFERENCES,
     MAX_SEED,
-    MAX_SKIPPED_LAYERS,
     ArtworkRequest,
     DrawingOptions,
     RequestError,
@@ -28,7 +31,12 @@ FILE_NAME = re.compile(r"\.(png|jpe?g|gif|webp|bmp|tiff?|svg)\s*$", re.IGNORECAS
 PUBLIC_NAMES = {"image_format": "format"}
 """Fields that callers know by another name."""
 
+PLAIN = DrawingOptions()
+
 Count = Annotated[int, Field(ge=1)]
+Made = TypeVar("Made")
+Allowed = Callable[[str], str]
+"""What a field may be, in words."""
 
 
 class Sides(NamedTuple):
@@ -38,6 +46,14 @@ class Sides(NamedTuple):
     """What it was trained for."""
     multiple: int
     """Every side is a multiple of this."""
+
+    def longest(self, max_enlargement: float) -> int:
+        """The longest side within a limit that a picture can have."""
+        return int(self.own * max_enlargement) // self.multiple * self.multiple
+
+    def allowed(self, max_enlargement: float) -> str:
+        """What a side may be, in words."""
+        return f"a multiple of {self.multiple} from {self.multiple} to {self.longest(max_enlargement)} pixels"
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -56,6 +72,8 @@ class RequestLimits:
     """Height or width, in multiples of the pipeline's own."""
     max_rows: Count = 64
     """Pictures of one request to the service."""
+    max_body_bytes: Count = 4 * 2**20
+    """Size of one request to the service."""
     plain_text: bool = True
     """Whether the service refuses markup, and texts that end like the name of a picture file."""
 
@@ -65,17 +83,25 @@ class RequestLimits:
         Raises:
             RequestError: A field is unknown, missing, of the wrong type or out of its range.
         """
-        request = _parse(ArtworkRequest, row, self._allowed)
+        fields = {name: name for name in ArtworkRequest.__dataclass_fields__}
+        refuse_unknown("a row", row, fields)
+        request = _make(ArtworkRequest, row, fields, self._allowed)
         self.check_request(request)
         return request
 
-    def parse_options(self, params: Mapping[str, Any]) -> DrawingOptions:
-        """Options from a mapping by callers' names (`format`); those missing take their defaults.
+    def parse_options(
+        self, params: Mapping[str, Any], sides: Sides, defaults: DrawingOptions = PLAIN
+    ) -> DrawingOptions:
+        """Options from a mapping by callers' names (`format`); those missing are as in `defaults`.
 
         Raises:
             RequestError: A field is unknown, of the wrong type or out of its range.
         """
-        return _parse(DrawingOptions, params, self._allowed)
+        fields = {PUBLIC_NAMES.get(name, name): name for name in DrawingOptions.__dataclass_fields__}
+        refuse_unknown("params", params, fields)
+        options = _make(partial(replace, defaults), params, fields, partial(self._allowed, sides=sides))
+        self.check_options(options, sides)
+        return options
 
     def check_request(self, request: ArtworkRequest) -> None:
         """Refuse a request beyond the limits.
@@ -110,50 +136,37 @@ class RequestLimits:
         self._require("negative_prompt", len(options.negative_prompt) <= self.max_characters)
         self._require("num_inference_steps", options.num_inference_steps <= self.max_inference_steps)
         self._require("guidance_scale", options.guidance_scale <= self.max_guidance_scale)
-        longest = int(sides.own * self.max_enlargement)
+        longest = sides.longest(self.max_enlargement)
         for name, side in (("height", options.height), ("width", options.width)):
-            if side is not None and (side > longest or side % sides.multiple):
-                raise RequestError(
-                    f"{name} must be a multiple of {sides.multiple} from {sides.multiple} to {longest} pixels"
-                )
+            fits = side is None or (side <= longest and side % sides.multiple == 0)
+            self._require(name, fits, sides)
 
-    def _require(self, name: str, holds: bool) -> None:
+    def _require(self, name: str, holds: bool, sides: Sides | None = None) -> None:
         if not holds:
-            raise RequestError(f"{name} must be {self._allowed(name)}")
+            raise RequestError(f"{name} must be {self._allowed(name, sides)}")
 
-    def _allowed(self, name: str) -> str:
-        """What a field may be, in words."""
-        text = f"text of 1 to {self.max_characters} characters"
+    def _allowed(self, name: str, sides: Sides | None = None) -> str:
+        """What a field may be, in words; heights and widths depend on the pipeline's."""
+        text = f"text of 1 to {self.max_characters} characters, some of them visible"
+        sizes = (
+            {} if sides is None else dict.fromkeys(("height", "width"), sides.allowed(self.max_enlargement))
+        )
         return {
-            "prompt": f"a {text}, not only spaces",
-            "references": f"a list of at most {self.max_references} texts, each a {text}, not only spaces",
+            **sizes,
+            "prompt": f"a {text}",
+            "references": f"a list of at most {self.max_references} texts, each a {text}",
             "weights": "a list of numbers from {:g} to {:g}, one per reference".format(*WEIGHT_RANGE),
             "seed": f"a whole number from 0 to {MAX_SEED}",
             "alpha": "a number from 0 to 1",
-            "num_references": "a whole number of at least 1",
+            "num_references": f"a whole number from 1 to {MAX_NUM_REFERENCES}",
             "num_inference_steps": f"a whole number from 1 to {self.max_inference_steps}",
             "guidance_scale": f"a number from 0 to {self.max_guidance_scale:g}",
-            "height": "a whole number of pixels, at least 1",
-            "width": "a whole number of pixels, at least 1",
             "negative_prompt": f"a text of at most {self.max_characters} characters",
             "image_format": "png or webp",
-            "skip_layers": f"a list of at most {MAX_SKIPPED_LAYERS} layer numbers, each 0 or more",
+            "skip_layers": f"a list of at most {MAX_LAYERS} layer numbers from 0 to {MAX_LAYERS - 1}",
             "target_query": "true or false",
             "profiling": "true or false",
         }[name]
-
-
-Parsed = TypeVar("Parsed", ArtworkRequest, DrawingOptions)
-
-
-def _parse(kind: type[Parsed], values: Mapping[str, Any], allowed: Callable[[str], str]) -> Parsed:
-    fields = {PUBLIC_NAMES.get(name, name): name for name in kind.__dataclass_fields__}
-    refuse_unknown("params" if kind is DrawingOptions else "a row", values, fields)
-    plain: dict[str, Any] = {fields[name]: _plain(value) for name, value in values.items()}
-    try:
-        return kind(**plain)
-    except ValidationError as error:
-        raise RequestError(_sentence(error, allowed)) from None
 
 
 def refuse_unknown(where: str, names: Iterable[Any], known: Iterable[str]) -> None:
@@ -167,7 +180,18 @@ def refuse_unknown(where: str, names: Iterable[Any], known: Iterable[str]) -> No
         raise RequestError(f"{where} must have no fields but {', '.join(known)}: {unknown} unknown")
 
 
-def _sentence(error: ValidationError, allowed: Callable[[str], str]) -> str:
+def _make(
+    make: Callable[..., Made], values: Mapping[str, Any], fields: Mapping[str, str], allowed: Allowed
+) -> Made:
+    """Call with the values by their fields' names, and put what pydantic has to say into one sentence."""
+    plain: dict[str, Any] = {fields[name]: _plain(value) for name, value in values.items()}
+    try:
+        return make(**plain)
+    except ValidationError as error:
+        raise RequestError(_sentence(error, allowed)) from None
+
+
+def _sentence(error: ValidationError, allowed: Allowed) -> str:
     """The first complaint, as one sentence without the value."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     if not first["loc"]:

@@ -2,31 +2,44 @@
 
 import base64
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from mlflow.exceptions import ERROR_CODE_TO_HTTP_STATUS
+from pydantic import Field, TypeAdapter, ValidationError
 
 from fan_model.artist import Artwork
 from fan_model.limits import RequestLimits, refuse_unknown
-from fan_model.requests import ArtworkRequest, RequestError
+from fan_model.requests import ArtworkRequest, RequestError, Words
 
 ROW_KEYS = ("dataframe_records", "dataframe_split", "inputs", "instances")
 """Keys of MLflow's protocol that rows may stand under."""
 CONTENT_TYPE = "application/json"
 MAX_USER_ID_CHARACTERS = 256
+USER_ID = TypeAdapter(Annotated[Words, Field(strict=True, min_length=1, max_length=MAX_USER_ID_CHARACTERS)])
+
+ERROR_CODES = {429: "RESOURCE_EXHAUSTED", 500: "INTERNAL_ERROR", 503: "TEMPORARILY_UNAVAILABLE"}
+"""MLflow's names of what is not the caller's fault."""
 
 StoredProfiles = Callable[[str, str], tuple[Sequence[str], Sequence[float]]]
 """References and weights stored for a user (id) and a prompt; both empty where there are none."""
 
 Row = Mapping[str, Any]
 
+logger = logging.getLogger(__name__)
+
 
 class UnsupportedMediaTypeError(RequestError):
     """A body that is no JSON by its header."""
 
     http_status = 415
+
+
+class NoStoredProfilesError(RequestError):
+    """Stored profiles are configured, but cannot be read."""
+
+    http_status = 503
 
 
 class Payload(NamedTuple):
@@ -66,17 +79,16 @@ def read_request(row: Row, limits: RequestLimits, stored_profiles: StoredProfile
     Fields that are null count as not given.
 
     Raises:
-        RequestError: A field is unknown, missing, of the wrong type or out of its range.
+        RequestError: A field is unknown, missing, of the wrong type or out of its range, or the stored
+            profiles cannot be read.
     """
     refuse_unknown("a row", row, [*ArtworkRequest.__dataclass_fields__, "user_id"])
     asked = {name: value for name, value in row.items() if value is not None}
-    user_id = asked.pop("user_id", None)
-    if user_id is not None and not (isinstance(user_id, str) and 0 < len(user_id) <= MAX_USER_ID_CHARACTERS):
-        raise RequestError(f"user_id must be a text of 1 to {MAX_USER_ID_CHARACTERS} characters")
+    user_id = _read_user_id(asked.pop("user_id", None))
     request = limits.parse_request(asked)
     if user_id is None or stored_profiles is None or "references" in asked:
         return request
-    references, weights = stored_profiles(user_id, request.prompt)
+    references, weights = _look_up(stored_profiles, user_id, request.prompt)
     return limits.parse_request({**asked, "references": list(references), "weights": list(weights)})
 
 
@@ -90,19 +102,48 @@ def encode_artworks(artworks: Iterable[Artwork]) -> bytes:
 
 def encode_refusal(http_status: int, sentence: str) -> bytes:
     """Write the body of a refusal, with MLflow's name of its status."""
-    names = {status: name for name, status in ERROR_CODE_TO_HTTP_STATUS.items()}
-    return json.dumps({"error_code": names.get(http_status, "BAD_REQUEST"), "message": sentence}).encode()
+    error_code = ERROR_CODES.get(http_status, "INVALID_PARAMETER_VALUE")
+    return json.dumps({"error_code": error_code, "message": sentence}).encode()
+
+
+def _read_user_id(value: object) -> str | None:
+    try:
+        return None if value is None else USER_ID.validate_python(value)
+    except ValidationError:
+        raise RequestError(f"user_id must be a text of 1 to {MAX_USER_ID_CHARACTERS} characters") from None
+
+
+def _look_up(
+    stored_profiles: StoredProfiles, user_id: str, prompt: str
+) -> tuple[Sequence[str], Sequence[float]]:
+    try:
+        return stored_profiles(user_id, prompt)
+    except Exception:
+        logger.exception("the stored profiles cannot be read")
+        raise NoStoredProfilesError(
+            "user_id cannot be looked up now: give references, or try again later"
+        ) from None
 
 
 def _decode_json(body: bytes) -> dict[str, Any]:
     try:
-        content = json.loads(body.decode("utf-8"))
+        content = json.loads(body.decode("utf-8"), object_pairs_hook=_each_once)
     except UnicodeDecodeError:
         raise RequestError("the body must be valid UTF-8") from None
+    except RequestError:
+        raise
     except (ValueError, RecursionError):
         raise RequestError("the body must be valid JSON, nested less than a thousand levels deep") from None
     if not isinstance(content, dict):
         raise RequestError(f"the body must be a JSON object with exactly one of {', '.join(ROW_KEYS)}")
+    return content
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; of two values for one name, readers would disagree which one counts."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise RequestError("the body must not name a field twice in one object")
     return content
 
 

@@ -13,10 +13,9 @@ from mlflow.types.schema import AnyType, Array
 from fan_model.artist import resolve_pipeline
 from fan_model.deployment import Deployment
 from fan_model.requests import DrawingOptions
-from fan_model.revisions import component_files, encoder_revision, pipeline_revision
+from fan_model.revisions import component_files, encoder_revision, file_checksums, pipeline_revision
 
 MEBIBYTE = 2**20
-DEFAULTS = DrawingOptions()
 DEPLOYMENT = Deployment()
 
 INPUTS = Schema(
@@ -39,21 +38,6 @@ OUTPUTS = Schema(
         ColSpec(DataType.string, "artwork_digest"),
         ColSpec(DataType.long, "seed"),
         ColSpec(DataType.boolean, "flagged"),
-    ]
-)
-PARAMS = ParamSchema(
-    [
-        ParamSpec("alpha", DataType.double, DEFAULTS.alpha),
-        ParamSpec("num_references", DataType.long, DEFAULTS.num_references),
-        ParamSpec("num_inference_steps", DataType.long, DEFAULTS.num_inference_steps),
-        ParamSpec("guidance_scale", DataType.double, DEFAULTS.guidance_scale),
-        ParamSpec("height", DataType.long, DEFAULTS.height),
-        ParamSpec("width", DataType.long, DEFAULTS.width),
-        ParamSpec("negative_prompt", DataType.string, DEFAULTS.negative_prompt),
-        ParamSpec("format", DataType.string, DEFAULTS.image_format),
-        ParamSpec("skip_layers", DataType.long, list(DEFAULTS.skip_layers), shape=(-1,)),
-        ParamSpec("target_query", DataType.boolean, DEFAULTS.target_query),
-        ParamSpec("profiling", DataType.boolean, DEFAULTS.profiling),
     ]
 )
 INPUT_EXAMPLE = pd.DataFrame(
@@ -81,7 +65,7 @@ def register_artist(
     """Register a pipeline under a name and let an alias point to it.
 
     A pipeline of at most `max_carried_bytes` is carried inside the model. A larger one is recorded by its
-    place (a folder, or an id and commit on the hub). Either way loading verifies the checksum of its files.
+    place (a folder, or an id and commit on the hub). Either way loading verifies the checksum of each file.
 
     Args:
         pipeline: A local folder, or an id on the Hugging Face hub.
@@ -95,30 +79,52 @@ def register_artist(
         deployment: How the model is to be run, unless a process loads it otherwise.
 
     Raises:
-        ValueError: The weights are pickled.
+        PipelineError: It is not there, or its weights are pickled.
     """
     if tracking_uri is not None:
         mlflow.set_tracking_uri(tracking_uri)
     folder = resolve_pipeline(pipeline, revision)
     carried = sum(path.stat().st_size for path in component_files(folder)) <= max_carried_bytes
-    origin = {
-        **_place(pipeline, folder, carried=carried),
-        "pipeline_revision": pipeline_revision(folder),
-        "encoder_revision": encoder_revision(folder),
-    }
+    checksums = file_checksums(folder)
+    place = _place(pipeline, folder, carried=carried)
     version = importlib.metadata.version("fan-artwork")
     with mlflow.start_run(experiment_id=_experiment_id(experiment, artifact_location), run_name=name):
         info = mlflow.pyfunc.log_model(
             name=name,
             python_model=str(Path(__file__).with_name("mlflow_model.py")),
             artifacts={"pipeline": str(folder)} if carried else None,
-            model_config={**origin, **deployment.to_config()},
-            signature=ModelSignature(INPUTS, OUTPUTS, PARAMS),
+            model_config={**place, "checksums": checksums, **deployment.to_config()},
+            signature=ModelSignature(INPUTS, OUTPUTS, params_schema(deployment.options)),
             input_example=INPUT_EXAMPLE,
             pip_requirements=[f"fan-artwork=={version}"],
             registered_model_name=name,
         )
-    return _point_alias(name, alias, info.registered_model_version, {**origin, "fan_artwork": version})
+    tags = {
+        **place,
+        "pipeline_revision": pipeline_revision(checksums),
+        "encoder_revision": encoder_revision(checksums),
+        "fan_artwork": version,
+    }
+    return _point_alias(name, alias, info.registered_model_version, tags)
+
+
+def params_schema(defaults: DrawingOptions) -> ParamSchema:
+    """The params that callers may give, with those that hold where they do not."""
+    return ParamSchema(
+        [
+            ParamSpec("alpha", DataType.double, defaults.alpha),
+            ParamSpec("num_references", DataType.long, defaults.num_references),
+            ParamSpec("num_inference_steps", DataType.long, defaults.num_inference_steps),
+            ParamSpec("guidance_scale", DataType.double, defaults.guidance_scale),
+            ParamSpec("height", DataType.long, defaults.height),
+            ParamSpec("width", DataType.long, defaults.width),
+            ParamSpec("negative_prompt", DataType.string, defaults.negative_prompt),
+            ParamSpec("format", DataType.string, defaults.image_format),
+            ParamSpec("skip_layers", DataType.long, list(defaults.skip_layers), shape=(-1,)),
+            ParamSpec("target_query", DataType.boolean, defaults.target_query),
+            ParamSpec("profiling", DataType.boolean, defaults.profiling),
+        ]
+    )
 
 
 def load_artist(

@@ -8,24 +8,49 @@ import math
 from dataclasses import asdict, replace
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
-Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
-Weight = Annotated[float, Field(gt=0)]
-Layer = Annotated[int, Field(ge=0)]
-Pixels = Annotated[int, Field(ge=1)]
-
-STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
-
 MAX_SEED = 2**63 - 1
-MAX_SKIPPED_LAYERS = 100
+MAX_NUM_REFERENCES = 1_000_000
+MAX_LAYERS = 100
+"""Far more than any text encoder has."""
 
 
 class RequestError(ValueError):
     """A request that cannot be served; the message is one sentence, safe to show to whoever sent it."""
 
     http_status = 400
+
+
+def check_unicode(text: str) -> str:
+    """Return a text that can be written as UTF-8; half a surrogate pair, which JSON lets pass, cannot.
+
+    Raises:
+        ValueError: It cannot be written.
+    """
+    text.encode()
+    return text
+
+
+def check_visible(text: str) -> str:
+    """Return a text with something to read in it, not only spaces, controls or marks of no width.
+
+    Raises:
+        ValueError: There is nothing to read.
+    """
+    if not any(character.isprintable() and character != " " for character in text):
+        raise ValueError("there is nothing to read")
+    return text
+
+
+Words = Annotated[str, AfterValidator(check_unicode)]
+Text = Annotated[Words, AfterValidator(check_visible)]
+Weight = Annotated[float, Field(gt=0)]
+Layer = Annotated[int, Field(ge=0, lt=MAX_LAYERS)]
+Pixels = Annotated[int, Field(ge=1)]
+
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -62,7 +87,7 @@ class DrawingOptions:
 
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.3
     """Degree of personalization: 0 shows the target only, 1 the references only."""
-    num_references: Annotated[int, Field(ge=1)] | None = 10
+    num_references: Annotated[int, Field(ge=1, le=MAX_NUM_REFERENCES)] | None = 10
     """References kept by tailored profiling; None keeps all that are given."""
     num_inference_steps: Annotated[int, Field(ge=1)] = 20
     """Denoising steps; more are slower and finer."""
@@ -72,11 +97,11 @@ class DrawingOptions:
     """Pixels; the pipeline's own size if not given."""
     width: Pixels | None = None
     """Pixels; the pipeline's own size if not given."""
-    negative_prompt: str = ""
+    negative_prompt: Words = ""
     """What guidance leads away from."""
     image_format: Literal["png", "webp"] = "png"
     """File format of the picture; both lossless."""
-    skip_layers: Annotated[tuple[Layer, ...], Field(max_length=MAX_SKIPPED_LAYERS)] = (0,)
+    skip_layers: Annotated[tuple[Layer, ...], Field(max_length=MAX_LAYERS)] = (0,)
     """Encoder layers without personalized attention; () is the paper's ablation "without skip"."""
     target_query: bool = True
     """False: start from the empty text, the paper's ablation "without target query"."""

@@ -2,25 +2,56 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fan_model.requests import ArtworkRequest, DrawingOptions, describe
 
+INDEX = "model_index.json"
 PICKLE_SUFFIXES = {".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"}
 
 
-def pipeline_revision(folder: Path) -> str:
-    """Checksum (hex) over every file of the components that the pipeline draws with."""
-    return _digest_files(folder, [folder / "model_index.json", *component_files(folder)])
+Checksums = Mapping[str, str]
+"""SHA-256 (hex) of each file of a pipeline, by its path inside the folder."""
 
 
-def encoder_revision(folder: Path) -> str:
+class PipelineError(ValueError):
+    """A pipeline that is not there, not safe to load, or not the one that was registered."""
+
+
+def file_checksums(folder: Path) -> Checksums:
+    """Checksum every file of the components that the pipeline draws with.
+
+    Raises:
+        PipelineError: The folder holds no pipeline, or a component's weights are pickled.
+    """
+    files = [folder / INDEX, *component_files(folder)]
+    return {path.relative_to(folder).as_posix(): _sha256(path) for path in files}
+
+
+def pipeline_revision(checksums: Checksums) -> str:
+    """Checksum (hex) over all the pipeline's files."""
+    return _digest_files(checksums)
+
+
+def encoder_revision(checksums: Checksums) -> str:
     """Checksum (hex) over the text encoders and their tokenizers: equal revisions mean comparable vectors."""
-    return _digest_files(
-        folder, [path for path in component_files(folder) if _makes_text(path.relative_to(folder))]
-    )
+    return _digest_files({path: checksum for path, checksum in checksums.items() if _makes_text(path)})
+
+
+def verify_checksums(checksums: Checksums, expected: Checksums) -> None:
+    """Compare a pipeline's files with those that were registered.
+
+    Raises:
+        PipelineError: A file is another one, missing or new.
+    """
+    differing = sorted(dict(checksums.items() ^ expected.items()))
+    if differing:
+        raise PipelineError(
+            f"{len(differing)} of the pipeline's files are not those that were registered: "
+            f"{', '.join(differing[:5])}; restore them or register the pipeline anew"
+        )
 
 
 def artwork_digest(request: ArtworkRequest, options: DrawingOptions, pipeline_revision: str) -> str:
@@ -37,14 +68,13 @@ def component_files(folder: Path) -> list[Path]:
     """Files of the components that `model_index.json` names, sorted.
 
     Raises:
-        FileNotFoundError: The folder holds no pipeline.
-        ValueError: A component's weights are pickled.
+        PipelineError: The folder holds no pipeline, or a component's weights are pickled.
     """
     present = [name for name, kind in _components(folder).items() if kind is not None]
     files = sorted(path for name in present for path in (folder / name).rglob("*") if path.is_file())
-    pickled = [str(path.relative_to(folder)) for path in files if path.suffix in PICKLE_SUFFIXES]
+    pickled = [str(path.relative_to(folder)) for path in files if path.suffix.lower() in PICKLE_SUFFIXES]
     if pickled:
-        raise ValueError(
+        raise PipelineError(
             f"pickled weights are refused: {', '.join(pickled)}; save the pipeline as safetensors"
         )
     return files
@@ -57,16 +87,21 @@ def absent_components(folder: Path) -> list[str]:
 
 def _components(folder: Path) -> dict[str, str | None]:
     """Each component in `model_index.json`, and the library that its class is from."""
-    index = json.loads((folder / "model_index.json").read_text())
+    try:
+        index = json.loads((folder / INDEX).read_text())
+    except (OSError, ValueError):
+        raise PipelineError(
+            f"{folder} holds no pipeline: {INDEX} is missing or no JSON; save the pipeline anew"
+        ) from None
     return {name: value[0] for name, value in index.items() if isinstance(value, list)}
 
 
-def _makes_text(path: Path) -> bool:
-    return path.parts[0].startswith(("text_encoder", "tokenizer"))
+def _makes_text(path: str) -> bool:
+    return path.startswith(("text_encoder", "tokenizer"))
 
 
-def _digest_files(folder: Path, files: Iterable[Path]) -> str:
-    lines = (f"{path.relative_to(folder).as_posix()} {_sha256(path)}\n" for path in files)
+def _digest_files(checksums: Checksums) -> str:
+    lines = (f"{path} {checksum}\n" for path, checksum in checksums.items())
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

@@ -11,6 +11,7 @@ import importlib
 import logging
 import sys
 import threading
+from dataclasses import replace
 
 from fastapi import FastAPI
 from starlette.requests import ClientDisconnect, Request
@@ -29,12 +30,15 @@ from fan_model.payloads import (
     encode_refusal,
     read_request,
 )
-from fan_model.requests import ArtworkRequest, RequestError
+from fan_model.requests import ArtworkRequest, DrawingOptions, RequestError
 
 SERVER_MODULE = "mlflow.pyfunc.scoring_server.app"
 PATH = "/invocations"
-MAX_BODY_BYTES = 8 * 2**20
-RETRY_AFTER_SECONDS = 5
+METHODS = ["POST", "GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+"""All are answered, to say that it takes the first."""
+BODY_SECONDS = 20.0
+"""A body must have arrived by then, whoever sends it drop by drop."""
+RETRY_AFTER_SECONDS = "5"
 
 logger = logging.getLogger(__name__)
 
@@ -45,23 +49,43 @@ class BodyTooLargeError(RequestError):
     http_status = 413
 
 
+class MethodError(RequestError):
+    """Something else than a request for pictures."""
+
+    http_status = 405
+
+
+class SlowBodyError(RequestError):
+    """A body that does not come to its end."""
+
+    http_status = 408
+
+
 class ScoringEndpoint:
     """Answers a request with pictures, or with one sentence.
 
     Args:
         queue: Draws for all requests.
+        options: How pictures are drawn where a request does not say.
         stored_profiles: References of a user that a request names without giving any; None if there are none.
     """
 
-    def __init__(self, queue: DrawingQueue, stored_profiles: StoredProfiles | None = None) -> None:
+    def __init__(
+        self, queue: DrawingQueue, options: DrawingOptions, stored_profiles: StoredProfiles | None = None
+    ) -> None:
+        limits = queue.artist.limits
+        # More rows than the queue has room for would be told to try again for ever.
+        self._limits = replace(limits, max_rows=min(limits.max_rows, queue.max_pictures))
         self._queue = queue
-        self._limits = queue.artist.limits
+        self._options = options
         self._stored_profiles = stored_profiles
 
     async def answer(self, request: Request) -> Response:
         """Answer one HTTP request."""
         try:
-            body = await _read_body(request)
+            if request.method != METHODS[0]:
+                raise MethodError(f"the method must be {METHODS[0]}")
+            body = await _read_body(request, self._limits.max_body_bytes)
             payload = decode_payload(body, request.headers.get("content-type", ""), self._limits)
             return Response(encode_artworks(await self._draw(payload)), media_type=CONTENT_TYPE)
         except RequestError as error:
@@ -73,7 +97,7 @@ class ScoringEndpoint:
             return _refuse(500, "the service failed, and its log says why: please try again")
 
     async def _draw(self, payload: Payload) -> list[Artwork]:
-        options = self._limits.parse_options(payload.params)
+        options = self._limits.parse_options(payload.params, self._queue.artist.sides, self._options)
         self._limits.check_plain_text("negative_prompt", [options.negative_prompt])
         requests = await asyncio.to_thread(self._read_requests, payload)
         self._queue.artist.check(requests, options)
@@ -108,21 +132,27 @@ def answer_in_scoring_server(endpoint: ScoringEndpoint) -> None:
 
 def _route_to(endpoint: ScoringEndpoint) -> None:
     app: FastAPI = importlib.import_module(SERVER_MODULE).app
-    app.router.routes.insert(0, Route(PATH, endpoint.answer, methods=["POST"]))
+    app.router.routes.insert(0, Route(PATH, endpoint.answer, methods=METHODS))
 
 
 def _refuse(http_status: int, sentence: str) -> Response:
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if http_status in (429, 503) else None
-    return Response(encode_refusal(http_status, sentence), http_status, headers, media_type=CONTENT_TYPE)
+    headers = {405: {"Allow": METHODS[0]}} | dict.fromkeys((429, 503), {"Retry-After": RETRY_AFTER_SECONDS})
+    return Response(
+        encode_refusal(http_status, sentence), http_status, headers.get(http_status), media_type=CONTENT_TYPE
+    )
 
 
-async def _read_body(request: Request) -> bytes:
+async def _read_body(request: Request, max_bytes: int) -> bytes:
     """The body, read to its end even when it is refused, so that the sender hears the refusal."""
     body, num_bytes = bytearray(), 0
-    async for chunk in request.stream():
-        num_bytes += len(chunk)
-        if num_bytes <= MAX_BODY_BYTES:
-            body += chunk
-    if num_bytes > MAX_BODY_BYTES:
-        raise BodyTooLargeError(f"the body must be at most {MAX_BODY_BYTES} bytes")
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                num_bytes += len(chunk)
+                if num_bytes <= max_bytes:
+                    body += chunk
+    except TimeoutError:
+        raise SlowBodyError(f"the body must arrive within {BODY_SECONDS:g} s") from None
+    if num_bytes > max_bytes:
+        raise BodyTooLargeError(f"the body must be at most {max_bytes} bytes")
     return bytes(body)

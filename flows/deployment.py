@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from fan_model.artist import DrawingOptions
 from fan_model.deployment import Deployment
 from flows.settings import Settings
 from flows.workspace import Workspace
@@ -18,6 +19,7 @@ def deployment(settings: Settings) -> Deployment:
         bank_bytes=serving.bank_bytes,
         max_queued_pictures=serving.max_queued_pictures,
         max_wait_seconds=serving.max_wait_seconds,
+        options=drawing_options(settings, num_references=settings.profile.max_references),
         limits=serving.limits,
         text_filter=_text_filter(settings),
         stored_profiles={
@@ -27,6 +29,11 @@ def deployment(settings: Settings) -> Deployment:
             "catalog": settings.catalog and PASSWORD.sub("", settings.catalog),
         },
     )
+
+
+def drawing_options(settings: Settings, *, num_references: int | None) -> DrawingOptions:
+    """Write the settings of drawing in the model's words; None keeps all references."""
+    return DrawingOptions(**settings.drawing.model_dump(), num_references=num_references)
 
 
 def _text_filter(settings: Settings) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from feature_store.durable_files import checksum, write_durably
 from feature_store.lake import Lake
 from feature_store.runs import Run
 from flows.champion import Champion
+from flows.deployment import drawing_options
 from flows.recipes import drawing_recipe, item_seed
 from flows.settings import Settings
 from flows.workspace import Workspace
@@ -40,7 +41,7 @@ class Studio:
     @property
     def options(self) -> DrawingOptions:
         """The settings in the model's words; profiling is done already, so no reference is dropped here."""
-        return DrawingOptions(**self.settings.drawing.model_dump(), num_references=None)
+        return drawing_options(self.settings, num_references=None)
 
     def digest(self, request: ArtworkRequest) -> str:
         """Digest all that a picture is made of."""

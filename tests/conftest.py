@@ -4,7 +4,15 @@ import os
 import tempfile
 from pathlib import Path
 
+import hypothesis
+
 from flows.environment import prepare_environment
+
+# No test fails because the machine is slow, least of all on a fresh clone, where tables are built first.
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
 
 prepare_environment(Path(tempfile.mkdtemp(prefix="fan-prefect-")))
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -26,11 +26,11 @@ class Server:
     port: int
     pid: int
 
-    def post(self, body, content_type="application/json", path="/invocations") -> Answer:
+    def post(self, body, content_type="application/json", path="/invocations", method="POST") -> Answer:
         body = body if isinstance(body, bytes) else json.dumps(body).encode()
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         try:
-            connection.request("POST", path, body, {"Content-Type": content_type} if content_type else {})
+            connection.request(method, path, body, {"Content-Type": content_type} if content_type else {})
             response = connection.getresponse()
             return Answer(response.status, response.read())
         finally:

@@ -19,6 +19,7 @@ ANYTHING = st.recursive(
     max_leaves=8,
 )
 LIMITS = RequestLimits()
+SIDES = Sides(own=128, multiple=8)
 
 
 def request_of(taste):
@@ -74,7 +75,7 @@ def test_a_row_of_anything_is_read_or_refused_in_one_sentence(row):
 
 @given(st.dictionaries(st.sampled_from([*DrawingOptions.__dataclass_fields__, "format"]), ANYTHING))
 def test_params_of_anything_are_read_or_refused_in_one_sentence(params):
-    match answer(LIMITS.parse_options, params):
+    match answer(lambda values: LIMITS.parse_options(values, SIDES), params):
         case str(sentence):
             assert "\n" not in sentence
         case options:
@@ -82,11 +83,26 @@ def test_params_of_anything_are_read_or_refused_in_one_sentence(params):
             assert options.image_format in ("png", "webp")
 
 
-@given(st.integers(1, 4096))
+@given(st.integers(-8, 4096))
 def test_a_side_is_drawn_only_if_it_divides_and_is_not_too_long(side):
-    sides, options = Sides(own=128, multiple=8), DrawingOptions(height=side)
-    refused = isinstance(answer(lambda asked: LIMITS.check_options(asked, sides), options), str)
-    assert refused == (side % 8 != 0 or side > 256)
+    outcome = answer(lambda values: LIMITS.parse_options(values, SIDES), {"height": side})
+    refused = side < 1 or side % 8 != 0 or side > 256
+    assert (outcome == "height must be a multiple of 8 from 8 to 256 pixels") == refused
+
+
+def test_params_that_are_not_given_are_as_the_deployment_has_them():
+    usual = DrawingOptions(alpha=0.7, num_references=None, skip_layers=(0, 1))
+    assert LIMITS.parse_options({"num_references": 3}, SIDES, usual) == DrawingOptions(
+        alpha=0.7, num_references=3, skip_layers=(0, 1)
+    )
+
+
+@pytest.mark.parametrize("text", ["", " \u3000", "\u200b\ufeff", "\0", "half a pair: \ud83d"])
+def test_a_prompt_without_anything_to_read_is_refused(text):
+    with pytest.raises(
+        RequestError, match="prompt must be a text of 1 to 2000 characters, some of them visi"
+    ):
+        LIMITS.parse_request({"prompt": text})
 
 
 def test_whole_numbers_and_arrays_are_taken_for_what_they_mean():

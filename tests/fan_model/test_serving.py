@@ -149,6 +149,9 @@ REFUSED = {
     "an unknown field without a value": ({**ROW, SECRET: None}, {}, "a row must have no fields but"),
     "an unknown field": ({**ROW, SECRET: 1}, {}, "a row must have no fields but prompt"),
     "half a surrogate": ({"prompt": "\ud800"}, {}, "prompt must be"),
+    "half a surrogate as user": ({"prompt": "x", "user_id": "\ud800"}, {}, "user_id must be a text"),
+    "half a surrogate to avoid": (ROW, {"negative_prompt": "\ud800"}, "negative_prompt must be"),
+    "nothing visible": ({"prompt": "\u200b\0"}, {}, "some of them visible"),
     "markup": ({"prompt": f"<b>{SECRET}</b>"}, {}, "no HTML"),
     "a file as reference": ({"prompt": "x", "references": ["/etc/x.png"]}, {}, "no name of an image file"),
     "alpha below 0": (ROW, {"alpha": -0.1}, "alpha must be a number from 0 to 1"),
@@ -161,6 +164,8 @@ REFUSED = {
     "too many steps": (ROW, {"num_inference_steps": 10**9}, "from 1 to 200"),
     "half a step": (ROW, {"num_inference_steps": 2.5}, "num_inference_steps must be"),
     "no references wanted": (ROW, {"num_references": 0}, "num_references must be"),
+    "too many references wanted": (ROW, {"num_references": 2**70}, "from 1 to 1000000"),
+    "a layer that no encoder has": (ROW, {"skip_layers": [2**70]}, "layer numbers from 0 to 99"),
     "strong guidance": (ROW, {"guidance_scale": 1e9}, "from 0 to 50"),
     "a foreign format": (ROW, {"format": "bmp"}, "format must be png or webp"),
     "layers as a number": (ROW, {"skip_layers": 3}, "skip_layers must be a list"),
@@ -197,13 +202,22 @@ def test_a_bad_request_is_refused_in_one_sentence_that_repeats_nothing(server, c
         (b'{"inputs": [{"prompt": "x"}], "extra": 1}', "application/json", 400, "no fields but"),
         (b"prompt\nx", "text/csv", 415, "application/json"),
         (b'{"inputs": [{"prompt": "x"}]}', None, 415, "application/json"),
-        (b" " * 9_000_000, "application/json", 413, "at most 8388608 bytes"),
+        (b" " * 5_000_000, "application/json", 413, "at most 4194304 bytes"),
+        (b'{"inputs": [{"prompt": "x", "prompt": "y"}]}', "application/json", 400, "twice"),
+        (b'{"inputs": [{"prompt": "x", "seed": 1e400}]}', "application/json", 400, "seed must be"),
     ],
 )  # fmt: skip
 def test_a_bad_body_is_refused_in_one_sentence(server, body, content_type, status, sentence):
     answer = server.post(body, content_type)
     assert answer.status == status
     assert sentence in answer.json()["message"]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
+def test_only_posts_are_taken(server, method):
+    answer = server.post(b"", method=method)
+    assert answer.status == 405
+    assert answer.body == b"" if method == "HEAD" else "must be POST" in answer.json()["message"]
 
 
 def test_the_row_at_fault_is_named(server):
