@@ -2,8 +2,11 @@
 
 import diffusers
 import torch
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import (
+    CLIPConfig,
+    CLIPImageProcessor,
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
@@ -88,6 +91,30 @@ def vae(**extra):
         up_block_types=("UpDecoderBlock2D",) * 2,
         latent_channels=4,
         **extra,
+    )
+
+
+def strict_safety_checker():
+    """A safety checker to whom every picture is like what it must not be."""
+    torch.manual_seed(0)
+    vision = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4}
+    checker = StableDiffusionSafetyChecker(
+        CLIPConfig(vision_config={**vision, "image_size": 32, "patch_size": 8, "projection_dim": 16})
+    ).eval()
+    with torch.no_grad():
+        checker.concept_embeds_weights.fill_(-1.0)
+    return checker
+
+
+def strict_stable_diffusion():
+    """Stable Diffusion that refuses all it draws."""
+    size = {"height": 32, "width": 32}
+    return diffusers.StableDiffusionPipeline(
+        **stable_diffusion().components
+        | {
+            "safety_checker": strict_safety_checker(),
+            "feature_extractor": CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=size),
+        }
     )
 
 

@@ -7,7 +7,8 @@ from flows.cli import app
 from flows.nightly import STAGES, nightly
 from flows.settings import read_settings
 from flows.workspace import open_lake
-from tests.flows.nights import NIGHT, write_settings
+from tests.fan_model.pipelines import strict_stable_diffusion
+from tests.flows.nights import NIGHT, sample_ratings, write_movielens, write_settings
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -33,6 +34,47 @@ def test_a_user_who_opts_out_loses_pictures_files_and_place_in_the_gallery(setti
     assert "User 2<" not in (workspace / "gallery" / "index.html").read_text()
     for (path,) in ask(settings_file, "SELECT image_path FROM artworks"):
         assert (workspace / path).exists()
+
+
+STRICT_NIGHT = """
+max_users = 2
+[[sources]]
+adapter = "movielens"
+path = "logs"
+[[sources]]
+adapter = "catalogue"
+path = "stock.csv"
+columns = {item_id = "sku", title = "name", stock_image_uri = "picture"}
+[texts]
+reference_template = "{title} film poster"
+target_template = "{title} film poster"
+[targets]
+method = "latest"
+per_user = 1
+[model]
+pipeline = "strict"
+name = "strict"
+[drawing]
+num_inference_steps = 1
+"""
+
+
+def test_what_the_safety_checker_refuses_is_not_kept_and_the_stock_image_stands_in(tmp_path):
+    write_movielens(tmp_path / "logs", sample_ratings())
+    stock = [f"{number},Film {number},https://stock.example/{number}.jpg" for number in range(1, 25)]
+    (tmp_path / "stock.csv").write_text("\n".join(["sku,name,picture", *stock]) + "\n")
+    strict_stable_diffusion().save_pretrained(tmp_path / "strict")
+    settings_file = write_settings(tmp_path, STRICT_NIGHT)
+    nightly(str(settings_file), STAGES)
+    rows = ask(settings_file, "SELECT status, image_path, plain_image_path, reason, item_id FROM artworks")
+    workspace = read_settings(settings_file).workspace
+    html = (workspace / "gallery" / "index.html").read_text()
+    assert len(rows) == 2
+    for status, path, plain, reason, item_id in rows:
+        assert (status, path, plain) == ("flagged", None, None)
+        assert "safety checker" in reason
+        assert f'src="https://stock.example/{item_id}.jpg"' in html
+    assert not list(workspace.glob("images/**/*.png"))
 
 
 def test_a_word_that_is_blocked_later_takes_its_pictures_away(settings_file):
