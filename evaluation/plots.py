@@ -67,10 +67,14 @@ def plot_trade_off(
         preference: measure on the vertical axis.
         labels: of the two axes.
     """
-    figure = Figure(figsize=(8.4, 5.2), layout="constrained")
+    figure = Figure(figsize=(9.4, 5.4), layout="constrained")
     axes = figure.subplots()
     for point in points:
         _mark(axes, point, point.estimates[fidelity], point.estimates[preference])
+    lowest_first = sorted(points, key=lambda point: point.estimates[preference].mean)
+    for place, point in enumerate(lowest_first):
+        at = point.estimates[fidelity].mean, point.estimates[preference].mean
+        _name(axes, point.name, at, height=(place + 0.5) / len(points))
     joined = sorted(line, key=lambda point: point.alpha)
     axes.plot(
         [point.estimates[fidelity].mean for point in joined],
@@ -109,7 +113,7 @@ def draw_contact_sheet(
 
 
 def _mark(axes: Axes, point: Point, fidelity: Estimate, preference: Estimate) -> None:
-    """Draw a variant with both its intervals and its name."""
+    """Draw a variant with both its intervals."""
     color = {"baseline": ORANGE, "alpha": BLUE}.get(point.group, GRAY)
     spread = [
         np.nan_to_num([[estimate.mean - estimate.low], [estimate.high - estimate.mean]])
@@ -125,8 +129,18 @@ def _mark(axes: Axes, point: Point, fidelity: Estimate, preference: Estimate) ->
         elinewidth=0.5,
         alpha=0.85,
     )
+
+
+def _name(axes: Axes, name: str, point: tuple[float, float], *, height: float) -> None:
+    """Write a name beside the axes, where names do not cover one another, and lead a line to it."""
     axes.annotate(
-        point.name, (fidelity.mean, preference.mean), xytext=(5, 3), textcoords="offset points", fontsize=8
+        name,
+        point,
+        xytext=(1.03, height),
+        textcoords="axes fraction",
+        fontsize=8,
+        verticalalignment="center",
+        arrowprops={"arrowstyle": "-", "color": GRAY, "linewidth": 0.4},
     )
 
 
