@@ -50,6 +50,8 @@ def connect_duckdb() -> DuckDBPyConnection:
         )
         connection.execute(f"LOAD '{folder / f'{name}.duckdb_extension'}'")
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    # In a process that it takes for an interactive one, DuckDB draws over the stages' own progress bars.
+    connection.execute("SET enable_progress_bar = false")
     return connection
 
 

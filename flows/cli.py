@@ -358,4 +358,4 @@ def _run(settings_file: Path | None, stages: Sequence[str]) -> None:
     from flows.summary import summarize
 
     night: dict[str, Any] = run_locally(settings_file, stages)
-    print(summarize(settings, night, stages))
+    print(summarize(settings, night, stages, settings_file))

@@ -32,25 +32,40 @@ def _about(picture: dict[str, Any]) -> list[str]:
 
 def _because(picture: dict[str, Any]) -> list[str]:
     references = picture["references"]
+    if not references and picture["image_path"] is None:
+        return []
     if not references:
         return ["The user had no history that could be used, so the picture is the plain one."]
-    first = references[0]
     lines = [
         f"The prompt is «{picture['target_text']}».",
         f"{picture['alpha']:.0%} of each personalized attention layer looks at {len(references)} references, "
         f"{1 - picture['alpha']:.0%} at the prompt itself.",
-        f"They were selected from {first['history_size']} references of before "
-        f"{first['as_of']:%Y-%m-%d %H:%M} UTC: close to the prompt and strongly liked first, "
-        "then unlike one another.",
+        _where_from(references),
         "",
         " share  weight  relevance  reference",
     ]
     return lines + [_reference_line(row) for row in references]
 
 
+def _where_from(references: list[dict[str, Any]]) -> str:
+    first = references[0]
+    size, before = first["history_size"], f"{first['as_of']:%Y-%m-%d %H:%M:%S} UTC"
+    borrowed = sum(row["origin"] == "neighbours" for row in references)
+    if not borrowed:
+        return (
+            f"They were selected from the user's {size} references of before {before}: close to the prompt "
+            "and strongly liked first, then unlike one another."
+        )
+    return (
+        f"The user's history before {before} has {size} references only, so {borrowed} were taken from what "
+        "others liked, nearest to the prompt (marked *)."
+    )
+
+
 def _reference_line(row: dict[str, Any]) -> str:
     name = row["title"] or row["reference_item_id"]
-    return f"{row['share']:6.1%}  {row['weight']:6.2f}  {row['relevance']:9.3f}  {name}"
+    mark = " *" if row["origin"] == "neighbours" else ""
+    return f"{row['share']:6.1%}  {row['weight']:6.2f}  {row['relevance']:9.3f}  {name}{mark}"
 
 
 def _file(picture: dict[str, Any]) -> list[str]:

@@ -1,10 +1,15 @@
 """SQL on the lake, for analysts."""
 
+from shutil import get_terminal_size
+
 import duckdb
 import polars as pl
 
 from flows.settings import Settings
 from flows.workspace import open_lake
+
+UNBOUNDED = (10_000, 24)
+"""Size of what is no terminal: a file or a pipe takes lines of any length."""
 
 
 class QueryError(ValueError):
@@ -35,6 +40,7 @@ def render_rows(rows: pl.DataFrame, output_format: str) -> str:
         tbl_rows=-1,
         tbl_cols=-1,
         fmt_str_lengths=80,
+        tbl_width_chars=get_terminal_size(fallback=UNBOUNDED).columns,
         tbl_hide_column_data_types=True,
         tbl_hide_dataframe_shape=True,
     ):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 from flows.nightly import nightly
 
@@ -52,9 +52,11 @@ def use_server() -> Iterator[str]:
     port = _free_port(PREFECT_PORT)
     url = f"http://{HOST}:{port}/api"
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    log = PREFECT_HOME.value() / "server.log"
+    with log.open("ab") as output:
+        server = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
     try:
-        _wait_until_healthy(server, url)
+        _wait_until_healthy(server, url, log)
         # The runs that are served start in processes of their own, which read the environment.
         os.environ["PREFECT_API_URL"] = url
         with temporary_settings({PREFECT_API_URL: url}):
@@ -76,7 +78,7 @@ def _free_port(wanted: int) -> int:
     raise ServerError(f"no port is free on {HOST}")
 
 
-def _wait_until_healthy(server: subprocess.Popen[bytes], url: str) -> None:
+def _wait_until_healthy(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
     deadline = time.monotonic() + STARTUP_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
         try:
@@ -85,6 +87,6 @@ def _wait_until_healthy(server: subprocess.Popen[bytes], url: str) -> None:
         except httpx.TransportError:
             time.sleep(0.5)
     raise ServerError(
-        f"Prefect's server did not answer at {url} within {STARTUP_SECONDS:.0f} s: start one with "
-        "`prefect server start` and name it in PREFECT_API_URL"
+        f"Prefect's server did not answer at {url} within {STARTUP_SECONDS:.0f} s ({log} has its words): "
+        "start one with `prefect server start` and name it in PREFECT_API_URL"
     )

@@ -1,18 +1,32 @@
 """What a night did and where to look, for the person at the terminal."""
 
+import shlex
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from flows.settings import Settings
 from flows.workspace import open_workspace
 
+PICTURES = "select user_id, item_id, status, image_path from artworks limit 10"
 
-def summarize(settings: Settings, night: dict[str, Any], stages: Sequence[str]) -> str:
-    """Say what the stages did; after publishing, also where to look."""
+
+def summarize(
+    settings: Settings, night: dict[str, Any], stages: Sequence[str], settings_file: Path | None = None
+) -> str:
+    """Say what the stages did; after publishing, also where to look.
+
+    Args:
+        settings: of the night.
+        night: the run's row, with its counts and seconds per stage.
+        stages: those to speak of.
+        settings_file: the file named on the command line, for commands that look at the same lake.
+    """
     lines = ["", f"Run {night['run_id']}: {night['status']}"]
     lines += [_stage_line(stage, night) for stage in stages]
     if "publish" in stages:
-        lines += ["", *_totals(night), "", *_where_to_look(settings)]
+        lines += ["", *_totals(night), "", *_where_to_look(settings, settings_file)]
     return "\n".join(lines)
 
 
@@ -37,12 +51,21 @@ def _totals(night: dict[str, Any]) -> list[str]:
     return lines if drawn else [*lines, "  nothing had to be drawn: no profile, text or setting changed"]
 
 
-def _where_to_look(settings: Settings) -> list[str]:
+def _where_to_look(settings: Settings, settings_file: Path | None) -> list[str]:
     workspace = open_workspace(settings)
+    same_settings = f" --settings {shlex.quote(str(settings_file))}" if settings_file else ""
+    tracking_uri = shlex.quote(settings.model.tracking_uri or workspace.tracking_uri)
     return [
         "Look at",
         f"  gallery   {(workspace.gallery / 'index.html').as_uri()}",
-        '  DuckDB    fan query "select user_id, item_id, status, image_path from artworks limit 10"',
-        f"  MLflow    mlflow ui --backend-store-uri {settings.model.tracking_uri or workspace.tracking_uri}",
-        f"  Prefect   PREFECT_HOME={workspace.prefect} prefect server start",
+        f'  DuckDB    {_command("fan")} query "{PICTURES}"{same_settings}',
+        f"  MLflow    {_command('mlflow')} ui --backend-store-uri {tracking_uri}",
+        f"  Prefect   PREFECT_HOME={shlex.quote(str(workspace.prefect))} {_command('prefect')} server start",
     ]
+
+
+def _command(name: str) -> str:
+    """Write a command of this environment so that it runs as copied, also where that is not active."""
+    path = Path(sys.executable).parent / name
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))

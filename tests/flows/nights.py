@@ -5,7 +5,7 @@ from pathlib import Path
 
 NUM_USERS = 5
 GENRES = ("Comedy", "Horror|Thriller", "Sci-Fi|Action", "Romance|Drama", "Western", "Animation|Children")
-TITLES = ("Night Train", "Last Harvest", "Blue Harbour", "Paper Moons", "Iron Tide", "The Quiet Signal")
+TITLES = ("Night <b>Train</b>", "Last Harvest", "Blue Harbour", "Paper Moons", "Iron Tide", "Quiet Signal")
 
 
 def write_movielens(folder: Path, ratings: list[tuple[object, ...]]) -> Path:

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from flows.cli import app
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -32,6 +34,12 @@ def test_help_lists_every_stage(tmp_path):
         "query",
     ):
         assert command in shown.stdout
+
+
+def test_the_readme_names_every_command():
+    commands = [one.name or one.callback.__name__.replace("_", "-") for one in app.registered_commands]
+    readme = (ROOT / "README.md").read_text()
+    assert [name for name in commands if f"fan {name}" not in readme] == []
 
 
 def test_missing_settings_are_one_line_and_exit_code_one(tmp_path):

@@ -1,7 +1,10 @@
 """What people look at after a night: gallery, explanations, queries and the summary."""
 
+import html
 import json
+import os
 import re
+import subprocess
 
 import pytest
 
@@ -26,6 +29,10 @@ def night(prefect_server, registry, tmp_path_factory):
     return settings_file, nightly(str(settings_file), STAGES)
 
 
+def read_gallery(settings):
+    return (settings.workspace / "gallery" / "index.html").read_text()
+
+
 @pytest.fixture
 def settings(night):
     return read_settings(night[0])
@@ -39,15 +46,15 @@ def lake(settings):
 
 
 def test_the_gallery_shows_both_pictures_and_the_references_of_each_user(night, settings, lake):
-    html = (settings.workspace / "gallery" / "index.html").read_text()
+    page = read_gallery(settings)
     for user_id in ("1", "2", "3", "4"):
-        assert f'id="user-{user_id}"' in html
-    shown = re.findall(r'src="\.\./(images/[^"]+)"', html)
+        assert f'id="user-{user_id}"' in page
+    shown = re.findall(r'src="\.\./(images/[^"]+)"', page)
     stored = lake.query("SELECT image_path, plain_image_path FROM artworks").to_pylist()
     assert set(shown) == {path for row in stored for path in row.values()}
     assert all((settings.workspace / path).is_file() for path in shown)
     titles = lake.query("SELECT title FROM profiles JOIN items ON items.item_id = reference_item_id")
-    assert all(title in html for title in titles["title"].to_pylist())
+    assert all(html.escape(title) in page for title in titles["title"].to_pylist())
 
 
 def test_the_gallery_spreads_users_over_pages_that_link_to_one_another(night, settings, lake, tmp_path):
@@ -61,16 +68,12 @@ def test_the_gallery_spreads_users_over_pages_that_link_to_one_another(night, se
     assert not (first.parent / "page-3.html").exists()
 
 
-def test_titles_are_escaped_in_the_gallery(lake, settings, night, tmp_path, monkeypatch):
-    picture = {
-        "user_id": "<b>", "item_id": "i", "title": "<script>", "plain_image_path": None, "image_path": None,
-        "stock_image_uri": None, "reason": None, "status": "generated", "references": [],
-    }  # fmt: skip
-    monkeypatch.setattr("flows.gallery.read_pictures", lambda lake, max_users: [picture])
-    workspace = open_workspace(settings.model_copy(update={"workspace": tmp_path}))
-    html = write_gallery(settings, lake, workspace, read_run(lake, night[1]["run_id"])).read_text()
-    assert "<script>" not in html
-    assert "&lt;script&gt;" in html
+def test_titles_are_escaped_in_the_gallery(lake, settings):
+    titles = lake.query("SELECT title FROM artworks JOIN items USING (item_id) WHERE title LIKE '%<b>%'")
+    assert titles.num_rows
+    page = read_gallery(settings)
+    assert "<b>Train" not in page
+    assert all(html.escape(title) in page for title in titles["title"].to_pylist())
 
 
 def test_an_explanation_names_prompt_references_and_file(lake):
@@ -82,6 +85,17 @@ def test_an_explanation_names_prompt_references_and_file(lake):
     assert reference in words
     assert "100.0%" in words
     assert "images/" in words
+
+
+def test_what_others_liked_is_told_from_what_the_user_did(prefect_server, tmp_path):
+    write_movielens(tmp_path / "logs", [*sample_ratings(), ("new", 7, 5.0, 1_000_900_000)])
+    settings_file = write_settings(tmp_path, NIGHT.replace("max_users = 4", 'max_users = "all"'))
+    nightly(str(settings_file), STAGES)
+    settings = read_settings(settings_file)
+    words = explain(open_lake(settings, read_only=True), "new", "7")
+    assert "has 0 references only, so 3 were taken from what others liked" in words
+    assert len(re.findall(r" \*$", words, re.MULTILINE)) == 3
+    assert read_gallery(settings).count("(others liked)") == 3
 
 
 def test_explaining_a_picture_that_is_not_there_names_those_that_are(lake):
@@ -112,6 +126,14 @@ def test_the_summary_counts_pictures_and_says_where_to_look(night, settings):
     assert "users 4, targets 4" in words
     assert "pictures drawn 4, reused 0, failed or flagged 0" in words
     assert (settings.workspace / "gallery" / "index.html").as_uri() in words
+
+
+def test_the_query_of_the_summary_runs_as_it_stands(night, settings):
+    command = re.search(r"DuckDB +(.*)", summarize(settings, night[1], STAGES, night[0]))[1]
+    environment = os.environ | {"PATH": "/usr/bin:/bin"}
+    shown = subprocess.run(command, shell=True, capture_output=True, text=True, env=environment)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.count("generated") == 4
 
 
 def test_every_command_explains_itself():

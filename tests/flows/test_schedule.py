@@ -5,6 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
+from flows.environment import DEFAULTS
+from flows.nightly import nightly
+
 ROOT = Path(__file__).parents[2]
 SCHEDULE_AND_WAIT = """
 import time
@@ -22,6 +27,14 @@ with use_server() as url:
             time.sleep(0.5)
     print(len(runs), sorted(run.expected_start_time for run in runs)[0].strftime("%H:%M"), url)
 """
+
+
+def test_the_deployment_runs_the_nightly_in_the_command_lines_environment():
+    (deployment,) = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    environment = deployment["work_pool"]["job_variables"]["env"]
+    assert deployment["entrypoint"] == f"{nightly.fn.__module__}.{nightly.fn.__name__}"
+    assert set(deployment["parameters"]) <= set(nightly.parameters.properties)
+    assert environment.items() <= DEFAULTS.items()
 
 
 def test_a_server_is_started_where_none_is_configured_and_schedules_the_nightly(tmp_path):
