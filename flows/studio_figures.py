@@ -17,13 +17,13 @@ from evaluation.judge import ClipJudge
 from evaluation.recognition import accuracy, class_probabilities, class_prototypes
 from fan_model.artist import Artist
 from fan_model.requests import ArtworkRequest, DrawingOptions
-from fan_model.studio.posters.captions import COMPLETE, GENRE_WORDS, PALETTE_WORDS, STYLE_WORDS, write_caption
+from fan_model.studio.posters.captions import GENRE_WORDS, PALETTE_WORDS, STYLE_WORDS, TEST, write_caption
 from fan_model.studio.posters.genres import GENRES
 from fan_model.studio.posters.palettes import PALETTES
 from fan_model.studio.posters.poster import PosterSpec, render, sample_spec
 from fan_model.studio.posters.styles import STYLES
 
-TEST_SEED = 77_000_000
+FIRST_SEED = 77_000_000
 BATCH = 64
 REFERENCES_PER_PAIR = 4
 ALPHAS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -80,7 +80,7 @@ def measure_studio(
 
 def measure_personalization(artist: Artist, recognizer: Recognizer, num_pairs: int) -> dict[str, float]:
     """Measure, for each alpha, what agreeing references do to a target that names only its genre."""
-    random = Random(TEST_SEED)
+    random = Random(FIRST_SEED)
     wanted = [
         (random.choice(GENRES), random.choice(PALETTES), random.choice(tuple(STYLES)))
         for _ in range(num_pairs)
@@ -90,7 +90,7 @@ def measure_personalization(artist: Artist, recognizer: Recognizer, num_pairs: i
     figures: dict[str, float] = {}
     for alpha in ALPHAS:
         requests = [
-            ArtworkRequest(prompt=f"{_word(genre)} film poster", references=texts, seed=TEST_SEED + i)
+            ArtworkRequest(prompt=f"{_word(genre)} film poster", references=texts, seed=FIRST_SEED + i)
             for i, ((genre, _, _), texts) in enumerate(zip(wanted, references, strict=True))
         ]
         features = recognizer.judge.encode_images(list(draw(artist, requests, alpha)))
@@ -112,12 +112,12 @@ def draw(artist: Artist, requests: Requests, alpha: float = 0.0) -> Iterator[Ima
 
 
 def _measure_recognition(artist: Artist, recognizer: Recognizer, num_captions: int) -> dict[str, float]:
-    random = Random(TEST_SEED)
+    random = Random(FIRST_SEED)
     specs = [sample_spec(random) for _ in range(num_captions)]
-    captions = [write_caption(spec, random, COMPLETE) for spec in specs]
-    requests = [ArtworkRequest(prompt=text, seed=TEST_SEED + i) for i, text in enumerate(captions)]
+    captions = [write_caption(spec, random, TEST) for spec in specs]
+    requests = [ArtworkRequest(prompt=text, seed=FIRST_SEED + i) for i, text in enumerate(captions)]
     pictures = {
-        "rendered": [render(spec, TEST_SEED + i) for i, spec in enumerate(specs)],
+        "rendered": [render(spec, FIRST_SEED + i) for i, spec in enumerate(specs)],
         "drawn": list(draw(artist, requests)),
     }
     texts = recognizer.judge.encode_texts(captions)
@@ -145,7 +145,7 @@ def _measure_speed(artist: Artist) -> dict[str, float]:
 
 def _agreeing_references(palette: str, style: str, random: Random) -> tuple[str, ...]:
     specs = [PosterSpec((random.choice(GENRES),), palette, style) for _ in range(REFERENCES_PER_PAIR)]
-    return tuple(write_caption(spec, random, COMPLETE) for spec in specs)
+    return tuple(write_caption(spec, random, TEST) for spec in specs)
 
 
 def _labels(specs: Sequence[PosterSpec]) -> dict[str, NDArray[np.int64]]:

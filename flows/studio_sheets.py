@@ -8,7 +8,7 @@ from PIL import Image
 
 from fan_model.artist import Artist
 from fan_model.requests import ArtworkRequest
-from fan_model.studio.posters.captions import COMPLETE, GENRE_WORDS, PALETTE_WORDS, STYLE_WORDS, write_caption
+from fan_model.studio.posters.captions import GENRE_WORDS, PALETTE_WORDS, STYLE_WORDS, TEST, write_caption
 from fan_model.studio.posters.genres import GENRES, GENRES_BY_NAME
 from fan_model.studio.posters.palettes import PALETTES
 from fan_model.studio.posters.poster import PosterSpec, render, sample_spec
@@ -52,7 +52,7 @@ def _rendered_and_drawn(artist: Artist) -> list[Row]:
     random = Random(5)
     specs = [sample_spec(random) for _ in range(27)]
     requests = [
-        ArtworkRequest(prompt=write_caption(spec, random, COMPLETE), seed=i) for i, spec in enumerate(specs)
+        ArtworkRequest(prompt=write_caption(spec, random, TEST), seed=i) for i, spec in enumerate(specs)
     ]
     rendered, drawn = [render(spec, i) for i, spec in enumerate(specs)], list(draw(artist, requests))
     return [row[start : start + 9] for start in (0, 9, 18) for row in (rendered, drawn)]
@@ -88,7 +88,7 @@ def _personalized(artist: Artist) -> list[Row]:
     rows: list[Row] = []
     for genre, (palette, style) in CASES:
         specs = [PosterSpec((random.choice(GENRES),), palette, style) for _ in range(4)]
-        references = tuple(write_caption(spec, random, COMPLETE) for spec in specs)
+        references = tuple(write_caption(spec, random, TEST) for spec in specs)
         request = ArtworkRequest(prompt=f"{_word(genre)} film poster", references=references, seed=1)
         row = [picture for alpha in ALPHAS for picture in draw(artist, [request], alpha)]
         rows.append(

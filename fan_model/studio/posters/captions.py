@@ -1,7 +1,7 @@
 """Captions of posters, and titles that look real and say nothing.
 
-The wording varies: synonyms, order, what is left out. Two vocabularies keep what is learnt apart from what is
-judged: the pipeline learns from `EVERYDAY` wording, judge and test captions have other words and forms too.
+The wording varies: synonyms, order, what is left out. `EVERYDAY` captions teach the reader and the painter,
+`VARIED` ones the judge, and the painter at the end; `TEST` captions have forms that nothing was trained on.
 """
 
 import tomllib
@@ -50,14 +50,14 @@ COMPOSITION_WORDS: Words = {
     "minimal": ("minimal", "minimalist", "minimalist background"),
 }
 KINDS = ("film poster", "movie poster", "poster", "movie", "film")
-OTHER_KINDS = (
+VARIED_KINDS = (
     "cinema poster",
     "artwork for a movie",
     "picture of a film",
     "theatrical poster",
     "film artwork",
 )
-OTHER_FORMS = (
+VARIED_FORMS = (
     "{core} in {bits}",
     "{core}, done in {bits}",
     "{bits} {core}",
@@ -80,12 +80,24 @@ TITLE_FORMS = (
 )
 
 
+TEST_KINDS = ("one-sheet", "key art", "publicity poster", "advertisement of a film", "print of a movie")
+TEST_FORMS = (
+    "{core}; {bits}",
+    "{core} using {bits}",
+    "{bits}: {core}",
+    "{core} made as {bits}",
+    "{core} / {bits}",
+)
+
+
 @dataclass(frozen=True)
 class Wording:
     """How captions are worded."""
 
-    other_words: float = 0.0
-    """Share of captions in the other vocabulary, 0..1."""
+    varied: float = 0.0
+    """Share of captions in varied forms, 0..1."""
+    test: float = 0.0
+    """Share of captions in forms that no part is trained on, 0..1."""
     title: float = 0.55
     """Share of captions with a title."""
     palette: float = 0.78
@@ -97,8 +109,9 @@ class Wording:
 
 
 EVERYDAY = Wording()
-OTHER = Wording(other_words=0.5, title=0.4)
-COMPLETE = Wording(other_words=1.0, palette=1.0, style=1.0, composition=1.0)
+VARIED = Wording(varied=0.5, title=0.4)
+TEST = Wording(test=1.0, palette=1.0, style=1.0, composition=1.0)
+"""Complete captions in words that nothing was trained on."""
 
 
 def write_caption(spec: PosterSpec, random: Random, wording: Wording = EVERYDAY) -> str:
@@ -109,8 +122,14 @@ def write_caption(spec: PosterSpec, random: Random, wording: Wording = EVERYDAY)
         title += f" ({int(spec.era[:4]) + random.randint(0, 9)})"
     elif spec.era:
         bits.insert(random.randint(0, len(bits)), spec.era)
-    form = _other_form if random.random() < wording.other_words else _everyday_form
-    return ", ".join(part for part in (title, form(_genres(spec, random), bits, random)) if part)
+    chance, genres = random.random(), _genres(spec, random)
+    if chance < wording.test:
+        text = _sentence(genres, bits, random, TEST_KINDS, TEST_FORMS)
+    elif chance < wording.test + wording.varied:
+        text = _sentence(genres, bits, random, VARIED_KINDS, VARIED_FORMS)
+    else:
+        text = _list(genres, bits, random)
+    return f"{title}, {text}" if title else text
 
 
 def write_title(random: Random) -> str:
@@ -134,7 +153,8 @@ def _genres(spec: PosterSpec, random: Random) -> str:
     return (" " if random.random() < 0.7 else ", ").join(words)
 
 
-def _everyday_form(genres: str, bits: list[str], random: Random) -> str:
+def _list(genres: str, bits: list[str], random: Random) -> str:
+    """Word a caption as a list, the core somewhere in it."""
     core = random.choice(("{g} {k}", "{g} {k}", "{g} {k}", "poster of a {g} film", "{g}")).format(
         g=genres, k=random.choice(KINDS)
     )
@@ -146,10 +166,13 @@ def _everyday_form(genres: str, bits: list[str], random: Random) -> str:
     return ", ".join(parts)
 
 
-def _other_form(genres: str, bits: list[str], random: Random) -> str:
-    core = f"{genres} {random.choice(OTHER_KINDS)}"
+def _sentence(
+    genres: str, bits: list[str], random: Random, kinds: tuple[str, ...], forms: tuple[str, ...]
+) -> str:
+    """Word a caption as something like a sentence."""
+    core = f"{genres} {random.choice(kinds)}"
     joined = random.choice((" and ", ", ", " ")).join(bits)
-    return random.choice(OTHER_FORMS).format(core=core, bits=joined) if bits else core
+    return random.choice(forms).format(core=core, bits=joined) if bits else core
 
 
 def _word(random: Random) -> str:

@@ -4,6 +4,9 @@ v-prediction (Salimans and Ho 2022) with a noise schedule that ends in pure nois
 weighted by clipped signal-to-noise (Hang et al. 2023).
 """
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -13,7 +16,7 @@ from diffusers import DDPMScheduler, UNet2DConditionModel
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from fan_model.studio.posters.captions import EVERYDAY, write_caption
+from fan_model.studio.posters.captions import EVERYDAY, VARIED, Wording, write_caption
 from fan_model.studio.training.course import Course, Report, half_precision, train
 from fan_model.studio.training.poster_set import PosterSet
 from fan_model.studio.training.recipe import LATENT_CELLS, LATENT_CHANNELS, Recipe
@@ -31,6 +34,9 @@ SCHEDULE = {
 MAX_SNR = 5.0
 EMPTY_PROMPTS = 0.1
 """Share of captions that are left out, so that guidance has something to lead away from."""
+HIDDEN_WORDS = 0.6
+"""Share of captions of which words are hidden in the polish: what they say is then read from the end token
+and padding behind it. That is where a fused taste speaks: the words of the target do not name it."""
 
 
 def make_painter() -> UNet2DConditionModel:
@@ -61,16 +67,18 @@ def train_painter(
     folder: Path,
     report: Report,
 ) -> UNet2DConditionModel:
-    """Train the U-Net on the posters' latents and captions worded anew in every batch."""
+    """Train the U-Net on the posters' latents and captions worded anew in every batch, then polish it."""
     torch.manual_seed(seed)
     painter = make_painter().to(device, memory_format=torch.channels_last)
     tokenizer, text_encoder = reader
     text_encoder = text_encoder.to(device).eval().requires_grad_(False)
     signal = DDPMScheduler(**SCHEDULE).alphas_cumprod.to(device)
 
-    def loss(step: int) -> Tensor:
-        indices = np.random.default_rng([seed, step]).integers(posters.num_posters, size=recipe.painter_batch)
-        tokens = tokenize(tokenizer, _captions(posters, indices, Random(f"{seed}/{step}"))).to(device)
+    def loss(step: int, wording: Wording = EVERYDAY, hidden: float = 0.0) -> Tensor:
+        chance = np.random.default_rng([seed, step])
+        indices = chance.integers(posters.num_posters, size=recipe.painter_batch)
+        captions = _captions(posters, indices, Random(f"{seed}/{step}"), wording)
+        tokens = tokenize(tokenizer, captions).to(device)
         clean = latents[torch.from_numpy(indices)].to(device).float()
         times, noise = _times(len(indices), device), torch.randn_like(clean)
         share = signal[times].view(-1, 1, 1, 1)
@@ -78,6 +86,7 @@ def train_painter(
         velocity = share.sqrt() * noise - (1 - share).sqrt() * clean
         with half_precision(device):
             states = text_encoder(input_ids=tokens).last_hidden_state
+            states = hide_words(states, tokens == tokenizer.eos_token_id, hidden)
             (guess,) = painter(
                 noisy.contiguous(memory_format=torch.channels_last), times, states, return_dict=False
             )
@@ -94,11 +103,48 @@ def train_painter(
         ema_decay=recipe.ema_decay,
     )
     train(course, painter, loss, folder, report)
+    polish = replace(
+        course,
+        name="polish",
+        seed=seed + 1,
+        num_steps=recipe.polish_steps,
+        learning_rate=recipe.polish_learning_rate,
+        hold=0.0,
+    )
+    train(polish, painter, partial(_shifted, loss, recipe.painter_steps), folder, report)
     return painter
 
 
-def _captions(posters: PosterSet, indices: np.ndarray, random: Random) -> list[str]:
-    captions = [write_caption(posters.spec(int(index)), random, EVERYDAY) for index in indices]
+def hide_words(states: Tensor, is_end: Tensor, share: float) -> Tensor:
+    """Put the end token's state in the place of some words' states.
+
+    Args:
+        states: [N, n, d] token states.
+        is_end: [N, n] the end token and the padding after it.
+        share: share of the texts of which words are hidden, each text at a rate of its own.
+
+    Returns:
+        [N, n, d]
+    """
+    if not share:
+        return states
+    num_texts = len(states)
+    rates = torch.rand(num_texts, 1, device=states.device)
+    rates = rates * (torch.rand(num_texts, 1, device=states.device) < share)
+    is_word = ~is_end
+    is_word[:, 0] = False  # the start token says nothing
+    hidden = is_word & (torch.rand(is_end.shape, device=states.device) < rates)
+    ends = states[torch.arange(num_texts), is_end.int().argmax(-1)]
+    return torch.where(hidden[..., None], ends[:, None], states)
+
+
+def _shifted(loss: Callable[..., Tensor], first: int, step: int) -> Tensor:
+    """Return the loss of a step of the polish, which comes after the first course's."""
+    return loss(first + step, wording=VARIED, hidden=HIDDEN_WORDS)
+
+
+def _captions(posters: PosterSet, indices: np.ndarray, random: Random, wording: Wording) -> list[str]:
+    captions = [write_caption(posters.spec(int(index)), random, wording) for index in indices]
     return ["" if random.random() < EMPTY_PROMPTS else caption for caption in captions]
 
 

@@ -20,6 +20,8 @@ class Recipe:
     judge_steps: int
     codec_steps: int
     painter_steps: int
+    polish_steps: int
+    """Further steps of the painter, on other wordings and with words hidden."""
     reader_batch: int = 128
     judge_batch: int = 64
     codec_batch: int = 16
@@ -27,16 +29,28 @@ class Recipe:
     clip_learning_rate: float = 1e-3
     codec_learning_rate: float = 1.5e-3
     painter_learning_rate: float = 8e-4
+    polish_learning_rate: float = 4e-4
     ema_decay: float = 0.9985
     """Of the painter's averaged weights, a step."""
 
 
 RECIPES = {
     "small": Recipe(
-        num_posters=600, reader_steps=30, judge_steps=30, codec_steps=40, painter_steps=40, reader_batch=32
+        num_posters=600,
+        reader_steps=30,
+        judge_steps=30,
+        codec_steps=40,
+        painter_steps=40,
+        polish_steps=20,
+        reader_batch=32,
     ),
     "cpu": Recipe(
-        num_posters=24_000, reader_steps=550, judge_steps=4000, codec_steps=1400, painter_steps=6000
+        num_posters=24_000,
+        reader_steps=550,
+        judge_steps=4000,
+        codec_steps=1400,
+        painter_steps=6000,
+        polish_steps=1800,
     ),
     "gpu": Recipe(
         num_posters=100_000,
@@ -44,6 +58,7 @@ RECIPES = {
         judge_steps=6000,
         codec_steps=12_000,
         painter_steps=60_000,
+        polish_steps=15_000,
         reader_batch=512,
         judge_batch=256,
         codec_batch=64,

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from transformers import CLIPModel, CLIPTokenizer
 
-from fan_model.studio.posters.captions import EVERYDAY, OTHER
+from fan_model.studio.posters.captions import EVERYDAY, VARIED
 from fan_model.studio.training.assemble import save_judge, save_pipeline, text_encoder_of
 from fan_model.studio.training.codec import encode_posters, fit_cells, train_codec
 from fan_model.studio.training.contrast import ContrastCourse, train_clip
@@ -95,7 +95,7 @@ class Studio:
             num_steps=self.recipe.judge_steps if judges else self.recipe.reader_steps,
             batch=self.recipe.judge_batch if judges else self.recipe.reader_batch,
             learning_rate=self.recipe.clip_learning_rate,
-            wording=OTHER if judges else EVERYDAY,
+            wording=VARIED if judges else EVERYDAY,
             text_layers=3 if judges else 5,
             genre_share=1.0 if judges else 0.0,
         )

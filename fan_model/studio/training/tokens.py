@@ -9,7 +9,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, tr
 from torch import Tensor
 from transformers import CLIPTokenizer
 
-from fan_model.studio.posters.captions import ADJECTIVES, NAMES, NOUNS, OTHER, write_caption, write_title
+from fan_model.studio.posters.captions import ADJECTIVES, NAMES, NOUNS, VARIED, write_caption, write_title
 from fan_model.studio.posters.poster import sample_spec
 from fan_model.studio.training.recipe import NUM_TOKENS, VOCABULARY
 
@@ -57,7 +57,7 @@ def tokenize(tokenizer: CLIPTokenizer, captions: list[str]) -> Tensor:
 
 def _texts(seed: int, num_captions: int) -> list[str]:
     random = Random(f"{seed}/tokens")
-    captions = [write_caption(sample_spec(random), random, OTHER) for _ in range(num_captions)]
+    captions = [write_caption(sample_spec(random), random, VARIED) for _ in range(num_captions)]
     titles = [write_title(random) for _ in range(num_captions // 4)]
     return captions + titles + 20 * (NOUNS + ADJECTIVES + NAMES)
 

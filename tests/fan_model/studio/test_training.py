@@ -10,6 +10,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from fan_model.artist import Artist
@@ -18,6 +20,7 @@ from fan_model.studio.training import course as course_module
 from fan_model.studio.training.codec import encode_posters, fit_cells
 from fan_model.studio.training.contrast import to_pixel_values
 from fan_model.studio.training.course import Course, learning_rate, train
+from fan_model.studio.training.painter import hide_words
 from fan_model.studio.training.poster_set import PosterSet
 from fan_model.studio.training.recipe import RECIPES
 from fan_model.studio.training.studio import RecipeError, Studio
@@ -113,6 +116,23 @@ def test_the_tokenizer_reads_captions_and_any_other_text(tmp_path):
     assert tokenizer.decode(tokens[1], skip_special_tokens=True).strip() == "naïve 電影 🎬"
     assert (tokens[:, 0] == tokenizer.bos_token_id).all()
     assert (tokens[2, 1:] == tokenizer.eos_token_id).all()
+
+
+@given(share=st.floats(0, 1), seed=st.integers(0, 1000))
+def test_hidden_words_take_on_the_state_of_the_end(share, seed):
+    torch.manual_seed(seed)
+    states = torch.randn(3, 8, 4)
+    is_end = torch.arange(8)[None] >= torch.tensor([[3], [5], [1]])
+    hidden = hide_words(states, is_end, share)
+    ends = states[torch.arange(3), torch.tensor([3, 5, 1])][:, None]
+    assert ((hidden == states) | (hidden == ends)).all()
+    assert torch.equal(hidden[:, 0], states[:, 0])
+    assert torch.equal(hidden[is_end], states[is_end])
+
+
+def test_no_word_is_hidden_where_none_should_be():
+    states = torch.randn(2, 5, 4)
+    assert torch.equal(hide_words(states, torch.zeros(2, 5, dtype=torch.bool), 0.0), states)
 
 
 def test_a_folder_is_not_mixed_from_two_recipes(tmp_path):
