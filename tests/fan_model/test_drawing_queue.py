@@ -1,6 +1,7 @@
 """The queue in front of the artist: batches, bounds, and nobody's picture mixed with another's."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -12,10 +13,13 @@ OPTIONS = DrawingOptions(num_inference_steps=1)
 
 
 class CountingArtist(Artist):
-    """An artist who remembers the sizes of the batches."""
+    """An artist who remembers the sizes of the batches, and may be slow."""
+
+    seconds = 0.0
 
     def draw(self, requests, options):
         self.__dict__.setdefault("batches", []).append(len(requests))
+        time.sleep(self.seconds)
         return super().draw(requests, options)
 
 
@@ -34,7 +38,7 @@ def test_requests_that_wait_together_are_drawn_together(artist):
         return await asyncio.gather(*(queue.draw([request], OPTIONS) for request in requests(9)))
 
     together = [artwork for (artwork,) in asyncio.run(ask_for_nine())]
-    assert artist.batches == [4, 4, 1]
+    assert artist.batches == [1, 4, 4]
     assert together == [artist.draw([request], OPTIONS)[0] for request in requests(9)]
 
 
@@ -47,7 +51,7 @@ def test_requests_with_different_options_are_never_drawn_together(artist):
         )
 
     drawn = asyncio.run(ask())
-    assert artist.batches == [2, 2]
+    assert artist.batches == [1, 2, 1]
     assert [artwork.seed for (artwork,) in drawn] == [0, 1, 2, 3]
 
 
@@ -74,6 +78,42 @@ def test_who_waits_too_long_is_told_so_and_is_not_drawn(artist):
 
     assert len(asyncio.run(hurry())) == 2
     assert sum(artist.batches) < 8
+
+
+def test_a_slow_artist_owes_no_more_than_can_be_drawn_in_time(artist):
+    artist.seconds = 0.3
+
+    async def ask_a_slow_one():
+        queue = DrawingQueue(artist, max_pictures=16, max_seconds=60)
+        await queue.draw(requests(1), OPTIONS)
+        queue.max_seconds = 0.4
+        first = asyncio.create_task(queue.draw(requests(1), OPTIONS))
+        await asyncio.sleep(0)
+        with pytest.raises(QueueFullError, match="room for 1 pictures and is full"):
+            await queue.draw(requests(1), OPTIONS)
+        queue.max_seconds = 60
+        await asyncio.gather(first, return_exceptions=True)
+        return await queue.draw(requests(3), OPTIONS)
+
+    assert len(asyncio.run(ask_a_slow_one())) == 3
+    assert max(artist.batches) == 3
+
+
+def test_a_slow_artist_draws_small_batches(artist):
+    artist.seconds = 0.3
+
+    async def ask_a_slow_one():
+        queue = DrawingQueue(artist, max_pictures=16, max_seconds=60)
+        await queue.draw(requests(1), OPTIONS)
+        queue.max_seconds = 0.5
+        with pytest.raises(QueueTooSlowError, match="too busy"):
+            await queue.draw(requests(4), OPTIONS)
+        queue.max_seconds = 60
+        await queue.draw(requests(4), OPTIONS)
+
+    asyncio.run(ask_a_slow_one())
+    assert artist.batches[:2] == [1, 1]
+    assert artist.batches[-1] == 4
 
 
 def test_a_failure_reaches_everybody_in_the_batch_and_nobody_else(artist):
