@@ -44,14 +44,14 @@ class LakeError(RuntimeError):
 def connect_duckdb() -> DuckDBPyConnection:
     """Open an in-memory DuckDB in UTC with the lake's extensions, loaded from their installed packages."""
     connection = duckdb.connect(config=OPTIONS)
+    # In a process that it takes for an interactive one, DuckDB draws over the stages' own progress bars.
+    connection.execute("SET enable_progress_bar = false")
     for name in EXTENSIONS:
         folder = (
             importlib.resources.files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}"
         )
         connection.execute(f"LOAD '{folder / f'{name}.duckdb_extension'}'")
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
-    # In a process that it takes for an interactive one, DuckDB draws over the stages' own progress bars.
-    connection.execute("SET enable_progress_bar = false")
     return connection
 
 

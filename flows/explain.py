@@ -22,12 +22,13 @@ def explain(lake: Lake, user_id: str, item_id: str) -> str:
         raise NoPictureError(
             f"no published picture of item {item_id} for user {user_id}, whose pictures are of items: {items}"
         )
-    return "\n".join([*_about(picture), *_because(picture), *_file(picture)])
+    paragraphs = (_about(picture), _because(picture), _file(picture))
+    return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
 
 
 def _about(picture: dict[str, Any]) -> list[str]:
     name = picture["title"] or picture["item_id"]
-    return [f"{name}, drawn for user {picture['user_id']} (number {picture['rank']} of this user's list)", ""]
+    return [f"{name}, drawn for user {picture['user_id']} (number {picture['rank']} of this user's list)"]
 
 
 def _because(picture: dict[str, Any]) -> list[str]:
@@ -70,9 +71,8 @@ def _reference_line(row: dict[str, Any]) -> str:
 
 def _file(picture: dict[str, Any]) -> list[str]:
     if picture["image_path"] is None:
-        return ["", f"There is no file: {picture['status']}, {picture['reason']}."]
+        return [f"There is no file: {picture['status']}, {picture['reason']}."]
     return [
-        "",
         f"Seed {picture['seed']}, the same for all users of this item; without personalization it gave "
         f"{picture['plain_image_path']}.",
         f"File: {picture['image_path']} ({picture['status']} in run {picture['run_id']}, model version "
