@@ -16,7 +16,7 @@ from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
 from fan_model.bank import ReferenceBank
 from fan_model.encoders import ClipVisionEncoder, Preference, first_personalized_layer, normalize_weights
-from fan_model.profiling import FloatArray
+from fan_model.profiling import FloatArray, ReferenceVectors
 from fan_model.towers import ClipTower, Personalization, Profile
 
 BANK_BYTES = 2**28
@@ -50,13 +50,30 @@ class FeatureEncoder:
     @torch.no_grad()
     def encode_images(self, images: Sequence[Image.Image]) -> FloatArray:
         """Plain image features."""
-        return self._image_features(self._vision.encode(self._pixels(images))[-1])
+        return _unit(self._image_embeds(self._vision.encode(self._pixels(images))[-1]))
 
     def personalize_text_feature(self, profiles: Sequence[Profile], how: Personalization) -> FloatArray:
         """Features of queries that take on their references, one per profile."""
         return _unit(self._text.personalize(profiles, how).pooled)
 
     @torch.no_grad()
+    def personalize_image_embeds(
+        self,
+        target: Image.Image,
+        references: Sequence[Image.Image],
+        weights: Sequence[float],
+        how: Personalization,
+    ) -> Tensor:
+        """Embedding [1, p] of an image that takes on weighted reference images.
+
+        As CLIP's vision model with projection gives it, not normalized: unCLIP draws from it.
+        """
+        first_layer = first_personalized_layer(how.skip_layers)
+        stream, *others = self._vision.record(self._pixels([target, *references]), first_layer=first_layer)
+        preference = Preference(stream, others, normalize_weights(weights))
+        states = self._vision.personalize([preference], alpha=how.alpha, skip_layers=how.skip_layers)
+        return self._image_embeds(states[-1])
+
     def personalize_image_feature(
         self,
         target: Image.Image,
@@ -64,19 +81,20 @@ class FeatureEncoder:
         weights: Sequence[float],
         how: Personalization,
     ) -> FloatArray:
-        """Feature [1, p] of an image that takes on weighted reference images; unCLIP draws from it."""
-        first_layer = first_personalized_layer(how.skip_layers)
-        stream, *others = self._vision.record(self._pixels([target, *references]), first_layer=first_layer)
-        preference = Preference(stream, others, normalize_weights(weights))
-        states = self._vision.personalize([preference], alpha=how.alpha, skip_layers=how.skip_layers)
-        return self._image_features(states[-1])
+        """Feature [1, p] of an image that takes on weighted reference images."""
+        return _unit(self.personalize_image_embeds(target, references, weights, how))
+
+    @torch.no_grad()
+    def reduce_images(self, images: Sequence[Image.Image]) -> ReferenceVectors:
+        """The two vectors of each image's patches, by which tailored profiling selects."""
+        return ReferenceVectors.of_tokens(self._vision.encode(self._pixels(images))[-1].numpy())
 
     def _pixels(self, images: Sequence[Image.Image]) -> Tensor:
         rgb = [image.convert("RGB") for image in images]
         return self._processor(rgb, return_tensors="pt").pixel_values
 
-    def _image_features(self, states: Tensor) -> FloatArray:
-        return _unit(self._model.visual_projection(self._vision.normalize(states[:, 0])))
+    def _image_embeds(self, states: Tensor) -> Tensor:
+        return self._model.visual_projection(self._vision.normalize(states[:, 0]))
 
 
 def _unit(features: Tensor | None) -> FloatArray:

@@ -12,6 +12,14 @@ TASTE = """
     ORDER BY item.reference_id
 """
 
+ARTWORK = """
+    SELECT item.stock_image_uri AS uri, fsum(event.weight) AS weight
+    FROM interactions AS event JOIN items AS item USING (item_id)
+    WHERE event.user_id = ? AND item.stock_image_uri IS NOT NULL
+    GROUP BY uri HAVING fsum(event.weight) > 0
+    ORDER BY weight DESC, uri LIMIT ?
+"""
+
 
 class UnknownUserError(LookupError):
     """A user has no history that could be used."""
@@ -25,6 +33,20 @@ class LikedText:
     text: str
     weight: float
     """Preference strength, above 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LikedArtwork:
+    """An item's own artwork, with what the item weighs for a user in all."""
+
+    uri: str
+    weight: float
+    """Preference strength, above 0."""
+
+
+def read_liked_artwork(lake: Lake, user_id: str, *, limit: int) -> list[LikedArtwork]:
+    """Return the own artwork of the items that a user likes, where they have one, the most liked first."""
+    return [LikedArtwork(**row) for row in lake.query(ARTWORK, [user_id, limit]).to_pylist()]
 
 
 def read_taste(lake: Lake, user_id: str) -> list[LikedText]:

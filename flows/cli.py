@@ -198,18 +198,29 @@ def query(
 @app.command()
 def search(
     user: str,
-    text: str,
+    text: Annotated[str | None, typer.Argument(help="What is looked for, in words.")] = None,
+    image: Annotated[Path | None, typer.Option(help="Look for an image in place of a text.")] = None,
     num_hits: Annotated[int, typer.Option("--hits", min=1, help="Items to show.")] = 10,
     alpha: Annotated[
         float | None, typer.Option(min=0, max=1, help="Degree of personalization; 0 is the plain query.")
     ] = None,
     settings_file: SettingsFile = None,
 ) -> None:
-    """Search the catalogue for a text, in a user's taste (personalized retrieval)."""
-    settings = _prepare(settings_file)
-    from flows.search import search as search_items
+    """Search the catalogue for a text or an image, in a user's taste (personalized retrieval).
 
-    for hit in search_items(settings, user, text, num_hits=num_hits, alpha=alpha):
+    A text takes on the texts of what the user likes; an image takes on the items' own artwork.
+    """
+    settings = _prepare(settings_file)
+    from flows.search import search as search_text
+    from flows.search_by_image import search_by_image
+
+    if text is not None and image is None:
+        hits = search_text(settings, user, text, num_hits=num_hits, alpha=alpha)
+    elif image is not None and text is None:
+        hits = search_by_image(settings, user, image, num_hits=num_hits, alpha=alpha)
+    else:
+        raise typer.BadParameter("give either a text or --image")
+    for hit in hits:
         print(f"{hit.score:6.3f}  {hit.item_id:>8}  {hit.title}")
 
 

@@ -179,6 +179,7 @@ def model_params(settings: Settings, *, num_references: int) -> dict[str, object
         "negative_prompt": drawing.negative_prompt,
         "format": drawing.image_format,
         "skip_layers": list(drawing.skip_layers),
+        "target_query": drawing.target_query,
     }
 
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
-from fan_model.profiling import ReferenceVectors, count_references, select_references
+from fan_model.profiling import FloatArray, ReferenceVectors, count_references, select_references
 from fan_model.retrieval import FeatureEncoder
 from fan_model.studio import PIPELINE_FOLDER
 from fan_model.towers import Personalization, Profile
@@ -54,13 +54,37 @@ def search(
     """
     lake = open_lake(settings, read_only=True)
     profile = _profile(settings, lake, user_id, query)
-    clip, tokenizer = _clip_folders(settings)
-    encoder = FeatureEncoder.load(clip, tokenizer)
+    encoder = load_features(settings)
+    feature = encoder.personalize_text_feature([profile], personalization(settings, alpha))
+    return find_items(settings, lake, encoder, feature, num_hits)
+
+
+def load_features(settings: Settings) -> FeatureEncoder:
+    """Load the CLIP that the settings search with.
+
+    Raises:
+        SearchError: if there is none where they say.
+    """
+    return FeatureEncoder.load(*_clip_folders(settings))
+
+
+def personalization(settings: Settings, alpha: float | None) -> Personalization:
+    """Personalize as the settings draw, or to another degree."""
+    drawing = settings.drawing
+    degree = drawing.alpha if alpha is None else alpha
+    return Personalization(degree, drawing.skip_layers, drawing.target_query)
+
+
+def find_items(
+    settings: Settings, lake: Lake, encoder: FeatureEncoder, feature: FloatArray, num_hits: int
+) -> list[Hit]:
+    """Search the catalogue's texts for a feature `[1, p]`, the most similar first.
+
+    Raises:
+        SearchError: if the catalogue has no texts yet.
+    """
+    clip, _ = _clip_folders(settings)
     index = _index_items(settings, lake, encoder, checksum(clip / "model.safetensors"))
-    how = Personalization(
-        alpha=settings.drawing.alpha if alpha is None else alpha, skip_layers=settings.drawing.skip_layers
-    )
-    feature = encoder.personalize_text_feature([profile], how)
     scores, ids = index.search(feature, num_hits)
     return _hits(lake, ids[0].tolist(), scores[0].tolist())
 

@@ -59,7 +59,8 @@ class Profile(Section):
     """How references are selected (tailored profiling)."""
 
     fraction: float = Field(0.1, gt=0, le=1)
-    """Share of the history that is kept, as in the paper; at least one reference is."""
+    """Share of the history that is kept, as in the paper; at least one reference is. With 1 and no
+    `max_references` it is kept whole: the ablation "without profiling"."""
     max_references: PositiveInt | None = 20
     """Never keep more than this; none: no limit. Fewer references are faster, more are broader."""
     cold_start: bool = True
@@ -91,7 +92,9 @@ class Drawing(Section):
     alpha: float = Field(0.3, ge=0, le=1)
     """Degree of personalization: 0 draws the target only, 1 the references only."""
     skip_layers: tuple[int, ...] = (0,)
-    """Layers of the text encoder without personalized attention."""
+    """Layers of the text encoder without personalized attention; `[]` is the ablation "without skip"."""
+    target_query: bool = True
+    """False: start from the empty text in place of the target's, the ablation "without target query"."""
     num_inference_steps: int = Field(20, ge=1, le=200)
     """Denoising steps: more are slower and cleaner."""
     guidance_scale: float = Field(3.5, ge=1, le=30)

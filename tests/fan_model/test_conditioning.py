@@ -81,6 +81,17 @@ def test_skipping_every_layer_is_the_plain_condition(conditioner):
     torch.testing.assert_close(personalized.prompt_embeds, plain.prompt_embeds)
 
 
+def test_half_precision_differs_by_its_rounding_only(saved, conditioner):
+    half = Artist.load(saved, dtype=torch.float16)
+    request = ArtworkRequest(prompt="western film poster", references=("pastel watercolor",))
+    condition = half.condition([request], DrawingOptions(alpha=0.5)).prompt_embeds
+    full = conditioner.personalize(
+        [Profile(request.prompt, request.references, (1.0,))], Personalization(alpha=0.5)
+    ).prompt_embeds
+    assert condition.dtype == torch.float16
+    torch.testing.assert_close(condition.float(), full, rtol=0, atol=0.02)
+
+
 def test_target_query_matters(conditioner):
     with_it, without_it = (
         conditioner.personalize(PROFILES, Personalization(target_query=flag)).prompt_embeds
