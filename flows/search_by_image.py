@@ -87,7 +87,7 @@ def _read_artworks(lake: Lake, user_id: str) -> WeightedImages:
 def _nothing_readable(user_id: str, artworks: Sequence[LikedArtwork]) -> str:
     found = f"none of {len(artworks)} artworks can be read" if artworks else "no liked item has artwork"
     return (
-        f"user {user_id}: {found}; give the catalogue a column stock_image_uri with files that lie here, "
+        f"user {user_id}: {found}; name the column of files in the catalogue's columns as stock_image_uri, "
         "or search for a text"
     )
 

@@ -25,7 +25,7 @@ kinds = {{like = 3}}
 [[sources]]
 adapter = "catalogue"
 path = "items.csv"
-columns = {{item_id = "item", title = "title"}}
+columns = {{item_id = "item", title = "title", stock_image_uri = "stock_image_uri"}}
 [texts]
 reference_template = "{{title}}"
 target_template = "{{title}} film poster"
