@@ -140,7 +140,7 @@ def _name(axes: Axes, name: str, point: tuple[float, float], *, height: float) -
         textcoords="axes fraction",
         fontsize=8,
         verticalalignment="center",
-        arrowprops={"arrowstyle": "-", "color": GRAY, "linewidth": 0.4},
+        arrowprops={"arrowstyle": "-", "color": GRAY, "linewidth": 0.4, "relpos": (0, 0.5)},
     )
 
 

@@ -78,6 +78,9 @@ def test_no_file_of_the_workspace_tells_of_a_forgotten_user(night):
     for folder in ("evaluation/e1", "mlflow/artifacts/evaluation/r1/artifacts"):
         (night.workspace / folder).mkdir(parents=True)
         (night.workspace / folder / "index.html").write_text(f"<li>User {LEAVER}")
+    for folder in ("evaluation/pictures", "evaluation/data"):
+        (night.workspace / folder).mkdir()
+        (night.workspace / folder / "of_the_user").write_text(LEAVER)
     assert files_with(night, LEAVER)
     assert files_with(night, SECRET)
     counts = forget(night, LEAVER)
