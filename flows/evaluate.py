@@ -69,7 +69,12 @@ def evaluate(
 def evaluate_locally(
     settings_file: Path | None, *, data: str | None, alias: str | None, variants: Sequence[str]
 ) -> dict[str, Any]:
-    """Run the flow in this process; Prefect starts a server if none is configured."""
+    """Run the flow in this process; Prefect starts a server if none is configured.
+
+    Raises:
+        SettingsError, UnknownVariantError: before that, if the choice cannot be.
+    """
+    make_variants(choose(read_settings(settings_file), data=data, alias=alias, variants=variants))
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         return evaluate(str(settings_file) if settings_file else None, data, alias, variants)
 
