@@ -1,21 +1,45 @@
 """What was known at the end of a past window, as a lake of its own, for the same stages to run on again."""
 
+from duckdb import DuckDBPyConnection
+
 from feature_store.lake import Lake
+from feature_store.profiles import NO_PROFILE
 from feature_store.runs import Run
-from feature_store.schemas import INTERACTIONS, ITEMS, Table
+from feature_store.schemas import GIVEN_TARGETS, INTERACTIONS, ITEMS
 
 KNOWN = """
     SELECT {columns} FROM {table} WHERE ingested_at < $window_end
     UNION ALL
     SELECT {columns} FROM superseded_{table} WHERE ingested_at < $window_end AND superseded_at >= $window_end
 """
-CHANGED = """
-    SELECT user_id FROM interactions
-    WHERE ingested_at >= $window_start OR event_time >= $window_start AND event_time < $window_end
-    UNION
-    SELECT user_id FROM interactions JOIN items USING (item_id) WHERE items.ingested_at >= $window_start
+CHANGED_ITEMS = """
+    SELECT item_id FROM (
+        SELECT item_id, ingested_at FROM items UNION ALL SELECT item_id, ingested_at FROM superseded_items
+    ) WHERE ingested_at >= $window_start AND ingested_at < $window_end
 """
-"""Users whose history the window changed: by what it took in, and by what its clock reached."""
+"""Items that the window took in, new or corrected."""
+CHANGED_USERS = f"""
+    SELECT DISTINCT user_id FROM (
+        SELECT user_id, item_id, event_time, ingested_at, NULL AS superseded_at FROM interactions UNION ALL
+        SELECT user_id, item_id, event_time, ingested_at, superseded_at FROM superseded_interactions
+    ) WHERE ingested_at < $window_end AND coalesce(superseded_at >= $window_start, true) AND (
+        ingested_at >= $window_start OR superseded_at < $window_end
+        OR event_time >= $window_start AND event_time < $window_end OR item_id IN ({CHANGED_ITEMS})
+    )
+"""
+"""Users whose history the window changed: by what it took in or corrected, and by what its clock reached."""
+LISTED = """
+    SELECT * FROM target_lists WHERE ingested_at < ${time}
+    QUALIFY ingested_at = max(ingested_at) OVER (PARTITION BY user_id)
+"""
+"""The recommendation lists that counted at a time."""
+GIVEN = f"""
+    SELECT listed.*,
+           $window_start IS NULL OR before.user_id IS NULL OR listed.user_id IN ({CHANGED_USERS})
+           OR listed.item_id IN ({CHANGED_ITEMS}) AS is_changed
+    FROM ({LISTED.format(time="window_end")}) AS listed
+    LEFT JOIN ({LISTED.format(time="window_start")}) AS before USING (user_id, item_id)
+"""
 
 
 class UnknownRunError(LookupError):
@@ -49,27 +73,42 @@ def copy_known(lake: Lake, past: Lake, run: Run, *, targets_recipe: str) -> None
         targets_recipe: settings that targets depend on.
     """
     for table in (INTERACTIONS, ITEMS):
-        _copy(lake, past, run, table)
+        columns = ", ".join(table.column_names)
+        known = KNOWN.format(table=table.name, columns=columns)
+        _copy(lake, past, run, known, f"INSERT INTO {table.name} FROM known")
     if run.window_start is not None:
-        unchanged = f"SELECT DISTINCT user_id FROM interactions WHERE user_id NOT IN ({CHANGED})"
-        parameters: dict[str, object] = {"window_start": run.window_start, "window_end": run.window_end}
-        parameters |= {"recipe": targets_recipe, "run_id": run.run_id}
-        past.write(
-            lambda connection: connection.execute(
-                f"INSERT INTO night.target_states SELECT user_id, $recipe, $run_id FROM ({unchanged})",
-                parameters,
-            ),
-            "leave who did not change",
-        )
+        unchanged = "SELECT DISTINCT user_id FROM interactions WHERE user_id NOT IN (FROM known)"
+        states = f"INSERT INTO night.target_states SELECT user_id, $1, $2 FROM ({unchanged})"
+        _copy(lake, past, run, CHANGED_USERS, states, [targets_recipe, run.run_id])
 
 
-def _copy(lake: Lake, past: Lake, run: Run, table: Table) -> None:
-    sql = KNOWN.format(table=table.name, columns=", ".join(table.column_names))
-    known = lake.cursor().execute(sql, {"window_end": run.window_end}).to_arrow_reader()
+def copy_given_targets(lake: Lake, past: Lake, run: Run, *, profile_recipe: str) -> None:
+    """Give a past lake the recommendation lists that counted at the end of a run's window.
+
+    Targets that neither the window's lists nor its events and items changed are marked as profiled already.
+
+    Args:
+        lake: what is known now, with every list that was ever taken in.
+        past: where they go.
+        run: the past run.
+        profile_recipe: settings and encoder that profiles depend on.
+    """
+    targets = f"SELECT user_id, item_id, rank, score, as_of, source, '{GIVEN_TARGETS}', run_id FROM known"
+    _copy(lake, past, run, GIVEN, f"INSERT INTO night.targets {targets}")
+    states = f"SELECT user_id, item_id, '{NO_PROFILE}', $1, $2 FROM known WHERE NOT is_changed"
+    _copy(lake, past, run, GIVEN, f"INSERT INTO night.profile_states {states}", [profile_recipe, run.run_id])
+
+
+def _copy(
+    lake: Lake, past: Lake, run: Run, query: str, insert: str, parameters: list[str] | None = None
+) -> None:
+    """Insert into `past` what a query on `lake`, with the run's window, calls `known`."""
+    window = {"window_start": run.window_start, "window_end": run.window_end}
+    named = {name: time for name, time in window.items() if f"${name}" in query}
     connection = past.cursor()
-    connection.register("known", known)
-    past.write(
-        lambda connection: connection.execute(f"INSERT INTO {table.name} FROM known"),
-        f"{table.name} of then",
-        connection=connection,
-    )
+    connection.register("known", lake.cursor().execute(query, named).to_arrow_reader())
+
+    def copy(connection: DuckDBPyConnection) -> None:
+        connection.execute(insert, parameters or [])
+
+    past.write(copy, "what was known then", connection=connection)

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import numpy as np
 
-from feature_store.durable_files import is_intact
+from feature_store.erasure import is_forgetting_unfinished
 from feature_store.lake import Lake
 from feature_store.reference_store import ReferenceStoreError, open_as_it_is
+from feature_store.upkeep import lost_pictures
 
 REDO = "run `fan nightly`: it makes anew what is missing"
 RESTORE = "the lake was changed by hand, or damaged: restore the workspace from a backup"
@@ -47,6 +49,21 @@ PROMISES = (
             SELECT count(*) FROM (SELECT source, sha256, sum(rejected) AS n FROM ingested_files GROUP BY ALL)
             LEFT JOIN (SELECT source, sha256, count(*) AS kept FROM rejected_rows GROUP BY ALL)
             USING (source, sha256) WHERE n <> coalesce(kept, 0)""",
+    ),
+    Promise(
+        text="every accepted row is there, or was superseded, or its user was forgotten",
+        offenders="""
+            WITH kept AS (
+                SELECT 'interactions' AS table_name, source, ingested_at FROM interactions
+                UNION ALL SELECT 'interactions', source, ingested_at FROM superseded_interactions
+                UNION ALL SELECT 'items', source, ingested_at FROM items
+                UNION ALL SELECT 'items', source, ingested_at FROM superseded_items
+            )
+            SELECT count(*) FROM (SELECT *, count(*) AS num_kept FROM kept GROUP BY ALL)
+            FULL JOIN (SELECT table_name, source, ingested_at, sum(accepted) AS num_accepted
+                       FROM ingested_files WHERE table_name IN ('interactions', 'items') GROUP BY ALL)
+            USING (table_name, source, ingested_at)
+            WHERE coalesce(num_kept, 0) <> coalesce(num_accepted, 0)""",
     ),
     Promise(
         text="every event is there once",
@@ -95,6 +112,31 @@ PROMISES = (
 )
 
 
+def check_reading(lake: Lake) -> Finding:
+    """Read every value of every table; where that fails, no other check can tell anything."""
+    unreadable = ""
+    for relation in sorted(lake.relations()):
+        try:
+            lake.query(f"SELECT bit_xor(hash(every_row)) AS digest FROM {relation} AS every_row")
+        except duckdb.Error as error:
+            unreadable = f"{relation}: {str(error).splitlines()[0]}"
+    return Finding(
+        promise="every table can be read",
+        num_offenders=int(bool(unreadable)),
+        remedy=RESTORE,
+        example=unreadable,
+    )
+
+
+def check_forgetting(lake: Lake) -> Finding:
+    """Look for a user who was taken out of the tables, but not yet out of what was before."""
+    return Finding(
+        promise="nobody is forgotten half-way",
+        num_offenders=int(is_forgetting_unfinished(lake)),
+        remedy="run `fan maintain`: it finishes what a stopped `fan forget` left",
+    )
+
+
 def check_tables(lake: Lake) -> Iterator[Finding]:
     """Look up every promise about the tables."""
     for promise in PROMISES:
@@ -103,18 +145,16 @@ def check_tables(lake: Lake) -> Iterator[Finding]:
 
 
 def check_images(lake: Lake, root: Path) -> Finding:
-    """Compare the file of every published artwork with its checksum; `root` is what paths are relative to."""
-    rows = lake.query(
-        "SELECT DISTINCT image_path, image_sha256 FROM artworks WHERE image_path IS NOT NULL ORDER BY ALL"
-    ).to_pylist()
-    wrong = [
-        row["image_path"] for row in rows if not is_intact(root / row["image_path"], row["image_sha256"])
-    ]
+    """Compare the file of every published artwork with its checksum, and look for its plain twin.
+
+    `root` is what paths are relative to.
+    """
+    wrong = lost_pictures(lake, root, "artworks")
     return Finding(
-        promise="every artwork has its file, with its checksum",
+        promise="every artwork has its file, with its checksum, and its plain twin",
         num_offenders=len(wrong),
         remedy="run `fan maintain`, then `fan nightly`: they are drawn again",
-        example=wrong[0] if wrong else "",
+        example=wrong[0]["image_path"] if wrong else "",
     )
 
 

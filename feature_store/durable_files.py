@@ -36,6 +36,26 @@ def write_durably(path: Path, content: bytes) -> None:
         raise FileAccessError(f"cannot write {path}: {error.strerror}. {NOTHING_LOST}") from error
 
 
+def delete_unfinished(folder: Path) -> int:
+    """Delete what killed processes left aside, in a folder and below it; return the number of files."""
+    left = [path for path in folder.rglob(".*.tmp") if path.is_file() and not _is_being_written(path)]
+    for path in left:
+        path.unlink(missing_ok=True)
+    return len(left)
+
+
+def _is_being_written(aside: Path) -> bool:
+    """Whether the process whose id stands before the suffix is still running (or the file is not of ours)."""
+    process_id = aside.stem.rpartition(".")[2]
+    try:
+        os.kill(int(process_id), 0)
+    except ProcessLookupError:
+        return False
+    except (ValueError, PermissionError):
+        pass
+    return True
+
+
 def checksum(path: Path) -> str:
     """Return the SHA-256 of a file's content, in hexadecimal.
 

@@ -1,6 +1,7 @@
 """Features of items in FAISS, for retrieval: one unit vector per item text, under the text's id."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import cast
 
@@ -15,7 +16,9 @@ Ids = NDArray[np.int64]
 
 
 class FeatureIndex:
-    """The features of one encoder; another encoder's file is set aside, since features are quickly made anew.
+    """The features of one encoder; a file that is another's, or damaged, counts as none.
+
+    Features are quickly made anew.
 
     Args:
         folder: where the index lies; a missing one is an empty index.
@@ -46,13 +49,17 @@ class FeatureIndex:
 
     def save(self) -> None:
         """Write the index so that a reader finds it whole; the manifest, written last, makes it valid."""
-        (self.folder / "manifest.json").unlink(missing_ok=True)
-        write_durably(self.folder / "features.faiss", faiss.serialize_index(self._index).tobytes())
-        write_durably(self.folder / "manifest.json", json.dumps(self._manifest).encode())
+        content = faiss.serialize_index(self._index).tobytes()
+        manifest = self._manifest | {"sha256": sha256(content).hexdigest()}
+        write_durably(self.folder / "features.faiss", content)
+        write_durably(self.folder / "manifest.json", json.dumps(manifest).encode())
 
     def _read(self) -> faiss.IndexIDMap2 | None:
-        manifest = self.folder / "manifest.json"
-        if not manifest.exists() or json.loads(manifest.read_text()) != self._manifest:
+        try:
+            manifest = json.loads((self.folder / "manifest.json").read_text())
+            content = (self.folder / "features.faiss").read_bytes()
+        except (OSError, ValueError):
             return None
-        content = np.frombuffer((self.folder / "features.faiss").read_bytes(), np.uint8)
-        return cast(faiss.IndexIDMap2, faiss.deserialize_index(content))
+        if manifest != self._manifest | {"sha256": sha256(content).hexdigest()}:
+            return None
+        return cast(faiss.IndexIDMap2, faiss.deserialize_index(np.frombuffer(content, np.uint8)))

@@ -115,6 +115,7 @@ def _count(connection: DuckDBPyConnection, relation: str) -> int:
 def _append_rows(connection: DuckDBPyConnection, table: Table, origin: _Origin) -> int:
     """Insert new rows and let corrected ones take the place of known ones; return the number of both."""
     _tell_clashes(connection, table)
+    _mark_stale(connection, table)
     _supersede(connection, table, origin)
     staged = ", ".join(table.staged)
     connection.execute(
@@ -122,7 +123,6 @@ def _append_rows(connection: DuckDBPyConnection, table: Table, origin: _Origin) 
         f"SELECT {staged}, ?, ?, ? FROM fresh",
         [origin.source, origin.ingested_at, origin.run_id],
     )
-    _mark_stale(connection, table)
     return _count(connection, "fresh")
 
 
@@ -168,18 +168,22 @@ def _supersede(connection: DuckDBPyConnection, table: Table, origin: _Origin) ->
 
 
 def _mark_stale(connection: DuckDBPyConnection, table: Table) -> None:
-    """Take away the states of the users whose history changes, with the rows that change it."""
+    """Take away the states of the users whose history changes, with the rows that change it.
+
+    A correction may give an event to another user: then the histories of both change.
+    """
+    if table is schemas.ITEMS:
+        users = "SELECT user_id FROM interactions SEMI JOIN fresh USING (item_id)"
+        items = "SELECT item_id FROM fresh"
+    else:
+        corrected = "SELECT user_id FROM interactions SEMI JOIN corrections USING (interaction_id)"
+        users, items = f"SELECT user_id FROM fresh UNION {corrected}", "SELECT NULL"
     connection.execute(
-        "CREATE OR REPLACE TEMP TABLE changed_items AS SELECT item_id FROM fresh"
-        if table is schemas.ITEMS
-        else "CREATE OR REPLACE TEMP TABLE changed_items AS SELECT NULL::VARCHAR AS item_id LIMIT 0"
+        f"CREATE OR REPLACE TEMP TABLE changed_users AS SELECT DISTINCT user_id FROM ({users})"
     )
-    users = "interactions SEMI JOIN changed_items USING (item_id)" if table is schemas.ITEMS else "fresh"
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE changed_users AS SELECT DISTINCT user_id FROM {users}")
     connection.execute("DELETE FROM night.target_states WHERE user_id IN (FROM changed_users)")
     connection.execute(
-        "DELETE FROM night.profile_states "
-        "WHERE user_id IN (FROM changed_users) OR item_id IN (FROM changed_items)"
+        f"DELETE FROM night.profile_states WHERE user_id IN (FROM changed_users) OR item_id IN ({items})"
     )
 
 
@@ -194,6 +198,11 @@ def _replace_targets(connection: DuckDBPyConnection, origin: _Origin) -> int:
         "INSERT INTO night.targets (user_id, item_id, rank, score, as_of, source, recipe_digest, run_id) "
         "SELECT user_id, item_id, rank, score, as_of, ?, ?, ? FROM fresh",
         [origin.source, GIVEN_TARGETS, origin.run_id],
+    )
+    connection.execute(
+        "INSERT INTO target_lists (user_id, item_id, rank, score, as_of, source, ingested_at, run_id) "
+        "SELECT user_id, item_id, rank, score, as_of, ?, ?, ? FROM fresh",
+        [origin.source, origin.ingested_at, origin.run_id],
     )
     return _count(connection, "fresh")
 

@@ -7,7 +7,7 @@ lock; readers take no lock and never wait.
 
 import importlib.resources
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -31,6 +31,10 @@ OPTIONS: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": "400MB",
 }
 """The limit keeps memory the same however large the tables are: beyond it DuckDB works on disk."""
+QUIET = "SET enable_progress_bar = false"
+"""In a process that it takes for an interactive one, DuckDB draws over the stages' own progress bars."""
+DAMAGE = ("file is not a database", "malformed")
+RESTORE = "restore the workspace's `lake` from a backup"
 WRITE_ATTEMPTS = 6
 LOCK_TIMEOUT_SECONDS = 600.0
 INLINED_ROWS = 500
@@ -44,8 +48,7 @@ class LakeError(RuntimeError):
 def connect_duckdb() -> DuckDBPyConnection:
     """Open an in-memory DuckDB in UTC with the lake's extensions, loaded from their installed packages."""
     connection = duckdb.connect(config=OPTIONS)
-    # In a process that it takes for an interactive one, DuckDB draws over the stages' own progress bars.
-    connection.execute("SET enable_progress_bar = false")
+    connection.execute(QUIET)
     for name in EXTENSIONS:
         folder = (
             importlib.resources.files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}"
@@ -70,14 +73,14 @@ class Lake:
         read_only: open for queries only; the lake must exist.
 
     Raises:
-        LakeError: if a lake that does not exist is opened for reading.
+        LakeError: if a lake that does not exist is opened for reading, or one is damaged.
     """
 
     def __init__(self, folder: Path, *, catalog: str | None = None, read_only: bool = False) -> None:
         self.folder = folder.resolve()
         self.catalog = catalog or f"sqlite:{self.folder / 'catalog.sqlite'}"
-        if read_only and not catalog and not (self.folder / "catalog.sqlite").exists():
-            raise LakeError(f"no lake in {self.folder}: run `fan ingest` or `fan nightly` first")
+        if not catalog:
+            self._check_catalog(read_only)
         self._make_folder()
         self._lock = FileLock(self.folder / "writer.lock", timeout=LOCK_TIMEOUT_SECONDS)
         self.spill = self.folder / "spill"
@@ -90,6 +93,16 @@ class Lake:
                 self._attach("META_JOURNAL_MODE 'WAL', META_BUSY_TIMEOUT 30000")
             self._create_tables()
 
+    def _check_catalog(self, read_only: bool) -> None:
+        """Refuse to begin a new lake where there was one, whose files upkeep would then delete."""
+        file = self.folder / "catalog.sqlite"
+        if file.exists() and file.stat().st_size:
+            return
+        if any((self.folder / "data").rglob("*.parquet")):
+            raise LakeError(f"the catalogue {file} is missing, but not its Parquet files: {RESTORE}")
+        if read_only:
+            raise LakeError(f"no lake in {self.folder}: run `fan ingest` or `fan nightly` first")
+
     def _make_folder(self) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -100,13 +113,18 @@ class Lake:
         if self.catalog.startswith("postgres"):
             options = options.replace("META_JOURNAL_MODE 'WAL', META_BUSY_TIMEOUT 30000", "READ_WRITE")
         data = f"DATA_PATH {quote(f'{self.folder}/data/')}, OVERRIDE_DATA_PATH true"
-        self.connection.execute(f"ATTACH {quote(f'ducklake:{self.catalog}')} AS {LAKE} ({data}, {options})")
+        attach = f"ATTACH {quote(f'ducklake:{self.catalog}')} AS {LAKE} ({data}, {options})"
+        try:
+            self.connection.execute(attach)
+        except duckdb.Error as error:
+            raise LakeError(_describe_failure(self.folder, error)) from error
         self.connection.execute(f"USE {LAKE}")
 
     def _create_tables(self) -> None:
         relations = self.relations()
-        if not {table.qualified_name for table in TABLES} <= relations:
-            self.write(_create_tables, "create the tables")
+        missing = [table for table in TABLES if table.qualified_name not in relations]
+        if missing:
+            self.write(lambda connection: _create_tables(connection, missing), "create the tables")
         if not {f"main.{table.name}" for table in PUBLISHED_TABLES} <= relations:
             self.publish("show the empty tables")
 
@@ -167,7 +185,7 @@ class Lake:
     def cursor(self) -> DuckDBPyConnection:
         """Open a connection of its own on the same lake: one thread, one cursor."""
         connection = self.connection.cursor()
-        connection.execute(f"USE {LAKE}")
+        connection.execute(f"USE {LAKE}; {QUIET}")
         return connection
 
     def query(self, sql: str, parameters: list[object] | dict[str, object] | None = None) -> pa.Table:
@@ -225,11 +243,21 @@ def is_transient(error: duckdb.Error) -> bool:
     return any(phrase in str(error).lower() for phrase in TRANSIENT_ERRORS)
 
 
-def _create_tables(connection: DuckDBPyConnection) -> None:
-    connection.execute("CREATE SCHEMA IF NOT EXISTS night")
-    for table in TABLES:
+def _describe_failure(folder: Path, error: duckdb.Error) -> str:
+    reason = str(error).splitlines()[0]
+    is_damaged = any(phrase in reason for phrase in DAMAGE)
+    remedy = f"It is damaged: {RESTORE}" if is_damaged else NOTHING_LOST
+    return f"cannot open the lake in {folder}: {reason}. {remedy}"
+
+
+def _create_tables(connection: DuckDBPyConnection, tables: Sequence[Table]) -> None:
+    for schema in {table.schema for table in tables}:
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    for table in tables:
         _create_table(connection, table)
-    connection.execute(f"CALL {LAKE}.set_option('data_inlining_row_limit', {INLINED_ROWS})")
+    if len(tables) == len(TABLES):
+        # DuckLake ends the process if an option is set anew after tables were created.
+        connection.execute(f"CALL {LAKE}.set_option('data_inlining_row_limit', {INLINED_ROWS})")
 
 
 def _create_table(connection: DuckDBPyConnection, table: Table) -> None:

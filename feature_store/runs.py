@@ -38,11 +38,14 @@ def open_run(lake: Lake) -> Run:
         if found:
             _set(connection, found[0], status="running", reason=None)
             return Run(run_id=found[0], window_start=found[1], window_end=found[2])
-        run = Run(run_id=_new_run_id(now), window_start=_last_window_end(connection), window_end=now)
+        start = _last_window_end(connection)
+        run = Run(run_id=_new_run_id(now), window_start=start, window_end=_window_end(connection, now))
         connection.execute(
             "INSERT INTO runs VALUES (?, ?, ?, 'running', '{}', '{}', NULL, NULL)",
             [run.run_id, run.window_start, run.window_end],
         )
+        if start is not None:
+            _forget_states(connection, start, run.window_end)
         return run
 
     return lake.write(begin, "open a run")
@@ -71,26 +74,16 @@ def record_stage(lake: Lake, run: Run, stage: str, counts: dict[str, int], secon
 def close_window(lake: Lake, run: Run) -> Run:
     """End the run's window now, so that all it has ingested so far counts.
 
-    Events that lay in the future when their users were looked at are history now: the states go. That was
-    when the window before ended, or, for what this run did before it was stopped, when its own did.
+    Events that lay in the future when their users were looked at are history now: the states go.
     """
-    closed = Run(run_id=run.run_id, window_start=run.window_start, window_end=datetime.now(UTC))
 
-    def close(connection: DuckDBPyConnection) -> None:
-        _set(connection, run.run_id, window_end=closed.window_end)
-        reached = "(SELECT user_id FROM interactions WHERE event_time >= ? AND event_time < ?)"
-        for state in ("target_states", "profile_states"):
-            connection.execute(
-                f"DELETE FROM night.{state} WHERE user_id IN {reached} AND run_id <> ?",
-                [run.window_start, closed.window_end, run.run_id],
-            )
-            connection.execute(
-                f"DELETE FROM night.{state} WHERE user_id IN {reached} AND run_id = ?",
-                [run.window_end, closed.window_end, run.run_id],
-            )
+    def close(connection: DuckDBPyConnection) -> Run:
+        end = _window_end(connection, datetime.now(UTC))
+        _set(connection, run.run_id, window_end=end)
+        _forget_states(connection, run.window_end, end)
+        return Run(run_id=run.run_id, window_start=run.window_start, window_end=end)
 
-    lake.write(close, "close the window")
-    return closed
+    return lake.write(close, "close the window")
 
 
 def fail_run(lake: Lake, run: Run, reason: str) -> None:
@@ -128,6 +121,26 @@ def _new_run_id(now: datetime) -> str:
 def _last_window_end(connection: DuckDBPyConnection) -> datetime | None:
     row = connection.execute("SELECT max(window_end) FROM runs WHERE status = ?", [PUBLISHED]).fetchone()
     return row[0] if row else None
+
+
+def _window_end(connection: DuckDBPyConnection, now: datetime) -> datetime:
+    """Return now, or later if a clock that was set back says less than what is in the lake already."""
+    row = connection.execute(
+        "SELECT greatest(?::TIMESTAMPTZ, (SELECT max(window_end) FROM runs), "
+        "(SELECT max(ingested_at) + INTERVAL 1 MICROSECOND FROM ingested_files))",
+        [now],
+    ).fetchone()
+    return row[0] if row else now
+
+
+def _forget_states(connection: DuckDBPyConnection, start: datetime, end: datetime) -> None:
+    """Take away the states of the users with events between two times: the clock has reached them."""
+    for state in ("target_states", "profile_states"):
+        connection.execute(
+            f"DELETE FROM night.{state} WHERE user_id IN "
+            "(SELECT user_id FROM interactions WHERE event_time >= ? AND event_time < ?)",
+            [start, end],
+        )
 
 
 def _set(connection: DuckDBPyConnection, run_id: str, **values: object) -> None:

@@ -158,6 +158,17 @@ TARGETS = Table(
     ),
 )
 
+TARGET_LISTS = Table(
+    "target_lists",
+    "One row is a target as a recommendation list gave it; of a user's lists the latest counts.",
+    (
+        *(column for column in TARGETS.columns if column.name not in ("recipe_digest", "run_id")),
+        INGESTED_AT,
+        RUN_ID,
+    ),
+    key=("user_id", "item_id", "ingested_at"),
+)
+
 SUPERSEDED_AT = Column("superseded_at", "TIMESTAMPTZ", "when a correction took the row's place")
 
 
@@ -197,7 +208,7 @@ INGESTED_FILES = Table(
         Column("file", "VARCHAR", "name of the file"),
         Column("table_name", "VARCHAR", "table that it went into"),
         Column("sha256", "VARCHAR", "its content: the same content is taken in once"),
-        Column("rows_read", "BIGINT", "records in the file"),
+        Column("rows_read", "BIGINT", "records in the file, without those of users who were forgotten"),
         Column("accepted", "BIGINT", "new or corrected rows"),
         Column("duplicate", "BIGINT", "rows known already, word for word"),
         Column("rejected", "BIGINT", "rows refused, kept in rejected_rows"),
@@ -352,6 +363,7 @@ TABLES = (
     ITEMS,
     SUPERSEDED_ITEMS,
     TARGETS,
+    TARGET_LISTS,
     TARGET_STATES,
     REJECTED_ROWS,
     INGESTED_FILES,

@@ -39,6 +39,7 @@ def maintain_lake(lake: Lake, *, keep: timedelta) -> Upkeep:
         expired = _expire(lake, connection, before=datetime.now(UTC) - keep)
         seconds = f"now() - INTERVAL {keep.total_seconds():.0f} SECOND"
         deleted = _call(connection, "ducklake_cleanup_old_files", f"older_than => {seconds}")
+        _delete_spilled(lake, before=datetime.now(UTC) - keep)
         return Upkeep(snapshots_expired=expired, files_deleted=deleted + _delete_orphans(lake, connection))
 
 
@@ -87,25 +88,46 @@ def delete_unreferenced_images(lake: Lake, images: Path) -> int:
     return len(unnamed)
 
 
-def drop_lost_pictures(lake: Lake, root: Path) -> int:
-    """Delete the rows of pictures whose file is missing or damaged, and that file: the next night draws them.
+def lost_pictures(lake: Lake, root: Path, table: str) -> list[dict[str, str]]:
+    """Return the pictures of a table whose file is missing or damaged, or that lack their plain twin.
 
     Args:
-        lake: whose `night.artworks` name the files.
+        lake: whose `table` (`artworks` or `night.artworks`) names the files.
         root: what their paths are relative to.
+        table: which artworks.
+
+    Returns:
+        `image_path`, `image_sha256` and `plain_image_path` of each.
+    """
+    rows = lake.query(
+        f"SELECT DISTINCT image_path, image_sha256, plain_image_path FROM {table} "
+        "WHERE image_path IS NOT NULL ORDER BY ALL"
+    ).to_pylist()
+    return [row for row in rows if not (_is_there(row, root) and _has_plain_twin(row, root))]
+
+
+def _is_there(row: dict[str, str], root: Path) -> bool:
+    return is_intact(root / row["image_path"], row["image_sha256"])
+
+
+def _has_plain_twin(row: dict[str, str], root: Path) -> bool:
+    return row["plain_image_path"] is None or (root / row["plain_image_path"]).is_file()
+
+
+def drop_lost_pictures(lake: Lake, root: Path) -> int:
+    """Delete the rows of lost pictures, and the damaged files: the next night draws them.
 
     Returns:
         Number of pictures.
     """
-    rows = lake.query(
-        "SELECT DISTINCT image_path, image_sha256 FROM night.artworks WHERE image_path IS NOT NULL"
-    ).to_pylist()
-    lost = [row["image_path"] for row in rows if not is_intact(root / row["image_path"], row["image_sha256"])]
-    for path in lost:
-        (root / path).unlink(missing_ok=True)
+    lost = lost_pictures(lake, root, "night.artworks")
+    for row in lost:
+        if not _is_there(row, root):
+            (root / row["image_path"]).unlink(missing_ok=True)
     if lost:
+        paths = [row["image_path"] for row in lost]
         delete = "DELETE FROM night.artworks WHERE list_contains(?, image_path)"
-        lake.write(lambda connection: connection.execute(delete, [lost]), "drop lost pictures")
+        lake.write(lambda connection: connection.execute(delete, [paths]), "drop lost pictures")
     return len(lost)
 
 
@@ -153,6 +175,13 @@ def _delete_orphans(lake: Lake, connection: DuckDBPyConnection) -> int:
 def _call(connection: DuckDBPyConnection, function: str, *arguments: str) -> int:
     """Call one of DuckLake's functions; return the number of rows that it reports."""
     return len(connection.execute(f"CALL {function}({', '.join([repr(LAKE), *arguments])})").fetchall())
+
+
+def _delete_spilled(lake: Lake, *, before: datetime) -> None:
+    """Delete what queries of killed processes left on disk; a running query has written to its own lately."""
+    for path in lake.spill.glob("*"):
+        if path.stat().st_mtime < before.timestamp():
+            path.unlink(missing_ok=True)
 
 
 def _vacuum(lake: Lake) -> None:

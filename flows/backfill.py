@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from feature_store import profiles
-from feature_store.backfill import copy_known, read_window
+from feature_store.backfill import copy_given_targets, copy_known, read_window
 from feature_store.lake import Lake
 from feature_store.runs import Run
 from flows.champion import load_champion
@@ -19,10 +19,6 @@ from flows.tasks import divide
 from flows.workspace import open_lake, open_references, open_workspace
 
 
-class GivenTargetsError(ValueError):
-    """Targets came in lists, of which the lake keeps the latest only."""
-
-
 def backfill(settings: Settings, run_id: str) -> tuple[Path, dict[str, int]]:
     """Select targets and references as the nightly did then, for the users whom that window changed.
 
@@ -34,14 +30,8 @@ def backfill(settings: Settings, run_id: str) -> tuple[Path, dict[str, int]]:
 
     Raises:
         UnknownRunError: if there is no such run.
-        GivenTargetsError: if targets are given in lists.
         NightInProgressError: if a night is running on the workspace.
     """
-    if settings.targets.method == "given":
-        raise GivenTargetsError(
-            "targets are given in lists, of which only the latest are kept: a past night needs the method "
-            "`recommender` or `latest`"
-        )
     with hold_night(settings):
         lake = open_lake(settings)
         run = read_window(lake, run_id)
@@ -49,17 +39,19 @@ def backfill(settings: Settings, run_id: str) -> tuple[Path, dict[str, int]]:
         shutil.rmtree(folder, ignore_errors=True)
         past = Lake(folder)
         copy_known(lake, past, run, targets_recipe=targets_recipe(settings))
-        counts = _run_stages(settings, past, run)
+        counts = _run_stages(settings, lake, past, run)
         past.close()
         return folder, counts
 
 
-def _run_stages(settings: Settings, past: Lake, run: Run) -> dict[str, int]:
+def _run_stages(settings: Settings, lake: Lake, past: Lake, run: Run) -> dict[str, int]:
     counts = Counter(users_with_targets=refresh_targets(settings, past, run))
     artist = load_champion(settings).artist
     store = open_references(settings, encoder_revision=artist.encoder_revision, width=artist.width)
-    embed(settings, past, store, artist)
     recipe, limit = profile_recipe(settings, store.encoder_revision), settings.users_limit
+    if settings.targets.method == "given":
+        copy_given_targets(lake, past, run, profile_recipe=recipe)
+    embed(settings, past, store, artist)
     for bucket in divide(settings, profiles.count_stale_users(past, recipe_digest=recipe, max_users=limit)):
         pairs = profiles.scan_stale_pairs(past, run, recipe_digest=recipe, max_users=limit, bucket=bucket)
         counts.update(profile_pairs(settings, past, store, run, pairs))

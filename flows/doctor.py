@@ -2,15 +2,27 @@
 
 from collections.abc import Iterator
 
-from feature_store.checks import Finding, check_images, check_tables, check_vectors
+from feature_store.checks import (
+    Finding,
+    check_forgetting,
+    check_images,
+    check_reading,
+    check_tables,
+    check_vectors,
+)
 from flows.settings import Settings
 from flows.workspace import open_lake, open_workspace
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
-    """Check every promise that can be checked at rest."""
+    """Check every promise that can be checked at rest; only the first, if what is there cannot be read."""
     lake, workspace = open_lake(settings, read_only=True), open_workspace(settings)
+    readable = check_reading(lake)
+    yield readable
+    if readable.num_offenders:
+        return
     yield from check_tables(lake)
+    yield check_forgetting(lake)
     yield check_images(lake, workspace.root)
     yield from check_vectors(lake, workspace.references)
 

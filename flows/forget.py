@@ -10,6 +10,7 @@ from feature_store.runs import read_last_published
 from feature_store.upkeep import delete_unreferenced_images, delete_unreferenced_vectors, purge_lake
 from flows.gallery import write_gallery
 from flows.nightly import hold_night
+from flows.prefect_memory import erase_from_prefect
 from flows.settings import Settings
 from flows.study.report import EVALUATION_EXPERIMENT
 from flows.workspace import Workspace, open_lake, open_workspace
@@ -26,10 +27,20 @@ def forget(settings: Settings, user_id: str) -> dict[str, int]:
     """
     with hold_night(settings):
         workspace, lake = open_workspace(settings), open_lake(settings)
-        counts = {"rows": erase_user(lake, user_id), "reports": _delete_reports(workspace, user_id)}
-        counts |= _erase_files(settings, workspace, lake)
-        purge_lake(lake)
-        return counts
+        # Once the tables know the user no more, anything that is left can be finished without the name.
+        counts = {
+            "reports": _delete_reports(workspace, user_id),
+            "messages": erase_from_prefect(workspace.prefect / "prefect.db", user_id),
+            "rows": erase_user(lake, user_id),
+        }
+        return counts | finish_forgetting(settings, workspace, lake)
+
+
+def finish_forgetting(settings: Settings, workspace: Workspace, lake: Lake) -> dict[str, int]:
+    """Take away all that users who were erased from the tables left elsewhere; return counts."""
+    counts = _erase_files(settings, workspace, lake)
+    purge_lake(lake)
+    return counts
 
 
 def _erase_files(settings: Settings, workspace: Workspace, lake: Lake) -> dict[str, int]:

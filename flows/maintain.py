@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from feature_store.durable_files import delete_unfinished
+from feature_store.erasure import is_forgetting_unfinished
 from feature_store.reference_store import drop_unnamed_segments, open_as_it_is
 from feature_store.upkeep import (
     delete_unreferenced_images,
@@ -9,6 +11,7 @@ from feature_store.upkeep import (
     drop_lost_pictures,
     maintain_lake,
 )
+from flows.forget import finish_forgetting
 from flows.nightly import hold_night
 from flows.settings import Settings
 from flows.workspace import open_lake, open_workspace
@@ -17,11 +20,15 @@ from flows.workspace import open_lake, open_workspace
 def maintain(settings: Settings, *, keep: timedelta) -> dict[str, int]:
     """Compact the lake, expire snapshots older than `keep`, delete what is left over; return counts.
 
+    If `fan forget` was stopped half-way, that is finished first, and no old snapshot is kept.
+
     Raises:
         NightInProgressError: if a night is running on the workspace.
     """
     with hold_night(settings):
         workspace, lake = open_workspace(settings), open_lake(settings)
+        if is_forgetting_unfinished(lake):
+            finish_forgetting(settings, workspace, lake)
         lost = drop_lost_pictures(lake, workspace.root)
         upkeep = maintain_lake(lake, keep=keep)
         store = open_as_it_is(workspace.references)
@@ -30,6 +37,7 @@ def maintain(settings: Settings, *, keep: timedelta) -> dict[str, int]:
             "lake_files_deleted": upkeep.files_deleted,
             "vectors_deleted": delete_unreferenced_vectors(lake, store) if store else 0,
             "vector_files_deleted": drop_unnamed_segments(workspace.references),
+            "unfinished_files_deleted": delete_unfinished(workspace.root),
             "pictures_deleted": delete_unreferenced_images(lake, workspace.images),
             "pictures_to_draw_again": lost,
         }

@@ -2,13 +2,15 @@
 
 import pytest
 
-from feature_store.checks import PROMISES, check_images, check_tables, check_vectors
+from feature_store.checks import PROMISES, check_images, check_reading, check_tables, check_vectors
+from feature_store.upkeep import drop_lost_pictures
 from tests.feature_store.logs import hours, take_in_events, take_in_items, take_in_targets
 from tests.feature_store.nights import finish_night
 
 BREAKING = {
     "of every source file": "UPDATE ingested_files SET accepted = accepted + 1",
     "every refused row": "DELETE FROM rejected_rows",
+    "every accepted row": "DELETE FROM interactions",
     "every event": "INSERT INTO interactions FROM (FROM interactions LIMIT 1)",
     "every item": "INSERT INTO items FROM (FROM items LIMIT 1)",
     "the windows": "UPDATE runs SET window_start = window_end",
@@ -63,6 +65,31 @@ def broken_by(lake, sql):
             broken.append(promise.text)
     connection.execute("ROLLBACK")
     return broken
+
+
+def test_a_table_that_cannot_be_read_is_found_with_what_to_do(published):
+    assert check_reading(published).num_offenders == 0
+    insert = "INSERT INTO opt_outs SELECT md5(i::VARCHAR), now() FROM range(1000) AS t(i)"
+    published.write(lambda connection: connection.execute(insert), "enough for a file")
+    (file,) = published.folder.glob("data/main/opt_outs/*.parquet")
+    whole = file.read_bytes()
+    for content in (whole[:-200], b"damaged"):
+        file.write_bytes(content)
+        finding = check_reading(published)
+        assert finding.example.startswith("main.opt_outs: ")
+        assert "restore the workspace from a backup" in finding.remedy
+    file.unlink()
+    assert check_reading(published).num_offenders == 1
+
+
+def test_a_picture_without_its_plain_twin_is_found_and_drawn_again(published, tmp_path):
+    named = "UPDATE night.artworks SET plain_image_path = 'images/aa/plain.png' WHERE item_id = 'goal'"
+    published.write(lambda connection: connection.execute(named), "a plain twin")
+    published.publish("for readers")
+    assert check_images(published, tmp_path).num_offenders == 1
+    assert drop_lost_pictures(published, tmp_path) == 1
+    finish_night(published, tmp_path)
+    assert check_images(published, tmp_path).num_offenders == 0
 
 
 def test_lost_pictures_and_vectors_are_found_with_what_to_do(published, tmp_path):

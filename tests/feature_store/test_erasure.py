@@ -2,10 +2,14 @@
 
 import pytest
 
+from feature_store.checks import check_forgetting, check_tables
 from feature_store.erasure import erase_user
+from feature_store.ingest import append_file
 from feature_store.lake import Lake
 from feature_store.reference_store import open_as_it_is
+from feature_store.runs import open_run
 from feature_store.upkeep import delete_unreferenced_images, delete_unreferenced_vectors, purge_lake
+from recsys_adapters.prompt_histories import PromptHistories
 from tests.feature_store.logs import ask, hours, take_in_events, take_in_items, take_in_targets
 from tests.feature_store.nights import finish_night
 
@@ -124,6 +128,38 @@ def test_ids_with_the_signs_of_patterns_are_taken_literally(lake, tmp_path):
     take_in_events(lake, tmp_path, broken)
     erase_user(lake, odd)
     assert ask(lake, "SELECT raw IS NULL FROM rejected_rows ORDER BY line") == [(True,), (False,)]
+
+
+def test_the_ledger_counts_as_if_their_rows_had_never_been_there(published, tmp_path):
+    assert broken(published) == []
+    forget(published, tmp_path, LEAVER)
+    assert broken(published) == []
+    assert ask(published, "SELECT min(rows_read), sum(accepted) FROM ingested_files") == [(1, 7)]
+
+
+def broken(lake):
+    return [finding.promise for finding in check_tables(lake) if finding.num_offenders]
+
+
+def test_a_forgetting_that_was_stopped_is_known_until_it_is_finished(published, tmp_path):
+    erase_user(published, LEAVER)
+    assert check_forgetting(published).num_offenders == 1
+    purge_lake(published)
+    assert check_forgetting(published).num_offenders == 0
+
+
+def test_a_file_of_the_leavers_own_is_theirs_even_where_it_does_not_name_them(lake, tmp_path):
+    file = tmp_path / "histories" / f"{LEAVER}.jsonl"
+    file.parent.mkdir()
+    nameless = '{"prompt": "a diary of mine", "id": "p1"}\n{"prompt": "half a diary\n'
+    file.write_text(nameless + f'{{"prompt": "a diary, too", "id": "p2", "user_id": "{LEAVER}"}}\n')
+    for offered in PromptHistories(path=file.parent).files():
+        append_file(lake, offered, open_run(lake))
+    assert ask(lake, "SELECT count(*) FROM items") == [(2,)]
+    erase_user(lake, LEAVER)
+    assert ask(lake, "SELECT count(*) FROM items") == [(0,)]
+    assert ask(lake, "SELECT DISTINCT file, raw FROM rejected_rows") == [("forgotten", None)]
+    assert broken(lake) == []
 
 
 def test_a_lake_opened_anew_after_forgetting_keeps_what_is_published(published, tmp_path):

@@ -49,6 +49,14 @@ def test_new_events_take_away_the_states_of_their_users_and_of_nobody_else(lake,
     assert ask(lake, "SELECT user_id FROM night.profile_states ORDER BY ALL") == [("ann",), ("cid",)]
 
 
+def test_a_correction_that_gives_an_event_to_another_user_takes_away_the_states_of_both(lake, tmp_path):
+    take_in_events(lake, tmp_path, EVENTS)
+    write_states(lake, ("ann", "bob", "cid"))
+    take_in_events(lake, tmp_path, [("e1", "cid", "i1", hours(1), 5.0)], name="it was cid")
+    assert ask(lake, "SELECT user_id FROM night.target_states") == [("bob",)]
+    assert ask(lake, "SELECT user_id FROM night.profile_states") == [("bob",)]
+
+
 def test_an_items_new_title_takes_away_the_states_of_those_who_met_it_or_are_to_see_it(lake, tmp_path):
     take_in_events(lake, tmp_path, EVENTS)
     take_in_items(lake, tmp_path, {"i2": "Two", "i8": "Eight"})

@@ -1,5 +1,6 @@
 """The lake: all or nothing, writers by turns, readers never in the way; and what we stand on in DuckLake."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -7,7 +8,13 @@ import threading
 import duckdb
 import pytest
 
-from feature_store.durable_files import FileAccessError, checksum, is_intact, write_durably
+from feature_store.durable_files import (
+    FileAccessError,
+    checksum,
+    delete_unfinished,
+    is_intact,
+    write_durably,
+)
 from feature_store.lake import Lake, LakeError
 from feature_store.schemas import PUBLISHED_TABLES, TABLES
 from tests.feature_store.logs import ask
@@ -136,3 +143,37 @@ def test_a_file_is_written_whole_over_the_one_before_and_known_by_its_checksum(t
     assert not is_intact(tmp_path / "missing", checksum(file))
     with pytest.raises(FileAccessError, match=r"cannot read .*/missing: No such file"):
         checksum(tmp_path / "missing")
+
+
+def test_a_lake_of_before_a_table_was_invented_is_given_it(lake):
+    insert(lake, "u")
+    drop = "DROP TABLE target_lists"
+    lake.write(lambda connection: connection.execute(drop), "as an earlier version left it")
+    lake.close()
+    reopened = Lake(lake.folder)
+    assert ask(reopened, "SELECT count(*) FROM target_lists") == [(0,)]
+    assert count(reopened) == 1
+    reopened.close()
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_damaged_or_lost_catalogue_is_refused_and_never_taken_for_a_new_lake(read_only, lake):
+    insert(lake, "u", 2000)
+    lake.close()
+    catalog = lake.folder / "catalog.sqlite"
+    for content in (b"no database" * 1000, b""):
+        catalog.write_bytes(content)
+        with pytest.raises(LakeError, match=r"restore the workspace's `lake` from a backup"):
+            Lake(lake.folder, read_only=read_only)
+    catalog.unlink()
+    with pytest.raises(LakeError, match=r"catalog.sqlite is missing, but not its Parquet files: restore"):
+        Lake(lake.folder, read_only=read_only)
+
+
+def test_what_killed_processes_left_aside_goes_and_what_is_being_written_stays(tmp_path):
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], stdout=subprocess.PIPE)
+    names = [f".picture.png.{int(gone.stdout)}.tmp", f".picture.png.{os.getpid()}.tmp", ".cache.tmp"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    assert delete_unfinished(tmp_path) == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])

@@ -55,8 +55,8 @@ def test_readers_see_nothing_before_a_night_is_published_and_then_all_of_it(lake
     assert ask(lake, "SELECT status, snapshot_id FROM runs") == [("published", snapshot_id)]
 
 
-def states_left(lake, tmp_path, *, publish):
-    """Close a window before ann's event and the next one after it; return whose states are left."""
+def states_left(lake, tmp_path, *, publish, close=True):
+    """End a window before ann's event and the next one after it; return whose states are left."""
     take_in_events(lake, tmp_path, [(name, name, "i1", hours(1), 1.0) for name in ("ann", "bob")])
     run = close_window(lake, open_run(lake))
     write_states(lake, ("ann", "bob"))
@@ -67,7 +67,9 @@ def states_left(lake, tmp_path, *, publish):
     lake.write(lambda connection: connection.execute(move, [soon]), "as if it was to happen soon")
     if publish:
         publish_run(lake, run)
-    close_window(lake, open_run(lake))
+    later = open_run(lake)
+    if close:
+        close_window(lake, later)
     return ask(lake, "SELECT user_id FROM night.target_states")
 
 
@@ -77,3 +79,18 @@ def test_users_whose_future_events_the_next_window_reaches_are_looked_at_again(l
 
 def test_so_are_those_of_a_run_that_is_carried_on_later(lake, tmp_path):
     assert states_left(lake, tmp_path, publish=False) == [("bob",)]
+
+
+def test_a_night_that_takes_nothing_in_looks_at_them_again_too(lake, tmp_path):
+    assert states_left(lake, tmp_path, publish=True, close=False) == [("bob",)]
+
+
+def test_a_clock_that_was_set_back_hides_nothing_that_was_taken_in(lake, tmp_path):
+    take_in_events(lake, tmp_path, [("e1", "ann", "i1", hours(1), 1.0)])
+    ahead = "UPDATE ingested_files SET ingested_at = ingested_at + INTERVAL 1 HOUR"
+    lake.write(lambda connection: connection.execute(ahead), "as if the clock had been an hour ahead")
+    first = close_window(lake, open_run(lake))
+    ((ingested_at,),) = ask(lake, "SELECT ingested_at FROM ingested_files")
+    assert ingested_at < first.window_end
+    publish_run(lake, first)
+    assert close_window(lake, open_run(lake)).window_end >= first.window_end

@@ -65,7 +65,7 @@ def test_a_folder_without_a_clip_is_named(settings, tmp_path):
         search(elsewhere, "1", QUERY, num_hits=1)
 
 
-def test_another_encoders_index_is_made_anew(tmp_path):
+def test_another_encoders_index_or_a_damaged_one_is_made_anew(tmp_path):
     index = FeatureIndex(tmp_path, encoder_revision="one", width=2)
     index.add(np.array([7, 9]), np.eye(2, dtype=np.float32))
     index.save()
@@ -73,6 +73,8 @@ def test_another_encoders_index_is_made_anew(tmp_path):
         [7]
     ]
     assert len(FeatureIndex(tmp_path, encoder_revision="other", width=2)) == 0
+    (tmp_path / "features.faiss").write_bytes(b"damaged")
+    assert len(FeatureIndex(tmp_path, encoder_revision="one", width=2)) == 0
 
 
 def test_a_group_counts_every_member_alike_and_a_style_takes_its_share(settings):
