@@ -9,7 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from feature_store.durable_files import NOTHING_LOST
 from flows.environment import prepare_environment
+from flows.failures import what_failed
 from flows.settings import Settings, read_settings
 
 OWN_PACKAGES = {"evaluation", "fan_model", "feature_store", "flows", "recsys_adapters"}
@@ -51,15 +53,23 @@ class OutputFormat(StrEnum):
 
 
 def main() -> None:
-    """Run the command line; an error that the project knows is one line on stderr and exit code 1."""
+    """Run the command line; an error that the project or the machine explains is one line and exit code 1."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         app()
     except Exception as error:
-        if type(error).__module__.split(".")[0] not in OWN_PACKAGES:
+        message = _explain_failure(error)
+        if message is None:
             raise
-        print(f"fan: {error}", file=sys.stderr)
+        print(f"fan: {message}", file=sys.stderr)
         sys.exit(1)
+
+
+def _explain_failure(error: Exception) -> str | None:
+    if type(error).__module__.split(".")[0] in OWN_PACKAGES:
+        return str(error)
+    failed = what_failed(error)
+    return f"{failed}. {NOTHING_LOST}" if failed else None
 
 
 @app.command()
@@ -367,6 +377,8 @@ def _run(settings_file: Path | None, stages: Sequence[str]) -> None:
     settings = _prepare(settings_file)
     from flows.nightly import run_locally
     from flows.summary import summarize
+    from flows.workspace import check_writable
 
+    check_writable(settings)
     night: dict[str, Any] = run_locally(settings_file, stages)
     print(summarize(settings, night, stages, settings_file))

@@ -20,7 +20,7 @@ from feature_store.lake import Lake
 from feature_store.runs import Run, fail_run, open_run, read_run, record_stage, reread_run
 from flows import tasks
 from flows.settings import Settings, read_settings
-from flows.workspace import open_lake, open_workspace
+from flows.workspace import check_writable, open_lake, open_workspace
 
 STAGES = ("ingest", "embed", "profile", "generate", "publish")
 
@@ -64,6 +64,7 @@ def run_locally(settings_file: Path | None, stages: Sequence[str]) -> dict[str, 
 @contextmanager
 def hold_night(settings: Settings) -> Iterator[None]:
     """Let one night run on a workspace at a time; a killed night's lock goes with its process."""
+    check_writable(settings)
     lock = FileLock(open_workspace(settings).root / "night.lock", timeout=0)
     try:
         with lock:

@@ -1,12 +1,18 @@
 """Where everything that the system makes lies, and how its parts are opened."""
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from feature_store.durable_files import NOTHING_LOST
 from feature_store.lake import Lake
 from feature_store.reference_store import ReferenceStore, store_version
 from flows.settings import Settings
+
+
+class WorkspaceError(RuntimeError):
+    """The workspace's folder cannot be written."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,17 @@ def open_workspace(settings: Settings) -> Workspace:
     """Return the workspace of the settings, with its root folder made."""
     settings.workspace.mkdir(parents=True, exist_ok=True)
     return Workspace(settings.workspace)
+
+
+def check_writable(settings: Settings) -> None:
+    """Look before there is work to lose.
+
+    Raises:
+        WorkspaceError: if the workspace cannot be written.
+    """
+    root = open_workspace(settings).root
+    if not os.access(root, os.W_OK):
+        raise WorkspaceError(f"cannot write to the workspace {root}. {NOTHING_LOST}")
 
 
 def open_lake(settings: Settings, *, read_only: bool = False) -> Lake:
