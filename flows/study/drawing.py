@@ -41,7 +41,7 @@ class Sketch:
 def plan(study: Study, variant: Variant) -> Sketch:
     """Select each target's references and write the requests."""
     options = DrawingOptions(
-        **study.settings.drawing.model_dump(exclude={"alpha", "skip_layers"}),
+        **study.settings.drawing.model_dump(exclude={"alpha", "skip_layers", "target_query"}),
         alpha=variant.alpha,
         skip_layers=variant.skip_layers,
         target_query=variant.target_query,
