@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from fan_model.profiling import FloatArray, ReferenceVectors, count_references, select_references
 from fan_model.retrieval import FeatureEncoder
-from fan_model.studio import PIPELINE_FOLDER
+from fan_model.studio import JUDGE_FOLDER
 from fan_model.towers import Personalization, Profile
 from feature_store.durable_files import checksum
 from feature_store.feature_index import FeatureIndex
@@ -92,7 +92,7 @@ def find_items(
 def _clip_folders(settings: Settings) -> tuple[Path, Path]:
     """Return the folders of CLIP's weights and of its tokenizer."""
     if settings.search.clip == BUNDLED_PIPELINE:
-        return PIPELINE_FOLDER / "clip", PIPELINE_FOLDER / "tokenizer"
+        return JUDGE_FOLDER, JUDGE_FOLDER
     clip = Path(settings.search.clip)
     if not (clip / "model.safetensors").exists():
         raise SearchError(

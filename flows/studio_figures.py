@@ -17,6 +17,7 @@ from evaluation.judge import ClipJudge
 from evaluation.recognition import accuracy, class_probabilities, class_prototypes
 from fan_model.artist import Artist
 from fan_model.requests import ArtworkRequest, DrawingOptions
+from fan_model.studio import SKIP_LAYERS
 from fan_model.studio.posters.captions import GENRE_WORDS, PALETTE_WORDS, STYLE_WORDS, TEST, write_caption
 from fan_model.studio.posters.genres import GENRES
 from fan_model.studio.posters.palettes import PALETTES
@@ -78,7 +79,9 @@ def measure_studio(
     return figures | measure_personalization(artist, recognizer, num_pairs)
 
 
-def measure_personalization(artist: Artist, recognizer: Recognizer, num_pairs: int) -> dict[str, float]:
+def measure_personalization(
+    artist: Artist, recognizer: Recognizer, num_pairs: int, alphas: Sequence[float] = ALPHAS
+) -> dict[str, float]:
     """Measure, for each alpha, what agreeing references do to a target that names only its genre."""
     random = Random(FIRST_SEED)
     wanted = [
@@ -88,7 +91,7 @@ def measure_personalization(artist: Artist, recognizer: Recognizer, num_pairs: i
     references = [_agreeing_references(palette, style, random) for _, palette, style in wanted]
     labels = _labels([PosterSpec((genre,), palette, style) for genre, palette, style in wanted])
     figures: dict[str, float] = {}
-    for alpha in ALPHAS:
+    for alpha in alphas:
         requests = [
             ArtworkRequest(prompt=f"{_word(genre)} film poster", references=texts, seed=FIRST_SEED + i)
             for i, ((genre, _, _), texts) in enumerate(zip(wanted, references, strict=True))
@@ -103,8 +106,8 @@ def measure_personalization(artist: Artist, recognizer: Recognizer, num_pairs: i
 
 
 def draw(artist: Artist, requests: Requests, alpha: float = 0.0) -> Iterator[Image.Image]:
-    """Draw pictures with the defaults of the command line, at a degree of personalization."""
-    options = DrawingOptions(alpha=alpha, num_references=None)
+    """Draw pictures at a degree of personalization, all references used, otherwise as by default."""
+    options = DrawingOptions(alpha=alpha, num_references=None, skip_layers=SKIP_LAYERS)
     batches = [requests[start : start + BATCH] for start in range(0, len(requests), BATCH)]
     for batch in tqdm(batches, desc=f"pictures at alpha {alpha}", unit="batch", leave=False):
         for artwork in artist.draw(batch, options):

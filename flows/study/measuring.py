@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +19,7 @@ from evaluation.measures import (
 )
 from evaluation.variants import CONSTANT, PLAIN, Variant
 from fan_model.profiling import ReferenceVectors
-from fan_model.studio import JUDGE_FOLDER, PIPELINE_FOLDER
+from fan_model.studio import JUDGE_FOLDER
 from flows.recipes import evaluation_recipe
 from flows.settings import BUNDLED_PIPELINE, Settings
 from flows.study.choice import data_name
@@ -29,8 +28,6 @@ from flows.study.sample import Study, Target
 
 Vectors = NDArray[np.floating]
 
-BUNDLED_JUDGES = (JUDGE_FOLDER, PIPELINE_FOLDER / "clip")
-"""The judge that was trained apart, if there is one, else the CLIP whose text encoder the pipeline has."""
 
 MODEL_ITSELF = "the model's own text encoder"
 """The judge of measures of texts alone."""
@@ -88,10 +85,9 @@ def measure(study: Study, variants: Sequence[Variant], run_id: str) -> list[dict
 
 def load_judge(settings: Settings) -> ClipJudge:
     """Load the CLIP that the settings name."""
-    name: str | Path = settings.evaluation.judge
-    if name == BUNDLED_PIPELINE:
-        name = next(folder for folder in BUNDLED_JUDGES if (folder / "config.json").exists())
-    return ClipJudge.from_pretrained(name, device=settings.model.device)
+    name = settings.evaluation.judge
+    source = JUDGE_FOLDER if name == BUNDLED_PIPELINE else name
+    return ClipJudge.from_pretrained(source, device=settings.model.device)
 
 
 def _encode_pictures(study: Study, judge: ClipJudge, sketches: Iterable[Sketch]) -> dict[str, Vectors]:

@@ -8,13 +8,14 @@ from PIL import Image
 
 import fan_model
 from evaluation.judge import ClipJudge
+from fan_model.studio.posters.poster import PosterSpec, render
 
-PIPELINE = Path(fan_model.__file__).parent / "studio" / "pipeline"
+JUDGE = Path(fan_model.__file__).parent / "studio" / "judge"
 
 
 @pytest.fixture(scope="module")
 def judge():
-    return ClipJudge.from_pretrained(PIPELINE / "clip")
+    return ClipJudge.from_pretrained(JUDGE)
 
 
 @pytest.fixture
@@ -53,28 +54,28 @@ def test_pictures_of_any_mode_and_size_are_looked_at(judge):
 
 
 def test_pixels_are_averaged_and_scaled_to_plus_minus_one(judge):
-    checkers = np.zeros((128, 128, 3), np.uint8)
+    checkers = np.zeros((256, 256, 3), np.uint8)
     checkers[::2, ::2] = checkers[1::2, 1::2] = 255
     (pixels,) = judge.image_processor([Image.fromarray(checkers)])["pixel_values"]
-    assert pixels.shape == (3, 64, 64)
+    assert pixels.shape == (3, 128, 128)
     np.testing.assert_allclose(pixels, 0, atol=1 / 127)
     (white,) = judge.image_processor([Image.new("RGB", (128, 128), "white")])["pixel_values"]
     np.testing.assert_allclose(white, 1, atol=1e-6)
 
 
 def test_colours_are_told_apart(judge):
-    """The bundled judge knows palettes best: each of two plain pictures must suit its own words better."""
-    images = judge.encode_images([Image.new("RGB", (128, 128), color) for color in ("black", "crimson")])
-    texts = judge.encode_texts(["black and white", "crimson palette"])
+    """Two posters that differ in palette alone: each must suit its own words better."""
+    posters = [render(PosterSpec(("Drama",), palette, "flat"), seed=1) for palette in ("cold", "crimson")]
+    images = judge.encode_images(posters)
+    texts = judge.encode_texts(["drama film poster, cold blue tones", "drama film poster, crimson palette"])
     scores = images @ texts.T
     assert scores[0, 0] > scores[0, 1]
     assert scores[1, 1] > scores[1, 0]
 
 
 def test_a_folder_s_own_preprocessing_and_tokenizer_come_first(tmp_path, judge):
-    folder = tmp_path / "clip"
-    shutil.copytree(PIPELINE / "clip", folder)
-    shutil.copytree(PIPELINE / "tokenizer", folder, dirs_exist_ok=True)
+    folder = tmp_path / "judge"
+    shutil.copytree(JUDGE, folder)
     judge.image_processor.image_mean = [0.25] * 3
     judge.image_processor.save_pretrained(folder)
     judge.image_processor.image_mean = [0.5] * 3
@@ -97,8 +98,8 @@ def test_a_judge_is_partial_to_a_model_that_has_its_token_embedding(judge):
 
 
 def test_the_revision_follows_the_weights(judge):
-    other = ClipJudge.from_pretrained(PIPELINE / "clip")
+    other = ClipJudge.from_pretrained(JUDGE)
     assert other.revision == judge.revision
-    changed = ClipJudge.from_pretrained(PIPELINE / "clip")
+    changed = ClipJudge.from_pretrained(JUDGE)
     changed.model.logit_scale.data += 1
     assert changed.revision != judge.revision

@@ -5,7 +5,7 @@ from PIL import Image
 from transformers import CLIPVisionModelWithProjection
 
 from fan_model.retrieval import FeatureEncoder
-from fan_model.studio import PIPELINE_FOLDER as PIPELINE
+from fan_model.studio import JUDGE_FOLDER
 from fan_model.towers import Personalization, Profile
 
 ITEMS = ["western film poster, warm", "horror film poster, monochrome", "romance film poster, pastel"]
@@ -13,7 +13,7 @@ ITEMS = ["western film poster, warm", "horror film poster, monochrome", "romance
 
 @pytest.fixture(scope="module")
 def encoder():
-    return FeatureEncoder.load(PIPELINE / "clip", PIPELINE / "tokenizer")
+    return FeatureEncoder.load(JUDGE_FOLDER, JUDGE_FOLDER)
 
 
 def test_features_are_unit_vectors_of_one_space(encoder):
@@ -51,7 +51,7 @@ def test_an_image_takes_on_its_reference_images(encoder):
 def test_an_image_without_references_is_embedded_as_unclip_takes_it(encoder):
     image = Image.linear_gradient("L").resize((128, 128))
     embeds = encoder.personalize_image_embeds(image, [], [], Personalization())
-    plain = CLIPVisionModelWithProjection.from_pretrained(PIPELINE / "clip")
+    plain = CLIPVisionModelWithProjection.from_pretrained(JUDGE_FOLDER)
     with torch.no_grad():
         expected = plain(encoder._pixels([image])).image_embeds
     torch.testing.assert_close(embeds, expected, rtol=0, atol=1e-5)

@@ -14,9 +14,9 @@ import pytest
 import torch
 from prefect.settings import PREFECT_API_URL
 
-import fan_model
 from evaluation.judge import ClipJudge
 from evaluation.measures import MEASURES, P_VALUES
+from fan_model.studio import JUDGE_FOLDER
 from flows.champion import UnknownModelError, configure_mlflow
 from flows.evaluate import evaluate, open_study, summarize_evaluation, take_in_data
 from flows.settings import read_settings
@@ -244,11 +244,11 @@ def test_another_judge_is_named_and_found_to_be_independent(evaluated, tmp_path)
 
 def another_judge(folder):
     """The bundled CLIP with every weight shaken: a CLIP of the same shape that no pipeline draws with."""
-    pipeline = fan_model.__path__[0] + "/studio/pipeline"
-    model = ClipJudge.from_pretrained(f"{pipeline}/clip").model
+    model = ClipJudge.from_pretrained(JUDGE_FOLDER).model
     torch.manual_seed(0)
     for weights in model.parameters():
         weights.data += 0.1 * weights.data.norm() / weights.numel() ** 0.5 * torch.randn_like(weights)
     model.save_pretrained(folder / "judge")
-    shutil.copytree(f"{pipeline}/tokenizer", folder / "judge", dirs_exist_ok=True)
+    for file in JUDGE_FOLDER.glob("*token*"):
+        shutil.copy(file, folder / "judge")
     return folder / "judge"
