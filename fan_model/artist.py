@@ -4,6 +4,7 @@ import copy
 import importlib.metadata
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -42,6 +43,9 @@ HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 ROWS_MULTIPLE = 4
 """The image model is given a multiple of so many rows. A matrix product works row blocks of this size alike,
 but the rows left over differently: not filled up, a picture would depend on its batch in its last bit."""
+DRAWING_THREADS = 2
+"""Threads that draw on a CPU, however many cores there are. How a convolution is split depends on it:
+with one, three or eight threads a picture would depend on its batch, and each machine draw other bytes."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +187,10 @@ class Artist:
             RequestError: A request or an option is beyond the limits.
         """
         self.check(requests, options)
+        with _threads(DRAWING_THREADS):
+            return self._draw(requests, options)
+
+    def _draw(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> list[Artwork]:
         profiled = [canonical(self._profile(request, options)) for request in requests]
         blocked = [self.is_blocked(request) for request in profiled]
         allowed = [request for request, flagged in zip(profiled, blocked, strict=True) if not flagged]
@@ -291,6 +299,17 @@ class Artist:
         latents = getattr(pipeline, "default_sample_size", None) or pipeline.unet.config.sample_size
         is_transformer = getattr(pipeline, "transformer", None) is not None
         return Sides(own=latents * scale, multiple=scale * (2 if is_transformer else 1))
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """Let torch compute with so many threads, in the thread that calls."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def resolve_pipeline(pipeline: str | Path, revision: str | None = None) -> Path:

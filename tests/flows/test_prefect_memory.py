@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from prefect import flow
 from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
+from pydantic import SecretStr
 
 from flows.prefect_memory import erase_from_prefect
 
@@ -22,7 +23,8 @@ def fail():
 def database(prefect_server):
     with pytest.raises(ValueError, match=LEAVER):
         fail()
-    url = PREFECT_API_DATABASE_CONNECTION_URL.value().get_secret_value()
+    url = PREFECT_API_DATABASE_CONNECTION_URL.value()  # a secret or a plain string, by where it was set
+    url = url.get_secret_value() if isinstance(url, SecretStr) else url
     return Path(url.removeprefix("sqlite+aiosqlite:///"))
 
 

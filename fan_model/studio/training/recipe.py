@@ -69,7 +69,7 @@ RECIPES = {
 }
 EXPECTED = {
     "small": "2 minutes on two cores",
-    "cpu": "1.5 hours on two cores that do nothing else",
+    "cpu": "an hour and a quarter on two cores that do nothing else",
     "gpu": "about an hour on one data-centre GPU with 16 cores (estimated, not measured)",
 }
 """How long each takes."""
