@@ -3,6 +3,7 @@
 import functools
 import json
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from flows.workspace import open_workspace
 logger = logging.getLogger(__name__)
 
 REGISTRY_EXPERIMENT = "fan-artwork"
+SQLITE = "sqlite:///"
+"""How the address of a SQLite file begins."""
 NIGHTLY_BANK_BYTES = 2**30
 """Memory of the nightly for recorded references; it has the machine to itself, the service has not."""
 
@@ -49,10 +52,22 @@ def configure_mlflow(settings: Settings, experiment: str) -> None:
     """Point MLflow at the settings' registry, and make `experiment` the active one."""
     quiet_libraries()
     uri = tracking_uri(settings)
+    _make_database(uri)
     mlflow.set_tracking_uri(uri)
     if mlflow.get_experiment_by_name(experiment) is None:
         mlflow.create_experiment(experiment, artifact_location=_artifact_location(uri, experiment))
     mlflow.set_experiment(experiment)
+
+
+def _make_database(uri: str) -> None:
+    """Make MLflow's SQLite file whole or not at all: killed among its tables, it would never open again."""
+    file = Path(uri.removeprefix(SQLITE))
+    if not uri.startswith(SQLITE) or file.exists():
+        return
+    aside = file.with_name(f".{file.name}.{os.getpid()}")
+    aside.unlink(missing_ok=True)
+    MlflowClient(f"{SQLITE}{aside}").search_experiments(max_results=1)
+    os.replace(aside, file)
 
 
 def tracking_uri(settings: Settings) -> str:
@@ -64,9 +79,9 @@ def tracking_uri(settings: Settings) -> str:
 
 def _artifact_location(uri: str, experiment: str) -> str | None:
     """Keep artifacts beside a SQLite file, not in the current folder as MLflow does; servers have theirs."""
-    if not uri.startswith("sqlite:///"):
+    if not uri.startswith(SQLITE):
         return None
-    return (Path(uri.removeprefix("sqlite:///")).parent / "artifacts" / experiment).as_uri()
+    return (Path(uri.removeprefix(SQLITE)).parent / "artifacts" / experiment).as_uri()
 
 
 def register(settings: Settings) -> str:
