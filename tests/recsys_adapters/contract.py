@@ -7,6 +7,7 @@ gets all these tests.
 import gzip
 import re
 import tempfile
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -52,19 +53,19 @@ def shared_connection() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-class LineContract:
+class LineContract(ABC):
     header: bytes | None = None
     file_name: str
     broken: dict[bytes, str]
     """A broken record, and the reason why it is refused."""
 
+    @abstractmethod
     def record(self, number: int) -> bytes:
         """A good record, another one for each number, which is also in its item's id."""
-        raise NotImplementedError
 
+    @abstractmethod
     def source_file(self, folder: Path) -> SourceFile:
         """The adapter's file in a folder that holds `file_name`."""
-        raise NotImplementedError
 
     def lines(self) -> list[bytes]:
         return [self.record(number) for number in range(NUM_RECORDS)]
