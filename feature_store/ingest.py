@@ -11,15 +11,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
+import duckdb
 from duckdb import DuckDBPyConnection
 
 from feature_store import schemas
 from feature_store.durable_files import checksum
-from feature_store.lake import Lake
+from feature_store.lake import Lake, quote
 from feature_store.runs import Run
 from feature_store.schemas import GIVEN_TARGETS, Table
 
+LARGE_FILE = 100_000
+"""From so many records on, a file of events is tried in one pass: most large logs are flawless."""
+HASHES_AT_ONCE = 32_000_000
+"""Of keys that are compared in memory: 256 MB."""
 TABLES = {table.name: table for table in (schemas.INTERACTIONS, schemas.ITEMS, schemas.TARGETS)}
+
+
+class FlawedFileError(ValueError):
+    """A file that was read in one pass has records that are not good or not new."""
 
 
 class StageableFile(Protocol):
@@ -43,6 +52,9 @@ class StageableFile(Protocol):
 
     def stage(self, connection: DuckDBPyConnection) -> None:
         """Leave `staged_rows` and `staged_rejects` on the connection."""
+
+    def view(self, connection: DuckDBPyConnection) -> int | None:
+        """Leave `staged_rows` as a view over the file; return its number of records, None if it cannot."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +93,38 @@ def append_file(lake: Lake, file: StageableFile, run: Run) -> FileCounts | None:
     if _is_known(lake, file.table, origin):
         return None
     connection = lake.cursor()
+    return _append_at_once(lake, file, origin, connection) or _append_staged(lake, file, origin, connection)
+
+
+def _append_at_once(
+    lake: Lake, file: StageableFile, origin: _Origin, connection: DuckDBPyConnection
+) -> FileCounts | None:
+    """Insert a large file of events while it is read, if every record is good and new; None if not."""
+    table = TABLES[file.table]
+    num_records = file.view(connection) if table is schemas.INTERACTIONS else None
+    if num_records is None or num_records < LARGE_FILE:
+        return None
+
+    def append(connection: DuckDBPyConnection) -> FileCounts:
+        inserted = _insert(connection, table, origin, "staged_rows")
+        if inserted < num_records or _repeats_keys(connection, table):
+            raise FlawedFileError(file.name)
+        _show_inserted(connection, table, origin)
+        _mark_stale(connection, table)
+        counts = FileCounts(rows_read=inserted, accepted=inserted, duplicate=0, rejected=0)
+        _append_ledger(connection, table, origin, counts)
+        return counts
+
+    try:
+        return lake.write(append, f"ingest {file.name}", connection=connection)
+    except (FlawedFileError, duckdb.InvalidInputException, duckdb.ConversionException):
+        return None
+
+
+def _append_staged(
+    lake: Lake, file: StageableFile, origin: _Origin, connection: DuckDBPyConnection
+) -> FileCounts:
+    """Look at every record, then insert those that are good and new."""
     file.stage(connection)
     table = TABLES[file.table]
 
@@ -117,13 +161,43 @@ def _append_rows(connection: DuckDBPyConnection, table: Table, origin: _Origin) 
     _tell_clashes(connection, table)
     _mark_stale(connection, table)
     _supersede(connection, table, origin)
+    return _insert(connection, table, origin, "fresh")
+
+
+def _insert(connection: DuckDBPyConnection, table: Table, origin: _Origin, rows: str) -> int:
     staged = ", ".join(table.staged)
-    connection.execute(
+    inserted = connection.execute(
         f"INSERT INTO {table.qualified_name} ({staged}, source, ingested_at, run_id) "
-        f"SELECT {staged}, ?, ?, ? FROM fresh",
+        f"SELECT {staged}, ?, ?, ? FROM {rows}",
         [origin.source, origin.ingested_at, origin.run_id],
     )
-    return _count(connection, "fresh")
+    return int(inserted.fetchall()[0][0])
+
+
+def _repeats_keys(connection: DuckDBPyConnection, table: Table) -> bool:
+    """Tell whether two rows of a table have one key, or at least one 64-bit hash of it.
+
+    Sorting hashes costs a tenth of grouping keys; parts of them bound the memory that it takes.
+    """
+    num_parts = _count(connection, table.qualified_name) // HASHES_AT_ONCE + 1
+    for part in range(num_parts):
+        hashed = f"SELECT hash({', '.join(table.key)}) AS hash FROM {table.qualified_name}"
+        chosen = connection.execute(f"SELECT hash FROM ({hashed}) WHERE hash % {num_parts} = {part}")
+        hashes = chosen.fetchnumpy()["hash"]
+        hashes.sort()
+        if bool((hashes[1:] == hashes[:-1]).any()):
+            return True
+    return False
+
+
+def _show_inserted(connection: DuckDBPyConnection, table: Table, origin: _Origin) -> None:
+    """Leave `fresh`, the rows of this file, and `corrections`, of which there are none."""
+    own = f"ingested_at = TIMESTAMPTZ {quote(origin.ingested_at.isoformat())}"
+    connection.execute(
+        f"CREATE OR REPLACE TEMP VIEW fresh AS SELECT {', '.join(table.staged)} "
+        f"FROM {table.qualified_name} WHERE {own}"
+    )
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE corrections AS FROM {table.qualified_name} LIMIT 0")
 
 
 def _tell_clashes(connection: DuckDBPyConnection, table: Table) -> None:
@@ -178,8 +252,10 @@ def _mark_stale(connection: DuckDBPyConnection, table: Table) -> None:
     else:
         corrected = "SELECT user_id FROM interactions SEMI JOIN corrections USING (interaction_id)"
         users, items = f"SELECT user_id FROM fresh UNION {corrected}", "SELECT NULL"
+    having = "SELECT user_id FROM night.target_states UNION ALL SELECT user_id FROM night.profile_states"
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE changed_users AS SELECT DISTINCT user_id FROM ({users})"
+        f"CREATE OR REPLACE TEMP TABLE changed_users AS "
+        f"SELECT DISTINCT user_id FROM ({users}) WHERE user_id IN ({having})"
     )
     connection.execute("DELETE FROM night.target_states WHERE user_id IN (FROM changed_users)")
     connection.execute(

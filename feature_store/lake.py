@@ -258,6 +258,7 @@ def _create_tables(connection: DuckDBPyConnection, tables: Sequence[Table]) -> N
     if len(tables) == len(TABLES):
         # DuckLake ends the process if an option is set anew after tables were created.
         connection.execute(f"CALL {LAKE}.set_option('data_inlining_row_limit', {INLINED_ROWS})")
+        connection.execute(f"CALL {LAKE}.set_option('parquet_version', 2)")
 
 
 def _create_table(connection: DuckDBPyConnection, table: Table) -> None:

@@ -19,6 +19,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from feature_store.lake import Lake
 from feature_store.runs import Run, fail_run, open_run, read_run, record_stage, reread_run
 from flows import tasks
+from flows.server import start_temporary_server
 from flows.settings import Settings, read_settings
 from flows.workspace import check_writable, open_lake, open_workspace
 
@@ -55,6 +56,7 @@ def nightly(settings_file: str | None = None, stages: Sequence[str] = STAGES) ->
 def run_locally(settings_file: Path | None, stages: Sequence[str]) -> dict[str, Any]:
     """Run the flow in this process, named after its stages; Prefect starts a server if none is configured."""
     name = "nightly" if tuple(stages) == STAGES else "-".join(stages)
+    start_temporary_server()
     named = nightly.with_options(name=name)
     # A heartbeat keeps the process a second longer at the end of each flow; nobody watches this one for it.
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):

@@ -55,7 +55,29 @@ class SourceFile:
         if clean is None or not self._is_clean(connection, clean.sql, clean.num_records):
             with self.format.records(connection, self.path, self.columns) as records:
                 self._grade(connection, self._typed(records))
-        self._create_views(connection)
+        self._create_views(connection, "staged_records")
+
+    def view(self, connection: duckdb.DuckDBPyConnection) -> int | None:
+        """Leave `staged_rows` as a view over the file itself, which is read whenever the view is.
+
+        For large files, which are then written once only. `staged_rejects` shows what is refused.
+
+        Returns:
+            The number of records in the file. If fewer rows come out of the view, or reading it fails, the
+            file has flaws: `stage` it. None if it cannot be read like this.
+
+        Raises:
+            SourceFileError: if the file lacks a column or is not of its format.
+        """
+        check_unpacks(self.path)
+        self._check_columns()
+        clean = self.format.clean_records(self.path, self.columns)
+        if clean is None:
+            return None
+        self._drop_views(connection)
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW graded_records AS {self._graded_sql(clean.sql)}")
+        self._create_views(connection, "graded_records")
+        return clean.num_records
 
     @cached_property
     def _table(self) -> Table:
@@ -89,26 +111,31 @@ class SourceFile:
 
     def _grade(self, connection: duckdb.DuckDBPyConnection, records: str) -> None:
         """Write `staged_records`: the staged columns, and why a record is refused."""
+        self._drop_views(connection)
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE staged_records AS {self._graded_sql(records)}")
+
+    def _graded_sql(self, records: str) -> str:
         types = {column.name: column.sql_type for column in self._table.columns}
         staged = ", ".join(f"TRY_CAST({self.staged[n]} AS {types[n]}) AS {n}" for n in self._table.staged)
-        connection.sql("DROP VIEW IF EXISTS temp.staged_rows")
-        connection.sql("DROP VIEW IF EXISTS temp.staged_rejects")
-        connection.execute(f"""
-            CREATE OR REPLACE TEMP TABLE staged_records AS
+        return f"""
             SELECT line, reason, {", ".join(self._table.staged)},
                 CASE WHEN reason IS NOT NULL THEN replace(raw, chr(0), '\\x00') END AS raw
             FROM (SELECT *, coalesce(defect, {_first_broken(self._table.rules)}) AS reason
                 FROM (SELECT line, raw, coalesce(defect, {_first_broken(self.rules)}) AS defect, {staged}
-                    FROM ({records})))""")
+                    FROM ({records})))"""
 
-    def _create_views(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def _drop_views(self, connection: duckdb.DuckDBPyConnection) -> None:
+        for name in ("staged_rows", "staged_rejects", "graded_records"):
+            connection.execute(f"DROP VIEW IF EXISTS temp.{name}")
+
+    def _create_views(self, connection: duckdb.DuckDBPyConnection, records: str) -> None:
         columns = ", ".join(self._table.staged)
         connection.execute(f"""
             CREATE OR REPLACE TEMP VIEW staged_rows AS
-            SELECT {columns} FROM staged_records WHERE reason IS NULL""")
-        connection.execute("""
+            SELECT {columns} FROM {records} WHERE reason IS NULL""")
+        connection.execute(f"""
             CREATE OR REPLACE TEMP VIEW staged_rejects AS
-            SELECT line, reason, raw FROM staged_records WHERE reason IS NOT NULL""")
+            SELECT line, reason, raw FROM {records} WHERE reason IS NOT NULL""")
 
 
 def _first_broken(rules: tuple[Rule, ...]) -> str:

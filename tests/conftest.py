@@ -14,7 +14,8 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("patient")
 
-prepare_environment(Path(tempfile.mkdtemp(prefix="fan-prefect-")))
+_prefect_home = tempfile.TemporaryDirectory(prefix="fan-prefect-", ignore_cleanup_errors=True)
+prepare_environment(Path(_prefect_home.name))
 os.environ["HF_HUB_OFFLINE"] = "1"
 for variable in [name for name in os.environ if name.startswith("FAN_") and name != "FAN_PARITY_DIR"]:
     del os.environ[variable]

@@ -1,8 +1,10 @@
 """Source files into the lake: nothing lost, nothing twice, corrections replace."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from feature_store import ingest
 from feature_store.lake import Lake
 from tests.feature_store.logs import ask, hours, take_in_events, take_in_items, take_in_targets
 
@@ -11,6 +13,13 @@ EVENTS = [
     ("e2", "ann", "i2", hours(2), 4.0),
     ("e3", "bob", "i1", hours(3), 3.0),
 ]
+
+
+@pytest.fixture(autouse=True, params=[1, ingest.LARGE_FILE], ids=["tried in one pass", "staged"])
+def large_file(request, monkeypatch):
+    """Every test twice: files of events are tried in one pass, or looked at record by record at once."""
+    monkeypatch.setattr(ingest, "LARGE_FILE", request.param)
+    return request.param
 
 
 def test_a_file_is_taken_in_once_however_often_and_under_whatever_name_it_is_offered(lake, tmp_path):
@@ -39,6 +48,24 @@ def test_a_correction_takes_the_place_of_what_was_known_which_stays_known_as_sup
         "FROM superseded_interactions AS old JOIN interactions AS new USING (interaction_id)",
     )
     assert superseded == [("i2", 4.0, True, True)]
+
+
+def test_a_file_with_a_flaw_at_its_very_end_leaves_no_second_copy_of_its_rows(lake, tmp_path):
+    events = [(f"e{number}", "ann", "i1", hours(1), 1.0) for number in range(1000)]
+    counts = take_in_events(lake, tmp_path, [*events, ("e1000", "", "i1", hours(1), 1.0)])
+    assert (counts.rows_read, counts.accepted, counts.duplicate, counts.rejected) == (1001, 1000, 0, 1)
+    counts = take_in_events(lake, tmp_path, [*events, ("e2000", "ann", "i1", hours(1), 1.0)], name="again")
+    assert (counts.rows_read, counts.accepted, counts.duplicate, counts.rejected) == (1001, 1, 1000, 0)
+    known = ask(lake, "SELECT data_file FROM ducklake_list_files('lake', 'interactions')")
+    on_disk = (lake.folder / "data" / "main" / "interactions").glob("*.parquet")
+    assert sorted(map(str, on_disk)) == sorted(file for (file,) in known)
+
+
+def test_keys_are_compared_in_parts_too(lake, tmp_path, monkeypatch):
+    monkeypatch.setattr(ingest, "HASHES_AT_ONCE", 1)
+    assert take_in_events(lake, tmp_path, EVENTS).accepted == 3
+    counts = take_in_events(lake, tmp_path, [*EVENTS, ("e4", "bob", "i2", hours(4), 2.0)], name="more")
+    assert (counts.accepted, counts.duplicate) == (1, 3)
 
 
 def test_new_events_take_away_the_states_of_their_users_and_of_nobody_else(lake, tmp_path):

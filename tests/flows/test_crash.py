@@ -46,14 +46,22 @@ class Runner:
 
     def run(self, settings_file, *, kill_after=None):
         """Run a night, killing it after some seconds; return its exit status and how long it ran."""
-        self.process.stdin.write(f"{settings_file}\n")
-        self.process.stdin.flush()
-        started, night = time.monotonic(), int(self.process.stdout.readline())
+        started, night = time.monotonic(), self.start(settings_file)
         timer = threading.Timer(kill_after or 600, os.kill, (night, signal.SIGKILL))
         timer.start()
-        status = int(self.process.stdout.readline())
+        status = self.wait()
         timer.cancel()
         return status, time.monotonic() - started
+
+    def start(self, settings_file):
+        """Start a night; return its process."""
+        self.process.stdin.write(f"{settings_file}\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def wait(self):
+        """Wait until the night has ended; return its exit status."""
+        return int(self.process.stdout.readline())
 
 
 @pytest.fixture(scope="module")
@@ -173,17 +181,17 @@ def test_readers_throughout_a_night_see_one_whole_night_or_the_next(runner, tmp_
     assert all(rows in (before, after) for rows in seen)
 
 
-def test_of_two_nights_at_once_the_second_stops(runner, tmp_path_factory, prefect_server):
-    folder = tmp_path_factory.mktemp("twice")
-    settings_file = write_night(folder)
-    other = Runner(folder / "prefect")
-    first = threading.Thread(target=runner.run, args=(settings_file,))
-    first.start()
-    while not (folder / "workspace" / "night.lock").exists():
+def test_of_two_nights_at_once_the_second_stops(runner, tmp_path):
+    settings_file = write_night(tmp_path)
+    second = Runner(tmp_path / "prefect")
+    first = runner.start(settings_file)
+    while not (tmp_path / "workspace" / "night.lock").exists():
         time.sleep(0.01)
-    status, _ = other.run(settings_file)
-    other.process.stdin.close()
-    message = other.process.stderr.read()
-    first.join()
+    time.sleep(0.2)  # the file is there a moment before it is locked
+    os.kill(first, signal.SIGSTOP)  # else it might end before the second has begun
+    status, _ = second.run(settings_file)
+    os.kill(first, signal.SIGCONT)
+    _, message = second.process.communicate()
     assert status != 0
     assert "another night is running" in message
+    assert runner.wait() == 0

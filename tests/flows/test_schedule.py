@@ -15,7 +15,7 @@ SCHEDULE_AND_WAIT = """
 import time
 from prefect.client.orchestration import get_client
 from flows.nightly import nightly
-from flows.schedule import use_server
+from flows.server import use_server
 
 with use_server() as url:
     deployment = nightly.to_deployment(name="test", cron="0 3 * * *")

@@ -1,7 +1,8 @@
 """Captions of posters, and titles that look real and say nothing.
 
 The wording varies: synonyms, order, what is left out. `EVERYDAY` captions teach the reader and the painter,
-`VARIED` ones the judge, and the painter at the end; `TEST` captions have forms that nothing was trained on.
+`LOOSE` ones refine both, `VARIED` ones teach the judge; `TEST` captions have forms that nothing was trained
+on.
 """
 
 import tomllib
@@ -80,6 +81,43 @@ TITLE_FORMS = (
 )
 
 
+LOOSE_KINDS = (
+    *KINDS,
+    *VARIED_KINDS,
+    "motion picture",
+    "feature film poster",
+    "lobby card",
+    "billboard for a film",
+    "cover of a movie",
+    "film {noun}",
+    "movie {noun}",
+    "{noun} of a film",
+    "{noun} for a movie",
+    "{adjective} {noun}",
+    "{noun}",
+    "",
+)
+LOOSE_JOINERS = (
+    ", ",
+    " ",
+    " in ",
+    " with ",
+    " - ",
+    " | ",
+    ", done in ",
+    " drawn in ",
+    " painted with ",
+    " by way of ",
+    " rendered like ",
+    ". ",
+    " and ",
+    " that has ",
+    " shown in ",
+    " + ",
+    " of ",
+    " {noun} ",
+)
+"""Anything may stand between what is told: a reader that knows this does not stumble over a new word."""
 TEST_KINDS = ("one-sheet", "key art", "publicity poster", "advertisement of a film", "print of a movie")
 TEST_FORMS = (
     "{core}; {bits}",
@@ -96,6 +134,8 @@ class Wording:
 
     varied: float = 0.0
     """Share of captions in varied forms, 0..1."""
+    loose: float = 0.0
+    """Share of captions in which anything stands between the parts, 0..1."""
     test: float = 0.0
     """Share of captions in forms that no part is trained on, 0..1."""
     title: float = 0.55
@@ -110,6 +150,7 @@ class Wording:
 
 EVERYDAY = Wording()
 VARIED = Wording(varied=0.5, title=0.4)
+LOOSE = Wording(loose=0.6, title=0.5, palette=0.85, style=0.85)
 TEST = Wording(test=1.0, palette=1.0, style=1.0, composition=1.0)
 """Complete captions in words that nothing was trained on."""
 
@@ -127,6 +168,8 @@ def write_caption(spec: PosterSpec, random: Random, wording: Wording = EVERYDAY)
         text = _sentence(genres, bits, random, TEST_KINDS, TEST_FORMS)
     elif chance < wording.test + wording.varied:
         text = _sentence(genres, bits, random, VARIED_KINDS, VARIED_FORMS)
+    elif chance < wording.test + wording.varied + wording.loose:
+        text = _loose(genres, bits, random)
     else:
         text = _list(genres, bits, random)
     return f"{title}, {text}" if title else text
@@ -173,6 +216,17 @@ def _sentence(
     core = f"{genres} {random.choice(kinds)}"
     joined = random.choice((" and ", ", ", " ")).join(bits)
     return random.choice(forms).format(core=core, bits=joined) if bits else core
+
+
+def _loose(genres: str, bits: list[str], random: Random) -> str:
+    """Word a caption as parts in any order, with anything between them."""
+    kind = random.choice(LOOSE_KINDS).format(noun=random.choice(NOUNS), adjective=random.choice(ADJECTIVES))
+    parts = [f"{genres} {kind}" if random.random() < 0.8 else f"{kind} {genres}", *bits]
+    random.shuffle(parts)
+    text = parts[0].strip()
+    for part in parts[1:]:
+        text += random.choice(LOOSE_JOINERS).format(noun=random.choice(NOUNS)) + part.strip()
+    return text
 
 
 def _word(random: Random) -> str:

@@ -67,7 +67,7 @@ def train_clip(
             device
         )
         images = torch.from_numpy(posters.images(indices)).to(device)
-        return pupil(images, tokens, *(labels.to(device) for labels in _labels(specs)))
+        return pupil(images, tokens, *(labels.to(device) for labels in attribute_labels(specs)))
 
     course = Course(lesson.name, lesson.seed, lesson.num_steps, lesson.learning_rate, weight_decay=0.02)
     train(course, pupil, loss, folder, report)
@@ -79,40 +79,52 @@ def to_pixel_values(images: Tensor) -> Tensor:
     return images.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
+def without_padding(tokens: Tensor, end: int) -> Tensor:
+    """Cut what is padding in every caption; causal attention never sees it."""
+    ends = (tokens == end).int().argmax(-1)
+    return tokens[:, : int(ends.max()) + 1]
+
+
+class AttributeHead(nn.Module):
+    """Names the attributes of a poster from features, in training only; gives the loss."""
+
+    def __init__(self, width: int, genre_share: float = 0.0) -> None:
+        super().__init__()
+        self.genre_share = genre_share
+        self.linear = nn.Linear(width, sum(CLASSES) + len(GENRES))
+
+    def forward(self, features: Tensor, labels: Tensor, genres: Tensor) -> Tensor:
+        """Return the loss of naming, by features [N, width], classes [N, 5] and genres [N, 18]."""
+        *parts, multi = torch.split(self.linear(features), [*CLASSES, len(GENRES)], -1)
+        losses = [F.cross_entropy(part, labels[:, i]) for i, part in enumerate(parts)]
+        named = sum(losses) / len(losses) + F.binary_cross_entropy_with_logits(multi, genres)
+        return named + self.genre_share / AUXILIARY_SHARE * losses[0]
+
+
 class _Pupil(nn.Module):
     """A CLIP model with heads that name attributes, which are thrown away after training."""
 
     def __init__(self, clip: CLIPModel, genre_share: float) -> None:
         super().__init__()
         self.clip = clip
-        self.genre_share = genre_share
-        self.image_head = nn.Linear(FEATURES, sum(CLASSES) + len(GENRES))
-        self.text_head = nn.Linear(FEATURES, sum(CLASSES) + len(GENRES))
+        self.image_head = AttributeHead(FEATURES, genre_share)
+        self.text_head = AttributeHead(FEATURES, genre_share)
 
     def forward(self, images: Tensor, tokens: Tensor, labels: Tensor, genres: Tensor) -> Tensor:
         with half_precision(images.device):
             image = self.clip.get_image_features(pixel_values=to_pixel_values(images))
-            text = self.clip.get_text_features(input_ids=self._without_padding(tokens))
+            text = self.clip.get_text_features(
+                input_ids=without_padding(tokens, self.clip.config.text_config.eos_token_id)
+            )
         image, text = _unit(image), _unit(text)
         logits = image @ text.T * self.clip.logit_scale.exp().clamp(max=MAX_LOGIT_SCALE)
         pairs = torch.arange(len(images), device=images.device)
         contrast = (F.cross_entropy(logits, pairs) + F.cross_entropy(logits.T, pairs)) / 2
         named = sum(
-            self._attribute_loss(head(11 * features), labels, genres)
+            AUXILIARY_SHARE * head(11 * features, labels, genres)
             for head, features in ((self.image_head, image), (self.text_head, text))
         )
         return contrast + named
-
-    def _without_padding(self, tokens: Tensor) -> Tensor:
-        """Cut what is padding in every caption; causal attention never sees it."""
-        ends = (tokens == self.clip.config.text_config.eos_token_id).int().argmax(-1)
-        return tokens[:, : int(ends.max()) + 1]
-
-    def _attribute_loss(self, outputs: Tensor, labels: Tensor, genres: Tensor) -> Tensor:
-        *parts, multi = torch.split(outputs, [*CLASSES, len(GENRES)], -1)
-        losses = [F.cross_entropy(part, labels[:, i]) for i, part in enumerate(parts)]
-        named = sum(losses) / len(losses) + F.binary_cross_entropy_with_logits(multi, genres)
-        return AUXILIARY_SHARE * named + self.genre_share * losses[0]
 
 
 def _unit(features: object) -> Tensor:
@@ -120,7 +132,8 @@ def _unit(features: object) -> Tensor:
     return F.normalize(pooled.float(), dim=-1)
 
 
-def _labels(specs: list[PosterSpec]) -> tuple[Tensor, Tensor]:
+def attribute_labels(specs: list[PosterSpec]) -> tuple[Tensor, Tensor]:
+    """Return classes of [N, 5] attributes, and which of the 18 genres are there, [N, 18]."""
     styles = tuple(STYLES)
     rows = [
         (

@@ -5,8 +5,7 @@ weighted by clipped signal-to-noise (Hang et al. 2023).
 """
 
 from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -16,7 +15,7 @@ from diffusers import DDPMScheduler, UNet2DConditionModel
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from fan_model.studio.posters.captions import EVERYDAY, VARIED, Wording, write_caption
+from fan_model.studio.posters.captions import EVERYDAY, LOOSE, Wording, write_caption
 from fan_model.studio.training.course import Course, Report, half_precision, train
 from fan_model.studio.training.poster_set import PosterSet
 from fan_model.studio.training.recipe import LATENT_CELLS, LATENT_CHANNELS, Recipe
@@ -39,8 +38,9 @@ HIDDEN_WORDS = 0.6
 and padding behind it. That is where a fused taste speaks: the words of the target do not name it."""
 
 
-def make_painter() -> UNet2DConditionModel:
+def make_painter(seed: int, device: torch.device) -> UNet2DConditionModel:
     """Return an untrained U-Net of 9 million weights."""
+    torch.manual_seed(seed)
     down, cross_down = "DownBlock2D", "CrossAttnDownBlock2D"
     up, cross_up = "UpBlock2D", "CrossAttnUpBlock2D"
     return UNet2DConditionModel(
@@ -54,65 +54,86 @@ def make_painter() -> UNet2DConditionModel:
         cross_attention_dim=128,
         attention_head_dim=4,
         norm_num_groups=16,
-    )
+    ).to(device, memory_format=torch.channels_last)
 
 
-def train_painter(
-    recipe: Recipe,
-    seed: int,
-    latents: Tensor,
-    posters: PosterSet,
-    reader: tuple[CLIPTokenizer, CLIPTextModel],
-    device: torch.device,
-    folder: Path,
-    report: Report,
-) -> UNet2DConditionModel:
-    """Train the U-Net on the posters' latents and captions worded anew in every batch, then polish it."""
-    torch.manual_seed(seed)
-    painter = make_painter().to(device, memory_format=torch.channels_last)
-    tokenizer, text_encoder = reader
-    text_encoder = text_encoder.to(device).eval().requires_grad_(False)
-    signal = DDPMScheduler(**SCHEDULE).alphas_cumprod.to(device)
+@dataclass(frozen=True)
+class Lessons:
+    """What a painter learns from, and where."""
 
-    def loss(step: int, wording: Wording = EVERYDAY, hidden: float = 0.0) -> Tensor:
-        chance = np.random.default_rng([seed, step])
-        indices = chance.integers(posters.num_posters, size=recipe.painter_batch)
-        captions = _captions(posters, indices, Random(f"{seed}/{step}"), wording)
-        tokens = tokenize(tokenizer, captions).to(device)
-        clean = latents[torch.from_numpy(indices)].to(device).float()
-        times, noise = _times(len(indices), device), torch.randn_like(clean)
-        share = signal[times].view(-1, 1, 1, 1)
-        noisy = share.sqrt() * clean + (1 - share).sqrt() * noise
-        velocity = share.sqrt() * noise - (1 - share).sqrt() * clean
-        with half_precision(device):
-            states = text_encoder(input_ids=tokens).last_hidden_state
-            states = hide_words(states, tokens == tokenizer.eos_token_id, hidden)
-            (guess,) = painter(
-                noisy.contiguous(memory_format=torch.channels_last), times, states, return_dict=False
-            )
-        errors = (guess.float() - velocity).square().mean((1, 2, 3))
-        return (_weights(signal[times]) * errors).mean()
+    recipe: Recipe
+    seed: int
+    latents: Tensor
+    """[num_posters, 16, 16, 16]"""
+    posters: PosterSet
+    tokenizer: CLIPTokenizer
+    text_encoder: CLIPTextModel
+    device: torch.device
+    folder: Path
+    report: Report
 
-    course = Course(
-        "painter",
-        seed,
-        recipe.painter_steps,
-        recipe.painter_learning_rate,
-        beta2=0.99,
-        hold=0.2,
-        ema_decay=recipe.ema_decay,
-    )
-    train(course, painter, loss, folder, report)
-    polish = replace(
-        course,
-        name="polish",
-        seed=seed + 1,
-        num_steps=recipe.polish_steps,
-        learning_rate=recipe.polish_learning_rate,
-        hold=0.0,
-    )
-    train(polish, painter, partial(_shifted, loss, recipe.painter_steps), folder, report)
-    return painter
+    def train(self, painter: UNet2DConditionModel) -> None:
+        """Train the U-Net on the posters' latents and captions worded anew in every batch."""
+        train(self._course(), painter, self._loss(painter, first=0), self.folder, self.report)
+
+    def polish(self, painter: UNet2DConditionModel) -> None:
+        """Train it further, on other wordings and with words hidden."""
+        polish = replace(
+            self._course(),
+            name="polish",
+            seed=self.seed + 1,
+            num_steps=self.recipe.polish_steps,
+            learning_rate=self.recipe.polish_learning_rate,
+        )
+        loss = self._loss(painter, self.recipe.painter_steps, LOOSE, HIDDEN_WORDS)
+        train(polish, painter, loss, self.folder, self.report)
+
+    def _course(self) -> Course:
+        return Course(
+            "painter",
+            self.seed,
+            self.recipe.painter_steps,
+            self.recipe.painter_learning_rate,
+            beta2=0.99,
+            hold=0.2,
+            ema_decay=self.recipe.ema_decay,
+        )
+
+    def _loss(
+        self,
+        painter: UNet2DConditionModel,
+        first: int,
+        wording: Wording = EVERYDAY,
+        hidden: float = 0.0,
+    ) -> Callable[[int], Tensor]:
+        """Return the loss by step; `first` is the number of steps that were taken before these."""
+        signal = DDPMScheduler(**SCHEDULE).alphas_cumprod.to(self.device)
+        text_encoder = self.text_encoder.to(self.device).eval().requires_grad_(False)
+
+        def loss(step: int) -> Tensor:
+            clean, tokens = self._batch(first + step, wording)
+            times, noise = _times(len(clean), self.device), torch.randn_like(clean)
+            share = signal[times].view(-1, 1, 1, 1)
+            noisy = share.sqrt() * clean + (1 - share).sqrt() * noise
+            velocity = share.sqrt() * noise - (1 - share).sqrt() * clean
+            with half_precision(self.device):
+                states = text_encoder(input_ids=tokens).last_hidden_state
+                states = hide_words(states, tokens == self.tokenizer.eos_token_id, hidden)
+                (guess,) = painter(
+                    noisy.contiguous(memory_format=torch.channels_last), times, states, return_dict=False
+                )
+            errors = (guess.float() - velocity).square().mean((1, 2, 3))
+            return (_weights(signal[times]) * errors).mean()
+
+        return loss
+
+    def _batch(self, step: int, wording: Wording) -> tuple[Tensor, Tensor]:
+        """Return latents and token ids of a step."""
+        chance = np.random.default_rng([self.seed, step])
+        indices = chance.integers(self.posters.num_posters, size=self.recipe.painter_batch)
+        captions = _captions(self.posters, indices, Random(f"{self.seed}/{step}"), wording)
+        clean = self.latents[torch.from_numpy(indices)].to(self.device).float()
+        return clean, tokenize(self.tokenizer, captions).to(self.device)
 
 
 def hide_words(states: Tensor, is_end: Tensor, share: float) -> Tensor:
@@ -136,11 +157,6 @@ def hide_words(states: Tensor, is_end: Tensor, share: float) -> Tensor:
     hidden = is_word & (torch.rand(is_end.shape, device=states.device) < rates)
     ends = states[torch.arange(num_texts), is_end.int().argmax(-1)]
     return torch.where(hidden[..., None], ends[:, None], states)
-
-
-def _shifted(loss: Callable[..., Tensor], first: int, step: int) -> Tensor:
-    """Return the loss of a step of the polish, which comes after the first course's."""
-    return loss(first + step, wording=VARIED, hidden=HIDDEN_WORDS)
 
 
 def _captions(posters: PosterSet, indices: np.ndarray, random: Random, wording: Wording) -> list[str]:

@@ -17,16 +17,20 @@ class Recipe:
     num_posters: int
     reader_steps: int
     """The pipeline's text encoder, trained with an image tower that is thrown away."""
+    wording_steps: int
+    """Further steps of the text encoder, on text alone, worded in every way."""
     judge_steps: int
     codec_steps: int
     painter_steps: int
     polish_steps: int
     """Further steps of the painter, on other wordings and with words hidden."""
     reader_batch: int = 128
+    wording_batch: int = 128
     judge_batch: int = 64
     codec_batch: int = 16
     painter_batch: int = 32
     clip_learning_rate: float = 1e-3
+    wording_learning_rate: float = 8e-4
     codec_learning_rate: float = 1.5e-3
     painter_learning_rate: float = 8e-4
     polish_learning_rate: float = 4e-4
@@ -38,6 +42,7 @@ RECIPES = {
     "small": Recipe(
         num_posters=600,
         reader_steps=30,
+        wording_steps=20,
         judge_steps=30,
         codec_steps=40,
         painter_steps=40,
@@ -47,6 +52,7 @@ RECIPES = {
     "cpu": Recipe(
         num_posters=24_000,
         reader_steps=550,
+        wording_steps=2000,
         judge_steps=4000,
         codec_steps=1400,
         painter_steps=6000,
@@ -55,6 +61,7 @@ RECIPES = {
     "gpu": Recipe(
         num_posters=100_000,
         reader_steps=3000,
+        wording_steps=20_000,
         judge_steps=6000,
         codec_steps=12_000,
         painter_steps=60_000,

@@ -5,17 +5,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from transformers import CLIPModel, CLIPTokenizer
+from diffusers import UNet2DConditionModel
+from torch import Tensor
+from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
 from fan_model.studio.posters.captions import EVERYDAY, VARIED
 from fan_model.studio.training.assemble import save_judge, save_pipeline, text_encoder_of
 from fan_model.studio.training.codec import encode_posters, fit_cells, train_codec
 from fan_model.studio.training.contrast import ContrastCourse, train_clip
 from fan_model.studio.training.course import Report
-from fan_model.studio.training.painter import train_painter
+from fan_model.studio.training.painter import Lessons, make_painter
 from fan_model.studio.training.poster_set import PosterSet
 from fan_model.studio.training.recipe import Recipe
 from fan_model.studio.training.tokens import make_tokenizer, read_tokenizer
+from fan_model.studio.training.wording import teach_wording
 
 JUDGE_SEED_SHIFT = 1000
 """The judge starts from another seed, reads other captions, and takes far more steps than the reader."""
@@ -58,19 +61,22 @@ class Studio:
         codec = train_codec(self.recipe, self.seed, cells, posters, self.device, self.folder, self.report)
         latents = encode_posters(cells, posters, self.folder / "latents.safetensors")
         text_encoder = text_encoder_of(reader)
-        painter = train_painter(
-            self.recipe,
-            self.seed,
-            latents,
-            posters,
-            (tokenizer, text_encoder),
-            self.device,
-            self.folder,
-            self.report,
-        )
+        painter = self._train_painter(latents, posters, tokenizer, text_encoder)
         save_pipeline(self.folder / "pipeline", tokenizer, text_encoder, codec, painter)
         save_judge(self.folder / "judge", tokenizer, judge)
         return self.folder / "pipeline", self.folder / "judge"
+
+    def _train_painter(
+        self, latents: Tensor, posters: PosterSet, tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel
+    ) -> UNet2DConditionModel:
+        """Train the painter, then the text encoder's wording, then the painter on the new wording."""
+        where = (self.device, self.folder, self.report)
+        painter = make_painter(self.seed, self.device)
+        lessons = Lessons(self.recipe, self.seed, latents, posters, tokenizer, text_encoder, *where)
+        lessons.train(painter)
+        teach_wording(self.recipe, self.seed, tokenizer, text_encoder, *where)
+        lessons.polish(painter)
+        return painter
 
     def _claim_folder(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
