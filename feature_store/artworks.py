@@ -17,7 +17,6 @@ STALE = """
     LEFT JOIN night.profile_states AS state
         ON state.user_id = target.user_id AND state.item_id = target.item_id
     LEFT JOIN night.artworks AS drawn ON drawn.user_id = target.user_id AND drawn.item_id = target.item_id
-    {references}
     WHERE {in_bucket} AND (
         drawn.user_id IS NULL
         OR drawn.profile_digest <> coalesce(state.profile_digest, '{no_profile}')
@@ -26,22 +25,23 @@ STALE = """
         OR (drawn.status = 'failed' AND drawn.run_id <> $run_id)
     )
 """
-REFERENCES = """
-    LEFT JOIN (
+PAIRS = """
+    WITH stale AS MATERIALIZED (
+        SELECT target.user_id, target.item_id, target.rank, item.target_id, item.target_text,
+               coalesce(state.profile_digest, '{no_profile}') AS profile_digest
+        {stale}
+    ), profile AS (
         SELECT p.user_id, p.item_id,
                list(i.reference_text ORDER BY p.position) AS references,
                list(p.weight ORDER BY p.position) AS weights
         FROM night.profiles AS p JOIN items AS i ON i.item_id = p.reference_item_id
-        WHERE {profile_in_bucket}
+        SEMI JOIN stale ON stale.user_id = p.user_id AND stale.item_id = p.item_id
         GROUP BY ALL
-    ) AS r ON r.user_id = target.user_id AND r.item_id = target.item_id
-"""
-PAIRS = """
-    SELECT target.user_id, target.item_id, item.target_id, item.target_text,
-           coalesce(state.profile_digest, '{no_profile}') AS profile_digest,
-           coalesce(r.references, []) AS references, coalesce(r.weights, []) AS weights
-    {stale}
-    ORDER BY length(target.user_id), target.user_id, target.rank
+    )
+    SELECT user_id, item_id, target_id, target_text, profile_digest,
+           coalesce(profile.references, []) AS references, coalesce(profile.weights, []) AS weights
+    FROM stale LEFT JOIN profile USING (user_id, item_id)
+    ORDER BY length(user_id), user_id, rank
 """
 
 
@@ -54,24 +54,21 @@ def scan_stale_pairs(
         `user_id`, `item_id`, `target_id` and `target_text` (null for an item that the catalogue does not
         know), `profile_digest`, `references` (texts), `weights`; users in a stable order.
     """
-    references = REFERENCES.format(profile_in_bucket=bucket.condition("p.user_id"))
-    stale = _stale(max_users, bucket, references)
-    sql = PAIRS.format(stale=stale, no_profile=NO_PROFILE)
+    sql = PAIRS.format(stale=_stale(max_users, bucket), no_profile=NO_PROFILE)
     return lake.query(sql, {"recipe_digest": recipe_digest, "run_id": run.run_id})
 
 
 def count_stale_users(lake: Lake, run: Run, *, recipe_digest: str, max_users: int | None) -> int:
     """Return how many users have a picture to draw."""
-    sql = f"SELECT count(DISTINCT target.user_id) AS n {_stale(max_users, EVERYBODY, references='')}"
+    sql = f"SELECT count(DISTINCT target.user_id) AS n {_stale(max_users, EVERYBODY)}"
     return lake.query(sql, {"recipe_digest": recipe_digest, "run_id": run.run_id})["n"][0].as_py()
 
 
-def _stale(max_users: int | None, bucket: Bucket, references: str) -> str:
+def _stale(max_users: int | None, bucket: Bucket) -> str:
     return STALE.format(
         wanted=wanted_targets(max_users),
         no_profile=NO_PROFILE,
         in_bucket=bucket.condition("target.user_id"),
-        references=references,
     )
 
 

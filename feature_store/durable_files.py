@@ -21,7 +21,7 @@ def write_durably(path: Path, content: bytes) -> None:
     Raises:
         FileAccessError: if it cannot be written; what was there before is still there.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside = name_aside(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with aside.open("wb") as file:
@@ -34,6 +34,11 @@ def write_durably(path: Path, content: bytes) -> None:
         with suppress(OSError):
             aside.unlink()
         raise FileAccessError(f"cannot write {path}: {error.strerror}. {NOTHING_LOST}") from error
+
+
+def name_aside(path: Path) -> Path:
+    """Name the file that this process writes before it takes the place of `path`."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
 def delete_unfinished(folder: Path) -> int:

@@ -15,6 +15,7 @@ from mlflow.exceptions import MlflowException
 from fan_model.artist import Artist
 from fan_model.registry import load_artist, register_artist
 from fan_model.studio import PIPELINE_FOLDER
+from feature_store.durable_files import name_aside
 from flows.deployment import deployment
 from flows.environment import quiet_libraries
 from flows.settings import BUNDLED_PIPELINE, Settings
@@ -64,7 +65,7 @@ def _make_database(uri: str) -> None:
     file = Path(uri.removeprefix(SQLITE))
     if not uri.startswith(SQLITE) or file.exists():
         return
-    aside = file.with_name(f".{file.name}.{os.getpid()}")
+    aside = name_aside(file)
     aside.unlink(missing_ok=True)
     MlflowClient(f"{SQLITE}{aside}").search_experiments(max_results=1)
     os.replace(aside, file)

@@ -41,3 +41,5 @@ def quiet_libraries() -> None:
     transformers.utils.logging.disable_progress_bar()
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It tells of every failure at length before raising it; the command line tells it in one line.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)

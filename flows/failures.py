@@ -4,7 +4,7 @@ import errno
 from collections.abc import Iterator
 
 NUMBERS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
-PHRASES = ("database or disk is full", "attempt to write a readonly database")
+PHRASES = ("database or disk is full", "attempt to write a readonly database", "unable to open database file")
 """What SQLite says, in words that MLflow and Prefect pass on."""
 
 

@@ -13,11 +13,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from prefect.settings import (
+    PREFECT_API_DATABASE_CONNECTION_URL,
+    PREFECT_API_URL,
+    PREFECT_HOME,
+    temporary_settings,
+)
+
+from feature_store.durable_files import name_aside
 
 HOST = "127.0.0.1"
 PREFECT_PORT = 4200
 STARTUP_SECONDS = 120.0
+SQLITE = "sqlite+aiosqlite:///"
 _WATCHERS: list[subprocess.Popen[bytes]] = []
 """Kept, for what they read from closes when they are forgotten."""
 
@@ -37,6 +45,7 @@ def use_server() -> Iterator[str]:
     if configured:
         yield str(configured)
         return
+    _make_database()
     port = _free_port(PREFECT_PORT)
     url = f"http://{HOST}:{port}/api"
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
@@ -57,13 +66,25 @@ def use_server() -> Iterator[str]:
 
 
 def start_temporary_server() -> None:
-    """Start the server that Prefect would start by itself, unless one is configured."""
+    """Start the server that Prefect would start by itself, unless one is configured.
+
+    Raises:
+        ServerError: if it does not start.
+    """
     if PREFECT_API_URL.value():
         return
     from prefect.server.api.server import SubprocessASGIServer  # the whole server: only where it is wanted
 
     server = SubprocessASGIServer()
-    server.start()
+    _make_database()
+    try:
+        server.start()
+    except RuntimeError as error:
+        home = PREFECT_HOME.value()
+        raise ServerError(
+            f"Prefect's temporary server did not start: see that the disk of {home} has room and may be "
+            "written, and run the same command again"
+        ) from error
     assert server.server_process is not None
     end_with_this_process(server.server_process)
 
@@ -73,6 +94,27 @@ def end_with_this_process(child: subprocess.Popen[bytes]) -> None:
     watch = ["/bin/sh", "-c", f"read _ || kill {child.pid}"]
     nowhere = subprocess.DEVNULL
     _WATCHERS.append(subprocess.Popen(watch, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere))
+
+
+def _make_database() -> None:
+    """Make the server's SQLite file whole or not at all: stopped among its tables, it never opens again."""
+    file = PREFECT_HOME.value() / "prefect.db"
+    if file.exists() or PREFECT_API_DATABASE_CONNECTION_URL.value() != f"{SQLITE}{file}":
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = name_aside(file)
+    made = subprocess.run(
+        [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"],
+        env=os.environ | {"PREFECT_API_DATABASE_CONNECTION_URL": f"{SQLITE}{aside}"},
+        capture_output=True,
+    )
+    if made.returncode:
+        aside.unlink(missing_ok=True)
+        raise ServerError(
+            f"Prefect's database {file} could not be made: see that its disk has room and may be written, "
+            "and run the same command again"
+        )
+    os.replace(aside, file)
 
 
 def _free_port(wanted: int) -> int:

@@ -41,6 +41,9 @@ def test_full_disks_and_read_only_files_are_found_behind_what_libraries_say_of_t
     database = tmp_path / "a.db"
     assert what_failed(wrapped(fill(database))) == "database or disk is full"
     assert what_failed(write_read_only(database)) == "attempt to write a readonly database"
+    with pytest.raises(sqlite3.OperationalError) as caught:
+        sqlite3.connect(tmp_path / "no folder" / "a.db")
+    assert what_failed(wrapped(caught.value)) == "unable to open database file"
     full = OSError(errno.ENOSPC, "No space left on device", "/some/file")
     assert what_failed(wrapped(full)) == "No space left on device: /some/file"
 

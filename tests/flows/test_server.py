@@ -51,6 +51,22 @@ def test_a_killed_night_leaves_no_server_behind(kind, tmp_path):
     assert not is_running(server)
 
 
+def test_a_server_stopped_while_its_database_is_made_does_not_stop_the_next(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_API")}
+    environment |= {"PREFECT_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", "from flows.server import start_temporary_server as s; s(); print('up')"]
+    first = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+    while not (unfinished := list(tmp_path.glob(".prefect.db.*.tmp"))):
+        assert first.poll() is None
+        time.sleep(0.01)
+    first.kill()
+    first.communicate()
+    assert not (tmp_path / "prefect.db").exists()
+    assert unfinished
+    second = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert second.stdout.split() == ["up"], second.stderr
+
+
 def is_running(process_id):
     try:
         state = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0]
