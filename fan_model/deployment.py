@@ -3,13 +3,20 @@
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
 
 from fan_model.limits import RequestLimits
 from fan_model.requests import DrawingOptions
 
+T = TypeVar("T")
 Hook = Mapping[str, Any]
 """`factory`, a callable as `package.module:name`, and the keyword arguments that it is called with."""
+
+
+class DeploymentError(ValueError):
+    """A model's configuration cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +44,14 @@ class Deployment:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Deployment":
-        """Read it from a model's configuration, where other keys may stand beside it."""
+        """Read it from a model's configuration, where other keys may stand beside it.
+
+        Raises:
+            DeploymentError: The model was registered by a version with other options or limits.
+        """
         known = {name: config[name] for name in cls.__dataclass_fields__ if name in config}
-        known["options"] = _read_options(known.get("options", {}))
-        known["limits"] = RequestLimits(**known.get("limits", {}))
+        known["options"] = _read(DrawingOptions, known.get("options", {}))
+        known["limits"] = _read(RequestLimits, known.get("limits", {}))
         return cls(**known)
 
     def to_config(self) -> dict[str, Any]:
@@ -50,11 +61,16 @@ class Deployment:
         return values
 
 
-def _read_options(values: Mapping[str, Any]) -> DrawingOptions:
-    plain: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
-    }
-    return DrawingOptions(**plain)
+def _read(kind: type[T], values: Mapping[str, Any]) -> T:
+    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    try:
+        return kind(**plain)
+    except ValidationError as error:
+        unfit = ", ".join(str(each["loc"][0]) for each in error.errors())
+        raise DeploymentError(
+            f"the registered model does not suit this version of the project ({kind.__name__}: {unfit}): "
+            "register it anew with `fan register`"
+        ) from error
 
 
 def call_hook(hook: Hook) -> Callable[..., Any]:

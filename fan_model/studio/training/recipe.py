@@ -33,7 +33,7 @@ class Recipe:
     wording_learning_rate: float = 8e-4
     codec_learning_rate: float = 1.5e-3
     painter_learning_rate: float = 8e-4
-    polish_learning_rate: float = 4e-4
+    polish_learning_rate: float = 6e-4
     ema_decay: float = 0.9985
     """Of the painter's averaged weights, a step."""
 
@@ -56,7 +56,7 @@ RECIPES = {
         judge_steps=4000,
         codec_steps=1400,
         painter_steps=6000,
-        polish_steps=1800,
+        polish_steps=8400,
     ),
     "gpu": Recipe(
         num_posters=100_000,
