@@ -20,8 +20,8 @@ from feature_store.lake import Lake, quote
 from feature_store.runs import Run
 from feature_store.schemas import GIVEN_TARGETS, Table
 
-LARGE_FILE = 100_000
-"""From so many records on, a file of events is tried in one pass: most large logs are flawless."""
+LARGE_FILE = 2**23
+"""From so many bytes on, a file of events is tried in one pass: most large logs are flawless."""
 HASHES_AT_ONCE = 32_000_000
 """Of keys that are compared in memory: 256 MB."""
 TABLES = {table.name: table for table in (schemas.INTERACTIONS, schemas.ITEMS, schemas.TARGETS)}
@@ -101,13 +101,15 @@ def _append_at_once(
 ) -> FileCounts | None:
     """Insert a large file of events while it is read, if every record is good and new; None if not."""
     table = TABLES[file.table]
-    num_records = file.view(connection) if table is schemas.INTERACTIONS else None
-    if num_records is None or num_records < LARGE_FILE:
+    if table is not schemas.INTERACTIONS or file.path.stat().st_size < LARGE_FILE:
+        return None
+    num_records = file.view(connection)
+    if num_records is None:
         return None
 
     def append(connection: DuckDBPyConnection) -> FileCounts:
         inserted = _insert(connection, table, origin, "staged_rows")
-        if inserted < num_records or _repeats_keys(connection, table):
+        if inserted != num_records or _repeats_keys(connection, table):
             raise FlawedFileError(file.name)
         _show_inserted(connection, table, origin)
         _mark_stale(connection, table)

@@ -76,7 +76,7 @@ RECIPES = {
 }
 EXPECTED = {
     "small": "2 minutes on two cores",
-    "cpu": "an hour and a quarter on two cores that do nothing else",
+    "cpu": "three hours of one core, about two hours on two that do nothing else",
     "gpu": "about an hour on one data-centre GPU with 16 cores (estimated, not measured)",
 }
 """How long each takes."""
