@@ -46,8 +46,9 @@ def main() -> None:
         (name,) = arguments.names
         print(json.dumps(measure(name)))
     else:
-        results = load_results() | {name: run_apart(name) for name in arguments.names or BENCHMARKS}
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+        for name in arguments.names or BENCHMARKS:
+            results = load_results() | {name: run_apart(name)}
+            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
         Console(width=160).print(table_of(results))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from fan_model.requests import ArtworkRequest
+from fan_model.requests import ArtworkRequest, DrawingOptions
 from feature_store.ingest import append_file
 from feature_store.lake import Lake, connect_duckdb
 from feature_store.reference_store import ReferenceStore, StoredVectors
@@ -77,7 +77,7 @@ def night_1_percent() -> Measurement:
         changed, ours = _timed(lambda: run_night(settings))
         artist = load_champion(settings).artist
         requests = [ArtworkRequest(prompt="western film poster", seed=seed) for seed in range(32)]
-        picture = _timed(lambda: artist.draw(requests))[1] / len(requests)
+        picture = _timed(lambda: artist.draw(requests, DrawingOptions()))[1] / len(requests)
     assert everybody["users_profiled"] == everybody["pictures"] == NUM_USERS
     assert changed["users_profiled"] == NUM_USERS // 100 >= changed["pictures"]
     drawn = (ours + changed["pictures"] * picture) / (plain + everybody["pictures"] * picture)
