@@ -6,8 +6,10 @@ import warnings
 from pathlib import Path
 
 DEFAULTS = {
-    # A waiting OpenMP thread must not spin: beside a busy neighbour that slows drawing fifty times.
+    # A waiting OpenMP thread must not spin long: beside a busy neighbour that slows drawing fifty times.
+    # It must spin a little: waking it for each small product would double the time of a single picture.
     "OMP_WAIT_POLICY": "passive",
+    "GOMP_SPINCOUNT": "10000",
     "OPENBLAS_NUM_THREADS": "1",
     # Nothing here calls home, so a night without a network is a quiet one.
     "DO_NOT_TRACK": "true",
