@@ -22,6 +22,7 @@ from feature_store.runs import Run
 from flows.champion import load_champion, require_alias
 from flows.ingest import ingest_files
 from flows.nightly import hold_night
+from flows.server import start_temporary_server
 from flows.settings import Settings, read_settings
 from flows.study.choice import choose, data_settings, make_variants
 from flows.study.drawing import draw
@@ -75,6 +76,7 @@ def evaluate_locally(
         SettingsError, UnknownVariantError: before that, if the choice cannot be.
     """
     make_variants(choose(read_settings(settings_file), data=data, alias=alias, variants=variants))
+    start_temporary_server()
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         return evaluate(str(settings_file) if settings_file else None, data, alias, variants)
 
