@@ -67,7 +67,7 @@ PROMISES = (
     ),
     Promise(
         text="every event is there once",
-        offenders="SELECT count(*) - count(DISTINCT interaction_id) FROM interactions",
+        offenders="SELECT count(*) - count(DISTINCT (source, interaction_id)) FROM interactions",
     ),
     Promise(
         text="every item is there once", offenders="SELECT count(*) - count(DISTINCT item_id) FROM items"

@@ -73,7 +73,8 @@ class Lake:
         read_only: open for queries only; the lake must exist.
 
     Raises:
-        LakeError: if a lake that does not exist is opened for reading, or one is damaged.
+        LakeError: if a lake that does not exist is opened for reading, or one is damaged, or one that another
+            version made is opened for writing.
     """
 
     def __init__(self, folder: Path, *, catalog: str | None = None, read_only: bool = False) -> None:
@@ -122,11 +123,29 @@ class Lake:
 
     def _create_tables(self) -> None:
         relations = self.relations()
+        self._check_columns()
         missing = [table for table in TABLES if table.qualified_name not in relations]
         if missing:
             self.write(lambda connection: _create_tables(connection, missing), "create the tables")
         if not {f"main.{table.name}" for table in PUBLISHED_TABLES} <= relations:
             self.publish("show the empty tables")
+
+    def _check_columns(self) -> None:
+        """Refuse a lake with a table whose columns are not those of `schemas`."""
+        rows = self.connection.execute(
+            "SELECT schema_name || '.' || table_name, column_name, data_type FROM duckdb_columns() "
+            "WHERE database_name = ?",
+            [LAKE],
+        ).fetchall()
+        for table in TABLES:
+            found = {column: sql_type for name, column, sql_type in rows if name == table.qualified_name}
+            if found and found != table.sql_types:
+                columns = sorted({name for name, _ in found.items() ^ table.sql_types.items()})
+                raise LakeError(
+                    f"another version made the lake in {self.folder}: {table.qualified_name} differs in "
+                    f"{', '.join(columns)}. Move the folder aside and run `fan nightly`, which takes the "
+                    "logs in anew; opt-outs must be told anew, too"
+                )
 
     def relations(self) -> set[str]:
         """Return the tables and views, each as schema and name."""

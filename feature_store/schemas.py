@@ -57,6 +57,12 @@ class Table:
         """Names of all columns, in the order of the table."""
         return tuple(column.name for column in self.columns)
 
+    @property
+    def sql_types(self) -> dict[str, str]:
+        """Type of each column, as DuckDB's catalogue writes it."""
+        names = {"TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE"}
+        return {column.name: names.get(column.sql_type, column.sql_type) for column in self.columns}
+
 
 GIVEN_TARGETS = "given"
 """`recipe_digest` of targets that came in a recommendation list: no setting of ours made them."""
@@ -85,7 +91,7 @@ INTERACTIONS = Table(
     "One row is an event: a user did something with an item.",
     (
         Column(
-            "interaction_id", "UUID", "MD5 of the source's own event id, or of source, user, item, time, kind"
+            "interaction_id", "VARCHAR", "the source's own event id; else # and the MD5 of the other columns"
         ),
         Column("user_id", "VARCHAR", "who"),
         Column("item_id", "VARCHAR", "with what"),
@@ -96,8 +102,8 @@ INTERACTIONS = Table(
         INGESTED_AT,
         RUN_ID,
     ),
-    staged=("interaction_id", "user_id", "item_id", "event_time", "kind", "weight"),
-    key=("interaction_id",),
+    staged=("interaction_id", "user_id", "item_id", "event_time", "kind", "weight", "source"),
+    key=("source", "interaction_id"),
     rules=(
         _missing("user_id"),
         _missing("item_id"),

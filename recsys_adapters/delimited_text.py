@@ -2,17 +2,17 @@
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import duckdb
 
+from recsys_adapters.delimited_blocks import DelimitedBlocks
 from recsys_adapters.errors import SourceFileError
-from recsys_adapters.file_lines import is_gzip, open_bytes, survey_lines
-from recsys_adapters.record_format import CleanRecords, FileColumn, source_lines
+from recsys_adapters.file_lines import open_bytes
+from recsys_adapters.record_format import FileColumn
 from recsys_adapters.sql_quoting import quoted_name, quoted_text
 
 
@@ -20,8 +20,8 @@ from recsys_adapters.sql_quoting import quoted_name, quoted_text
 class DelimitedText:
     """Text files whose lines are records; a quoted value must end on the line where it began.
 
-    Two ways to read agree on every good line: DuckDB's CSV reader for a file without a flaw, and a split
-    of each line by itself for any other, since a CSV reader that meets a stray quote swallows the next lines.
+    A CSV reader that meets a stray quote swallows the next lines: it splits only blocks of lines that cannot
+    mislead it (see `delimited_blocks`), and SQL splits every other line by itself, alike.
     """
 
     delimiter: str = ","
@@ -49,32 +49,25 @@ class DelimitedText:
             )
         return names
 
-    def clean_records(self, path: Path, columns: Sequence[FileColumn]) -> CleanRecords | None:
-        """One pass of DuckDB's CSV reader, unless encoding, line ends or NUL bytes may mislead it."""
-        names = self.column_names(path)
-        if not names or self.encoding != "utf-8":
-            return None
-        survey = survey_lines(path)
-        if not survey.is_regular:
-            return None
-        sql = f"""
-            SELECT NULL::BIGINT AS line, NULL::VARCHAR AS raw, NULL::VARCHAR AS defect,
-                {", ".join(_column_sql(column, names) for column in columns)}
-            FROM {self._read_csv_sql(path, names, columns)}"""
-        return CleanRecords(sql, survey.num_lines - self._num_header_lines)
-
-    @contextmanager
     def records(
         self, connection: duckdb.DuckDBPyConnection, path: Path, columns: Sequence[FileColumn]
-    ) -> Iterator[str]:
-        """Each line split by itself."""
+    ) -> str:
+        """Values of blocks without a flaw split at once, each other line by itself."""
         names = self.column_names(path)
-        with source_lines(connection, path, encoding=self.encoding) as lines:
-            yield f"""
-                SELECT line, raw, coalesce(defect, {self._defect_sql(len(names))}) AS defect,
-                    {", ".join(self._cell_sql(column, names) for column in columns)}
-                FROM (SELECT *, {self._cells_sql} AS cells FROM {lines}
-                    WHERE line > {self._num_header_lines})"""
+        blocks = DelimitedBlocks(
+            path=path,
+            delimiter=self.delimiter,
+            quoted=self.quoted,
+            encoding=self.encoding,
+            num_header_lines=self._num_header_lines,
+            num_columns=len(names),
+        )
+        connection.register("source_lines", blocks)
+        return f"""
+            SELECT line, raw, CASE WHEN NOT is_split THEN coalesce(defect, {self._defect_sql(len(names))})
+                END AS defect, is_split AS is_plain,
+                {", ".join(self._value_sql(column, names) for column in columns)}
+            FROM (SELECT *, CASE WHEN NOT is_split THEN {self._cells_sql} END AS cells FROM source_lines)"""
 
     @property
     def _num_header_lines(self) -> int:
@@ -86,15 +79,6 @@ class DelimitedText:
         if not self.quoted:
             return tuple(line.split(self.delimiter)) if line else ()
         return tuple(next(csv.reader([line], delimiter=self.delimiter), ()))
-
-    def _read_csv_sql(self, path: Path, names: Sequence[str], columns: Sequence[FileColumn]) -> str:
-        types = {column.name: column.sql_type for column in columns}
-        struct = ", ".join(f"c{i}: '{types.get(name, 'VARCHAR')}'" for i, name in enumerate(names))
-        quote = '"' if self.quoted else ""
-        return f"""read_csv({quoted_text(str(path))}, auto_detect = false, header = {not self.names},
-            delim = {quoted_text(self.delimiter)}, quote = '{quote}', escape = '{quote}',
-            columns = {{{struct}}},
-            compression = '{"gzip" if is_gzip(path) else "none"}')"""
 
     @cached_property
     def _cells_sql(self) -> str:
@@ -117,16 +101,16 @@ class DelimitedText:
             WHEN len(cells) < {num_columns} OR {has_rest}
                 THEN printf('line has %d columns, expected {num_columns}', len(cells)) END"""
 
-    def _cell_sql(self, column: FileColumn, names: Sequence[str]) -> str:
+    def _value_sql(self, column: FileColumn, names: Sequence[str]) -> str:
         if column.name not in names:
             return f"NULL::VARCHAR AS {quoted_name(column.role)}"
-        cell = f"cells[{names.index(column.name) + 1}]"
-        if self.quoted:
-            inner = f"replace(trim({cell})[2:-2], '\"\"', '\"')"
-            cell = f"CASE WHEN starts_with(ltrim({cell}), '\"') THEN {inner} ELSE {cell} END"
-        return f"nullif({cell}, '') AS {quoted_name(column.role)}"
+        index = names.index(column.name)
+        value = f"CASE WHEN is_split THEN c{index} ELSE nullif({self._cell_sql(index)}, '') END"
+        return f"{value} AS {quoted_name(column.role)}"
 
-
-def _column_sql(column: FileColumn, names: Sequence[str]) -> str:
-    value = f"c{names.index(column.name)}" if column.name in names else f"NULL::{column.sql_type}"
-    return f"{value} AS {quoted_name(column.role)}"
+    def _cell_sql(self, index: int) -> str:
+        cell = f"cells[{index + 1}]"
+        if not self.quoted:
+            return cell
+        inner = f"replace(trim({cell})[2:-2], '\"\"', '\"')"
+        return f"CASE WHEN starts_with(ltrim({cell}), '\"') THEN {inner} ELSE {cell} END"

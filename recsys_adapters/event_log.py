@@ -85,9 +85,7 @@ class EventLog:
         kind = "kind" if "kind" in self.columns else quoted_text(self.default_kind)
         event_id = "event_id" if "event_id" in self.columns else None
         return {
-            "interaction_id": interaction_id_sql(
-                self.source, event_time=event_time, kind=kind, event_id=event_id
-            ),
+            "interaction_id": interaction_id_sql(event_time=event_time, kind=kind, event_id=event_id),
             "user_id": "user_id",
             "item_id": "item_id",
             "event_time": event_time,

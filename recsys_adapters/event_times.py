@@ -34,8 +34,9 @@ def event_time_sql(column: str, time_format: str) -> str:
     A time that names no zone is read in the connection's.
     """
     if time_format in _EPOCH_UNITS:
-        seconds = f"{column} / {_EPOCH_UNITS[time_format]}"
-        return f"CASE WHEN abs({seconds}) < {_LAST_EPOCH_SECONDS} THEN to_timestamp({seconds}) END"
+        seconds = column if time_format == "seconds" else f"{column} / {_EPOCH_UNITS[time_format]}"
+        in_reach = f"{seconds} BETWEEN -{_LAST_EPOCH_SECONDS} AND {_LAST_EPOCH_SECONDS}"
+        return f"CASE WHEN {in_reach} THEN to_timestamp({seconds}) END"
     if time_format == "iso8601":
         return column
     return f"CAST(try_strptime({column}, {quoted_text(time_format)}) AS TIMESTAMPTZ)"

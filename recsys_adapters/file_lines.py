@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,7 +22,8 @@ from recsys_adapters.errors import SourceFileError
 LINES_SCHEMA = pa.schema([("line", pa.int64()), ("raw", pa.string()), ("defect", pa.string())])
 NOT_UTF8 = "not valid UTF-8"
 
-_CHUNK_BYTES = 1 << 23
+_CHUNK_BYTES = 1 << 22
+_LINE_FEED = ord("\n")
 _GZIP_MAGIC = b"\x1f\x8b\x08"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Well-formed byte sequences, Unicode Standard 15, table 3-7.
@@ -30,15 +32,6 @@ _UTF8 = (
     r"|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}"
     r"|\xf4[\x80-\x8f][\x80-\xbf]{2})*$"
 )
-
-
-@dataclass(frozen=True)
-class LineSurvey:
-    """What a count of bytes tells about a text file."""
-
-    num_lines: int
-    is_regular: bool
-    """One kind of line end throughout and no NUL byte."""
 
 
 def is_gzip(path: Path) -> bool:
@@ -76,29 +69,63 @@ def check_unpacks(path: Path) -> None:
             pass
 
 
-def survey_lines(path: Path) -> LineSurvey:
-    """Count lines and look for what a CSV reader might take for something else."""
-    line_feeds = returns = pairs = 0
-    has_nul = False
-    last = b"\n"
+@dataclass(frozen=True)
+class Block:
+    """Some whole lines of a text file, each ended by a line feed alone."""
+
+    first_line: int
+    """From 1."""
+    text: bytes
+    line_ends: npt.NDArray[np.int64]
+    """Where in the text its line feeds are, ascending."""
+
+    def without_first_line(self) -> "Block":
+        """The block without its first line, which must be there."""
+        start = int(self.line_ends[0]) + 1
+        return Block(self.first_line + 1, self.text[start:], self.line_ends[1:] - start)
+
+
+def read_blocks(path: Path, *, encoding: str = "utf-8") -> Iterator[Block]:
+    """Read a plain or gzip file in blocks of whole lines, without its byte order mark.
+
+    Text in another encoding becomes UTF-8; bytes that are no text stay as they are.
+    """
+    next_line = 1
     for chunk in _chunks(path):
-        line_feeds += chunk.count(b"\n")
-        if b"\r" in chunk:
-            returns += chunk.count(b"\r")
-            pairs += chunk.count(b"\r\n")
-        has_nul = has_nul or b"\0" in chunk
-        last = chunk[-1:]
-    one_line_end = returns == pairs and pairs in (0, line_feeds)
-    return LineSurvey(line_feeds + (last != b"\n"), one_line_end and not has_nul)
+        block = chunk if encoding == "utf-8" else chunk.decode(encoding).encode()
+        if next_line == 1:
+            block = block.removeprefix(_BYTE_ORDER_MARK)
+        if b"\r" in block:
+            block = block.replace(b"\r\n", b"\n").removesuffix(b"\r")
+        if not block.endswith(b"\n"):
+            block += b"\n"
+        line_ends = np.flatnonzero(np.frombuffer(block, np.uint8) == _LINE_FEED)
+        yield Block(next_line, block, line_ends)
+        next_line += len(line_ends)
 
 
-def read_lines(path: Path, *, encoding: str = "utf-8") -> pa.RecordBatchReader:
-    r"""Stream the lines of a plain or gzip file as `LINES_SCHEMA`.
+@dataclass(frozen=True)
+class Lines:
+    r"""The lines of a plain or gzip file as a stream of `LINES_SCHEMA`, read anew whenever it is scanned.
 
     `line` counts from 1; `raw` is the text without its line end, invalid bytes written as `\xNN`;
     `defect` is `NOT_UTF8` for such a line, else NULL.
     """
-    return pa.RecordBatchReader.from_batches(LINES_SCHEMA, _batches(path, encoding))
+
+    path: Path
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        batches = map(whole_lines, read_blocks(self.path))
+        return pa.RecordBatchReader.from_batches(LINES_SCHEMA, batches).__arrow_c_stream__(requested_schema)
+
+
+def whole_lines(block: Block, is_chosen: npt.NDArray[np.bool_] | None = None) -> pa.RecordBatch:
+    """The lines of a block, or those of them that are chosen, as `LINES_SCHEMA`."""
+    lines = _split(block.text)
+    numbers = pa.array(np.arange(block.first_line, block.first_line + len(lines)))
+    if is_chosen is not None:
+        lines, numbers = lines.filter(pa.array(is_chosen)), numbers.filter(pa.array(is_chosen))
+    return pa.record_batch([numbers, *_decode(lines)], schema=LINES_SCHEMA)
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
@@ -108,29 +135,13 @@ def _chunks(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def _batches(path: Path, encoding: str) -> Iterator[pa.RecordBatch]:
-    next_line = 1
-    for chunk in _chunks(path):
-        if next_line == 1 and encoding == "utf-8":
-            chunk = chunk.removeprefix(_BYTE_ORDER_MARK)
-        texts, defects = _decode(_split(chunk), encoding)
-        numbers = pa.array(np.arange(next_line, next_line + len(texts)))
-        next_line += len(texts)
-        yield pa.record_batch([numbers, texts, defects], schema=LINES_SCHEMA)
+def _split(text: bytes) -> pa.Array:
+    return pc.split_pattern(pa.array([text.removesuffix(b"\n")], pa.binary()), b"\n").flatten()
 
 
-def _split(chunk: bytes) -> pa.Array:
-    chunk = chunk.removesuffix(b"\n").removesuffix(b"\r").replace(b"\r\n", b"\n")
-    return pc.split_pattern(pa.array([chunk], pa.binary()), b"\n").flatten()
-
-
-def _decode(lines: pa.Array, encoding: str) -> tuple[pa.Array, pa.Array]:
-    if encoding != "utf-8":
-        return pa.array([line.decode(encoding) for line in lines.to_pylist()], pa.string()), _no_defects(
-            lines
-        )
+def _decode(lines: pa.Array) -> tuple[pa.Array, pa.Array]:
     try:
-        return lines.cast(pa.string()), _no_defects(lines)
+        return lines.cast(pa.string()), pa.nulls(len(lines), pa.string())
     except pa.ArrowInvalid:
         return _decode_broken(lines)
 
@@ -141,7 +152,3 @@ def _decode_broken(lines: pa.Array) -> tuple[pa.Array, pa.Array]:
     legible = pa.array([line.decode("utf-8", "backslashreplace").encode() for line in broken], pa.binary())
     texts = pc.replace_with_mask(lines, is_broken, legible).cast(pa.string())
     return texts, pc.if_else(is_broken, NOT_UTF8, pa.scalar(None, pa.string()))
-
-
-def _no_defects(lines: pa.Array) -> pa.Array:
-    return pa.nulls(len(lines), pa.string())

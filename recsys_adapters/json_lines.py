@@ -1,16 +1,15 @@
 """JSON lines: one object a line."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import duckdb
 
-from recsys_adapters.file_lines import open_bytes
-from recsys_adapters.record_format import CleanRecords, FileColumn, source_lines
+from recsys_adapters.file_lines import Lines, open_bytes
+from recsys_adapters.record_format import FileColumn
 from recsys_adapters.sql_quoting import quoted_name, quoted_text
 
 _NUM_SAMPLED_LINES = 10_000
@@ -31,28 +30,23 @@ class JsonLines:
             keys = (key for line in islice(stream, _NUM_SAMPLED_LINES) for key in _keys(line))
             return tuple(dict.fromkeys(keys))
 
-    def clean_records(self, path: Path, columns: Sequence[FileColumn]) -> CleanRecords | None:
-        """None: lines of JSON are always read one by one."""
-        return None
-
-    @contextmanager
     def records(
         self, connection: duckdb.DuckDBPyConnection, path: Path, columns: Sequence[FileColumn]
-    ) -> Iterator[str]:
+    ) -> str:
         """Each line parsed by itself."""
         keys = ", ".join(quoted_text(_pointer(column.name)) for column in columns)
         values = ", ".join(
             f"nullif(cells[{i}], '') AS {quoted_name(column.role)}" for i, column in enumerate(columns, 1)
         )
-        with source_lines(connection, path) as lines:
-            yield f"""
-                SELECT line, raw, defect, {values}
-                FROM (SELECT *, CASE WHEN defect IS NULL THEN json_extract_string(raw, [{keys}]) END AS cells
-                    FROM (SELECT line, raw, coalesce(defect, CASE
-                            WHEN trim(raw) = '' THEN 'line is empty'
-                            WHEN NOT json_valid(raw) THEN 'line is not JSON'
-                            WHEN json_type(raw) <> 'OBJECT' THEN 'line is not a JSON object' END) AS defect
-                        FROM {lines}))"""
+        connection.register("source_lines", Lines(path))
+        return f"""
+            SELECT line, raw, defect, false AS is_plain, {values}
+            FROM (SELECT *, CASE WHEN defect IS NULL THEN json_extract_string(raw, [{keys}]) END AS cells
+                FROM (SELECT line, raw, coalesce(defect, CASE
+                        WHEN trim(raw) = '' THEN 'line is empty'
+                        WHEN NOT json_valid(raw) THEN 'line is not JSON'
+                        WHEN json_type(raw) <> 'OBJECT' THEN 'line is not a JSON object' END) AS defect
+                    FROM source_lines))"""
 
 
 def _keys(line: bytes) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ class MovieLens:
 
     def _ratings(self, name: str, file_format: RecordFormat) -> SourceFile:
         # Beyond year 5000 to_timestamp would fail for the whole file; such a time is refused for its row.
-        event_time = "CASE WHEN abs(epoch_seconds) < 1e11 THEN to_timestamp(epoch_seconds) END"
+        event_time = "CASE WHEN epoch_seconds BETWEEN -1e11 AND 1e11 THEN to_timestamp(epoch_seconds) END"
         return SourceFile(
             path=self.path / name,
             name=name,
@@ -76,7 +76,7 @@ class MovieLens:
             format=file_format,
             columns=_RATING_COLUMNS,
             staged={
-                "interaction_id": interaction_id_sql(self.source, event_time=event_time, kind="'rating'"),
+                "interaction_id": interaction_id_sql(event_time=event_time, kind="'rating'"),
                 "user_id": "user_id",
                 "item_id": "item_id",
                 "event_time": event_time,

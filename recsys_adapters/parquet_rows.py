@@ -1,7 +1,6 @@
 """Parquet: one row is one record."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from recsys_adapters.errors import SourceFileError
-from recsys_adapters.record_format import CleanRecords, FileColumn
+from recsys_adapters.record_format import FileColumn
 from recsys_adapters.sql_quoting import quoted_name, quoted_text
 
 
@@ -31,14 +30,9 @@ class ParquetRows:
                 f"{path.name} is not a Parquet file. Name its format in the settings."
             ) from error
 
-    def clean_records(self, path: Path, columns: Sequence[FileColumn]) -> CleanRecords | None:
-        """None: one way of reading is enough."""
-        return None
-
-    @contextmanager
     def records(
         self, connection: duckdb.DuckDBPyConnection, path: Path, columns: Sequence[FileColumn]
-    ) -> Iterator[str]:
+    ) -> str:
         """Rows with every column as text."""
         names = self.column_names(path)
         texts = ", ".join(f"{quoted_text(name)}, {_text(name)}" for name in names)
@@ -50,9 +44,9 @@ class ParquetRows:
         rows = f"read_parquet({quoted_text(str(path))}, file_row_number = true)"
         if not names:
             rows = "(SELECT 0 AS file_row_number WHERE false)"
-        yield f"""
+        return f"""
             SELECT file_row_number + 1 AS line, CAST({raw} AS VARCHAR) AS raw, NULL::VARCHAR AS defect,
-                {values}
+                false AS is_plain, {values}
             FROM {rows}"""
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from feature_store.schemas import Rule
 from recsys_adapters.file_search import find_files
-from recsys_adapters.interaction_ids import interaction_id_sql
 from recsys_adapters.json_lines import JsonLines
 from recsys_adapters.record_format import FileColumn
 from recsys_adapters.source_file import SourceFile
@@ -64,12 +63,7 @@ class PromptHistories:
     @property
     def _interaction(self) -> dict[str, str]:
         return {
-            "interaction_id": interaction_id_sql(
-                self.source,
-                event_time=_EVENT_TIME,
-                kind="'prompt'",
-                event_id="concat_ws(chr(0), user_id, item_id)",
-            ),
+            "interaction_id": "'#' || md5(concat_ws(chr(0), user_id, item_id))",
             "user_id": "user_id",
             "item_id": "item_id",
             "event_time": _EVENT_TIME,

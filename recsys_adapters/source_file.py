@@ -1,6 +1,7 @@
 """One file of a source, mapped onto one lake table by DuckDB."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from feature_store.schemas import INTERACTIONS, ITEMS, TARGETS, Rule, Table
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.file_lines import check_unpacks
 from recsys_adapters.record_format import FileColumn, RecordFormat
+from recsys_adapters.refused_records import RefusedRecords
 from recsys_adapters.sql_quoting import quoted_name, quoted_text
 
 _TABLES = {table.name: table for table in (INTERACTIONS, ITEMS, TARGETS)}
@@ -34,7 +36,7 @@ class SourceFile:
     columns: tuple[FileColumn, ...]
     """What to read from the file."""
     staged: Mapping[str, str]
-    """SQL of each staged column of the table over the columns' roles (and `line`)."""
+    """SQL of each staged column of the table, but for `source`, over the columns' roles (and `line`)."""
     rules: tuple[Rule, ...] = ()
     """The source's own reasons to refuse a record, over the roles; the table's rules follow."""
 
@@ -49,35 +51,37 @@ class SourceFile:
         Raises:
             SourceFileError: if the file lacks a column or is not of its format.
         """
-        check_unpacks(self.path)
-        self._check_columns()
-        clean = self.format.clean_records(self.path, self.columns)
-        if clean is None or not self._is_clean(connection, clean.sql, clean.num_records):
-            with self.format.records(connection, self.path, self.columns) as records:
-                self._grade(connection, self._typed(records))
-        self._create_views(connection, "staged_records")
+        self._drop_views(connection)
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE staged_records AS {self._graded_sql(connection)}")
+        self._create_view(connection, "staged_rows", self._table.staged, "staged_records", "reason IS NULL")
+        rejects = ("line", "reason", "raw")
+        self._create_view(connection, "staged_rejects", rejects, "staged_records", "reason IS NOT NULL")
 
-    def view(self, connection: duckdb.DuckDBPyConnection) -> int | None:
-        """Leave `staged_rows` as a view over the file itself, which is read whenever the view is.
+    @contextmanager
+    def view(self, connection: duckdb.DuckDBPyConnection) -> Iterator[RefusedRecords]:
+        """Let `staged_rows` be a view over the file itself inside the context.
 
-        For large files, which are then written once only. `staged_rejects` shows what is refused.
+        For large files, whose good rows then need to be written only once. Each query of the view reads the
+        file.
 
-        Returns:
-            The number of records in the file. If fewer rows come out of the view, or reading it fails, the
-            file has flaws: `stage` it. None if it cannot be read like this.
+        Yields:
+            What the query refused.
 
         Raises:
             SourceFileError: if the file lacks a column or is not of its format.
         """
-        check_unpacks(self.path)
-        self._check_columns()
-        clean = self.format.clean_records(self.path, self.columns)
-        if clean is None:
-            return None
+        graded = self._graded_sql(connection)
+        refused = RefusedRecords(connection)
+        # A column that is not the same twice stays where it is: DuckDB would write out the plain condition
+        # under all projections, with every cast as often as a rule looks at the value.
+        kept = f"(SELECT *, {refused.condition} AS is_good FROM ({graded}))"
         self._drop_views(connection)
-        connection.execute(f"CREATE OR REPLACE TEMP VIEW graded_records AS {self._graded_sql(clean.sql)}")
-        self._create_views(connection, "graded_records")
-        return clean.num_records
+        self._create_view(connection, "staged_rows", self._table.staged, kept, "is_good")
+        try:
+            yield refused
+        finally:
+            self._drop_views(connection)
+            refused.close()
 
     @cached_property
     def _table(self) -> Table:
@@ -92,50 +96,49 @@ class SourceFile:
                 f"{', '.join(map(repr, names))}. Name the right one in the settings, or correct the file."
             )
 
-    def _is_clean(self, connection: duckdb.DuckDBPyConnection, records: str, num_records: int) -> bool:
-        """Grade the fast reading and tell whether it accepted every record; it ends at the first misfit."""
-        try:
-            self._grade(connection, records)
-        except (duckdb.InvalidInputException, duckdb.ConversionException):
-            return False
-        accepted = connection.sql("SELECT count(*) FROM staged_records WHERE reason IS NULL").fetchall()
-        return bool(accepted[0][0] == num_records)
-
-    def _typed(self, records: str) -> str:
+    def _typed_sql(self, records: str) -> str:
         """The records with each text cast to its column's type; a failed cast is a defect."""
-        defects = " ".join(_value_defect(column) for column in self.columns)
-        values = ", ".join(
-            f"TRY_CAST({quoted_name(c.role)} AS {c.sql_type}) AS {quoted_name(c.role)}" for c in self.columns
+        typed = [column for column in self.columns if column.sql_type != "VARCHAR"]
+        texts = [column for column in self.columns if column.sql_type == "VARCHAR"]
+        values = "".join(
+            f", TRY_CAST({quoted_name(c.role)} AS {c.sql_type}) AS {quoted_name(_typed(c))}" for c in typed
         )
-        return f"SELECT line, raw, coalesce(defect, CASE {defects} END) AS defect, {values} FROM ({records})"
+        roles = [f"{quoted_name(_typed(c))} AS {quoted_name(c.role)}" for c in typed]
+        roles += [quoted_name(c.role) for c in texts]
+        return f"""
+            SELECT line, raw, {", ".join(roles)},
+                coalesce(defect, {_first_nul(texts)}, {_first_misfit(typed)}) AS defect
+            FROM (SELECT *{values} FROM ({records}))"""
 
-    def _grade(self, connection: duckdb.DuckDBPyConnection, records: str) -> None:
-        """Write `staged_records`: the staged columns, and why a record is refused."""
-        self._drop_views(connection)
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE staged_records AS {self._graded_sql(records)}")
-
-    def _graded_sql(self, records: str) -> str:
+    def _graded_sql(self, connection: duckdb.DuckDBPyConnection) -> str:
+        """The staged columns, and why a record is refused; reads the file whenever it is run."""
+        check_unpacks(self.path)
+        self._check_columns()
+        records = self.format.records(connection, self.path, self.columns)
         types = {column.name: column.sql_type for column in self._table.columns}
-        staged = ", ".join(f"TRY_CAST({self.staged[n]} AS {types[n]}) AS {n}" for n in self._table.staged)
+        values = {"source": quoted_text(self.source), **self.staged}
+        staged = ", ".join(f"TRY_CAST({values[n]} AS {types[n]}) AS {n}" for n in self._table.staged)
         return f"""
             SELECT line, reason, {", ".join(self._table.staged)},
-                CASE WHEN reason IS NOT NULL THEN replace(raw, chr(0), '\\x00') END AS raw
+                CASE WHEN reason IS NOT NULL THEN replace(rtrim(raw, chr(10)), chr(0), '\\x00') END AS raw
             FROM (SELECT *, coalesce(defect, {_first_broken(self._table.rules)}) AS reason
                 FROM (SELECT line, raw, coalesce(defect, {_first_broken(self.rules)}) AS defect, {staged}
-                    FROM ({records})))"""
+                    FROM ({self._typed_sql(records)})))"""
 
     def _drop_views(self, connection: duckdb.DuckDBPyConnection) -> None:
-        for name in ("staged_rows", "staged_rejects", "graded_records"):
+        for name in ("staged_rows", "staged_rejects"):
             connection.execute(f"DROP VIEW IF EXISTS temp.{name}")
 
-    def _create_views(self, connection: duckdb.DuckDBPyConnection, records: str) -> None:
-        columns = ", ".join(self._table.staged)
-        connection.execute(f"""
-            CREATE OR REPLACE TEMP VIEW staged_rows AS
-            SELECT {columns} FROM {records} WHERE reason IS NULL""")
-        connection.execute(f"""
-            CREATE OR REPLACE TEMP VIEW staged_rejects AS
-            SELECT line, reason, raw FROM {records} WHERE reason IS NOT NULL""")
+    def _create_view(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        name: str,
+        columns: Sequence[str],
+        records: str,
+        condition: str,
+    ) -> None:
+        chosen = f"SELECT {', '.join(columns)} FROM {records} WHERE {condition}"
+        connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {chosen}")
 
 
 def _first_broken(rules: tuple[Rule, ...]) -> str:
@@ -144,10 +147,24 @@ def _first_broken(rules: tuple[Rule, ...]) -> str:
     return f"CASE {cases} END" if cases else "NULL"
 
 
-def _value_defect(column: FileColumn) -> str:
-    """SQL that gives the reason why a text does not suit its column."""
-    value = quoted_name(column.role)
-    if column.sql_type == "VARCHAR":
-        return f"WHEN contains({value}, chr(0)) THEN {quoted_text(f'{column.name} has a NUL character')}"
-    reason = quoted_text(f"{column.name} is not {_TYPE_WORDS[column.sql_type]}")
-    return f"WHEN {value} IS NOT NULL AND TRY_CAST({value} AS {column.sql_type}) IS NULL THEN {reason}"
+def _typed(column: FileColumn) -> str:
+    return f"typed {column.role}"
+
+
+def _first_nul(columns: Sequence[FileColumn]) -> str:
+    """SQL of the reason to refuse a record for a text with a NUL character, else NULL."""
+    cases = " ".join(
+        f"WHEN contains({quoted_name(c.role)}, chr(0)) THEN {quoted_text(f'{c.name} has a NUL character')}"
+        for c in columns
+    )
+    return f"CASE WHEN is_plain THEN NULL {cases} END"
+
+
+def _first_misfit(columns: Sequence[FileColumn]) -> str:
+    """SQL of the reason to refuse a record for a text that is not of its column's type, else NULL."""
+    cases = " ".join(
+        f"WHEN {quoted_name(c.role)} IS NOT NULL AND {quoted_name(_typed(c))} IS NULL "
+        f"THEN {quoted_text(f'{c.name} is not {_TYPE_WORDS[c.sql_type]}')}"
+        for c in columns
+    )
+    return f"CASE {cases} END" if columns else "NULL"

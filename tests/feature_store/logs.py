@@ -19,7 +19,7 @@ def hours(number):
     return (DAY + timedelta(hours=number)).isoformat()
 
 
-def take_in_events(lake, folder, events, *, name="events", run=None):
+def take_in_events(lake, folder, events, *, name="events", run=None, source="event_log"):
     """Append a log of (event, user, item, time, weight) as one file; return its ledger entry."""
     file = write_csv(folder / "logs" / f"{name}.csv", EVENT_COLUMNS, events)
     log = EventLog(
@@ -27,6 +27,7 @@ def take_in_events(lake, folder, events, *, name="events", run=None):
         columns={"user_id": "user", "item_id": "item", "event_time": "time", "weight": "weight"}
         | {"event_id": "event"},
         time_format="iso8601",
+        source=source,
     )
     return append_file(lake, next(iter(log.files())), run or open_run(lake))
 

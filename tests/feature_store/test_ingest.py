@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_store import ingest
+from feature_store import clashes, ingest
 from feature_store.lake import Lake
+from recsys_adapters import refused_records
 from tests.feature_store.logs import ask, hours, take_in_events, take_in_items, take_in_targets
 
 EVENTS = [
@@ -45,7 +46,7 @@ def test_a_correction_takes_the_place_of_what_was_known_which_stays_known_as_sup
     superseded = ask(
         lake,
         "SELECT old.item_id, old.weight, old.ingested_at < superseded_at, superseded_at = new.ingested_at "
-        "FROM superseded_interactions AS old JOIN interactions AS new USING (interaction_id)",
+        "FROM superseded_interactions AS old JOIN interactions AS new USING (source, interaction_id)",
     )
     assert superseded == [("i2", 4.0, True, True)]
 
@@ -61,8 +62,24 @@ def test_a_file_with_a_flaw_at_its_very_end_leaves_no_second_copy_of_its_rows(la
     assert sorted(map(str, on_disk)) == sorted(file for (file,) in known)
 
 
+def test_a_file_with_more_refused_records_than_fit_in_memory_is_staged(lake, tmp_path, monkeypatch):
+    monkeypatch.setattr(refused_records, "MOST_KEPT", 2)
+    broken = [(f"b{number}", "", "i1", hours(1), 1.0) for number in range(3)]
+    counts = take_in_events(lake, tmp_path, [*EVENTS, *broken])
+    assert (counts.rows_read, counts.accepted, counts.duplicate, counts.rejected) == (6, 3, 0, 3)
+    assert ask(lake, "SELECT count(*) FROM interactions") == [(3,)]
+    assert ask(lake, "SELECT line FROM rejected_rows ORDER BY line") == [(5,), (6,), (7,)]
+
+
+def test_the_same_event_id_in_two_sources_is_two_events(lake, tmp_path):
+    take_in_events(lake, tmp_path, EVENTS)
+    counts = take_in_events(lake, tmp_path, EVENTS, source="shop")
+    assert (counts.accepted, counts.duplicate) == (3, 0)
+    assert ask(lake, "SELECT count(*) FROM interactions WHERE interaction_id = 'e1'") == [(2,)]
+
+
 def test_keys_are_compared_in_parts_too(lake, tmp_path, monkeypatch):
-    monkeypatch.setattr(ingest, "HASHES_AT_ONCE", 1)
+    monkeypatch.setattr(clashes, "HASHES_AT_ONCE", 1)
     assert take_in_events(lake, tmp_path, EVENTS).accepted == 3
     counts = take_in_events(lake, tmp_path, [*EVENTS, ("e4", "bob", "i2", hours(4), 2.0)], name="more")
     assert (counts.accepted, counts.duplicate) == (1, 3)

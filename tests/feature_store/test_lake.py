@@ -36,6 +36,18 @@ def test_a_new_lake_has_every_table_with_its_comments_and_a_view_of_each_publish
     assert comment == "when it happened"
 
 
+def test_a_lake_that_another_version_made_is_read_but_not_written(lake):
+    insert(lake, "ann")
+    rename = "ALTER TABLE night.target_states RENAME COLUMN recipe_digest TO digest"
+    lake.write(lambda connection: connection.execute(rename), "as if by another version")
+    with pytest.raises(
+        LakeError,
+        match=r"another version made the lake in .*: night\.target_states differs in digest, recipe_",
+    ):
+        Lake(lake.folder)
+    assert count(Lake(lake.folder, read_only=True)) == 1
+
+
 def test_a_transaction_that_fails_leaves_nothing(lake):
     def fail(connection):
         connection.execute(

@@ -1,8 +1,14 @@
+from unittest.mock import patch
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from feature_store.schemas import ITEMS
+from recsys_adapters.delimited_blocks import DelimitedBlocks
 from recsys_adapters.delimited_text import DelimitedText
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.record_format import FileColumn
@@ -10,9 +16,22 @@ from recsys_adapters.source_file import SourceFile
 from tests.recsys_adapters.contract import stage
 
 COLUMNS = (FileColumn("item_id", "id"), FileColumn("title", "title"), FileColumn("price", "price", "DOUBLE"))
-VALUES = st.sampled_from(
-    ["", " ", "1", " 2 ", "-.5", "1e3", "1_0", "0x10", "x", '"y"', '"', '""', ' "z" ', '"a""b"']
-)
+PLAIN = [b"", b" ", b"1", b" 2 ", b"-.5", b"1e3", b"1_0", b"0x10", b"x", b"\xc3\xa9", b"\xff", b"\r", b"\0"]
+QUOTED = [
+    b'"y"',
+    b'""',
+    b'""""',
+    b'"a""b"',
+    b'"""a"""',
+    b'"a,b"',
+    b'"a',
+    b' "z" ',
+    b'"',
+    b'"""',
+    b'"a"b',
+    b'a"b',
+]
+VALUES = st.sampled_from(PLAIN + QUOTED)
 
 
 def item_file(path, **options):
@@ -32,14 +51,36 @@ def item_file(path, **options):
     )
 
 
-@given(values=st.lists(VALUES, min_size=2, max_size=5))
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_what_the_fast_way_accepts_the_careful_way_reads_alike(connection, tmp_path, values):
+@given(lines=st.lists(st.lists(VALUES, min_size=2, max_size=5), min_size=1, max_size=4), quoted=st.booleans())
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_lines_split_at_once_and_one_by_one_read_alike(connection, tmp_path, lines, quoted):
     path = tmp_path / "items.csv"
-    path.write_text("id,title,price\n" + ",".join(values) + "\n")
-    alone = stage(connection, item_file(path)).rows
-    path.write_text(path.read_text() + "\n")  # the empty line forces the careful way
-    assert stage(connection, item_file(path)).rows == alone
+    path.write_bytes(b"\n".join([b"id,title,price", *(b",".join(values) for values in lines)]))
+    file = item_file(path, quoted=quoted)
+    found = stage(connection, file)
+    assert len(found.rows) + len(found.rejects) == len(lines)
+    with patch.object(DelimitedBlocks, "_misleading_lines", all_lines):
+        one_by_one = stage(connection, file)
+    assert sorted(found.rows) == sorted(one_by_one.rows)
+    assert found.rejects == one_by_one.rejects
+
+
+def all_lines(self, block):
+    return np.ones(len(block.line_ends), bool)
+
+
+def test_a_flaw_leaves_the_lines_around_it_to_be_split_at_once(tmp_path):
+    flaws = [b"", b'1,"two,3', b"1,two", b"1,tw\xff,3", b"1,t\0o,3", b"1,t\ro,3"]
+    path = tmp_path / "items.csv"
+    path.write_bytes(b"".join(b"1,two,3\n" + flaw + b"\n" for flaw in flaws))
+    blocks = DelimitedBlocks(
+        path=path, delimiter=",", quoted=True, encoding="utf-8", num_header_lines=0, num_columns=3
+    )
+    stream = pa.RecordBatchReader.from_stream(blocks).read_all()
+    split = stream.filter(pc.field("is_split"))
+    assert split["line"].to_pylist() == [1, 3, 5, 7, 9, 11]
+    assert split.select(["c0", "c1", "c2"]).to_pylist() == [{"c0": "1", "c1": "two", "c2": "3"}] * 6
+    assert sorted(stream["line"].to_pylist()) == list(range(1, 13))
 
 
 @pytest.mark.parametrize("delimiter", ["\t", "|", ";", "^", "-"])

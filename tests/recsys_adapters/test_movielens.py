@@ -47,8 +47,8 @@ class TestRatings(HeaderContract):
         return MovieLens(path=folder).files()[1]
 
     def test_a_rating_is_an_interaction_of_its_weight_and_time(self, clean):
-        _, user_id, item_id, event_time, kind, weight = clean.rows[3]
-        assert (user_id, item_id, kind, weight) == ("0", "3", "rating", 1.5)
+        _, user_id, item_id, event_time, *rest = clean.rows[3]
+        assert (user_id, item_id, *rest) == ("0", "3", "rating", 1.5, "movielens")
         assert event_time == datetime.fromtimestamp(964982706, UTC)
 
     def test_another_rating_of_the_same_moment_has_the_same_id(self):

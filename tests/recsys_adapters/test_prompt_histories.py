@@ -50,7 +50,7 @@ class TestPromptInteractions(PromptContract):
         return PromptHistories(path=folder).files()[1]
 
     def test_a_prompt_is_an_interaction_at_the_time_of_its_line(self, clean):
-        expected = ("7", "p2", datetime(2000, 1, 1, 0, 0, 3, tzinfo=UTC), "prompt", 1.0)
+        expected = ("7", "p2", datetime(2000, 1, 1, 0, 0, 3, tzinfo=UTC), "prompt", 1.0, "prompt_histories")
         assert clean.rows[2][1:] == expected
 
 
