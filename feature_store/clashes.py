@@ -28,8 +28,8 @@ def find_known(connection: DuckDBPyConnection, table: Table) -> None:
     )
 
 
-def take_back_clashing(connection: DuckDBPyConnection, table: Table, own: str) -> int:
-    """Take rows of a file back that was inserted, if some other row may have their key, too.
+def find_clashing(connection: DuckDBPyConnection, table: Table, own: str) -> int:
+    """Find the rows of a file that was inserted whose key some other row may have, too.
 
     Leaves them as `clashing_rows`, and as `known_rows` those of the lake that they may clash with.
 
@@ -39,17 +39,15 @@ def take_back_clashing(connection: DuckDBPyConnection, table: Table, own: str) -
         own: SQL that is true for the rows of the file.
 
     Returns:
-        Number of rows taken back.
+        Number of clashing rows.
     """
     hashes = _repeated_hashes(connection, table)
     if not len(hashes):
         return 0
     connection.register("repeated_hashes", pa.table({"hash": hashes}))
-    is_repeated = f"{_hash(table)} IN (SELECT hash FROM repeated_hashes)"
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE alike_rows AS FROM {table.qualified_name} WHERE {is_repeated}"
+        f"CREATE OR REPLACE TEMP TABLE alike_rows AS FROM {table.qualified_name} WHERE {_is_repeated(table)}"
     )
-    connection.execute(f"DELETE FROM {table.qualified_name} WHERE {own} AND {is_repeated}")
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE clashing_rows AS "
         f"SELECT {', '.join(table.staged)} FROM alike_rows WHERE {own}"
@@ -73,6 +71,10 @@ def _repeated_hashes(connection: DuckDBPyConnection, table: Table) -> npt.NDArra
         hashes.sort()
         repeated.append(np.unique(hashes[1:][hashes[1:] == hashes[:-1]]))
     return np.concatenate(repeated)
+
+
+def _is_repeated(table: Table) -> str:
+    return f"{_hash(table)} IN (SELECT hash FROM repeated_hashes)"
 
 
 def _hash(table: Table) -> str:
@@ -109,14 +111,26 @@ def tell_corrections(connection: DuckDBPyConnection, table: Table) -> None:
     )
 
 
-def supersede(connection: DuckDBPyConnection, table: Table, superseded_at: datetime) -> None:
-    """Move what is corrected out of the way, so that what was known before stays known."""
+def supersede(
+    connection: DuckDBPyConnection, table: Table, superseded_at: datetime, *, inserted: str | None
+) -> None:
+    """Move what is corrected out of the way, so that what was known before stays known.
+
+    Args:
+        connection: which `corrections` are on.
+        table: where the known rows are.
+        superseded_at: when they were corrected.
+        inserted: SQL that is true for the rows of the file, if it was inserted: those that clash go, too.
+    """
     key, columns = ", ".join(table.key), ", ".join(table.column_names)
     superseded = connection.execute(
         f"INSERT INTO superseded_{table.name} ({columns}, superseded_at) "
         f"SELECT {columns}, ? FROM known_rows SEMI JOIN corrections USING ({key})",
         [superseded_at],
     )
-    if superseded.fetchall()[0][0]:
-        matches = " AND ".join(f"known.{column} = corrections.{column}" for column in table.key)
-        connection.execute(f"DELETE FROM {table.qualified_name} AS known USING corrections WHERE {matches}")
+    is_corrected = f"({key}) IN (SELECT ({key}) FROM corrections)"
+    if inserted:
+        replaced = f"{_is_repeated(table)} AND ({inserted} OR {is_corrected})"
+        connection.execute(f"DELETE FROM {table.qualified_name} WHERE {replaced}")
+    elif superseded.fetchall()[0][0]:
+        connection.execute(f"DELETE FROM {table.qualified_name} WHERE {is_corrected}")

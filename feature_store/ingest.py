@@ -18,7 +18,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from feature_store import schemas
-from feature_store.clashes import find_known, supersede, take_back_clashing, tell_corrections
+from feature_store.clashes import find_clashing, find_known, supersede, tell_corrections
 from feature_store.durable_files import checksum
 from feature_store.lake import Lake, quote
 from feature_store.runs import Run
@@ -158,11 +158,13 @@ def _append_viewed(
     rejects = refused.table()
     if rejects is None:
         raise MustBeStagedError(origin.file)
-    clashing = take_back_clashing(connection, table, _own(origin))
+    clashing = find_clashing(connection, table, _own(origin))
     if clashing > inserted * LARGEST_SHARE_CLASHING:
         raise MustBeStagedError(origin.file)
     _mark_stale(connection, f"SELECT user_id FROM {table.qualified_name} WHERE {_own(origin)}")
-    accepted = inserted - clashing + (_append_rows(connection, table, origin) if clashing else 0)
+    accepted = inserted - clashing
+    if clashing:
+        accepted += _append_rows(connection, table, origin, inserted=_own(origin))
     connection.register("refused_records", rejects)
     rejected = _append_rejects(connection, origin, "refused_records")
     return FileCounts(
@@ -182,7 +184,9 @@ def _count(connection: DuckDBPyConnection, relation: str) -> int:
     return int(connection.execute(f"SELECT count(*) FROM {relation}").fetchall()[0][0])
 
 
-def _append_rows(connection: DuckDBPyConnection, table: Table, origin: _Origin) -> int:
+def _append_rows(
+    connection: DuckDBPyConnection, table: Table, origin: _Origin, *, inserted: str | None = None
+) -> int:
     """Insert new rows and let corrected ones take the place of known ones; return the number of both."""
     tell_corrections(connection, table)
     if table is schemas.ITEMS:
@@ -192,8 +196,8 @@ def _append_rows(connection: DuckDBPyConnection, table: Table, origin: _Origin) 
         # A correction may give an event to another user: then the histories of both change.
         corrected = f"SELECT user_id FROM known_rows SEMI JOIN corrections USING ({', '.join(table.key)})"
         _mark_stale(connection, f"SELECT user_id FROM fresh UNION {corrected}")
-    if _count(connection, "corrections"):
-        supersede(connection, table, origin.ingested_at)
+    if inserted or _count(connection, "corrections"):
+        supersede(connection, table, origin.ingested_at, inserted=inserted)
     return _insert(connection, table, origin, "fresh")
 
 
