@@ -28,7 +28,9 @@ def find_known(connection: DuckDBPyConnection, table: Table) -> None:
     )
 
 
-def find_clashing(connection: DuckDBPyConnection, table: Table, own: str) -> int:
+def find_clashing(
+    connection: DuckDBPyConnection, table: Table, own: str, hashes: npt.NDArray[np.uint64]
+) -> int:
     """Find the rows of a file that was inserted whose key some other row may have, too.
 
     Leaves them as `clashing_rows`, and as `known_rows` those of the lake that they may clash with.
@@ -37,13 +39,11 @@ def find_clashing(connection: DuckDBPyConnection, table: Table, own: str) -> int
         connection: inside the transaction that inserted them.
         table: where they are.
         own: SQL that is true for the rows of the file.
+        hashes: those that several keys of the table have (see `repeated_hashes`).
 
     Returns:
         Number of clashing rows.
     """
-    hashes = _repeated_hashes(connection, table)
-    if not len(hashes):
-        return 0
     connection.register("repeated_hashes", pa.table({"hash": hashes}))
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE alike_rows AS FROM {table.qualified_name} WHERE {_is_repeated(table)}"
@@ -56,7 +56,7 @@ def find_clashing(connection: DuckDBPyConnection, table: Table, own: str) -> int
     return int(connection.execute("SELECT count(*) FROM clashing_rows").fetchall()[0][0])
 
 
-def _repeated_hashes(connection: DuckDBPyConnection, table: Table) -> npt.NDArray[np.uint64]:
+def repeated_hashes(connection: DuckDBPyConnection, table: Table) -> npt.NDArray[np.uint64]:
     """Return the 64-bit hashes that two or more keys of a table have.
 
     Sorting hashes costs a tenth of grouping keys; parts of them bound the memory that it takes.
@@ -69,7 +69,8 @@ def _repeated_hashes(connection: DuckDBPyConnection, table: Table) -> npt.NDArra
         chosen = connection.execute(f"SELECT hash FROM ({hashed}) WHERE hash % {num_parts} = {part}")
         hashes = chosen.fetchnumpy()["hash"]
         hashes.sort()
-        repeated.append(np.unique(hashes[1:][hashes[1:] == hashes[:-1]]))
+        alike = hashes[1:][hashes[1:] == hashes[:-1]]
+        repeated.append(alike[np.diff(alike, prepend=alike[:1] - 1) > 0])
     return np.concatenate(repeated)
 
 
@@ -103,7 +104,7 @@ def tell_corrections(connection: DuckDBPyConnection, table: Table) -> None:
         f"CREATE OR REPLACE TEMP TABLE corrections AS "
         f"SELECT DISTINCT ON ({key}) * "
         f"FROM (FROM clashing_rows SEMI JOIN clashing_keys USING ({key})) AS clash "
-        f"WHERE NOT EXISTS (FROM known_rows AS known WHERE {same}) ORDER BY {key}, {order}"
+        f"ANTI JOIN known_rows AS known ON {same} ORDER BY {key}, {order}"
     )
     connection.execute(
         f"CREATE OR REPLACE TEMP VIEW fresh AS "

@@ -18,7 +18,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from feature_store import schemas
-from feature_store.clashes import find_clashing, find_known, supersede, tell_corrections
+from feature_store.clashes import find_clashing, find_known, repeated_hashes, supersede, tell_corrections
 from feature_store.durable_files import checksum
 from feature_store.lake import Lake, quote
 from feature_store.runs import Run
@@ -158,12 +158,13 @@ def _append_viewed(
     rejects = refused.table()
     if rejects is None:
         raise MustBeStagedError(origin.file)
-    clashing = find_clashing(connection, table, _own(origin))
-    if clashing > inserted * LARGEST_SHARE_CLASHING:
+    hashes = repeated_hashes(connection, table)
+    if len(hashes) > inserted * LARGEST_SHARE_CLASHING:
         raise MustBeStagedError(origin.file)
     _mark_stale(connection, f"SELECT user_id FROM {table.qualified_name} WHERE {_own(origin)}")
-    accepted = inserted - clashing
-    if clashing:
+    accepted = inserted
+    if len(hashes):
+        accepted -= find_clashing(connection, table, _own(origin), hashes)
         accepted += _append_rows(connection, table, origin, inserted=_own(origin))
     connection.register("refused_records", rejects)
     rejected = _append_rejects(connection, origin, "refused_records")

@@ -20,8 +20,8 @@ from recsys_adapters.sql_quoting import quoted_name, quoted_text
 class DelimitedText:
     """Text files whose lines are records; a quoted value must end on the line where it began.
 
-    A CSV reader that meets a stray quote swallows the next lines: it splits only blocks of lines that cannot
-    mislead it (see `delimited_blocks`), and SQL splits every other line by itself, alike.
+    A CSV reader that meets a stray quote swallows the next lines: it splits only lines that cannot mislead it
+    (see `delimited_blocks`), and SQL splits every other line by itself, alike.
     """
 
     delimiter: str = ","
