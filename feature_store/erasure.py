@@ -70,6 +70,12 @@ CORRECT_LEDGER = """
     WHERE old.source = new.source AND old.table_name = new.table_name AND old.ingested_at = new.ingested_at
 """
 
+EVENT_TABLES = ("interactions", "superseded_interactions")
+RENAME_EVENTS = """
+    UPDATE {table} SET interaction_id = '#' || md5(interaction_id) WHERE regexp_matches(interaction_id, $word)
+"""
+"""A source may name an event after a user, and then correct whose it was."""
+
 OWING = """
     CREATE OR REPLACE TEMP TABLE owing AS
     SELECT user_id, item_id FROM night.profiles WHERE reference_item_id IN (FROM private_items)
@@ -83,8 +89,9 @@ def erase_user(lake: Lake, user_id: str) -> int:
 
     What is published stays so, without them; items that others met stay. The ledger counts as if their
     accepted rows had never been there. Records that were refused stay in it, but lose their raw text if it
-    names the user or stood in a file of the user's own. What others got from an item of the user's own (see
-    `neighbours`) goes, too, and the next night makes it anew.
+    names the user or stood in a file of the user's own. Others' events that are named after the user get
+    another id. What others got from an item of the user's own (see `neighbours`) goes, too, and the next
+    night makes it anew.
 
     Returns:
         Number of rows deleted.
@@ -138,11 +145,13 @@ def _delete(connection: DuckDBPyConnection, table: str, condition: str, *paramet
 
 
 def _erase_names(connection: DuckDBPyConnection, user_id: str) -> None:
-    """Take the user's id, as a word of its own, out of refused records and of the names of files."""
+    """Take the user's id, as a word of its own, out of refused records and the names of files and events."""
     names_user = {"word": rf"(^|[^\pL\pN]){_quoted(user_id)}($|[^\pL\pN])", "forgotten": FORGOTTEN}
     connection.execute(CORRECT_REJECTS, names_user)
     connection.execute(CORRECTED_LEDGER, names_user)
     connection.execute(CORRECT_LEDGER)
+    for table in EVENT_TABLES:
+        connection.execute(RENAME_EVENTS.format(table=table), {"word": names_user["word"]})
 
 
 def _quoted(text: str) -> str:

@@ -65,6 +65,21 @@ def test_no_byte_of_the_workspace_tells_of_a_forgotten_user_or_of_a_text_only_th
         published.close()
 
 
+def test_an_event_that_is_named_after_the_leaver_but_was_given_to_another_gets_another_name(lake, tmp_path):
+    event = (f"{LEAVER}:1", LEAVER, "shared", hours(1), 5.0)
+    given = [(event[0], STAYER, *event[2:4], weight) for weight in (4.0, 3.0)]
+    for number, row in enumerate([event, *given]):
+        take_in_events(lake, tmp_path, [row], name=f"log-{number}")
+    assert LEAVER.encode() in everything(tmp_path / "lake")
+    erase_user(lake, LEAVER)
+    purge_lake(lake)
+    assert LEAVER.encode() not in everything(tmp_path / "lake")
+    kept = "SELECT user_id, weight, interaction_id[1] FROM {}"
+    assert ask(lake, kept.format("interactions")) == [(STAYER, 3.0, "#")]
+    assert ask(lake, kept.format("superseded_interactions")) == [(STAYER, 4.0, "#")]
+    assert broken(lake) == []
+
+
 def test_vectors_and_pictures_that_only_they_had_are_gone_and_shared_ones_stay(published, tmp_path):
     (secret,) = ask(published, "SELECT reference_id FROM items WHERE item_id = 'secret'")
     (shared,) = ask(published, "SELECT reference_id FROM items WHERE item_id = 'shared'")
