@@ -16,6 +16,7 @@ from feature_store.schemas import Table
 
 HASHES_AT_ONCE = 32_000_000
 """Of keys that are compared in memory: 256 MB."""
+NO_HASHES = np.empty(0, np.uint64)
 
 
 def find_known(connection: DuckDBPyConnection, table: Table) -> None:
@@ -31,12 +32,12 @@ def find_known(connection: DuckDBPyConnection, table: Table) -> None:
 def find_clashing(
     connection: DuckDBPyConnection, table: Table, own: str, hashes: npt.NDArray[np.uint64]
 ) -> int:
-    """Find the rows of a file that was inserted whose key some other row may have, too.
+    """Find the rows of a file that was added whose key some other row may have, too.
 
     Leaves them as `clashing_rows`, and as `known_rows` those of the lake that they may clash with.
 
     Args:
-        connection: inside the transaction that inserted them.
+        connection: inside the transaction that added them.
         table: where they are.
         own: SQL that is true for the rows of the file.
         hashes: those that several keys of the table have (see `repeated_hashes`).
@@ -67,7 +68,7 @@ def repeated_hashes(connection: DuckDBPyConnection, table: Table) -> npt.NDArray
     for part in range(num_parts):
         hashed = f"SELECT {_hash(table)} AS hash FROM {table.qualified_name}"
         chosen = connection.execute(f"SELECT hash FROM ({hashed}) WHERE hash % {num_parts} = {part}")
-        hashes = chosen.fetchnumpy()["hash"]
+        hashes = np.concatenate([NO_HASHES, *(batch["hash"] for batch in chosen.to_arrow_reader(1_000_000))])
         hashes.sort()
         alike = hashes[1:][hashes[1:] == hashes[:-1]]
         repeated.append(alike[np.diff(alike, prepend=alike[:1] - 1) > 0])
@@ -113,7 +114,7 @@ def tell_corrections(connection: DuckDBPyConnection, table: Table) -> None:
 
 
 def supersede(
-    connection: DuckDBPyConnection, table: Table, superseded_at: datetime, *, inserted: str | None
+    connection: DuckDBPyConnection, table: Table, superseded_at: datetime, *, added: str | None
 ) -> None:
     """Move what is corrected out of the way, so that what was known before stays known.
 
@@ -121,7 +122,7 @@ def supersede(
         connection: which `corrections` are on.
         table: where the known rows are.
         superseded_at: when they were corrected.
-        inserted: SQL that is true for the rows of the file, if it was inserted: those that clash go, too.
+        added: SQL that is true for the rows of the file, if it was added: those that clash go, too.
     """
     key, columns = ", ".join(table.key), ", ".join(table.column_names)
     superseded = connection.execute(
@@ -130,8 +131,8 @@ def supersede(
         [superseded_at],
     )
     is_corrected = f"({key}) IN (SELECT ({key}) FROM corrections)"
-    if inserted:
-        replaced = f"{_is_repeated(table)} AND ({inserted} OR {is_corrected})"
+    if added:
+        replaced = f"{_is_repeated(table)} AND ({added} OR {is_corrected})"
         connection.execute(f"DELETE FROM {table.qualified_name} WHERE {replaced}")
     elif superseded.fetchall()[0][0]:
         connection.execute(f"DELETE FROM {table.qualified_name} WHERE {is_corrected}")

@@ -3,7 +3,7 @@
 A file comes from an adapter and is staged by it: `staged_rows` holds the records that may enter,
 `staged_rejects` those refused, with line, reason and raw text. Here rows known already are told from new and
 corrected ones (see `clashes`), and the ledger entry is written together with the rows: rows_read = accepted +
-duplicate + rejected. Large logs are not staged but inserted while they are read.
+duplicate + rejected. Large logs are not staged but added while they are read.
 """
 
 from collections.abc import Callable
@@ -21,11 +21,12 @@ from feature_store import schemas
 from feature_store.clashes import find_clashing, find_known, repeated_hashes, supersede, tell_corrections
 from feature_store.durable_files import checksum
 from feature_store.lake import Lake, quote
+from feature_store.row_files import added_rows
 from feature_store.runs import Run
 from feature_store.schemas import GIVEN_TARGETS, Table
 
 LARGE_FILE = 2**23
-"""From so many bytes on, a file of events is inserted while it is read: most of its rows are new."""
+"""From so many bytes on, a file of events is added while it is read: most of its rows are new."""
 LARGEST_SHARE_CLASHING = 0.5
 """Of the rows of a large file that may turn out to be known or repeated: they are written, then deleted."""
 TABLES = {table.name: table for table in (schemas.INTERACTIONS, schemas.ITEMS, schemas.TARGETS)}
@@ -109,7 +110,8 @@ def append_file(lake: Lake, file: StageableFile, run: Run) -> FileCounts | None:
     connection, table = lake.cursor(), TABLES[file.table]
     if table is schemas.INTERACTIONS and file.path.stat().st_size >= LARGE_FILE:
         with suppress(MustBeStagedError), file.view(connection) as refused:
-            return _write(lake, connection, file, origin, partial(_append_viewed, refused=refused))
+            append_viewed = partial(_append_viewed, refused=refused, data=lake.data)
+            return _write(lake, connection, file, origin, append_viewed)
     file.stage(connection)
     return _write(lake, connection, file, origin, _append_staged)
 
@@ -147,30 +149,36 @@ def _append_staged(connection: DuckDBPyConnection, table: Table, origin: _Origin
 
 
 def _append_viewed(
-    connection: DuckDBPyConnection, table: Table, origin: _Origin, *, refused: RefusedRecords
+    connection: DuckDBPyConnection, table: Table, origin: _Origin, *, refused: RefusedRecords, data: Path
 ) -> FileCounts:
-    """Insert the good rows of a file while it is read, then look again at those whose keys clash.
+    """Add the good rows of a file while it is read, then look again at those whose keys clash.
 
     Most rows of a log are new: they are written once, and the file is read once.
     """
     refused.clear()
-    inserted = _insert(connection, table, origin, "staged_rows")
-    rejects = refused.table()
-    if rejects is None:
-        raise MustBeStagedError(origin.file)
+    common = {name: str(value) for name, value in _values(origin).items()}
+    with added_rows(connection, data, table, "staged_rows", common) as num_rows:
+        rejects = refused.table()
+        if rejects is None:
+            raise MustBeStagedError(origin.file)
+        accepted = _settle_clashes(connection, table, origin, num_rows)
+        connection.register("refused_records", rejects)
+        rejected = _append_rejects(connection, origin, "refused_records")
+    return FileCounts(
+        rows_read=num_rows + rejected, accepted=accepted, duplicate=num_rows - accepted, rejected=rejected
+    )
+
+
+def _settle_clashes(connection: DuckDBPyConnection, table: Table, origin: _Origin, num_rows: int) -> int:
+    """Tell new rows of a file that was added from those known or corrected; return how many stay."""
     hashes = repeated_hashes(connection, table)
-    if len(hashes) > inserted * LARGEST_SHARE_CLASHING:
+    if len(hashes) > num_rows * LARGEST_SHARE_CLASHING:
         raise MustBeStagedError(origin.file)
     _mark_stale(connection, f"SELECT user_id FROM {table.qualified_name} WHERE {_own(origin)}")
-    accepted = inserted
-    if len(hashes):
-        accepted -= find_clashing(connection, table, _own(origin), hashes)
-        accepted += _append_rows(connection, table, origin, inserted=_own(origin))
-    connection.register("refused_records", rejects)
-    rejected = _append_rejects(connection, origin, "refused_records")
-    return FileCounts(
-        rows_read=inserted + rejected, accepted=accepted, duplicate=inserted - accepted, rejected=rejected
-    )
+    if not len(hashes):
+        return num_rows
+    num_clashing = find_clashing(connection, table, _own(origin), hashes)
+    return num_rows - num_clashing + _append_rows(connection, table, origin, added=_own(origin))
 
 
 def _is_known(lake: Lake, table: str, origin: _Origin) -> bool:
@@ -186,7 +194,7 @@ def _count(connection: DuckDBPyConnection, relation: str) -> int:
 
 
 def _append_rows(
-    connection: DuckDBPyConnection, table: Table, origin: _Origin, *, inserted: str | None = None
+    connection: DuckDBPyConnection, table: Table, origin: _Origin, *, added: str | None = None
 ) -> int:
     """Insert new rows and let corrected ones take the place of known ones; return the number of both."""
     tell_corrections(connection, table)
@@ -197,20 +205,24 @@ def _append_rows(
         # A correction may give an event to another user: then the histories of both change.
         corrected = f"SELECT user_id FROM known_rows SEMI JOIN corrections USING ({', '.join(table.key)})"
         _mark_stale(connection, f"SELECT user_id FROM fresh UNION {corrected}")
-    if inserted or _count(connection, "corrections"):
-        supersede(connection, table, origin.ingested_at, inserted=inserted)
+    if added or _count(connection, "corrections"):
+        supersede(connection, table, origin.ingested_at, added=added)
     return _insert(connection, table, origin, "fresh")
 
 
 def _insert(connection: DuckDBPyConnection, table: Table, origin: _Origin, rows: str) -> int:
-    values = {"source": origin.source, "ingested_at": origin.ingested_at, "run_id": origin.run_id}
-    given = {name: value for name, value in values.items() if name not in table.staged}
+    given = {name: value for name, value in _values(origin).items() if name not in table.staged}
     inserted = connection.execute(
         f"INSERT INTO {table.qualified_name} ({', '.join([*table.staged, *given])}) "
         f"SELECT {', '.join([*table.staged, *['?'] * len(given)])} FROM {rows}",
         list(given.values()),
     )
     return int(inserted.fetchall()[0][0])
+
+
+def _values(origin: _Origin) -> dict[str, str | datetime]:
+    """Values that all rows of the file have."""
+    return {"source": origin.source, "ingested_at": origin.ingested_at, "run_id": origin.run_id}
 
 
 def _own(origin: _Origin) -> str:

@@ -84,6 +84,7 @@ class Lake:
             self._check_catalog(read_only)
         self._make_folder()
         self._lock = FileLock(self.folder / "writer.lock", timeout=LOCK_TIMEOUT_SECONDS)
+        self.data = self.folder / "data"
         self.spill = self.folder / "spill"
         self.connection = connect_duckdb()
         self.connection.execute(f"SET temp_directory = {quote(str(self.spill))}")
@@ -113,7 +114,7 @@ class Lake:
     def _attach(self, options: str) -> None:
         if self.catalog.startswith("postgres"):
             options = options.replace("META_JOURNAL_MODE 'WAL', META_BUSY_TIMEOUT 30000", "READ_WRITE")
-        data = f"DATA_PATH {quote(f'{self.folder}/data/')}, OVERRIDE_DATA_PATH true"
+        data = f"DATA_PATH {quote(f'{self.data}/')}, OVERRIDE_DATA_PATH true"
         attach = f"ATTACH {quote(f'ducklake:{self.catalog}')} AS {LAKE} ({data}, {options})"
         try:
             self.connection.execute(attach)

@@ -168,8 +168,19 @@ def _delete_orphans(lake: Lake, connection: DuckDBPyConnection) -> int:
 
     Writers on other machines, which share a PostgreSQL catalogue, hold no lock here: theirs stay for a day.
     """
-    age = "INTERVAL 0 SECOND" if lake.catalog.startswith("sqlite") else "INTERVAL 1 DAY"
-    return _call(connection, "ducklake_delete_orphaned_files", f"older_than => now() - {age}")
+    is_alone = lake.catalog.startswith("sqlite")
+    age = "INTERVAL 0 SECOND" if is_alone else "INTERVAL 1 DAY"
+    num_deleted = _call(connection, "ducklake_delete_orphaned_files", f"older_than => now() - {age}")
+    if is_alone:
+        _delete_empty_folders(lake.data)
+    return num_deleted
+
+
+def _delete_empty_folders(data: Path) -> None:
+    """Delete the folders that were named after the rows of a file (see `row_files`), once it is gone."""
+    for folder in sorted(data.rglob("*=*"), reverse=True):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _call(connection: DuckDBPyConnection, function: str, *arguments: str) -> int:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from feature_store import ingest
 from feature_store.checks import check_forgetting, check_tables
 from feature_store.erasure import erase_user
 from feature_store.ingest import append_file
@@ -24,8 +25,14 @@ TITLES = {"shared": "A Shared Title", "secret": "My Secret Diary", "other": "Oth
 
 
 @pytest.fixture
-def published(lake, tmp_path):
+def large_file():
+    return ingest.LARGE_FILE
+
+
+@pytest.fixture
+def published(lake, tmp_path, large_file, monkeypatch):
     """Two users' night, published; then corrections and refused rows, in a night that is still going on."""
+    monkeypatch.setattr(ingest, "LARGE_FILE", large_file)
     take_in_items(lake, tmp_path, TITLES)
     take_in_events(lake, tmp_path, EVENTS, name=LEAVER)
     take_in_targets(lake, tmp_path, [(LEAVER, "goal", 1), (STAYER, "goal", 1)])
@@ -51,6 +58,7 @@ def forget(lake, folder, user_id):
     return num_rows
 
 
+@pytest.mark.parametrize("large_file", [1, ingest.LARGE_FILE], ids=["taken in in one pass", "staged"])
 def test_no_byte_of_the_workspace_tells_of_a_forgotten_user_or_of_a_text_only_they_had(published, tmp_path):
     workspace = [tmp_path / name for name in ("lake", "references", "images")]
     before = b"".join(everything(folder) for folder in workspace)

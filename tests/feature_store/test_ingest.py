@@ -58,7 +58,7 @@ def test_a_file_with_a_flaw_at_its_very_end_leaves_no_second_copy_of_its_rows(la
     counts = take_in_events(lake, tmp_path, [*events, ("e2000", "ann", "i1", hours(1), 1.0)], name="again")
     assert (counts.rows_read, counts.accepted, counts.duplicate, counts.rejected) == (1001, 1, 1000, 0)
     known = ask(lake, "SELECT data_file FROM ducklake_list_files('lake', 'interactions')")
-    on_disk = (lake.folder / "data" / "main" / "interactions").glob("*.parquet")
+    on_disk = (lake.folder / "data" / "main" / "interactions").rglob("*.parquet")
     assert sorted(map(str, on_disk)) == sorted(file for (file,) in known)
 
 
@@ -76,6 +76,18 @@ def test_the_same_event_id_in_two_sources_is_two_events(lake, tmp_path):
     counts = take_in_events(lake, tmp_path, EVENTS, source="shop")
     assert (counts.accepted, counts.duplicate) == (3, 0)
     assert ask(lake, "SELECT count(*) FROM interactions WHERE interaction_id = 'e1'") == [(2,)]
+
+
+@pytest.mark.parametrize("source", ["007", "a=b/../c d", "null", "100%41", "2024-01-01", "журнал", "x" * 300])
+def test_whatever_a_source_is_called_its_events_say_so(source, lake, tmp_path):
+    take_in_events(lake, tmp_path, [*EVENTS, ("e4", "ann", "", hours(4), 1.0)], source=source)
+    assert ask(lake, "SELECT DISTINCT source FROM interactions") == [(source,)]
+    ledger = "SELECT source, ingested_at, run_id, accepted, rejected FROM ingested_files"
+    assert ask(lake, ledger) == ask(
+        lake,
+        "SELECT source, ingested_at, run_id, count(*), any_value(rejected) FROM interactions "
+        "CROSS JOIN (SELECT count(*) AS rejected FROM rejected_rows) GROUP BY ALL",
+    )
 
 
 def test_keys_are_compared_in_parts_too(lake, tmp_path, monkeypatch):

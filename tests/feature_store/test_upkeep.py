@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from feature_store import ingest
 from feature_store.lake import Lake
 from feature_store.reference_store import open_as_it_is
 from feature_store.upkeep import (
@@ -53,16 +54,32 @@ def test_many_small_commits_become_one_file(lake):
     assert ask(lake, "SELECT count(*), count(DISTINCT recipe_digest) FROM night.target_states") == [(3000, 3)]
 
 
+def test_a_log_that_was_taken_in_while_it_was_read_is_compacted_like_any_other(lake, tmp_path, monkeypatch):
+    monkeypatch.setattr(ingest, "LARGE_FILE", 1)
+    for day in range(3):
+        events = [(f"e{number}", "ann", f"i{day}", hours(number), 1.0) for number in range(day, day + 1000)]
+        take_in_events(lake, tmp_path, events, name=f"day-{day}")
+    rows = "SELECT count(*), count(DISTINCT ingested_at), sum(hash(interactions)) FROM interactions"
+    before, folders = ask(lake, rows), len(list(lake.folder.rglob("*.parquet")))
+    maintain_lake(lake, keep=timedelta(0))
+    assert ask(lake, rows) == before
+    assert before[0][:2] == (1002, 3)
+    assert len(list(lake.folder.rglob("*.parquet"))) < folders
+    assert not [folder for folder in lake.folder.rglob("*=*") if not any(folder.iterdir())]
+
+
 def test_young_snapshots_stay(published):
     assert maintain_lake(published, keep=timedelta(days=1)).snapshots_expired == 0
 
 
-def test_files_of_a_transaction_that_never_ended_go(published):
-    orphan = published.folder / "data" / "main" / "interactions" / "ducklake-orphan.parquet"
+@pytest.mark.parametrize("name", ["ducklake-orphan.parquet", "source=%41/run_id=%42/orphan.parquet"])
+def test_files_of_a_transaction_that_never_ended_go(name, published):
+    orphan = published.folder / "data" / "main" / "interactions" / name
     orphan.parent.mkdir(parents=True, exist_ok=True)
     published.cursor().execute(f"COPY (SELECT 1 AS x) TO '{orphan}'")
     maintain_lake(published, keep=timedelta(days=1))
     assert not orphan.exists()
+    assert list(published.folder.rglob("*=*")) == []
     assert ask(published, "SELECT count(*) FROM interactions") == [(1,)]
 
 
