@@ -25,7 +25,7 @@ def find_known(connection: DuckDBPyConnection, table: Table) -> None:
     connection.execute("CREATE OR REPLACE TEMP VIEW clashing_rows AS FROM staged_rows")
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE known_rows AS "
-        f"FROM {table.qualified_name} SEMI JOIN staged_rows USING ({key})"
+        f"SELECT rowid AS row_id, * FROM {table.qualified_name} SEMI JOIN staged_rows USING ({key})"
     )
 
 
@@ -47,12 +47,10 @@ def find_clashing(
     """
     connection.register("repeated_hashes", pa.table({"hash": hashes}))
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE alike_rows AS FROM {table.qualified_name} WHERE {_is_repeated(table)}"
+        f"CREATE OR REPLACE TEMP TABLE alike_rows AS SELECT rowid AS row_id, * FROM {table.qualified_name} "
+        f"WHERE {_hash(table)} IN (SELECT hash FROM repeated_hashes)"
     )
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE clashing_rows AS "
-        f"SELECT {', '.join(table.staged)} FROM alike_rows WHERE {own}"
-    )
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE clashing_rows AS FROM alike_rows WHERE {own}")
     connection.execute(f"CREATE OR REPLACE TEMP TABLE known_rows AS FROM alike_rows WHERE NOT {own}")
     return int(connection.execute("SELECT count(*) FROM clashing_rows").fetchall()[0][0])
 
@@ -73,10 +71,6 @@ def repeated_hashes(connection: DuckDBPyConnection, table: Table) -> npt.NDArray
         alike = hashes[1:][hashes[1:] == hashes[:-1]]
         repeated.append(alike[np.diff(alike, prepend=alike[:1] - 1) > 0])
     return np.concatenate(repeated)
-
-
-def _is_repeated(table: Table) -> str:
-    return f"{_hash(table)} IN (SELECT hash FROM repeated_hashes)"
 
 
 def _hash(table: Table) -> str:
@@ -114,7 +108,7 @@ def tell_corrections(connection: DuckDBPyConnection, table: Table) -> None:
 
 
 def supersede(
-    connection: DuckDBPyConnection, table: Table, superseded_at: datetime, *, added: str | None
+    connection: DuckDBPyConnection, table: Table, superseded_at: datetime, *, is_added: bool
 ) -> None:
     """Move what is corrected out of the way, so that what was known before stays known.
 
@@ -122,17 +116,17 @@ def supersede(
         connection: which `corrections` are on.
         table: where the known rows are.
         superseded_at: when they were corrected.
-        added: SQL that is true for the rows of the file, if it was added: those that clash go, too.
+        is_added: whether the file's rows are in the table already: those that clash go, too.
     """
-    key, columns = ", ".join(table.key), ", ".join(table.column_names)
+    columns = ", ".join(table.column_names)
+    corrected = f"known_rows SEMI JOIN corrections USING ({', '.join(table.key)})"
     superseded = connection.execute(
         f"INSERT INTO superseded_{table.name} ({columns}, superseded_at) "
-        f"SELECT {columns}, ? FROM known_rows SEMI JOIN corrections USING ({key})",
+        f"SELECT {columns}, ? FROM {corrected}",
         [superseded_at],
     )
-    is_corrected = f"({key}) IN (SELECT ({key}) FROM corrections)"
-    if added:
-        replaced = f"{_is_repeated(table)} AND ({added} OR {is_corrected})"
-        connection.execute(f"DELETE FROM {table.qualified_name} WHERE {replaced}")
-    elif superseded.fetchall()[0][0]:
-        connection.execute(f"DELETE FROM {table.qualified_name} WHERE {is_corrected}")
+    replaced = f"SELECT row_id FROM {corrected}"
+    if is_added:
+        replaced += " UNION ALL SELECT row_id FROM clashing_rows"
+    if is_added or superseded.fetchall()[0][0]:
+        connection.execute(f"DELETE FROM {table.qualified_name} WHERE rowid IN ({replaced})")

@@ -178,7 +178,7 @@ def _settle_clashes(connection: DuckDBPyConnection, table: Table, origin: _Origi
     if not len(hashes):
         return num_rows
     num_clashing = find_clashing(connection, table, _own(origin), hashes)
-    return num_rows - num_clashing + _append_rows(connection, table, origin, added=_own(origin))
+    return num_rows - num_clashing + _append_rows(connection, table, origin, is_added=True)
 
 
 def _is_known(lake: Lake, table: str, origin: _Origin) -> bool:
@@ -194,7 +194,7 @@ def _count(connection: DuckDBPyConnection, relation: str) -> int:
 
 
 def _append_rows(
-    connection: DuckDBPyConnection, table: Table, origin: _Origin, *, added: str | None = None
+    connection: DuckDBPyConnection, table: Table, origin: _Origin, *, is_added: bool = False
 ) -> int:
     """Insert new rows and let corrected ones take the place of known ones; return the number of both."""
     tell_corrections(connection, table)
@@ -205,8 +205,8 @@ def _append_rows(
         # A correction may give an event to another user: then the histories of both change.
         corrected = f"SELECT user_id FROM known_rows SEMI JOIN corrections USING ({', '.join(table.key)})"
         _mark_stale(connection, f"SELECT user_id FROM fresh UNION {corrected}")
-    if added or _count(connection, "corrections"):
-        supersede(connection, table, origin.ingested_at, added=added)
+    if is_added or _count(connection, "corrections"):
+        supersede(connection, table, origin.ingested_at, is_added=is_added)
     return _insert(connection, table, origin, "fresh")
 
 

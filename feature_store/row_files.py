@@ -17,6 +17,10 @@ from feature_store.schemas import Table
 LONGEST_NAME = 255
 """Bytes of a folder's name; a longer text stays a column."""
 
+PARQUET_OPTIONS = "PARQUET_VERSION V2, DICTIONARY_SIZE_LIMIT 2000"
+"""Ids are rarely repeated within a row group: to look for more values than that takes a third of the writing,
+mostly to find out that a dictionary does not pay."""
+
 
 @contextmanager
 def added_rows(
@@ -53,7 +57,7 @@ def _name(column: str, value: str) -> str:
 
 def _write(connection: DuckDBPyConnection, file: Path, rows: str, table: Table) -> int:
     file.parent.mkdir(parents=True)
-    written = connection.execute(f"COPY ({rows}) TO {quote(str(file))} (PARQUET_VERSION V2)").fetchall()
+    written = connection.execute(f"COPY ({rows}) TO {quote(str(file))} ({PARQUET_OPTIONS})").fetchall()
     connection.execute(
         f"CALL ducklake_add_data_files({quote(LAKE)}, {quote(table.name)}, {quote(str(file))}, "
         f"schema => {quote(table.schema)}, hive_partitioning => true)"
