@@ -23,7 +23,7 @@ from feature_store.schemas import PUBLISHED_TABLES, TABLES, Table
 T = TypeVar("T")
 
 LAKE = "lake"
-EXTENSIONS = ("ducklake", "sqlite_scanner", "postgres_scanner")
+CATALOG_EXTENSIONS = {"sqlite": "sqlite_scanner", "postgres": "postgres_scanner"}
 TRANSIENT_ERRORS = ("database is locked", "transaction conflict", "conflict on")
 OPTIONS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
@@ -45,11 +45,15 @@ class LakeError(RuntimeError):
     """The lake cannot be opened or written; the message says what to do."""
 
 
-def connect_duckdb() -> DuckDBPyConnection:
-    """Open an in-memory DuckDB in UTC with the lake's extensions, loaded from their installed packages."""
+def connect_duckdb(catalog: str = "sqlite") -> DuckDBPyConnection:
+    """Open an in-memory DuckDB in UTC with the extensions for a lake, loaded from their installed packages.
+
+    Args:
+        catalog: what the lake's catalogue is in, `sqlite` or `postgres`; an address of it will do.
+    """
     connection = duckdb.connect(config=OPTIONS)
     connection.execute(QUIET)
-    for name in EXTENSIONS:
+    for name in ("ducklake", CATALOG_EXTENSIONS[catalog.partition(":")[0]]):
         folder = (
             importlib.resources.files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}"
         )
@@ -86,7 +90,7 @@ class Lake:
         self._lock = FileLock(self.folder / "writer.lock", timeout=LOCK_TIMEOUT_SECONDS)
         self.data = self.folder / "data"
         self.spill = self.folder / "spill"
-        self.connection = connect_duckdb()
+        self.connection = connect_duckdb(self.catalog)
         self.connection.execute(f"SET temp_directory = {quote(str(self.spill))}")
         if read_only:
             self._attach("READ_ONLY")

@@ -1,7 +1,7 @@
 """What readers see: the last published night, joined up for people to look at."""
 
 from feature_store.lake import Lake
-from feature_store.targets import FIRST_USERS
+from feature_store.targets import first_users
 
 PICTURES = """
     SELECT a.user_id, a.item_id, i.title, i.target_text, t.rank, a.image_path, a.plain_image_path, a.status,
@@ -26,7 +26,7 @@ REFERENCES = """
 
 def read_pictures(lake: Lake, *, max_users: int) -> list[dict[str, object]]:
     """Return the published pictures of the first users, each with its `references`."""
-    users = FIRST_USERS.format(relation="artworks", limit=max_users)
+    users = first_users("artworks", max_users)
     return _read(lake, f"{{table}}.user_id IN ({users})", [])
 
 

@@ -13,13 +13,6 @@ from feature_store.lake import Lake
 from feature_store.runs import Run
 from feature_store.schemas import GIVEN_TARGETS
 
-FIRST_USERS = """
-    SELECT user_id
-    FROM (SELECT DISTINCT user_id FROM {relation} WHERE user_id NOT IN (SELECT user_id FROM opt_outs))
-    ORDER BY length(user_id), user_id LIMIT {limit}
-"""
-"""The users that a limit leaves, without those who opted out: a choice that new users do not change."""
-
 
 @dataclass(frozen=True)
 class Bucket:
@@ -38,6 +31,17 @@ class Bucket:
 EVERYBODY = Bucket()
 
 
+def first_users(relation: str, max_users: int | None) -> str:
+    """Write the SQL of the users of a relation that a limit leaves, without those who opted out.
+
+    New users do not change the choice.
+    """
+    users = f"SELECT DISTINCT user_id FROM {relation} WHERE user_id NOT IN (SELECT user_id FROM opt_outs)"
+    if max_users is None:
+        return users
+    return f"SELECT user_id FROM ({users}) ORDER BY length(user_id), user_id LIMIT {max_users}"
+
+
 def scan_stale_users(lake: Lake, *, recipe_digest: str, max_users: int | None) -> list[str]:
     """Return the users whose targets have to be made: new, changed, or made by other settings.
 
@@ -46,10 +50,10 @@ def scan_stale_users(lake: Lake, *, recipe_digest: str, max_users: int | None) -
         recipe_digest: settings that targets depend on.
         max_users: look at this many users only, or None for all.
     """
-    users = FIRST_USERS.format(relation="interactions", limit="NULL" if max_users is None else max_users)
     rows = lake.query(
-        f"SELECT user_id FROM ({users}) ANTI JOIN (FROM night.target_states WHERE recipe_digest = ?) "
-        "USING (user_id) ORDER BY length(user_id), user_id",
+        f"SELECT user_id FROM ({first_users('interactions', max_users)}) "
+        "ANTI JOIN (FROM night.target_states WHERE recipe_digest = ?) USING (user_id) "
+        "ORDER BY length(user_id), user_id",
         [recipe_digest],
     )
     return rows["user_id"].to_pylist()
@@ -131,8 +135,9 @@ def wanted_targets(max_users: int | None) -> str:
 
     Users who opted out are never among them.
     """
-    users = FIRST_USERS.format(relation="night.targets", limit="NULL" if max_users is None else max_users)
-    return f"(FROM night.targets WHERE user_id IN ({users}))"
+    if max_users is None:
+        return "(FROM night.targets WHERE user_id NOT IN (SELECT user_id FROM opt_outs))"
+    return f"(FROM night.targets WHERE user_id IN ({first_users('night.targets', max_users)}))"
 
 
 def drop_unwanted(lake: Lake, *, max_users: int | None, only_given: bool) -> int:
@@ -148,21 +153,23 @@ def drop_unwanted(lake: Lake, *, max_users: int | None, only_given: bool) -> int
     Returns:
         Number of targets dropped.
     """
-    made = f"recipe_digest <> '{GIVEN_TARGETS}'"
-    if not only_given:
-        made += f" AND user_id NOT IN (SELECT user_id FROM {wanted_targets(max_users)})"
+    users = "SELECT NULL LIMIT 0" if only_given else first_users("interactions", max_users)
 
     def drop(connection: DuckDBPyConnection) -> int:
-        ((dropped,),) = connection.execute(f"DELETE FROM night.targets WHERE {made}").fetchall()
+        connection.execute(f"DELETE FROM night.target_states WHERE user_id NOT IN ({users})")
+        dropped = connection.execute(
+            f"DELETE FROM night.targets WHERE recipe_digest <> '{GIVEN_TARGETS}' "
+            "AND user_id NOT IN (SELECT user_id FROM night.target_states)"
+        )
+        num_dropped = int(dropped.fetchall()[0][0])
         connection.execute(
-            "DELETE FROM night.target_states WHERE user_id NOT IN (SELECT user_id FROM interactions) "
-            f"OR user_id NOT IN (SELECT user_id FROM {wanted_targets(max_users)})"
+            f"CREATE OR REPLACE TEMP TABLE wanted AS SELECT user_id, item_id FROM {wanted_targets(max_users)}"
         )
         for table in ("night.profiles", "night.profile_states", "night.artworks"):
             connection.execute(
-                f"DELETE FROM {table} AS made WHERE NOT EXISTS (FROM {wanted_targets(max_users)} AS t "
+                f"DELETE FROM {table} AS made WHERE NOT EXISTS (FROM wanted AS t "
                 "WHERE t.user_id = made.user_id AND t.item_id = made.item_id)"
             )
-        return int(dropped)
+        return num_dropped
 
     return lake.write(drop, "drop what is not wanted any more")

@@ -68,6 +68,23 @@ def test_what_is_not_wanted_any_more_goes_and_lists_that_were_given_stay(lake, t
     assert ask(lake, "SELECT user_id FROM night.targets ORDER BY ALL") == [("cid",)]
 
 
+def test_the_targets_of_a_user_whose_only_event_was_anothers_go(lake, tmp_path):
+    take_in_events(lake, tmp_path, EVENTS)
+    replace(lake, ["ann", "bob"], [("ann", "i2"), ("bob", "i1")])
+    mistaken = [(event, "ann", *rest) for event, user, *rest in EVENTS if user == "bob"]
+    take_in_events(lake, tmp_path, mistaken, name="correction")
+    replace(lake, ["ann"], [("ann", "i2")])
+    assert drop_unwanted(lake, max_users=None, only_given=False) == 1
+    assert ask(lake, "SELECT user_id FROM night.targets") == [("ann",)]
+
+
+def test_a_user_who_likes_nothing_is_looked_at_once(lake, tmp_path):
+    take_in_events(lake, tmp_path, EVENTS)
+    replace(lake, ["ann", "bob"], [("ann", "i2")])
+    drop_unwanted(lake, max_users=None, only_given=False)
+    assert scan_stale_users(lake, recipe_digest="r", max_users=None) == []
+
+
 def test_buckets_share_out_the_users_without_rest(lake):
     buckets = [Bucket(number, 3).condition("'u' || i") for number in range(3)]
     counts = [ask(lake, f"SELECT count(*) FROM range(300) AS t(i) WHERE {sql}")[0][0] for sql in buckets]
