@@ -2,7 +2,7 @@
 
 from duckdb import DuckDBPyConnection
 
-from feature_store.lake import Lake
+from feature_store.lake import Lake, quote
 from feature_store.profiles import NO_PROFILE
 from feature_store.runs import Run
 from feature_store.schemas import GIVEN_TARGETS, INTERACTIONS, ITEMS
@@ -29,16 +29,34 @@ CHANGED_USERS = f"""
 """
 """Users whose history the window changed: by what it took in or corrected, and by what its clock reached."""
 LISTED = """
-    SELECT * FROM target_lists WHERE ingested_at < ${time}
+    SELECT * FROM target_lists WHERE recipe_digest = {recipe} AND ingested_at < ${time}
     QUALIFY ingested_at = max(ingested_at) OVER (PARTITION BY user_id)
 """
-"""The recommendation lists that counted at a time."""
+"""The lists of targets that counted at a time."""
+GIVEN_LISTED = LISTED.replace("{recipe}", quote(GIVEN_TARGETS))
 GIVEN = f"""
     SELECT listed.*,
            $window_start IS NULL OR before.user_id IS NULL OR listed.user_id IN ({CHANGED_USERS})
            OR listed.item_id IN ({CHANGED_ITEMS}) AS is_changed
-    FROM ({LISTED.format(time="window_end")}) AS listed
-    LEFT JOIN ({LISTED.format(time="window_start")}) AS before USING (user_id, item_id)
+    FROM ({GIVEN_LISTED.format(time="window_end")}) AS listed
+    LEFT JOIN ({GIVEN_LISTED.format(time="window_start")}) AS before USING (user_id, item_id)
+"""
+
+
+LAST_CHANGES = """
+    SELECT user_id, max(changed_at) AS changed_at FROM (
+        SELECT user_id, ingested_at AS changed_at FROM interactions
+        UNION ALL SELECT user_id, unnest([ingested_at, superseded_at]) FROM superseded_interactions
+    ) WHERE changed_at < $window_end GROUP BY user_id
+"""
+MADE = f"""
+    SELECT listed.*, listed.item_id IN ({CHANGED_ITEMS}) AS is_changed
+    FROM ({LISTED.replace("{time}", "window_end")}) AS listed JOIN ({LAST_CHANGES}) USING (user_id)
+    WHERE changed_at < listed.ingested_at AND user_id NOT IN ({CHANGED_USERS})
+"""
+"""Targets that an earlier night made for users whom the window did not change.
+
+A list older than its user's last change was followed by none: the user had no targets left.
 """
 
 
@@ -93,10 +111,30 @@ def copy_given_targets(lake: Lake, past: Lake, run: Run, *, profile_recipe: str)
         run: the past run.
         profile_recipe: settings and encoder that profiles depend on.
     """
-    targets = f"SELECT user_id, item_id, rank, score, as_of, source, '{GIVEN_TARGETS}', run_id FROM known"
-    _copy(lake, past, run, GIVEN, f"INSERT INTO night.targets {targets}")
+    _copy_targets(lake, past, run, GIVEN, profile_recipe)
+
+
+def copy_made_targets(lake: Lake, past: Lake, run: Run, *, targets_recipe: str, profile_recipe: str) -> None:
+    """Give a past lake the targets that nights before had made for the users whom the window did not change.
+
+    All but those of items that the window changed are marked as profiled already.
+
+    Args:
+        lake: what is known now, with every list that was ever made.
+        past: where they go.
+        run: the past run.
+        targets_recipe: settings that targets depend on.
+        profile_recipe: settings and encoder that profiles depend on.
+    """
+    if run.window_start is not None:
+        _copy_targets(lake, past, run, MADE.format(recipe=quote(targets_recipe)), profile_recipe)
+
+
+def _copy_targets(lake: Lake, past: Lake, run: Run, query: str, profile_recipe: str) -> None:
+    targets = "SELECT user_id, item_id, rank, score, as_of, source, recipe_digest, run_id FROM known"
+    _copy(lake, past, run, query, f"INSERT INTO night.targets {targets}")
     states = f"SELECT user_id, item_id, '{NO_PROFILE}', $1, $2 FROM known WHERE NOT is_changed"
-    _copy(lake, past, run, GIVEN, f"INSERT INTO night.profile_states {states}", [profile_recipe, run.run_id])
+    _copy(lake, past, run, query, f"INSERT INTO night.profile_states {states}", [profile_recipe, run.run_id])
 
 
 def _copy(

@@ -102,9 +102,11 @@ def erase_user(lake: Lake, user_id: str) -> int:
         connection.execute(PRIVATE_ITEMS, {"user_id": user_id})
         connection.execute(OWING)
         connection.execute(LEAVING, {"user_id": user_id})
-        for table in PUBLISHED_TABLES:
+        for published in PUBLISHED_TABLES:
             freeze_view(
-                connection, table, f"user_id <> {quote(user_id)} AND (user_id, item_id) NOT IN (FROM owing)"
+                connection,
+                published,
+                f"user_id <> {quote(user_id)} AND (user_id, item_id) NOT IN (FROM owing)",
             )
         num_rows = sum(
             _delete(connection, f"night.{name}", "(user_id, item_id) IN (FROM owing)")
@@ -112,8 +114,8 @@ def erase_user(lake: Lake, user_id: str) -> int:
         )
         for name in _tables_of_users(connection):
             num_rows += _delete(connection, name, "user_id = ?", user_id)
-        for items in ("items", "superseded_items"):
-            num_rows += _delete(connection, items, "item_id IN (FROM private_items)")
+        for table in ("items", "superseded_items", "target_lists"):
+            num_rows += _delete(connection, table, "item_id IN (FROM private_items)")
         _erase_names(connection, user_id)
         return num_rows
 

@@ -24,6 +24,7 @@ from feature_store.lake import Lake, quote
 from feature_store.row_files import added_rows
 from feature_store.runs import Run
 from feature_store.schemas import GIVEN_TARGETS, Table
+from feature_store.targets import append_targets
 
 LARGE_FILE = 2**23
 """From so many bytes on, a file of events is added while it is read: most of its rows are new."""
@@ -258,15 +259,8 @@ def _replace_targets(connection: DuckDBPyConnection, origin: _Origin) -> int:
         "SELECT DISTINCT ON (user_id, item_id) * FROM staged_rows ORDER BY user_id, item_id, rank"
     )
     connection.execute("DELETE FROM night.targets WHERE user_id IN (SELECT user_id FROM fresh)")
-    connection.execute(
-        "INSERT INTO night.targets (user_id, item_id, rank, score, as_of, source, recipe_digest, run_id) "
-        "SELECT user_id, item_id, rank, score, as_of, ?, ?, ? FROM fresh",
-        [origin.source, GIVEN_TARGETS, origin.run_id],
-    )
-    connection.execute(
-        "INSERT INTO target_lists (user_id, item_id, rank, score, as_of, source, ingested_at, run_id) "
-        "SELECT user_id, item_id, rank, score, as_of, ?, ?, ? FROM fresh",
-        [origin.source, origin.ingested_at, origin.run_id],
+    append_targets(
+        connection, "fresh", origin.source, GIVEN_TARGETS, listed_at=origin.ingested_at, run_id=origin.run_id
     )
     return _count(connection, "fresh")
 

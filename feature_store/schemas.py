@@ -170,9 +170,9 @@ TARGETS = Table(
 
 TARGET_LISTS = Table(
     "target_lists",
-    "One row is a target as a recommendation list gave it; of a user's lists the latest counts.",
+    "One row is a target as it was given or made at some time; of a user's lists the latest counts.",
     (
-        *(column for column in TARGETS.columns if column.name not in ("recipe_digest", "run_id")),
+        *(column for column in TARGETS.columns if column.name != "run_id"),
         INGESTED_AT,
         RUN_ID,
     ),

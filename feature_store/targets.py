@@ -5,6 +5,7 @@ a recommender's answer, or as the user's latest items with the history before th
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
@@ -115,11 +116,7 @@ def replace_targets(
         connection.register("users", pa.table({"user_id": pa.array(users, pa.string())}))
         connection.register("made", targets)
         connection.execute("DELETE FROM night.targets WHERE user_id IN (SELECT user_id FROM users)")
-        connection.execute(
-            "INSERT INTO night.targets (user_id, item_id, rank, score, as_of, source, recipe_digest, run_id) "
-            "SELECT user_id, item_id, rank, score, as_of, ?, ?, ? FROM made",
-            [source, recipe_digest, run.run_id],
-        )
+        append_targets(connection, "made", source, recipe_digest, listed_at=run.window_end, run_id=run.run_id)
         connection.execute("DELETE FROM night.target_states WHERE user_id IN (SELECT user_id FROM users)")
         connection.execute(
             "INSERT INTO night.target_states FROM (SELECT user_id, ?, ? FROM users)",
@@ -128,6 +125,38 @@ def replace_targets(
         return targets.num_rows
 
     return lake.write(replace, f"targets of {len(users)} users")
+
+
+def append_targets(
+    connection: DuckDBPyConnection,
+    targets: str,
+    source: str,
+    recipe_digest: str,
+    *,
+    listed_at: datetime,
+    run_id: str,
+) -> None:
+    """Add targets to those of the night, and to the lists that are kept for backfills.
+
+    Args:
+        connection: inside a transaction that has deleted the users' other targets.
+        targets: a relation with `user_id`, `item_id`, `rank`, `score`, `as_of`.
+        source: what gave or made them.
+        recipe_digest: settings that they depend on, or `GIVEN_TARGETS`.
+        listed_at: when they were given, or the end of the window that they were made for.
+        run_id: the night.
+    """
+    own = "user_id, item_id, rank, score, as_of"
+    connection.execute(
+        f"INSERT INTO night.targets ({own}, source, recipe_digest, run_id) "
+        f"SELECT {own}, ?, ?, ? FROM {targets}",
+        [source, recipe_digest, run_id],
+    )
+    connection.execute(
+        f"INSERT INTO target_lists ({own}, source, recipe_digest, ingested_at, run_id) "
+        f"SELECT {own}, ?, ?, ?, ? FROM {targets}",
+        [source, recipe_digest, listed_at, run_id],
+    )
 
 
 def wanted_targets(max_users: int | None) -> str:

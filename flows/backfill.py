@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from feature_store import profiles
-from feature_store.backfill import copy_given_targets, copy_known, read_window
+from feature_store.backfill import copy_given_targets, copy_known, copy_made_targets, read_window
 from feature_store.lake import Lake
 from feature_store.runs import Run
 from flows.champion import load_champion
@@ -51,6 +51,9 @@ def _run_stages(settings: Settings, lake: Lake, past: Lake, run: Run) -> dict[st
     recipe, limit = profile_recipe(settings, store.encoder_revision), settings.users_limit
     if settings.targets.method == "given":
         copy_given_targets(lake, past, run, profile_recipe=recipe)
+    else:
+        made = targets_recipe(settings)
+        copy_made_targets(lake, past, run, targets_recipe=made, profile_recipe=recipe)
     embed(settings, past, store, artist)
     for bucket in divide(settings, profiles.count_stale_users(past, recipe_digest=recipe, max_users=limit)):
         pairs = profiles.scan_stale_pairs(past, run, recipe_digest=recipe, max_users=limit, bucket=bucket)

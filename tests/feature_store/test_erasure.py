@@ -88,6 +88,14 @@ def test_an_event_that_is_named_after_the_leaver_but_was_given_to_another_gets_a
     assert broken(lake) == []
 
 
+def test_a_list_of_before_no_longer_names_an_item_that_only_they_had(published, tmp_path):
+    take_in_targets(published, tmp_path, [(STAYER, "secret", 1)], name="a moment ago")
+    take_in_targets(published, tmp_path, [(STAYER, "goal", 1), (STAYER, "other", 2)], name="now")
+    forget(published, tmp_path, LEAVER)
+    listed = "SELECT DISTINCT user_id, item_id FROM target_lists ORDER BY ALL"
+    assert ask(published, listed) == [(STAYER, "goal"), (STAYER, "other")]
+
+
 def test_vectors_and_pictures_that_only_they_had_are_gone_and_shared_ones_stay(published, tmp_path):
     (secret,) = ask(published, "SELECT reference_id FROM items WHERE item_id = 'secret'")
     (shared,) = ask(published, "SELECT reference_id FROM items WHERE item_id = 'shared'")
