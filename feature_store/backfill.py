@@ -42,13 +42,13 @@ GIVEN = f"""
     LEFT JOIN ({GIVEN_LISTED.format(time="window_start")}) AS before USING (user_id, item_id)
 """
 
-
 LAST_CHANGES = """
     SELECT user_id, max(changed_at) AS changed_at FROM (
         SELECT user_id, ingested_at AS changed_at FROM interactions
         UNION ALL SELECT user_id, unnest([ingested_at, superseded_at]) FROM superseded_interactions
     ) WHERE changed_at < $window_end GROUP BY user_id
 """
+"""When the lake last learnt something of each user."""
 MADE = f"""
     SELECT listed.*, listed.item_id IN ({CHANGED_ITEMS}) AS is_changed
     FROM ({LISTED.replace("{time}", "window_end")}) AS listed JOIN ({LAST_CHANGES}) USING (user_id)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
-from feature_store.lake import LAKE, quote
+from feature_store.durable_files import NOTHING_LOST
+from feature_store.lake import LAKE, LakeError, quote
 from feature_store.schemas import Table
 
 LONGEST_NAME = 255
@@ -37,9 +38,12 @@ def added_rows(
 
     Yields:
         Number of rows.
+
+    Raises:
+        LakeError: if no folder can be made for the file.
     """
     parts = {name: part for name, value in common.items() if len(part := _name(name, value)) <= LONGEST_NAME}
-    file = (data / table.schema / table.name).joinpath(*parts.values(), f"{uuid.uuid4()}.parquet")
+    file = _make_folder(data, table, *parts.values()) / f"{uuid.uuid4()}.parquet"
     columns = {name: name for name in table.column_names if name not in parts}
     columns |= {name: quote(value) for name, value in common.items() if name not in parts}
     selected = ", ".join(f"{value}::{table.sql_types[name]} AS {name}" for name, value in columns.items())
@@ -55,8 +59,16 @@ def _name(column: str, value: str) -> str:
     return f"{column}=" + "".join(f"%{byte:02X}" for byte in value.encode())
 
 
+def _make_folder(data: Path, table: Table, *parts: str) -> Path:
+    folder = data.joinpath(table.schema, table.name, *parts)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LakeError(f"cannot write to {data.parent}: {error.strerror}. {NOTHING_LOST}") from error
+    return folder
+
+
 def _write(connection: DuckDBPyConnection, file: Path, rows: str, table: Table) -> int:
-    file.parent.mkdir(parents=True)
     written = connection.execute(f"COPY ({rows}) TO {quote(str(file))} ({PARQUET_OPTIONS})").fetchall()
     connection.execute(
         f"CALL ducklake_add_data_files({quote(LAKE)}, {quote(table.name)}, {quote(str(file))}, "

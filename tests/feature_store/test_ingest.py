@@ -1,5 +1,6 @@
 """Source files into the lake: nothing lost, nothing twice, corrections replace."""
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -69,6 +70,20 @@ def test_a_file_with_more_refused_records_than_fit_in_memory_is_staged(lake, tmp
     assert (counts.rows_read, counts.accepted, counts.duplicate, counts.rejected) == (6, 3, 0, 3)
     assert ask(lake, "SELECT count(*) FROM interactions") == [(3,)]
     assert ask(lake, "SELECT line FROM rejected_rows ORDER BY line") == [(5,), (6,), (7,)]
+
+
+def test_a_file_whose_write_meets_a_conflict_is_written_anew(lake, tmp_path, monkeypatch):
+    append_ledger, conflicts = ingest._append_ledger, iter(["transaction conflict"])
+
+    def append_ledger_later(*arguments):
+        for conflict in conflicts:
+            raise duckdb.TransactionException(conflict)
+        append_ledger(*arguments)
+
+    monkeypatch.setattr(ingest, "_append_ledger", append_ledger_later)
+    assert take_in_events(lake, tmp_path, EVENTS).accepted == 3
+    assert ask(lake, "SELECT count(*) FROM interactions") == [(3,)]
+    assert take_in_events(lake, tmp_path, EVENTS) is None
 
 
 def test_the_same_event_id_in_two_sources_is_two_events(lake, tmp_path):
