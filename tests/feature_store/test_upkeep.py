@@ -60,11 +60,11 @@ def test_a_log_that_was_taken_in_while_it_was_read_is_compacted_like_any_other(l
         events = [(f"e{number}", "ann", f"i{day}", hours(number), 1.0) for number in range(day, day + 1000)]
         take_in_events(lake, tmp_path, events, name=f"day-{day}")
     rows = "SELECT count(*), count(DISTINCT ingested_at), sum(hash(interactions)) FROM interactions"
-    before, folders = ask(lake, rows), len(list(lake.folder.rglob("*.parquet")))
+    before, num_files = ask(lake, rows), len(list(lake.folder.rglob("*.parquet")))
     maintain_lake(lake, keep=timedelta(0))
     assert ask(lake, rows) == before
     assert before[0][:2] == (1002, 3)
-    assert len(list(lake.folder.rglob("*.parquet"))) < folders
+    assert len(list(lake.folder.rglob("*.parquet"))) < num_files
     assert not [folder for folder in lake.folder.rglob("*=*") if not any(folder.iterdir())]
 
 
