@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from feature_store.durable_files import NOTHING_LOST
+from feature_store.lake.durable_files import NOTHING_LOST
 from flows.environment import prepare_environment
 from flows.failures import what_failed
 from flows.settings import Settings, read_settings
@@ -98,8 +98,8 @@ def embed(
     """Stage 2: encode new texts into the reference store."""
     settings = _prepare(settings_file)
     if rebuild:
-        from feature_store.reference_store import erase_store
-        from flows.nightly import hold_night
+        from feature_store.vectors.reference_store import erase_store
+        from flows.schedule.nightly import hold_night
         from flows.workspace import open_workspace
 
         with hold_night(settings):
@@ -129,7 +129,7 @@ def publish(settings_file: SettingsFile = None) -> None:
 def register(settings_file: SettingsFile = None) -> None:
     """Register the settings' pipeline as a new model version, and let the alias name it."""
     settings = _prepare(settings_file)
-    from flows import champion
+    from flows.model import champion
 
     version = champion.register(settings)
     print(f"models:/{settings.model.name}@{settings.model.alias} is now version {version}")
@@ -142,7 +142,7 @@ def schedule(
 ) -> None:
     """Serve the nightly: run it by the clock, until this command is stopped."""
     _prepare(settings_file)
-    from flows.schedule import serve_nightly
+    from flows.schedule.clock import serve_nightly
 
     serve_nightly(cron, settings_file)
 
@@ -170,7 +170,7 @@ def evaluate(
     have the sizes. Pictures drawn already are not drawn again: a run that was stopped is carried on.
     """
     _prepare(settings_file)
-    from flows.evaluate import evaluate_locally, summarize_evaluation
+    from flows.commands.evaluate import evaluate_locally, summarize_evaluation
 
     result = evaluate_locally(settings_file, data=data, alias=alias, variants=variants or ())
     print(summarize_evaluation(result))
@@ -180,7 +180,7 @@ def evaluate(
 def explain(user: str, item: str, settings_file: SettingsFile = None) -> None:
     """Say in words why the picture of an item for a user looks as it does."""
     settings = _prepare(settings_file)
-    from flows.explain import explain as explain_picture
+    from flows.commands.explain import explain as explain_picture
     from flows.workspace import open_lake
 
     print(explain_picture(open_lake(settings, read_only=True), user, item))
@@ -200,7 +200,7 @@ def query(
     the schema `night`.
     """
     settings = _prepare(settings_file)
-    from flows.query import run_query
+    from flows.commands.query import run_query
 
     print(run_query(settings, sql, output_format.value))
 
@@ -221,8 +221,8 @@ def search(
     A text takes on the texts of what the user likes; an image takes on the items' own artwork.
     """
     settings = _prepare(settings_file)
-    from flows.search import search as search_text
-    from flows.search_by_image import search_by_image
+    from flows.commands.search import search as search_text
+    from flows.commands.search_by_image import search_by_image
 
     if text is not None and image is None:
         hits = search_text(settings, user, text, num_hits=num_hits, alpha=alpha)
@@ -249,7 +249,7 @@ def draw(
 ) -> None:
     """Draw one picture now: for a user, for a group of users, or in the style of a text."""
     settings = _prepare(settings_file)
-    from flows.draw import draw as draw_picture
+    from flows.commands.draw import draw as draw_picture
 
     drawn = draw_picture(settings, prompt, users or [], style=style, style_share=style_share)
     output.write_bytes(drawn.image)
@@ -264,7 +264,7 @@ def opt_out(
 ) -> None:
     """Note that a user wants no personalized pictures; the next night removes what was drawn for them."""
     settings = _prepare(settings_file)
-    from feature_store import opt_outs
+    from feature_store.history import opt_outs
     from flows.workspace import open_lake
 
     (opt_outs.opt_in if undo else opt_outs.opt_out)(open_lake(settings), user)
@@ -275,7 +275,7 @@ def opt_out(
 def forget(user: str, settings_file: SettingsFile = None) -> None:
     """Take a user out of every table, vector, picture, page and old snapshot, for good."""
     settings = _prepare(settings_file)
-    from flows.forget import forget as forget_user
+    from flows.commands.forget import forget as forget_user
 
     _print_counts("forgotten", forget_user(settings, user))
 
@@ -284,7 +284,7 @@ def forget(user: str, settings_file: SettingsFile = None) -> None:
 def backfill(run: str, settings_file: SettingsFile = None) -> None:
     """Select targets and references over again as a past run did, from what was known then."""
     settings = _prepare(settings_file)
-    from flows.backfill import backfill as run_again
+    from flows.commands.backfill import backfill as run_again
 
     folder, counts = run_again(settings, run)
     _print_counts(f"in {folder}", counts)
@@ -301,7 +301,7 @@ def maintain(
     settings = _prepare(settings_file)
     from datetime import timedelta
 
-    from flows.maintain import maintain as maintain_workspace
+    from flows.commands.maintain import maintain as maintain_workspace
 
     _print_counts("maintained", maintain_workspace(settings, keep=timedelta(days=keep_days)))
 
@@ -310,7 +310,7 @@ def maintain(
 def doctor(settings_file: SettingsFile = None) -> None:
     """Check the promises about the workspace, and say what to do where one is broken."""
     settings = _prepare(settings_file)
-    from flows.doctor import describe, examine
+    from flows.commands.doctor import describe, examine
 
     findings = list(examine(settings))
     print("\n".join(describe(finding) for finding in findings))
@@ -334,7 +334,7 @@ def studio_train(
     Leaves `pipeline`, `judge`, and in `sheets` pictures and figures of what they can do.
     """
     prepare_environment(folder)
-    from flows.studio import show, train
+    from flows.commands.bundled_model import show, train
 
     pipeline, judge = train(size.value, seed, folder, device)
     _print_figures(show(pipeline, judge, folder / "sheets", num_captions=captions, num_pairs=pairs))
@@ -350,8 +350,8 @@ def studio_show(
 ) -> None:
     """Draw the sheets and measure the figures of the bundled model."""
     prepare_environment(folder)
-    from fan_model.studio import JUDGE_FOLDER, PIPELINE_FOLDER
-    from flows.studio import show
+    from fan_model.bundled import JUDGE_FOLDER, PIPELINE_FOLDER
+    from flows.commands.bundled_model import show
 
     _print_figures(show(PIPELINE_FOLDER, JUDGE_FOLDER, folder, num_captions=captions, num_pairs=pairs))
 
@@ -375,8 +375,8 @@ def _prepare(settings_file: Path | None) -> Settings:
 def _run(settings_file: Path | None, stages: Sequence[str]) -> None:
     """Run stages as one Prefect flow and print what they did."""
     settings = _prepare(settings_file)
-    from flows.nightly import run_locally
-    from flows.summary import summarize
+    from flows.commands.summary import summarize
+    from flows.schedule.nightly import run_locally
     from flows.workspace import check_writable
 
     check_writable(settings)

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from fan_model.limits import RequestLimits
-from flows.sources import Source
+from fan_model.drawing.limits import RequestLimits
+from flows.source_settings import Source
 
 DEFAULT_FILE = Path("fan.toml")
 FILE_VARIABLE = "FAN_SETTINGS"
@@ -111,7 +111,7 @@ class Safety(Section):
     blocklist: Path | None = None
     """UTF-8 file of phrases, one per line, that block a prompt or a reference; none: the package's own short
     list. A picture whose text is blocked is flagged, and the item's stock image stands in."""
-    text_filter: str = "fan_model.text_filter:Blocklist.read"
+    text_filter: str = "fan_model.drawing.text_filter:Blocklist.read"
     """Your own filter as `package.module:factory`: called with `file` (the blocklist, if there is one), it
     returns a callable that says whether a text is blocked."""
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from feature_store.durable_files import NOTHING_LOST
-from feature_store.lake import Lake
-from feature_store.reference_store import ReferenceStore, store_version
+from feature_store.lake.durable_files import NOTHING_LOST
+from feature_store.lake.lake import Lake
+from feature_store.vectors.reference_store import ReferenceStore, store_version
 from flows.settings import Settings
 
 

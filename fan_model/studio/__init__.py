@@ -1,11 +1,4 @@
-"""The bundled image model: the renderer of posters it learnt from, its training, and its weights."""
+"""How the bundled model is made: posters that are drawn by rule, and the training on them.
 
-from pathlib import Path
-
-PIPELINE_FOLDER = Path(__file__).parent / "pipeline"
-"""The diffusers pipeline that draws."""
-JUDGE_FOLDER = Path(__file__).parent / "judge"
-"""The CLIP model that judges, trained apart from the pipeline's text encoder."""
-SKIP_LAYERS: tuple[int, ...] = ()
-"""This pipeline is personalized in all its layers: its text encoder reads palette and style into the rest of
-the text in its first layer of five, and what is skipped there is lost."""
+Nothing here is needed to draw with the model that is `bundled`.
+"""

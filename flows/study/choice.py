@@ -3,10 +3,10 @@
 import hashlib
 from collections.abc import Sequence
 
-from evaluation.variants import Variant
-from evaluation.variants import make_variants as make
+from evaluation.protocol.variants import Variant
+from evaluation.protocol.variants import make_variants as make
 from flows.settings import DataSet, Settings
-from flows.sources import Source
+from flows.source_settings import Source
 from flows.workspace import Workspace
 
 OWN_DATA = "workspace"

@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from evaluation.selection import (
+from evaluation.protocol.selection import (
     select_bm25,
     select_coreset,
     select_random,
     select_recent,
     select_similar,
 )
-from evaluation.variants import Variant
-from fan_model.artist import ArtworkRequest, DrawingOptions, artwork_digest
-from fan_model.profiling import count_references, select_references
-from feature_store.durable_files import write_durably
+from evaluation.protocol.variants import Variant
+from fan_model.drawing.artist import ArtworkRequest, DrawingOptions, artwork_digest
+from fan_model.method.profiling import count_references, select_references
+from feature_store.lake.durable_files import write_durably
 from flows.study.sample import History, Study, Target, random_numbers
 from flows.workspace import Workspace
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.judge import ClipJudge
-from evaluation.measures import (
+from evaluation.measures.judge import ClipJudge
+from evaluation.measures.picture_measures import (
     MEASURES,
     P_VALUES,
     Audience,
@@ -17,11 +17,11 @@ from evaluation.measures import (
     measure_p_values,
     measure_pictures,
 )
-from evaluation.variants import CONSTANT, PLAIN, Variant
-from fan_model.profiling import ReferenceVectors
-from fan_model.studio import JUDGE_FOLDER
-from flows.recipes import evaluation_recipe
+from evaluation.protocol.variants import CONSTANT, PLAIN, Variant
+from fan_model.bundled import JUDGE_FOLDER
+from fan_model.method.profiling import ReferenceVectors
 from flows.settings import BUNDLED_PIPELINE, Settings
+from flows.stages.recipes import evaluation_recipe
 from flows.study.choice import data_name
 from flows.study.drawing import PICTURES_PER_SAVE, Sketch, plan, read_pictures
 from flows.study.sample import Study, Target

@@ -10,15 +10,15 @@ import pyarrow as pa
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from PIL import Image
 
-from evaluation.findings import Findings, find
-from evaluation.identification import chance_hit, chance_reciprocal_rank
-from evaluation.intervals import Resampling
-from evaluation.markdown import write_table
-from evaluation.measures import MEASURES
-from evaluation.plots import Point, draw_contact_sheet, plot_alpha_sweep, plot_trade_off
-from evaluation.variants import ANOTHER, CONSTANT, FULL, PLAIN, Variant
-from feature_store.durable_files import write_durably
-from flows.champion import configure_mlflow
+from evaluation.measures.identification import chance_hit, chance_reciprocal_rank
+from evaluation.measures.picture_measures import MEASURES
+from evaluation.protocol.variants import ANOTHER, CONSTANT, FULL, PLAIN, Variant
+from evaluation.report.markdown import write_table
+from evaluation.report.plots import Point, draw_contact_sheet, plot_alpha_sweep, plot_trade_off
+from evaluation.statistics.findings import Findings, find
+from evaluation.statistics.intervals import Resampling
+from feature_store.lake.durable_files import write_durably
+from flows.model.champion import configure_mlflow
 from flows.study.drawing import plan, read_pictures
 from flows.study.sample import Study
 from flows.workspace import Workspace

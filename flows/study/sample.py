@@ -9,16 +9,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from fan_model.artist import Artist
-from fan_model.profiling import ReferenceVectors
-from feature_store.evaluations import sample_users, scan_reference_texts, scan_target_texts
-from feature_store.histories import scan_histories
-from feature_store.lake import Lake
-from feature_store.runs import Run
-from feature_store.targets import scan_latest_items
-from flows.champion import Champion
-from flows.recipes import item_seed
+from fan_model.drawing.artist import Artist
+from fan_model.method.profiling import ReferenceVectors
+from feature_store.history.histories import scan_histories
+from feature_store.lake.lake import Lake
+from feature_store.tables.evaluations import sample_users, scan_reference_texts, scan_target_texts
+from feature_store.tables.runs import Run
+from feature_store.tables.targets import scan_latest_items
+from flows.model.champion import Champion
 from flows.settings import Evaluation, Settings
+from flows.stages.recipes import item_seed
 
 
 class TooFewUsersError(ValueError):

@@ -6,7 +6,7 @@ from importlib.resources import files
 import torch
 from diffusers import DiffusionPipeline
 
-from fan_model.artist import Artist, ArtworkRequest, DrawingOptions
+from fan_model.drawing.artist import Artist, ArtworkRequest, DrawingOptions
 from tests.benchmarks.registry import Measurement, alternate, benchmark, peak_mib
 
 NUM_PICTURES = 32

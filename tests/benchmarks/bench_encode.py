@@ -6,8 +6,8 @@ from functools import cache
 import torch
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from fan_model.bank import ReferenceBank
-from fan_model.encoders import ClipEncoder, Preference, normalize_weights
+from fan_model.encoders.key_value_cache import ReferenceBank
+from fan_model.encoders.personalized_encoders import ClipEncoder, Preference, normalize_weights
 from tests.benchmarks.direct import NAME, personalize_directly
 from tests.benchmarks.registry import Measurement, alternate, benchmark, cpu_seconds, peak_mib, seconds
 

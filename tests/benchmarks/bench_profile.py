@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from fan_model.profiling import ReferenceVectors, select_references
+from fan_model.method.profiling import ReferenceVectors, select_references
 from tests.benchmarks.registry import Measurement, alternate, benchmark, peak_mib, seconds
 
 WIDTH, NUM_TOKENS = 768, 77

@@ -12,14 +12,14 @@ from pathlib import Path
 import duckdb
 import numpy as np
 
-from fan_model.requests import ArtworkRequest, DrawingOptions
-from feature_store.ingest import append_file
-from feature_store.lake import Lake, connect_duckdb
-from feature_store.reference_store import ReferenceStore, StoredVectors
-from feature_store.runs import open_run
-from flows.champion import load_champion
-from recsys_adapters.event_log import EventLog
-from recsys_adapters.source_file import SourceFile
+from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
+from feature_store.intake.source_files import append_file
+from feature_store.lake.lake import Lake, connect_duckdb
+from feature_store.tables.runs import open_run
+from feature_store.vectors.reference_store import ReferenceStore, StoredVectors
+from flows.model.champion import load_champion
+from recsys_adapters.records.source_file import SourceFile
+from recsys_adapters.sources.event_log import EventLog
 from tests.benchmarks.generated_nights import run_night, write_events, write_logs
 from tests.benchmarks.registry import Measurement, alternate, benchmark, peak_mib
 

@@ -8,16 +8,16 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from feature_store import artworks, profiles
-from feature_store.lake import Lake, connect_duckdb
-from feature_store.runs import open_run, publish_run
-from feature_store.targets import Bucket
-from flows.champion import load_champion
-from flows.embed import embed
-from flows.ingest import ingest
-from flows.profile import profile_pairs
-from flows.recipes import profile_recipe
+from feature_store.lake.lake import Lake, connect_duckdb
+from feature_store.tables import artworks, profiles
+from feature_store.tables.runs import open_run, publish_run
+from feature_store.tables.targets import Bucket
+from flows.model.champion import load_champion
 from flows.settings import Settings, read_settings
+from flows.stages.embed import embed
+from flows.stages.ingest import ingest
+from flows.stages.profile import profile_pairs
+from flows.stages.recipes import profile_recipe
 from flows.workspace import open_references
 from tests.benchmarks.registry import peak_mib
 

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file
 from transformers import CLIPModel, T5EncoderModel
 
-from fan_model.class_token import ClassTokenDetector
-from fan_model.encoders import (
+from fan_model.encoders.class_token import ClassTokenDetector
+from fan_model.encoders.personalized_encoders import (
     ClipEncoder,
     ClipVisionEncoder,
     Encoder,
@@ -20,7 +20,7 @@ from fan_model.encoders import (
     first_personalized_layer,
     normalize_weights,
 )
-from fan_model.profiling import ReferenceVectors, count_references, select_references
+from fan_model.method.profiling import ReferenceVectors, count_references, select_references
 
 FOLDER = Path(os.environ.get("FAN_PARITY_DIR", Path(__file__).parents[1] / "golden" / "parity"))
 CASES = json.loads((FOLDER / "cases.json").read_text())

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fan_model.deployment import Deployment
-from fan_model.limits import RequestLimits
-from fan_model.registry import load_artist, register_artist
+from fan_model.drawing.limits import RequestLimits
+from fan_model.service.deployment import DEFAULT_TEXT_FILTER, Deployment
+from fan_model.service.registry import load_artist, register_artist
 from tests.fan_model.pipelines import stable_diffusion
 from tests.fan_model.scoring_server import serve
 
@@ -25,7 +25,10 @@ def tracking_uri(tmp_path_factory):
     stable_diffusion().save_pretrained(folder / "pipeline")
     (folder / "blocklist.txt").write_text("forbidden words\n")
     uri = f"sqlite:///{folder / 'mlflow.db'}"
-    filtered = {"factory": "fan_model.text_filter:Blocklist.read", "file": str(folder / "blocklist.txt")}
+    filtered = {
+        "factory": DEFAULT_TEXT_FILTER,
+        "file": str(folder / "blocklist.txt"),
+    }
     register_artist(
         folder / "pipeline",
         tracking_uri=uri,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 import fan_model
-from fan_model.registry import register_artist
+from fan_model.service.registry import register_artist
 from tests.fan_model.bad_requests import BAD_BODIES, GOOD_ROW
 from tests.fan_model.scoring_server import serve
 

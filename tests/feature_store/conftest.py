@@ -1,6 +1,6 @@
 import pytest
 
-from feature_store.lake import Lake
+from feature_store.lake.lake import Lake
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@
 import csv
 from datetime import UTC, datetime, timedelta
 
-from feature_store.catalogue import render_texts
-from feature_store.ingest import append_file
-from feature_store.runs import close_window, open_run
-from recsys_adapters.catalogue import Catalogue
-from recsys_adapters.event_log import EventLog
-from recsys_adapters.recommendations import Recommendations
+from feature_store.intake.source_files import append_file
+from feature_store.tables.items import render_texts
+from feature_store.tables.runs import close_window, open_run
+from recsys_adapters.sources.catalogue import Catalogue
+from recsys_adapters.sources.event_log import EventLog
+from recsys_adapters.sources.recommendations import Recommendations
 
 EVENT_COLUMNS = ("event", "user", "item", "time", "weight")
 DAY = datetime(2024, 5, 1, tzinfo=UTC)

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 import numpy as np
 import pyarrow as pa
 
-from feature_store.artworks import artwork_id, replace_artworks
-from feature_store.artworks import scan_stale_pairs as scan_pairs_to_draw
-from feature_store.catalogue import scan_texts
-from feature_store.histories import scan_histories
-from feature_store.profiles import profile_digest, replace_profiles, scan_stale_pairs
-from feature_store.reference_store import ReferenceStore, StoredVectors
-from feature_store.runs import close_window, open_run, publish_run
+from feature_store.history.histories import scan_histories
+from feature_store.tables.artworks import artwork_id, replace_artworks
+from feature_store.tables.artworks import scan_stale_pairs as scan_pairs_to_draw
+from feature_store.tables.items import scan_texts
+from feature_store.tables.profiles import profile_digest, replace_profiles, scan_stale_pairs
+from feature_store.tables.runs import close_window, open_run, publish_run
+from feature_store.vectors.reference_store import ReferenceStore, StoredVectors
 from tests.feature_store.logs import render
 
 WIDTH = 8

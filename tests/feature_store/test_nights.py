@@ -2,11 +2,11 @@
 
 import pytest
 
-from feature_store.artworks import artwork_id, count_stale_users, known_digests
-from feature_store.profiles import count_stale_users as count_users_to_profile
-from feature_store.profiles import profile_digest
-from feature_store.published import read_items_of, read_picture, read_pictures
-from feature_store.runs import open_run
+from feature_store.tables.artworks import artwork_id, count_stale_users, known_digests
+from feature_store.tables.profiles import count_stale_users as count_users_to_profile
+from feature_store.tables.profiles import profile_digest
+from feature_store.tables.published import read_items_of, read_picture, read_pictures
+from feature_store.tables.runs import open_run
 from tests.feature_store.logs import ask, close, hours, take_in_events, take_in_items, take_in_targets
 from tests.feature_store.nights import draw, finish_night, profile
 

@@ -33,6 +33,6 @@ if __name__ == "__main__":
     from flows.environment import prepare_environment
 
     prepare_environment(Path(os.environ["PREFECT_HOME"]))
-    from flows.nightly import nightly
+    from flows.schedule.nightly import nightly
 
     serve(nightly)

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from flows.doctor import describe, examine
-from flows.forget import forget
-from flows.maintain import maintain
-from flows.nightly import NightInProgressError, hold_night, nightly
+from flows.commands.doctor import describe, examine
+from flows.commands.forget import forget
+from flows.commands.maintain import maintain
+from flows.schedule.nightly import NightInProgressError, hold_night, nightly
 from flows.settings import read_settings
 from flows.workspace import open_lake
 from tests.flows.nights import NIGHT, sample_ratings, write_movielens, write_settings

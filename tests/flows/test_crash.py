@@ -15,8 +15,8 @@ from datetime import timedelta
 import pytest
 from prefect.settings import PREFECT_API_URL
 
-from feature_store.lake import Lake
-from flows.maintain import maintain
+from feature_store.lake.lake import Lake
+from flows.commands.maintain import maintain
 from flows.settings import read_settings
 from tests.flows.nights import NIGHT, sample_ratings, write_movielens, write_settings
 

@@ -8,14 +8,14 @@ import subprocess
 
 import pytest
 
-from feature_store.runs import read_run
+from feature_store.tables.runs import read_run
 from flows.cli import app
-from flows.explain import NoPictureError, explain
-from flows.gallery import write_gallery
-from flows.nightly import STAGES, nightly
-from flows.query import QueryError, run_query
+from flows.commands.explain import NoPictureError, explain
+from flows.commands.query import QueryError, run_query
+from flows.commands.summary import summarize
+from flows.schedule.nightly import STAGES, nightly
 from flows.settings import read_settings
-from flows.summary import summarize
+from flows.stages.gallery import write_gallery
 from flows.workspace import open_lake, open_workspace
 from tests.flows.nights import NIGHT, sample_ratings, write_movielens, write_settings
 

@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
-from flows.nightly import STAGES, nightly
+from flows.schedule.nightly import STAGES, nightly
 from flows.settings import read_settings
 from flows.workspace import open_lake
 from tests.fan_model.pipelines import strict_stable_diffusion

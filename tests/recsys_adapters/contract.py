@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from feature_store import schemas
-from recsys_adapters.source_file import SourceFile
+from recsys_adapters.records.source_file import SourceFile
 
 TABLES = {table.name: table for table in schemas.TABLES}
 NUM_RECORDS = 12

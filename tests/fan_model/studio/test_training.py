@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from fan_model.artist import Artist
-from fan_model.requests import ArtworkRequest, DrawingOptions
+from fan_model.drawing.artist import Artist
+from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
 from fan_model.studio.training import course as course_module
 from fan_model.studio.training.codec import encode_posters, fit_cells
 from fan_model.studio.training.contrast import to_pixel_values

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from feature_store.opt_outs import opt_out
-from feature_store.runs import Run
-from flows.champion import load_champion
-from flows.evaluate import take_in_data
+from feature_store.history.opt_outs import opt_out
+from feature_store.tables.runs import Run
+from flows.commands.evaluate import take_in_data
+from flows.model.champion import load_champion
 from flows.settings import read_settings
 from flows.study.choice import make_variants
 from flows.study.drawing import plan

@@ -1,0 +1,1 @@
+"""Measures of pictures and texts: pure functions of arrays, and the CLIP that judges."""

@@ -1,0 +1,1 @@
+"""From values per user to what can be said: intervals, comparisons, findings."""

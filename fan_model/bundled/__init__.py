@@ -1,0 +1,11 @@
+"""The bundled image model and its judge: their weights, which `fan_model.studio` makes."""
+
+from pathlib import Path
+
+PIPELINE_FOLDER = Path(__file__).parent / "pipeline"
+"""The diffusers pipeline that draws."""
+JUDGE_FOLDER = Path(__file__).parent / "judge"
+"""The CLIP model that judges, trained apart from the pipeline's text encoder."""
+SKIP_LAYERS: tuple[int, ...] = ()
+"""This pipeline is personalized in all its layers: its text encoder reads palette and style into the rest of
+the text in its first layer of five, and what is skipped there is lost."""

@@ -1,0 +1,197 @@
+"""Text encoders with their tokenizers and the bank: words in, what the encoder has to say out.
+
+Legend: b batch, n tokens, w width, p width of the pooled state.
+"""
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import (
+    CLIPModel,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    PreTrainedTokenizerBase,
+    T5EncoderModel,
+)
+
+from fan_model.encoders.class_token import ClassTokenDetector
+from fan_model.encoders.key_value_cache import ReferenceBank
+from fan_model.encoders.personalized_encoders import (
+    ClipEncoder,
+    Encoder,
+    Preference,
+    Stream,
+    T5Encoder,
+    first_personalized_layer,
+    normalize_weights,
+)
+
+RECORDING_BATCH = 16
+"""Texts recorded at a time, which bounds the memory that a cold bank takes beyond its budget."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A target and the weighted references that speak for a user, in words."""
+
+    target: str
+    references: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
+    """One per reference, above 0; only their proportions matter."""
+
+
+@dataclass(frozen=True)
+class Personalization:
+    """How strongly, and where, references act."""
+
+    alpha: float = 0.3
+    """Degree of personalization, 0 (target only) to 1 (references only)."""
+    skip_layers: tuple[int, ...] = (0,)
+    """Layers without personalized attention. None skipped is the paper's ablation "without skip"."""
+    target_query: bool = True
+    """Whether the personalized query starts as the target's tokens; if not, as the empty text's."""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What one text encoder has to say about a batch of texts."""
+
+    penultimate: Tensor
+    """[b, n, w] states before the last layer, without a norm."""
+    last: Tensor
+    """[b, n, w] states after the last layer and the final norm."""
+    pooled: Tensor | None = None
+    """[b, p] state of the end token in `last`, projected if the encoder has a projection; CLIP only."""
+
+
+class TextTower(ABC):
+    """A text encoder, its tokenizer, and the bank of what it has recorded."""
+
+    def __init__(
+        self, encoder: Encoder, tokenizer: PreTrainedTokenizerBase, bank: ReferenceBank, num_tokens: int
+    ) -> None:
+        self.encoder = encoder
+        self._tokenizer = tokenizer
+        self._bank = bank
+        self._num_tokens = num_tokens
+        # The fast tokenizers keep their padding as state, and refuse a change while another thread encodes.
+        self._tokenizer_lock = threading.Lock()
+
+    def encode(self, texts: Sequence[str]) -> Encoding:
+        """The plain encoding."""
+        token_ids = self._tokenize(texts)
+        return self._read(self.encoder.encode(token_ids), token_ids)
+
+    def personalize(self, profiles: Sequence[Profile], how: Personalization) -> Encoding:
+        """The personalized encoding of each profile's target."""
+        targets = [profile.target for profile in profiles]
+        first_layer = first_personalized_layer(how.skip_layers)
+        if first_layer >= len(self.encoder.layers):
+            return self.encode(targets)
+        streams = self._streams(profiles, how, first_layer)
+        preferences = [
+            Preference(
+                streams[profile.target],
+                [streams[reference] for reference in profile.references],
+                normalize_weights(profile.weights),
+                start=None if how.target_query else streams[""],
+            )
+            for profile in profiles
+        ]
+        hidden_states = self.encoder.personalize(preferences, alpha=how.alpha, skip_layers=how.skip_layers)
+        return self._read(hidden_states, self._tokenize(targets))
+
+    @abstractmethod
+    def _read(self, hidden_states: Sequence[Tensor], token_ids: Tensor) -> Encoding: ...
+
+    def _streams(
+        self, profiles: Sequence[Profile], how: Personalization, first_layer: int
+    ) -> dict[str, Stream]:
+        texts = [text for profile in profiles for text in (profile.target, *profile.references)]
+        texts += [] if how.target_query else [""]
+        keys = [(id(self), first_layer, text) for text in texts]
+
+        def record(missing: Sequence[tuple[int, int, str]]) -> list[Stream]:
+            token_ids = self._tokenize([text for *_, text in missing])
+            batches = torch.split(token_ids, RECORDING_BATCH)
+            return [
+                stream for batch in batches for stream in self.encoder.record(batch, first_layer=first_layer)
+            ]
+
+        return {text: stream for (*_, text), stream in self._bank.get(keys, record).items()}
+
+    def _tokenize(self, texts: Sequence[str]) -> Tensor:
+        with self._tokenizer_lock:
+            tokens = self._tokenizer(
+                list(texts),
+                padding="max_length",
+                max_length=self._num_tokens,
+                truncation=True,
+                return_tensors="pt",
+            )
+        return tokens.input_ids.to(self.encoder.device)
+
+
+class ClipTower(TextTower):
+    """CLIP, with or without a projection of its pooled state.
+
+    The end token is where the target has it, or where a class-token detector finds it if one is given.
+    """
+
+    encoder: ClipEncoder
+
+    def __init__(
+        self,
+        model: CLIPModel | CLIPTextModel | CLIPTextModelWithProjection,
+        tokenizer: PreTrainedTokenizerBase,
+        bank: ReferenceBank,
+        detector: ClassTokenDetector | None = None,
+    ) -> None:
+        stack = getattr(model, "text_model", model)
+        super().__init__(ClipEncoder(stack), tokenizer, bank, tokenizer.model_max_length)
+        self._projection = getattr(model, "text_projection", None)
+        self._eos_token_id = stack.config.eos_token_id
+        self._detector = detector
+
+    @torch.no_grad()
+    def _read(self, hidden_states: Sequence[Tensor], token_ids: Tensor) -> Encoding:
+        last = self.encoder.normalize(hidden_states[-1])
+        pooled = last[torch.arange(len(last)), self._ends(hidden_states[-1], token_ids)]
+        projected = pooled if self._projection is None else self._projection(pooled)
+        return Encoding(hidden_states[-2], last, projected)
+
+    def _ends(self, states: Tensor, token_ids: Tensor) -> Tensor:
+        """[b] where the pooled state is read."""
+        if self._detector is not None:
+            return self._detector.find(states)
+        # The personalized query starts as the target's tokens, so the target's end is its own.
+        return end_positions(token_ids, self._eos_token_id)
+
+
+class T5Tower(TextTower):
+    """T5; the pipelines give it no attention mask."""
+
+    def __init__(
+        self,
+        model: T5EncoderModel,
+        tokenizer: PreTrainedTokenizerBase,
+        bank: ReferenceBank,
+        num_tokens: int,
+    ) -> None:
+        super().__init__(T5Encoder(model.encoder), tokenizer, bank, num_tokens)
+
+    def _read(self, hidden_states: Sequence[Tensor], token_ids: Tensor) -> Encoding:
+        return Encoding(hidden_states[-2], hidden_states[-1])
+
+
+def end_positions(token_ids: Tensor, eos_token_id: int) -> Tensor:
+    """[b] where each text ends: its first end token in [b, n].
+
+    Checkpoints that say 2 predate a fix: their end token is the largest id of the vocabulary.
+    """
+    is_end = token_ids == (token_ids.max(dim=-1, keepdim=True).values if eos_token_id == 2 else eos_token_id)
+    return is_end.int().argmax(dim=-1)

@@ -1,0 +1,91 @@
+"""How a registered model is to be run: what its configuration says beside which pipeline it is."""
+
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from fan_model.drawing.limits import RequestLimits
+from fan_model.drawing.requests import DrawingOptions
+
+T = TypeVar("T")
+
+DEFAULT_TEXT_FILTER = "fan_model.drawing.text_filter:Blocklist.read"
+
+Hook = Mapping[str, Any]
+"""`factory`, a callable as `package.module:name`, and the keyword arguments that it is called with."""
+
+
+class DeploymentError(ValueError):
+    """A model's configuration cannot be read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """Settings that are registered with a model, and that a process may override when it loads it."""
+
+    device: str = "cpu"
+    """Torch device."""
+    bank_bytes: int = 128 * 2**20
+    """Memory that recorded references may take."""
+    batch_size: int = 16
+    """Texts encoded or pictures drawn at a time."""
+    max_queued_pictures: int = 64
+    """Pictures that the service may owe at a time; more are refused with 429."""
+    max_wait_seconds: float = 50.0
+    """How long a caller may be kept waiting, below the server's own limit (`--timeout`, 60 s)."""
+    options: DrawingOptions = DrawingOptions()
+    """How pictures are drawn where a caller does not say."""
+    limits: RequestLimits = RequestLimits()
+    """What requests may ask for."""
+    text_filter: Hook = field(default_factory=lambda: {"factory": DEFAULT_TEXT_FILTER})
+    """Makes the filter of texts: a callable that says whether a text is blocked."""
+    stored_profiles: Hook | None = None
+    """Makes the lookup of users' stored profiles; None if there is no workspace to read them from."""
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "Deployment":
+        """Read it from a model's configuration, where other keys may stand beside it.
+
+        Raises:
+            DeploymentError: The model was registered by a version with other options or limits.
+        """
+        known = {name: config[name] for name in cls.__dataclass_fields__ if name in config}
+        known["options"] = _read(DrawingOptions, known.get("options", {}))
+        known["limits"] = _read(RequestLimits, known.get("limits", {}))
+        return cls(**known)
+
+    def to_config(self) -> dict[str, Any]:
+        """Write it as plain values, for a model's configuration."""
+        values = asdict(self)
+        values["options"]["skip_layers"] = list(self.options.skip_layers)  # YAML has no tuples
+        return values
+
+
+def _read(kind: type[T], values: Mapping[str, Any]) -> T:
+    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    try:
+        return kind(**plain)
+    except ValidationError as error:
+        unfit = ", ".join(str(each["loc"][0]) for each in error.errors())
+        raise DeploymentError(
+            f"the registered model does not suit this version of the project ({kind.__name__}: {unfit}): "
+            "register it anew with `fan register`"
+        ) from error
+
+
+def call_hook(hook: Hook) -> Callable[..., Any]:
+    """Import a hook's factory, call it, and return the callable that it makes.
+
+    Raises:
+        ValueError: The hook names no factory.
+        ImportError: Its module cannot be imported.
+    """
+    arguments = dict(hook)
+    try:
+        factory: Callable[..., Callable[..., Any]] = pkgutil.resolve_name(arguments.pop("factory"))
+    except (KeyError, AttributeError) as error:
+        raise ValueError("a hook must name a factory as package.module:name, which exists") from error
+    return factory(**arguments)

@@ -1,0 +1,172 @@
+"""The artist in MLflow's registry: loaded by name, and answerable for its weights."""
+
+import importlib.metadata
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+from mlflow.types.schema import AnyType, Array
+
+from fan_model.drawing.artist import resolve_pipeline
+from fan_model.drawing.fingerprints import (
+    component_files,
+    encoder_revision,
+    file_checksums,
+    pipeline_revision,
+)
+from fan_model.drawing.requests import DrawingOptions
+from fan_model.service.deployment import Deployment
+
+MEBIBYTE = 2**20
+DEPLOYMENT = Deployment()
+
+INPUTS = Schema(
+    [
+        ColSpec(DataType.string, "prompt"),
+        ColSpec(Array(DataType.string), "references", required=False),
+        # MLflow refuses whole numbers where doubles are meant, and a column of longs with a gap: the model
+        # itself checks that these are doubles and longs.
+        ColSpec(Array(AnyType()), "weights", required=False),
+        ColSpec(DataType.string, "user_id", required=False),
+        ColSpec(AnyType(), "seed", required=False),
+    ]
+)
+OUTPUTS = Schema(
+    [
+        ColSpec(DataType.binary, "image"),
+        ColSpec(DataType.string, "mime_type"),
+        ColSpec(Array(DataType.string), "references_used"),
+        ColSpec(Array(DataType.double), "weights_used"),
+        ColSpec(DataType.string, "artwork_digest"),
+        ColSpec(DataType.long, "seed"),
+        ColSpec(DataType.boolean, "flagged"),
+    ]
+)
+INPUT_EXAMPLE = pd.DataFrame(
+    {
+        "prompt": ["adventure film poster"],
+        "references": [["romance film poster, pastel, watercolor", "romantic comedy poster, pastel colors"]],
+        "weights": [[2.0, 1.0]],
+        "seed": [7],
+    }
+)
+
+
+def register_artist(
+    pipeline: str | Path,
+    *,
+    name: str = "fan-artwork",
+    alias: str = "champion",
+    revision: str | None = None,
+    tracking_uri: str | None = None,
+    experiment: str = "fan-artwork",
+    artifact_location: str | None = None,
+    max_carried_bytes: int = 64 * MEBIBYTE,
+    deployment: Deployment = DEPLOYMENT,
+) -> ModelVersion:
+    """Register a pipeline under a name and let an alias point to it.
+
+    A pipeline of at most `max_carried_bytes` is carried inside the model. A larger one is recorded by its
+    place (a folder, or an id and commit on the hub). Either way loading verifies the checksum of each file.
+
+    Args:
+        pipeline: A local folder, or an id on the Hugging Face hub.
+        name: Name in the registry.
+        alias: Alias that will point to the new version.
+        revision: Branch, tag or commit on the hub.
+        tracking_uri: MLflow's database or server; the process's current one if not given.
+        experiment: Experiment that the run belongs to, made if missing.
+        artifact_location: Where a new experiment keeps its files.
+        max_carried_bytes: Above this, weights are not copied.
+        deployment: How the model is to be run, unless a process loads it otherwise.
+
+    Raises:
+        PipelineError: It is not there, or its weights are pickled.
+    """
+    if tracking_uri is not None:
+        mlflow.set_tracking_uri(tracking_uri)
+    folder = resolve_pipeline(pipeline, revision)
+    carried = sum(path.stat().st_size for path in component_files(folder)) <= max_carried_bytes
+    checksums = file_checksums(folder)
+    place = _place(pipeline, folder, carried=carried)
+    version = importlib.metadata.version("fan-artwork")
+    with mlflow.start_run(experiment_id=_experiment_id(experiment, artifact_location), run_name=name):
+        info = mlflow.pyfunc.log_model(
+            name=name,
+            python_model=str(Path(__file__).with_name("mlflow_model.py")),
+            artifacts={"pipeline": str(folder)} if carried else None,
+            model_config={**place, "checksums": checksums, **deployment.to_config()},
+            signature=ModelSignature(INPUTS, OUTPUTS, params_schema(deployment.options)),
+            input_example=INPUT_EXAMPLE,
+            pip_requirements=[f"fan-artwork=={version}"],
+            registered_model_name=name,
+        )
+    tags = {
+        **place,
+        "pipeline_revision": pipeline_revision(checksums),
+        "encoder_revision": encoder_revision(checksums),
+        "fan_artwork": version,
+    }
+    return _point_alias(name, alias, info.registered_model_version, tags)
+
+
+def params_schema(defaults: DrawingOptions) -> ParamSchema:
+    """The params that callers may give, with those that hold where they do not."""
+    return ParamSchema(
+        [
+            ParamSpec("alpha", DataType.double, defaults.alpha),
+            ParamSpec("num_references", DataType.long, defaults.num_references),
+            ParamSpec("num_inference_steps", DataType.long, defaults.num_inference_steps),
+            ParamSpec("guidance_scale", DataType.double, defaults.guidance_scale),
+            ParamSpec("height", DataType.long, defaults.height),
+            ParamSpec("width", DataType.long, defaults.width),
+            ParamSpec("negative_prompt", DataType.string, defaults.negative_prompt),
+            ParamSpec("format", DataType.string, defaults.image_format),
+            ParamSpec("skip_layers", DataType.long, list(defaults.skip_layers), shape=(-1,)),
+            ParamSpec("target_query", DataType.boolean, defaults.target_query),
+            ParamSpec("profiling", DataType.boolean, defaults.profiling),
+        ]
+    )
+
+
+def load_artist(
+    uri: str = "models:/fan-artwork@champion", *, tracking_uri: str | None = None, **model_config: object
+) -> mlflow.pyfunc.PyFuncModel:
+    """Load the registered model; `.unwrap_python_model().artist` is its `Artist`.
+
+    Args:
+        uri: Where it is registered.
+        tracking_uri: MLflow's database or server; the process's current one if not given.
+        **model_config: Fields of `Deployment` that this process wants otherwise.
+    """
+    if tracking_uri is not None:
+        mlflow.set_tracking_uri(tracking_uri)
+    return mlflow.pyfunc.load_model(uri, model_config=model_config or None)
+
+
+def _place(pipeline: str | Path, folder: Path, *, carried: bool) -> dict[str, str | None]:
+    """Where loading finds the pipeline: a folder, or an id on the hub and a commit; a branch may move on."""
+    if carried:
+        return {"pipeline": None, "revision": None}
+    if Path(pipeline).is_dir():
+        return {"pipeline": str(folder.resolve()), "revision": None}
+    return {"pipeline": str(pipeline), "revision": folder.name}
+
+
+def _experiment_id(name: str, artifact_location: str | None) -> str:
+    found = mlflow.get_experiment_by_name(name)
+    return (
+        found.experiment_id if found else mlflow.create_experiment(name, artifact_location=artifact_location)
+    )
+
+
+def _point_alias(name: str, alias: str, version: str, tags: dict[str, str | None]) -> ModelVersion:
+    client = mlflow.MlflowClient()
+    for key, value in tags.items():
+        if value is not None:
+            client.set_model_version_tag(name, version, key, value)
+    client.set_registered_model_alias(name, alias, version)
+    return client.get_model_version_by_alias(name, alias)

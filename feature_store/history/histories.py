@@ -1,0 +1,44 @@
+"""A user's history as of a time: what the user liked before then, as far as it was known then."""
+
+import pyarrow as pa
+
+from feature_store.lake.lake import Lake
+
+HISTORY = """
+    SELECT pair.pair_number, arg_max(event.item_id, event.event_time) AS reference_item_id,
+           item.reference_id, fsum(event.weight) AS weight, 'history' AS origin
+    FROM pairs AS pair
+    JOIN interactions AS event ON event.user_id = pair.user_id AND event.event_time < pair.as_of
+    JOIN items AS item ON item.item_id = event.item_id
+    WHERE event.item_id <> pair.item_id AND event.ingested_at < $known_before
+    GROUP BY pair.pair_number, item.reference_id
+    HAVING fsum(event.weight) > 0
+    ORDER BY pair.pair_number, item.reference_id
+"""
+
+
+def scan_histories(lake: Lake, pairs: pa.Table, *, known_before: object) -> pa.Table:
+    """Return the references of each (user, target), with the weights of equal texts added up.
+
+    The target's own item is no reference of itself. What adds up to a weight of zero or less is no preference
+    and is left out (with such a weight, stage two of tailored profiling would turn its order round). Events
+    of items that the catalogue does not know have no text and are left out.
+
+    Args:
+        lake: where interactions and items are.
+        pairs: `pair_number`, `user_id`, `item_id`, `as_of`; only event_time < as_of counts.
+        known_before: only what was ingested before this time counts.
+
+    Returns:
+        `pair_number`, `reference_item_id` (the latest item with that text), `reference_id`, `weight`,
+        `origin` (always `history`); sorted by `pair_number`, `reference_id`.
+    """
+    connection = lake.cursor()
+    connection.register("pairs", pairs)
+    return connection.execute(HISTORY, {"known_before": known_before}).to_arrow_table()
+
+
+def count_unknown_items(lake: Lake) -> int:
+    """Return how many distinct items have events but no entry in the catalogue, hence no text."""
+    rows = lake.query("SELECT count(DISTINCT item_id) AS n FROM interactions ANTI JOIN items USING (item_id)")
+    return int(rows["n"][0].as_py())

@@ -1,0 +1,108 @@
+"""Cold start: references for who has little or no history, from what others liked.
+
+They are the neighbours of the user's target in the reference store, by mean token cosine, among the texts
+that somebody had liked by then and the user has not met.
+"""
+
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+
+from feature_store.lake.lake import Lake
+from feature_store.vectors.reference_store import ReferenceStore
+
+NUM_SEARCHED = 64
+"""Neighbours looked up per target; those that came later, or that the user has met, are left out of them."""
+
+COLD = """
+    SELECT pair.*, coalesce(own.weight, 1.0) AS weight, $size - coalesce(own.size, 0) AS num_lacking
+    FROM pairs AS pair
+    LEFT JOIN (SELECT pair_number, count(*) AS size, avg(weight) AS weight FROM histories GROUP BY ALL) AS own
+        ON own.pair_number = pair.pair_number
+    WHERE coalesce(own.size, 0) < $size
+"""
+LIKED = """
+    SELECT item.reference_id, arg_min(event.item_id, event.event_time) AS reference_item_id,
+           min(event.event_time) AS liked_since
+    FROM interactions AS event JOIN items AS item ON item.item_id = event.item_id
+    WHERE event.weight > 0 AND event.ingested_at < $known_before
+    GROUP BY item.reference_id ORDER BY item.reference_id
+"""
+NEIGHBOURS = """
+    WITH met AS (
+        SELECT pair.pair_number, item.reference_id
+        FROM cold AS pair JOIN interactions AS event ON event.user_id = pair.user_id
+        JOIN items AS item ON item.item_id = event.item_id
+        UNION ALL
+        SELECT pair.pair_number, item.reference_id
+        FROM cold AS pair JOIN items AS item ON item.item_id = pair.item_id
+    )
+    SELECT pair.pair_number, liked.reference_item_id, near.reference_id, pair.weight, 'neighbours' AS origin
+    FROM cold AS pair
+    JOIN near ON near.target_id = pair.target_id
+    JOIN liked ON liked.reference_id = near.reference_id AND liked.liked_since < pair.as_of
+    ANTI JOIN met ON met.pair_number = pair.pair_number AND met.reference_id = near.reference_id
+    QUALIFY row_number() OVER (PARTITION BY pair.pair_number ORDER BY near.place) <= pair.num_lacking
+"""
+
+
+def add_neighbours(
+    lake: Lake,
+    store: ReferenceStore,
+    pairs: pa.Table,
+    histories: pa.Table,
+    *,
+    known_before: datetime,
+    size: int,
+) -> pa.Table:
+    """Fill up the histories that are smaller than `size` with the neighbours of their targets.
+
+    A neighbour weighs as much as the user's own references do on average, or 1 where there are none.
+
+    Args:
+        lake: where interactions and items are.
+        store: where the vectors of their texts are.
+        pairs: `pair_number`, `user_id`, `item_id`, `target_id`, `as_of`.
+        histories: what `scan_histories` returned for them.
+        known_before: only what was ingested before this time counts.
+        size: references that everybody should have.
+
+    Returns:
+        `histories` with the neighbours' rows, whose `origin` is `neighbours`; sorted by `pair_number`.
+    """
+    connection = lake.cursor()
+    connection.register("pairs", pairs)
+    connection.register("histories", histories)
+    cold = connection.execute(COLD, {"size": size}).to_arrow_table()
+    if not cold.num_rows:
+        return histories
+    found = _find_neighbours(connection, store, cold, known_before)
+    return pa.concat_tables([histories, found.cast(histories.schema)]).sort_by(
+        [("pair_number", "ascending"), ("origin", "ascending"), ("reference_id", "ascending")]
+    )
+
+
+def _find_neighbours(
+    connection: DuckDBPyConnection, store: ReferenceStore, cold: pa.Table, known_before: datetime
+) -> pa.Table:
+    liked = connection.execute(LIKED, {"known_before": known_before}).to_arrow_table()
+    connection.register("cold", cold)
+    connection.register("liked", liked)
+    connection.register(
+        "near", _search(store, cold["target_id"].to_numpy(), liked["reference_id"].to_numpy())
+    )
+    return connection.execute(NEIGHBOURS).to_arrow_table()
+
+
+def _search(store: ReferenceStore, target_ids: np.ndarray, among: np.ndarray) -> pa.Table:
+    """Look up the neighbours of each distinct target: `target_id`, `place` (0 = nearest), `reference_id`."""
+    targets = np.unique(target_ids)
+    _, ids = store.search(store.gather(targets).mean_unit_tokens, NUM_SEARCHED, among=among)
+    columns = {
+        "target_id": np.repeat(targets, ids.shape[1]),
+        "place": np.tile(np.arange(ids.shape[1]), len(targets)),
+        "reference_id": ids.ravel(),
+    }
+    return pa.table(columns)

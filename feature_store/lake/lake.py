@@ -1,0 +1,336 @@
+"""The lake: Parquet files under a transactional catalogue (DuckLake), opened through DuckDB.
+
+The catalogue is a SQLite file by default and PostgreSQL when several machines write; only the address in
+`ATTACH` differs. SQLite refuses a second writer at once instead of waiting, so every write holds one file
+lock; readers take no lock and never wait.
+"""
+
+import importlib.resources
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+import duckdb
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+from filelock import FileLock, Timeout
+
+from feature_store.lake.durable_files import NOTHING_LOST
+from feature_store.schemas import PUBLISHED_TABLES, TABLES, Table
+
+T = TypeVar("T")
+
+LAKE = "lake"
+CATALOG_EXTENSIONS = {"sqlite": "sqlite_scanner", "postgres": "postgres_scanner"}
+TRANSIENT_ERRORS = ("database is locked", "transaction conflict", "conflict on")
+OPTIONS: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "threads": "2",
+    "memory_limit": "400MB",
+}
+"""The limit keeps memory the same however large the tables are: beyond it DuckDB works on disk."""
+QUIET = "SET enable_progress_bar = false"
+"""In a process that it takes for an interactive one, DuckDB draws over the stages' own progress bars."""
+DAMAGE = ("file is not a database", "malformed")
+RESTORE = "restore the workspace's `lake` from a backup"
+WRITE_ATTEMPTS = 6
+LOCK_TIMEOUT_SECONDS = 600.0
+INLINED_ROWS = 500
+"""Commits of up to this many rows stay in the catalogue instead of becoming one small Parquet file each."""
+
+
+class LakeError(RuntimeError):
+    """The lake cannot be opened or written; the message says what to do."""
+
+
+def connect_duckdb(catalog: str = "sqlite") -> DuckDBPyConnection:
+    """Open an in-memory DuckDB in UTC with the extensions for a lake, loaded from their installed packages.
+
+    Args:
+        catalog: what the lake's catalogue is in, `sqlite` or `postgres`; an address of it will do.
+    """
+    connection = duckdb.connect(config=OPTIONS)
+    connection.execute(QUIET)
+    for name in ("ducklake", CATALOG_EXTENSIONS[catalog.partition(":")[0]]):
+        folder = (
+            importlib.resources.files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}"
+        )
+        connection.execute(f"LOAD '{folder / f'{name}.duckdb_extension'}'")
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    return connection
+
+
+def quote(text: str) -> str:
+    """Write a text as an SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+class Lake:
+    """The tables of one workspace.
+
+    Args:
+        folder: where the Parquet files, the SQLite catalogue and the writers' lock lie.
+        catalog: DuckLake's address of the catalogue (`postgres:dbname=lake host=...`); by default the
+            SQLite file in `folder`.
+        read_only: open for queries only; the lake must exist.
+
+    Raises:
+        LakeError: if a lake that does not exist is opened for reading, or one is damaged, or one that another
+            version made is opened for writing.
+    """
+
+    def __init__(self, folder: Path, *, catalog: str | None = None, read_only: bool = False) -> None:
+        self.folder = folder.resolve()
+        self.catalog = catalog or f"sqlite:{self.folder / 'catalog.sqlite'}"
+        if not catalog:
+            self._check_catalog(read_only)
+        self._make_folder()
+        self._lock = FileLock(self.folder / "writer.lock", timeout=LOCK_TIMEOUT_SECONDS)
+        self.data = self.folder / "data"
+        self.spill = self.folder / "spill"
+        self.connection = connect_duckdb(self.catalog)
+        self.connection.execute(f"SET temp_directory = {quote(str(self.spill))}")
+        if read_only:
+            self._attach("READ_ONLY")
+        else:
+            with self.hold_writers():
+                self._attach("META_JOURNAL_MODE 'WAL', META_BUSY_TIMEOUT 30000")
+            self._create_tables()
+
+    def _check_catalog(self, read_only: bool) -> None:
+        """Refuse to begin a new lake where there was one, whose files upkeep would then delete."""
+        file = self.folder / "catalog.sqlite"
+        if file.exists() and file.stat().st_size:
+            return
+        if any((self.folder / "data").rglob("*.parquet")):
+            raise LakeError(f"the catalogue {file} is missing, but not its Parquet files: {RESTORE}")
+        if read_only:
+            raise LakeError(f"no lake in {self.folder}: run `fan ingest` or `fan nightly` first")
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LakeError(f"cannot write to {self.folder}: {error.strerror}. {NOTHING_LOST}") from error
+
+    def _attach(self, options: str) -> None:
+        if self.catalog.startswith("postgres"):
+            options = options.replace("META_JOURNAL_MODE 'WAL', META_BUSY_TIMEOUT 30000", "READ_WRITE")
+        data = f"DATA_PATH {quote(f'{self.data}/')}, OVERRIDE_DATA_PATH true"
+        attach = f"ATTACH {quote(f'ducklake:{self.catalog}')} AS {LAKE} ({data}, {options})"
+        try:
+            self.connection.execute(attach)
+        except duckdb.Error as error:
+            raise LakeError(_describe_failure(self.folder, error)) from error
+        self.connection.execute(f"USE {LAKE}")
+
+    def _create_tables(self) -> None:
+        relations = self.relations()
+        self._check_columns()
+        missing = [table for table in TABLES if table.qualified_name not in relations]
+        if missing:
+            self.write(lambda connection: _create_tables(connection, missing), "create the tables")
+        if not {f"main.{table.name}" for table in PUBLISHED_TABLES} <= relations:
+            self.publish("show the empty tables")
+
+    def _check_columns(self) -> None:
+        """Refuse a lake with a table whose columns are not those of `schemas`."""
+        rows = self.connection.execute(
+            "SELECT schema_name || '.' || table_name, column_name, data_type FROM duckdb_columns() "
+            "WHERE database_name = ?",
+            [LAKE],
+        ).fetchall()
+        for table in TABLES:
+            found = {column: sql_type for name, column, sql_type in rows if name == table.qualified_name}
+            if found and found != table.sql_types:
+                columns = sorted({name for name, _ in found.items() ^ table.sql_types.items()})
+                raise LakeError(
+                    f"another version made the lake in {self.folder}: {table.qualified_name} differs in "
+                    f"{', '.join(columns)}. Move the folder aside and run `fan nightly`, which takes the "
+                    "logs in anew; opt-outs must be told anew, too"
+                )
+
+    def relations(self) -> set[str]:
+        """Return the tables and views, each as schema and name."""
+        rows = self.connection.execute(
+            "SELECT table_schema || '.' || table_name FROM information_schema.tables WHERE table_catalog = ?",
+            [LAKE],
+        )
+        return {row[0] for row in rows.fetchall()}
+
+    @contextmanager
+    def hold_writers(self) -> Iterator[None]:
+        """Keep every other writer out, in this process and in others; may be nested."""
+        try:
+            with self._lock:
+                yield
+        except Timeout as error:
+            raise LakeError(
+                f"another writer has held {self._lock.lock_file} for {LOCK_TIMEOUT_SECONDS:.0f} s: "
+                "wait for it to finish, or stop it"
+            ) from error
+
+    def write(
+        self,
+        work: Callable[[DuckDBPyConnection], T],
+        message: str,
+        *,
+        connection: DuckDBPyConnection | None = None,
+    ) -> T:
+        """Run `work` in one transaction under the writers' lock, all of it or nothing.
+
+        Args:
+            work: called with a connection inside the transaction; called anew after a transient conflict.
+            message: what the snapshot is for, shown by `FROM lake.snapshots()`.
+            connection: a cursor of this lake that holds temporary tables for `work`; by default a new one.
+
+        Returns:
+            What `work` returned.
+
+        Raises:
+            LakeError: if the disk is full or cannot be written, or another writer does not finish.
+        """
+        with self.hold_writers():
+            for attempt in range(1, WRITE_ATTEMPTS + 1):
+                try:
+                    return _transact(connection or self.cursor(), work, message)
+                except duckdb.Error as error:
+                    if attempt < WRITE_ATTEMPTS and is_transient(error):
+                        time.sleep(0.1 * 2**attempt)
+                    elif isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException):
+                        reason = str(error).splitlines()[0]
+                        raise LakeError(f"cannot write to {self.folder}: {reason}. {NOTHING_LOST}") from error
+                    else:
+                        raise
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def cursor(self) -> DuckDBPyConnection:
+        """Open a connection of its own on the same lake: one thread, one cursor."""
+        connection = self.connection.cursor()
+        connection.execute(f"USE {LAKE}; {QUIET}")
+        return connection
+
+    def query(self, sql: str, parameters: list[object] | dict[str, object] | None = None) -> pa.Table:
+        """Run a query and return its rows."""
+        return self.cursor().execute(sql, parameters or []).to_arrow_table()
+
+    def snapshot_id(self) -> int:
+        """Return the number of the latest snapshot."""
+        return int(self.connection.execute(f"FROM {LAKE}.current_snapshot()").fetchall()[0][0])
+
+    def publish(self, message: str, mark: Callable[[DuckDBPyConnection, int], None] = lambda *_: None) -> int:
+        """Let readers see the night's tables as they are now, all in one step.
+
+        Readers' `targets`, `profiles` and `artworks` are views pinned to a snapshot of the tables in schema
+        `night`, so that a night in progress is never seen.
+
+        Args:
+            message: what the snapshot is for.
+            mark: called with the connection and the snapshot, to note it in the same transaction.
+
+        Returns:
+            The snapshot that readers see from now on.
+        """
+        with self.hold_writers():
+            snapshot_id = self.snapshot_id()
+
+            def pin(connection: DuckDBPyConnection) -> None:
+                _pin_views(connection, snapshot_id)
+                mark(connection, snapshot_id)
+
+            self.write(pin, message)
+        return snapshot_id
+
+    def close(self) -> None:
+        """Close the connection; the lake's files stay."""
+        self.connection.close()
+
+
+def _transact(connection: DuckDBPyConnection, work: Callable[[DuckDBPyConnection], T], message: str) -> T:
+    connection.execute("BEGIN")
+    try:
+        result = work(connection)
+        connection.execute(f"CALL {LAKE}.set_commit_message('fan', {quote(message)})")
+        connection.execute("COMMIT")
+    except BaseException:
+        # A commit that failed has ended the transaction already.
+        with suppress(duckdb.TransactionException):
+            connection.execute("ROLLBACK")
+        raise
+    return result
+
+
+def is_transient(error: duckdb.Error) -> bool:
+    """Tell whether the same write may succeed a moment later."""
+    return any(phrase in str(error).lower() for phrase in TRANSIENT_ERRORS)
+
+
+def _describe_failure(folder: Path, error: duckdb.Error) -> str:
+    reason = str(error).splitlines()[0]
+    is_damaged = any(phrase in reason for phrase in DAMAGE)
+    remedy = f"It is damaged: {RESTORE}" if is_damaged else NOTHING_LOST
+    return f"cannot open the lake in {folder}: {reason}. {remedy}"
+
+
+def _create_tables(connection: DuckDBPyConnection, tables: Sequence[Table]) -> None:
+    for schema in {table.schema for table in tables}:
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    for table in tables:
+        _create_table(connection, table)
+    if len(tables) == len(TABLES):
+        # DuckLake ends the process if an option is set anew after tables were created.
+        connection.execute(f"CALL {LAKE}.set_option('data_inlining_row_limit', {INLINED_ROWS})")
+        connection.execute(f"CALL {LAKE}.set_option('parquet_version', 2)")
+
+
+def _create_table(connection: DuckDBPyConnection, table: Table) -> None:
+    columns = ", ".join(
+        f"{column.name} {column.sql_type}{' NOT NULL' if column.required else ''}" for column in table.columns
+    )
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {table.qualified_name} ({columns})")
+    connection.execute(f"COMMENT ON TABLE {table.qualified_name} IS {quote(table.comment)}")
+    for column in table.columns:
+        connection.execute(
+            f"COMMENT ON COLUMN {table.qualified_name}.{column.name} IS {quote(column.comment)}"
+        )
+
+
+def _pin_views(connection: DuckDBPyConnection, snapshot_id: int) -> None:
+    """Show the night's tables as of a snapshot; what was shown as a copy (see `freeze_views`) goes."""
+    for table in PUBLISHED_TABLES:
+        connection.execute(f"DROP TABLE IF EXISTS {frozen_name(table)}")
+        connection.execute(
+            f"CREATE OR REPLACE VIEW main.{table.name} AS "
+            f"FROM {table.qualified_name} AT (VERSION => {snapshot_id})"
+        )
+
+
+def frozen_name(table: Table) -> str:
+    """Name the copy of a published table that readers see when no snapshot may be kept."""
+    return f"{table.schema}.published_{table.name}"
+
+
+def freeze_view(connection: DuckDBPyConnection, table: Table, condition: str) -> None:
+    """Let readers see a copy of the published rows that meet a condition, until the next night is published.
+
+    The copy is a table that never held the other rows: DuckLake keeps the lowest and highest values of rows
+    that are deleted in the transaction that wrote them.
+    """
+    name = frozen_name(table)
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE kept AS FROM main.{table.name} WHERE {condition}")
+    connection.execute(f"DROP TABLE IF EXISTS {name}")
+    connection.execute(f"CREATE TABLE {name} AS FROM kept")
+    connection.execute(f"CREATE OR REPLACE VIEW main.{table.name} AS FROM {name}")
+    connection.execute("DROP TABLE kept")
+
+
+def pinned_snapshots(lake: Lake) -> set[int]:
+    """Return the snapshots that the published views are pinned to."""
+    views = lake.query(
+        "SELECT regexp_extract(sql, 'VERSION => (\\d+)', 1) AS snapshot_id FROM duckdb_views() "
+        "WHERE database_name = ? AND schema_name = 'main'",
+        [LAKE],
+    )
+    return {int(snapshot_id) for snapshot_id in views["snapshot_id"].to_pylist() if snapshot_id}

@@ -1,0 +1,110 @@
+"""Artworks: the picture of each (user, target), and what it was made of."""
+
+import hashlib
+
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+
+from feature_store.lake.lake import Lake
+from feature_store.schemas import ARTWORKS
+from feature_store.tables.profiles import NO_PROFILE
+from feature_store.tables.runs import Run
+from feature_store.tables.targets import EVERYBODY, Bucket, wanted_targets
+
+STALE = """
+    FROM {wanted} AS target
+    LEFT JOIN items AS item ON item.item_id = target.item_id
+    LEFT JOIN night.profile_states AS state
+        ON state.user_id = target.user_id AND state.item_id = target.item_id
+    LEFT JOIN night.artworks AS drawn ON drawn.user_id = target.user_id AND drawn.item_id = target.item_id
+    WHERE {in_bucket} AND (
+        drawn.user_id IS NULL
+        OR drawn.profile_digest <> coalesce(state.profile_digest, '{no_profile}')
+        OR drawn.target_id IS DISTINCT FROM item.target_id
+        OR drawn.recipe_digest <> $recipe_digest
+        OR (drawn.status = 'failed' AND drawn.run_id <> $run_id)
+    )
+"""
+PAIRS = """
+    WITH stale AS MATERIALIZED (
+        SELECT target.user_id, target.item_id, target.rank, item.target_id, item.target_text,
+               coalesce(state.profile_digest, '{no_profile}') AS profile_digest
+        {stale}
+    ), profile AS (
+        SELECT p.user_id, p.item_id,
+               list(i.reference_text ORDER BY p.position) AS references,
+               list(p.weight ORDER BY p.position) AS weights
+        FROM night.profiles AS p JOIN items AS i ON i.item_id = p.reference_item_id
+        SEMI JOIN stale ON stale.user_id = p.user_id AND stale.item_id = p.item_id
+        GROUP BY ALL
+    )
+    SELECT user_id, item_id, target_id, target_text, profile_digest,
+           coalesce(profile.references, []) AS references, coalesce(profile.weights, []) AS weights
+    FROM stale LEFT JOIN profile USING (user_id, item_id)
+    ORDER BY length(user_id), user_id, rank
+"""
+
+
+def scan_stale_pairs(
+    lake: Lake, run: Run, *, recipe_digest: str, max_users: int | None, bucket: Bucket = EVERYBODY
+) -> pa.Table:
+    """Return the pairs to draw: new, with another profile, text or recipe, or failed last night.
+
+    Returns:
+        `user_id`, `item_id`, `target_id` and `target_text` (null for an item that the catalogue does not
+        know), `profile_digest`, `references` (texts), `weights`; users in a stable order.
+    """
+    sql = PAIRS.format(stale=_stale(max_users, bucket), no_profile=NO_PROFILE)
+    return lake.query(sql, {"recipe_digest": recipe_digest, "run_id": run.run_id})
+
+
+def count_stale_users(lake: Lake, run: Run, *, recipe_digest: str, max_users: int | None) -> int:
+    """Return how many users have a picture to draw."""
+    sql = f"SELECT count(DISTINCT target.user_id) AS n {_stale(max_users, EVERYBODY)}"
+    return lake.query(sql, {"recipe_digest": recipe_digest, "run_id": run.run_id})["n"][0].as_py()
+
+
+def _stale(max_users: int | None, bucket: Bucket) -> str:
+    return STALE.format(
+        wanted=wanted_targets(max_users),
+        no_profile=NO_PROFILE,
+        in_bucket=bucket.condition("target.user_id"),
+    )
+
+
+def count_wanted(lake: Lake, *, max_users: int | None) -> tuple[int, int]:
+    """Return the numbers of users and of targets that pictures are wanted for."""
+    sql = f"SELECT count(DISTINCT user_id) AS users, count(*) AS targets FROM {wanted_targets(max_users)}"
+    row = lake.query(sql).to_pylist()[0]
+    return row["users"], row["targets"]
+
+
+def artwork_id(user_id: str, item_id: str, artwork_digest: str) -> str:
+    """Identify the picture that one user gets of one item."""
+    return hashlib.sha256("\x1f".join((user_id, item_id, artwork_digest)).encode()).hexdigest()[:32]
+
+
+def known_digests(lake: Lake, artwork_digests: list[str]) -> set[str]:
+    """Return those of the digests whose picture some row has already."""
+    connection = lake.cursor()
+    connection.register("asked", pa.table({"artwork_digest": pa.array(artwork_digests, pa.string())}))
+    rows = connection.execute(
+        "SELECT DISTINCT artwork_digest FROM night.artworks SEMI JOIN asked USING (artwork_digest)"
+    )
+    return {row[0] for row in rows.fetchall()}
+
+
+def replace_artworks(lake: Lake, artworks: list[dict[str, object]]) -> None:
+    """Let `artworks` (rows of `night.artworks`) stand for the pictures of their pairs, in one transaction."""
+    made = pa.Table.from_pylist(artworks, schema=lake.query("FROM night.artworks LIMIT 0").schema)
+
+    def replace(connection: DuckDBPyConnection) -> None:
+        connection.register("made", made)
+        connection.execute(
+            "DELETE FROM night.artworks AS old USING made "
+            "WHERE old.user_id = made.user_id AND old.item_id = made.item_id"
+        )
+        columns = ", ".join(ARTWORKS.column_names)
+        connection.execute(f"INSERT INTO night.artworks ({columns}) SELECT {columns} FROM made")
+
+    lake.write(replace, f"{len(artworks)} artworks")

@@ -1,0 +1,59 @@
+"""A user's stored profile, for a service that is asked for a picture without being told the user's taste."""
+
+import threading
+from functools import cached_property
+from pathlib import Path
+
+from feature_store.lake.lake import Lake
+
+STORED = """
+    WITH mine AS (
+        SELECT p.reference_item_id, p.position, p.weight, r.reference_text,
+               t.target_text = $prompt AS is_meant
+        FROM profiles AS p
+        JOIN items AS r ON r.item_id = p.reference_item_id
+        LEFT JOIN items AS t ON t.item_id = p.item_id
+        WHERE p.user_id = $user_id AND p.user_id NOT IN (SELECT user_id FROM opt_outs)
+            AND r.reference_text IS NOT NULL
+    )
+    SELECT any_value(reference_text) AS reference, max(weight) AS weight
+    FROM mine
+    WHERE is_meant OR NOT EXISTS (FROM mine WHERE is_meant)
+    GROUP BY reference_item_id
+    ORDER BY min(position), reference_item_id
+"""
+
+
+class StoredProfiles:
+    """The published profiles of a workspace, read anew for each question; may be shared between threads.
+
+    Args:
+        folder: The lake's folder; it is opened with the first question, so that a server without a workspace
+            can serve the requests that bring their references along.
+        catalog: The lake's catalogue, as `Lake` takes it.
+    """
+
+    def __init__(self, folder: str, catalog: str | None = None) -> None:
+        self._folder = Path(folder)
+        self._catalog = catalog
+        self._opening = threading.Lock()
+
+    def __call__(self, user_id: str, prompt: str) -> tuple[list[str], list[float]]:
+        """Return the references and weights of a user, both empty for a user without a profile.
+
+        If the prompt is the text of an item that the user has a profile for, it is that profile; else it is
+        all that the user's profiles hold. Users who opted out have none.
+
+        Raises:
+            LakeError: There is no lake.
+        """
+        rows = self._open().query(STORED, {"user_id": user_id, "prompt": prompt})
+        return rows["reference"].to_pylist(), rows["weight"].to_pylist()
+
+    def _open(self) -> Lake:
+        with self._opening:
+            return self._lake
+
+    @cached_property
+    def _lake(self) -> Lake:
+        return Lake(self._folder, catalog=self._catalog, read_only=True)

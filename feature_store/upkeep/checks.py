@@ -1,0 +1,187 @@
+"""Checks of the store at rest: promises that can be looked up, each with what to do where it is broken."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import numpy as np
+
+from feature_store.lake.lake import Lake
+from feature_store.upkeep.erasure import is_forgetting_unfinished
+from feature_store.upkeep.maintenance import lost_pictures
+from feature_store.vectors.reference_store import ReferenceStoreError, open_as_it_is
+
+REDO = "run `fan nightly`: it makes anew what is missing"
+RESTORE = "the lake was changed by hand, or damaged: restore the workspace from a backup"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promise:
+    """A promise about the tables."""
+
+    text: str
+    """What holds if it is kept."""
+    offenders: str
+    """SQL that counts the rows that break it."""
+    remedy: str = RESTORE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What a check found."""
+
+    promise: str
+    num_offenders: int
+    remedy: str
+    example: str = ""
+    """One of the offenders: a path or an id of a text, never of a user."""
+
+
+PROMISES = (
+    Promise(
+        text="of every source file, each row is accounted for",
+        offenders="SELECT count(*) FROM ingested_files WHERE rows_read <> accepted + duplicate + rejected",
+    ),
+    Promise(
+        text="every refused row is kept with its reason",
+        offenders="""
+            SELECT count(*) FROM (SELECT source, sha256, sum(rejected) AS n FROM ingested_files GROUP BY ALL)
+            LEFT JOIN (SELECT source, sha256, count(*) AS kept FROM rejected_rows GROUP BY ALL)
+            USING (source, sha256) WHERE n <> coalesce(kept, 0)""",
+    ),
+    Promise(
+        text="every accepted row is there, or was superseded, or its user was forgotten",
+        offenders="""
+            WITH kept AS (
+                SELECT 'interactions' AS table_name, source, ingested_at FROM interactions
+                UNION ALL SELECT 'interactions', source, ingested_at FROM superseded_interactions
+                UNION ALL SELECT 'items', source, ingested_at FROM items
+                UNION ALL SELECT 'items', source, ingested_at FROM superseded_items
+            )
+            SELECT count(*) FROM (SELECT *, count(*) AS num_kept FROM kept GROUP BY ALL)
+            FULL JOIN (SELECT table_name, source, ingested_at, sum(accepted) AS num_accepted
+                       FROM ingested_files WHERE table_name IN ('interactions', 'items') GROUP BY ALL)
+            USING (table_name, source, ingested_at)
+            WHERE coalesce(num_kept, 0) <> coalesce(num_accepted, 0)""",
+    ),
+    Promise(
+        text="every event is there once",
+        offenders="SELECT count(*) - count(DISTINCT (source, interaction_id)) FROM interactions",
+    ),
+    Promise(
+        text="every item is there once", offenders="SELECT count(*) - count(DISTINCT item_id) FROM items"
+    ),
+    Promise(
+        text="the windows of the runs follow one another without a gap",
+        offenders="""
+            SELECT count(*) FROM (
+                SELECT window_start, lag(window_end) OVER (ORDER BY window_end) AS window_before FROM runs
+            ) WHERE window_start IS DISTINCT FROM window_before""",
+    ),
+    Promise(
+        text="at most one run is open",
+        offenders="SELECT greatest(count(*) - 1, 0) FROM runs WHERE status <> 'published'",
+    ),
+    Promise(
+        text="every published artwork has its target, and no target of its user is without one",
+        offenders="""
+            SELECT count(*) FROM (SELECT user_id, item_id, count(*) AS n FROM artworks GROUP BY ALL)
+            FULL JOIN (FROM targets SEMI JOIN artworks USING (user_id)) AS t USING (user_id, item_id)
+            WHERE n IS DISTINCT FROM 1 OR t.rank IS NULL""",
+        remedy=REDO,
+    ),
+    Promise(
+        text="every published artwork was drawn from the published profile",
+        offenders="""
+            SELECT count(*) FROM artworks AS a
+            LEFT JOIN (FROM profiles WHERE position = 1) AS p
+            ON p.user_id = a.user_id AND p.item_id = a.item_id
+            WHERE a.profile_digest <> coalesce(p.profile_digest, 'none')""",
+        remedy=REDO,
+    ),
+    Promise(
+        text="every reference of a history is of before the profile's time",
+        offenders="""
+            SELECT count(*) FROM profiles AS p
+            ANTI JOIN (SELECT * FROM interactions UNION ALL SELECT * EXCLUDE superseded_at
+                       FROM superseded_interactions) AS e
+            ON e.user_id = p.user_id AND e.item_id = p.reference_item_id AND e.event_time < p.as_of
+            WHERE p.origin = 'history'""",
+    ),
+)
+
+
+def check_reading(lake: Lake) -> Finding:
+    """Read every value of every table; where that fails, no other check can tell anything."""
+    unreadable = ""
+    for relation in sorted(lake.relations()):
+        try:
+            lake.query(f"SELECT bit_xor(hash(every_row)) AS digest FROM {relation} AS every_row")
+        except duckdb.Error as error:
+            unreadable = f"{relation}: {str(error).splitlines()[0]}"
+    return Finding(
+        promise="every table can be read",
+        num_offenders=int(bool(unreadable)),
+        remedy=RESTORE,
+        example=unreadable,
+    )
+
+
+def check_forgetting(lake: Lake) -> Finding:
+    """Look for a user who was taken out of the tables, but not yet out of what was before."""
+    return Finding(
+        promise="nobody is forgotten half-way",
+        num_offenders=int(is_forgetting_unfinished(lake)),
+        remedy="run `fan maintain`: it finishes what a stopped `fan forget` left",
+    )
+
+
+def check_tables(lake: Lake) -> Iterator[Finding]:
+    """Look up every promise about the tables."""
+    for promise in PROMISES:
+        (row,) = lake.cursor().execute(promise.offenders).fetchall()
+        yield Finding(promise=promise.text, num_offenders=row[0], remedy=promise.remedy)
+
+
+def check_images(lake: Lake, root: Path) -> Finding:
+    """Compare the file of every published artwork with its checksum, and look for its plain twin.
+
+    `root` is what paths are relative to.
+    """
+    wrong = lost_pictures(lake, root, "artworks")
+    return Finding(
+        promise="every artwork has its file, with its checksum, and its plain twin",
+        num_offenders=len(wrong),
+        remedy="run `fan maintain`, then `fan nightly`: they are drawn again",
+        example=wrong[0]["image_path"] if wrong else "",
+    )
+
+
+def check_vectors(lake: Lake, folder: Path) -> Iterator[Finding]:
+    """Read the reference store, and look for the vectors of every published profile."""
+    promise = "the reference store is readable and undamaged"
+    try:
+        store = open_as_it_is(folder)
+    except ReferenceStoreError as error:
+        yield Finding(promise=promise, num_offenders=1, remedy=str(error))
+        return
+    yield Finding(promise=promise, num_offenders=0, remedy="")
+    used = lake.query(
+        "SELECT reference_id AS id FROM profiles UNION SELECT target_id FROM artworks "
+        "WHERE target_id IS NOT NULL AND num_references > 0"
+    )["id"].to_numpy()
+    missing = store.missing(used) if store else np.unique(used)
+    yield Finding(
+        promise="every profile has the vectors of its texts",
+        num_offenders=len(missing),
+        remedy="run `fan embed`",
+        example=f"text {missing[0]}" if len(missing) else "",
+    )
+    revision = store.encoder_revision if store else ""
+    foreign = lake.query("SELECT count(*) AS n FROM profiles WHERE encoder_revision <> ?", [revision])
+    yield Finding(
+        promise="every profile was selected by the vectors of the encoder in the store",
+        num_offenders=foreign["n"][0].as_py(),
+        remedy=REDO,
+    )

@@ -1,0 +1,207 @@
+"""Upkeep of the lake and of the files beside it: compact, expire, delete what is left over.
+
+Snapshots that readers' views are pinned to are never expired.
+"""
+
+import shutil
+import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+from duckdb import DuckDBPyConnection
+
+from feature_store.lake.durable_files import is_intact
+from feature_store.lake.lake import LAKE, Lake, pinned_snapshots
+from feature_store.vectors.reference_store import ReferenceStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upkeep:
+    """What upkeep of the lake did."""
+
+    snapshots_expired: int
+    files_deleted: int
+    """Parquet files that no snapshot needs any more, and those of transactions that never ended."""
+
+
+def maintain_lake(lake: Lake, *, keep: timedelta) -> Upkeep:
+    """Compact small files and expire old snapshots.
+
+    Args:
+        lake: the lake; no other process may write to it meanwhile.
+        keep: snapshots and files younger than this stay. It must be longer than any reader's query runs.
+    """
+    with lake.hold_writers():
+        connection = lake.cursor()
+        _compact(connection, delete_threshold=0.1)
+        expired = _expire(lake, connection, before=datetime.now(UTC) - keep)
+        seconds = f"now() - INTERVAL {keep.total_seconds():.0f} SECOND"
+        deleted = _call(connection, "ducklake_cleanup_old_files", f"older_than => {seconds}")
+        _delete_spilled(lake, before=datetime.now(UTC) - keep)
+        return Upkeep(snapshots_expired=expired, files_deleted=deleted + _delete_orphans(lake, connection))
+
+
+def purge_lake(lake: Lake) -> Upkeep:
+    """Keep nothing but the present: no deleted row, no old snapshot, no freed page of the catalogue.
+
+    A query that is running meanwhile may fail, or miss files: stop the readers first.
+    """
+    with lake.hold_writers():
+        connection = lake.cursor()
+        _compact(connection, delete_threshold=0)
+        expired = _expire(lake, connection, before=datetime.now(UTC))
+        deleted = _call(connection, "ducklake_cleanup_old_files", "cleanup_all => true")
+        deleted += _delete_orphans(lake, connection)
+        connection.close()
+        _vacuum(lake)
+        shutil.rmtree(lake.spill, ignore_errors=True)
+        return Upkeep(snapshots_expired=expired, files_deleted=deleted)
+
+
+def delete_unreferenced_images(lake: Lake, images: Path) -> int:
+    """Delete pictures, and what an unfinished write left of one, that no row of a night names.
+
+    Args:
+        lake: whose `artworks` name the pictures, relative to the folder that `images` is in.
+        images: the folder of pictures.
+
+    Returns:
+        Number of files deleted.
+    """
+    tables = [name for name in lake.relations() if name.split(".")[1] in ("artworks", "published_artworks")]
+    paths = " UNION ".join(
+        f"SELECT unnest([image_path, plain_image_path]) AS path FROM {table}" for table in sorted(tables)
+    )
+    named = set(lake.query(paths)["path"].to_pylist())
+    unnamed = [
+        path
+        for path in images.glob("*/*")
+        if path.is_file() and str(path.relative_to(images.parent)) not in named
+    ]
+    for path in unnamed:
+        path.unlink()
+    for folder in images.glob("*"):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+    return len(unnamed)
+
+
+def lost_pictures(lake: Lake, root: Path, table: str) -> list[dict[str, str]]:
+    """Return the pictures of a table whose file is missing or damaged, or that lack their plain twin.
+
+    Args:
+        lake: whose `table` (`artworks` or `night.artworks`) names the files.
+        root: what their paths are relative to.
+        table: which artworks.
+
+    Returns:
+        `image_path`, `image_sha256` and `plain_image_path` of each.
+    """
+    rows = lake.query(
+        f"SELECT DISTINCT image_path, image_sha256, plain_image_path FROM {table} "
+        "WHERE image_path IS NOT NULL ORDER BY ALL"
+    ).to_pylist()
+    return [row for row in rows if not (_is_there(row, root) and _has_plain_twin(row, root))]
+
+
+def _is_there(row: dict[str, str], root: Path) -> bool:
+    return is_intact(root / row["image_path"], row["image_sha256"])
+
+
+def _has_plain_twin(row: dict[str, str], root: Path) -> bool:
+    return row["plain_image_path"] is None or (root / row["plain_image_path"]).is_file()
+
+
+def drop_lost_pictures(lake: Lake, root: Path) -> int:
+    """Delete the rows of lost pictures, and the damaged files: the next night draws them.
+
+    Returns:
+        Number of pictures.
+    """
+    lost = lost_pictures(lake, root, "night.artworks")
+    for row in lost:
+        if not _is_there(row, root):
+            (root / row["image_path"]).unlink(missing_ok=True)
+    if lost:
+        paths = [row["image_path"] for row in lost]
+        delete = "DELETE FROM night.artworks WHERE list_contains(?, image_path)"
+        lake.write(lambda connection: connection.execute(delete, [paths]), "drop lost pictures")
+    return len(lost)
+
+
+def delete_unreferenced_vectors(lake: Lake, store: ReferenceStore) -> int:
+    """Remove the vectors of texts that neither an item nor a profile names any more; return their number."""
+    texts = " UNION ".join(
+        f"SELECT unnest([reference_id, target_id]) AS id FROM {items}"
+        for items in ("items", "superseded_items")
+    )
+    selected = " UNION ".join(
+        f"SELECT reference_id FROM {profiles}" for profiles in ("profiles", "night.profiles")
+    )
+    used = lake.query(f"SELECT id FROM ({texts} UNION {selected}) WHERE id IS NOT NULL")["id"].to_numpy()
+    num_removed = store.remove(np.setdiff1d(store.ids(), used))
+    if num_removed:
+        store.save()
+    return num_removed
+
+
+def _compact(connection: DuckDBPyConnection, *, delete_threshold: float) -> None:
+    """Write inlined rows to files, files without their deleted rows, and small files into larger ones."""
+    # Flushing first: it writes deleted rows, too, which rewriting then leaves out.
+    _call(connection, "ducklake_flush_inlined_data")
+    _call(connection, "ducklake_rewrite_data_files", f"delete_threshold => {delete_threshold}")
+    _call(connection, "ducklake_merge_adjacent_files")
+
+
+def _expire(lake: Lake, connection: DuckDBPyConnection, *, before: datetime) -> int:
+    """Expire the snapshots of before a time, but for the latest one and those that views are pinned to."""
+    rows = connection.execute(f"SELECT snapshot_id, snapshot_time FROM {LAKE}.snapshots()").fetchall()
+    kept = {*pinned_snapshots(lake), max(row[0] for row in rows)}
+    old = [row[0] for row in rows if row[1] < before and row[0] not in kept]
+    return _call(connection, "ducklake_expire_snapshots", f"versions => {old}") if old else 0
+
+
+def _delete_orphans(lake: Lake, connection: DuckDBPyConnection) -> int:
+    """Delete Parquet files of transactions that never ended: with the writers kept out, none is in progress.
+
+    Writers on other machines, which share a PostgreSQL catalogue, hold no lock here: theirs stay for a day.
+    """
+    is_alone = lake.catalog.startswith("sqlite")
+    age = "INTERVAL 0 SECOND" if is_alone else "INTERVAL 1 DAY"
+    num_deleted = _call(connection, "ducklake_delete_orphaned_files", f"older_than => now() - {age}")
+    if is_alone:
+        _delete_empty_folders(lake.data)
+    return num_deleted
+
+
+def _delete_empty_folders(data: Path) -> None:
+    """Delete the folders that were named after the rows of a file (see `row_files`), once it is gone."""
+    for folder in sorted(data.rglob("*=*"), reverse=True):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _call(connection: DuckDBPyConnection, function: str, *arguments: str) -> int:
+    """Call one of DuckLake's functions; return the number of rows that it reports."""
+    return len(connection.execute(f"CALL {function}({', '.join([repr(LAKE), *arguments])})").fetchall())
+
+
+def _delete_spilled(lake: Lake, *, before: datetime) -> None:
+    """Delete what queries of killed processes left on disk; a running query has written to its own lately."""
+    for path in lake.spill.glob("*"):
+        if path.stat().st_mtime < before.timestamp():
+            path.unlink(missing_ok=True)
+
+
+def _vacuum(lake: Lake) -> None:
+    """Overwrite the catalogue's freed pages, which still hold inlined rows and old statistics."""
+    if not lake.catalog.startswith("sqlite"):
+        return
+    catalog = sqlite3.connect(lake.catalog.removeprefix("sqlite:"), timeout=60, isolation_level=None)
+    try:
+        for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+            catalog.execute(statement).fetchall()
+    finally:
+        catalog.close()

@@ -1,0 +1,1 @@
+"""What the command line does beside the stages of the night, one module per command."""

@@ -1,0 +1,83 @@
+"""Forgetting a user: `fan forget USER`."""
+
+import shutil
+from pathlib import Path
+
+from feature_store.lake.lake import Lake
+from feature_store.tables.runs import read_last_published
+from feature_store.upkeep.erasure import erase_user
+from feature_store.upkeep.maintenance import (
+    delete_unreferenced_images,
+    delete_unreferenced_vectors,
+    purge_lake,
+)
+from feature_store.vectors.reference_store import open_as_it_is
+from flows.commands.prefect_memory import erase_from_prefect
+from flows.schedule.nightly import hold_night
+from flows.settings import Settings
+from flows.stages.gallery import write_gallery
+from flows.study.report import EVALUATION_EXPERIMENT
+from flows.workspace import Workspace, open_lake, open_workspace
+
+
+def forget(settings: Settings, user_id: str) -> dict[str, int]:
+    """Take a user out of everything in the workspace; return counts of what went.
+
+    One that was stopped half-way is finished by the same command. The logs outside the workspace are not
+    touched: a user who stands in a log with new content comes back with it.
+
+    Raises:
+        NightInProgressError: if a night is running on the workspace.
+    """
+    with hold_night(settings):
+        workspace, lake = open_workspace(settings), open_lake(settings)
+        # Once the tables know the user no more, anything that is left can be finished without the name.
+        counts = {
+            "reports": _delete_reports(workspace, user_id),
+            "messages": erase_from_prefect(workspace.prefect / "prefect.db", user_id),
+            "rows": erase_user(lake, user_id),
+        }
+        return counts | finish_forgetting(settings, workspace, lake)
+
+
+def finish_forgetting(settings: Settings, workspace: Workspace, lake: Lake) -> dict[str, int]:
+    """Take away all that users who were erased from the tables left elsewhere; return counts."""
+    counts = _erase_files(settings, workspace, lake)
+    purge_lake(lake)
+    return counts
+
+
+def _erase_files(settings: Settings, workspace: Workspace, lake: Lake) -> dict[str, int]:
+    """Delete the vectors, pictures and pages that nothing in the lake stands for any more."""
+    for made_anew_when_asked_for in (
+        workspace.backfills,
+        workspace.features,
+        workspace.evaluation_pictures,
+        workspace.data_sets,
+    ):
+        shutil.rmtree(made_anew_when_asked_for, ignore_errors=True)
+    store, night = open_as_it_is(workspace.references), read_last_published(lake)
+    if night:
+        write_gallery(settings, lake, workspace, night)
+    return {
+        "vectors": delete_unreferenced_vectors(lake, store) if store else 0,
+        "pictures": delete_unreferenced_images(lake, workspace.images),
+    }
+
+
+def _delete_reports(workspace: Workspace, user_id: str) -> int:
+    """Delete the reports of evaluations that name the user, here and in MLflow; return their number.
+
+    They show single users and cannot be taken apart; `fan evaluate` makes them anew.
+    """
+    folders = (workspace.evaluation, workspace.mlflow / "artifacts" / EVALUATION_EXPERIMENT)
+    pages = [page for folder in folders for page in folder.rglob("index.html")]
+    named = [page.parent for page in pages if _names(page.parent, user_id)]
+    for folder in named:
+        shutil.rmtree(folder)
+    return len(named)
+
+
+def _names(folder: Path, user_id: str) -> bool:
+    texts = (path for path in folder.iterdir() if path.suffix in (".html", ".csv"))
+    return any(user_id.encode() in path.read_bytes() for path in texts)

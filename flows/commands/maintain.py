@@ -1,0 +1,43 @@
+"""Upkeep of the workspace: `fan maintain`."""
+
+from datetime import timedelta
+
+from feature_store.lake.durable_files import delete_unfinished
+from feature_store.upkeep.erasure import is_forgetting_unfinished
+from feature_store.upkeep.maintenance import (
+    delete_unreferenced_images,
+    delete_unreferenced_vectors,
+    drop_lost_pictures,
+    maintain_lake,
+)
+from feature_store.vectors.reference_store import drop_unnamed_segments, open_as_it_is
+from flows.commands.forget import finish_forgetting
+from flows.schedule.nightly import hold_night
+from flows.settings import Settings
+from flows.workspace import open_lake, open_workspace
+
+
+def maintain(settings: Settings, *, keep: timedelta) -> dict[str, int]:
+    """Compact the lake, expire snapshots older than `keep`, delete what is left over; return counts.
+
+    If `fan forget` was stopped half-way, that is finished first, and no old snapshot is kept.
+
+    Raises:
+        NightInProgressError: if a night is running on the workspace.
+    """
+    with hold_night(settings):
+        workspace, lake = open_workspace(settings), open_lake(settings)
+        if is_forgetting_unfinished(lake):
+            finish_forgetting(settings, workspace, lake)
+        lost = drop_lost_pictures(lake, workspace.root)
+        upkeep = maintain_lake(lake, keep=keep)
+        store = open_as_it_is(workspace.references)
+        return {
+            "snapshots_expired": upkeep.snapshots_expired,
+            "lake_files_deleted": upkeep.files_deleted,
+            "vectors_deleted": delete_unreferenced_vectors(lake, store) if store else 0,
+            "vector_files_deleted": drop_unnamed_segments(workspace.references),
+            "unfinished_files_deleted": delete_unfinished(workspace.root),
+            "pictures_deleted": delete_unreferenced_images(lake, workspace.images),
+            "pictures_to_draw_again": lost,
+        }

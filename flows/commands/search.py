@@ -1,0 +1,149 @@
+"""Personalized retrieval: a query takes on a user's taste and is searched among the catalogue's items."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from tqdm import tqdm
+
+from fan_model.bundled import JUDGE_FOLDER
+from fan_model.encoders.text_encoders import Personalization, Profile
+from fan_model.method.profiling import FloatArray, ReferenceVectors, count_references, select_references
+from fan_model.retrieval.clip_features import FeatureEncoder
+from feature_store.history.tastes import read_taste
+from feature_store.lake.durable_files import checksum
+from feature_store.lake.lake import Lake
+from feature_store.vectors.feature_index import FeatureIndex
+from flows.model.champion import load_champion
+from flows.settings import BUNDLED_PIPELINE, Settings
+from flows.workspace import open_lake, open_workspace, share_references
+
+TEXTS_PER_BATCH = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hit:
+    """One item that was found."""
+
+    item_id: str
+    title: str
+    score: float
+    """Cosine of the personalized query's feature and the item's, -1 to 1."""
+
+
+class SearchError(RuntimeError):
+    """There is nothing to search with, or nothing to search in."""
+
+
+def search(
+    settings: Settings, user_id: str, query: str, *, num_hits: int, alpha: float | None = None
+) -> list[Hit]:
+    """Find items for a query in a user's taste (paper, personalized retrieval).
+
+    Args:
+        settings: where the lake is, and how the text is personalized.
+        user_id: whose taste.
+        query: what is looked for.
+        num_hits: items to return, the most similar first.
+        alpha: degree of personalization; that of the settings' drawing if not given, 0 for the plain query.
+
+    Raises:
+        SearchError: if the catalogue has no texts yet, or there is no CLIP where the settings say.
+        UnknownUserError: if the user has no history.
+    """
+    lake = open_lake(settings, read_only=True)
+    profile = _profile(settings, lake, user_id, query)
+    encoder = load_features(settings)
+    feature = encoder.personalize_text_feature([profile], personalization(settings, alpha))
+    return find_items(settings, lake, encoder, feature, num_hits)
+
+
+def load_features(settings: Settings) -> FeatureEncoder:
+    """Load the CLIP that the settings search with.
+
+    Raises:
+        SearchError: if there is none where they say.
+    """
+    return FeatureEncoder.load(*_clip_folders(settings))
+
+
+def personalization(settings: Settings, alpha: float | None) -> Personalization:
+    """Personalize as the settings draw, or to another degree."""
+    drawing = settings.drawing
+    degree = drawing.alpha if alpha is None else alpha
+    return Personalization(degree, drawing.skip_layers, drawing.target_query)
+
+
+def find_items(
+    settings: Settings, lake: Lake, encoder: FeatureEncoder, feature: FloatArray, num_hits: int
+) -> list[Hit]:
+    """Search the catalogue's texts for a feature `[1, p]`, the most similar first.
+
+    Raises:
+        SearchError: if the catalogue has no texts yet.
+    """
+    clip, _ = _clip_folders(settings)
+    index = _index_items(settings, lake, encoder, checksum(clip / "model.safetensors"))
+    scores, ids = index.search(feature, num_hits)
+    return _hits(lake, ids[0].tolist(), scores[0].tolist())
+
+
+def _clip_folders(settings: Settings) -> tuple[Path, Path]:
+    """Return the folders of CLIP's weights and of its tokenizer."""
+    if settings.search.clip == BUNDLED_PIPELINE:
+        return JUDGE_FOLDER, JUDGE_FOLDER
+    clip = Path(settings.search.clip)
+    if not (clip / "model.safetensors").exists():
+        raise SearchError(
+            f"no CLIP (model.safetensors) in {clip}: name the folder of a saved CLIPModel in [search]"
+        )
+    return clip, Path(settings.search.tokenizer or clip)
+
+
+def _profile(settings: Settings, lake: Lake, user_id: str, query: str) -> Profile:
+    """Select the references of the user's taste for the query, as for a target (tailored profiling)."""
+    taste = read_taste(lake, user_id)
+    artist = load_champion(settings).artist
+    store = share_references(settings, encoder_revision=artist.encoder_revision, width=artist.width)
+    stored = store.gather([liked.reference_id for liked in taste])
+    wanted = count_references(len(taste), fraction=settings.profile.fraction)
+    selection = select_references(
+        artist.encode_texts([query]),
+        ReferenceVectors(stored.mean_unit_tokens, stored.unit_mean_tokens),
+        [liked.weight for liked in taste],
+        num_references=min(wanted, settings.profile.max_references or wanted),
+    )
+    chosen = [taste[place] for place in selection.indices]
+    return Profile(query, tuple(liked.text for liked in chosen), tuple(liked.weight for liked in chosen))
+
+
+def _index_items(settings: Settings, lake: Lake, encoder: FeatureEncoder, revision: str) -> FeatureIndex:
+    """Bring the index of item features up to date: only texts that are new are encoded."""
+    items = lake.query(
+        "SELECT DISTINCT target_id, target_text FROM items WHERE target_text IS NOT NULL ORDER BY 1"
+    )
+    if not items.num_rows:
+        raise SearchError("the catalogue has no texts yet: run `fan ingest` and `fan embed`")
+    width = encoder.encode_texts([""]).shape[1]
+    index = FeatureIndex(open_workspace(settings).features, encoder_revision=revision, width=width)
+    missing = pa.array(index.missing(items["target_id"].to_numpy()))
+    new = items.filter(pc.is_in(items["target_id"], missing))
+    for start in tqdm(
+        range(0, new.num_rows, TEXTS_PER_BATCH), desc="index", unit="batch", disable=not new.num_rows
+    ):
+        batch = new.slice(start, TEXTS_PER_BATCH)
+        index.add(batch["target_id"].to_numpy(), encoder.encode_texts(batch["target_text"].to_pylist()))
+    if new.num_rows:
+        index.save()
+    return index
+
+
+def _hits(lake: Lake, ids: list[int], scores: list[float]) -> list[Hit]:
+    """Name the items of the texts that were found; items with the same text are found together."""
+    connection = lake.cursor()
+    connection.register("found", pa.table({"target_id": ids, "score": scores, "place": range(len(ids))}))
+    rows = connection.execute(
+        "SELECT item_id, title, score FROM found JOIN items USING (target_id) ORDER BY place, item_id"
+    ).fetchall()
+    return [Hit(item_id=item_id, title=title, score=score) for item_id, title, score in rows]

@@ -1,0 +1,1 @@
+"""The registered model of the settings: registered, loaded, told how to be served."""

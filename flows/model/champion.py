@@ -1,0 +1,143 @@
+"""The registered model: registered by the first night, loaded once per process."""
+
+import functools
+import json
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from fan_model.bundled import PIPELINE_FOLDER
+from fan_model.drawing.artist import Artist
+from fan_model.service.registry import load_artist, register_artist
+from feature_store.lake.durable_files import name_aside
+from flows.environment import quiet_libraries
+from flows.model.served_model import deployment
+from flows.settings import BUNDLED_PIPELINE, Settings
+from flows.workspace import open_workspace
+
+logger = logging.getLogger(__name__)
+
+REGISTRY_EXPERIMENT = "fan-artwork"
+SQLITE = "sqlite:///"
+"""How the address of a SQLite file begins."""
+NIGHTLY_BANK_BYTES = 2**30
+"""Memory of the nightly for recorded references; it has the machine to itself, the service has not."""
+
+
+class UnknownModelError(LookupError):
+    """No version of the registered model has the alias."""
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The registered model that the nightly draws with."""
+
+    version: str
+    """Its version in the registry."""
+    model: Any
+    """The MLflow model: `predict(rows, params)` draws."""
+
+    @property
+    def artist(self) -> Artist:
+        """The model's own artist, for its text encoder."""
+        return self.model.unwrap_python_model().artist
+
+
+def configure_mlflow(settings: Settings, experiment: str) -> None:
+    """Point MLflow at the settings' registry, and make `experiment` the active one."""
+    quiet_libraries()
+    uri = tracking_uri(settings)
+    _make_database(uri)
+    mlflow.set_tracking_uri(uri)
+    if mlflow.get_experiment_by_name(experiment) is None:
+        mlflow.create_experiment(experiment, artifact_location=_artifact_location(uri, experiment))
+    mlflow.set_experiment(experiment)
+
+
+def _make_database(uri: str) -> None:
+    """Make MLflow's SQLite file whole or not at all: killed among its tables, it would never open again."""
+    file = Path(uri.removeprefix(SQLITE))
+    if not uri.startswith(SQLITE) or file.exists():
+        return
+    aside = name_aside(file)
+    aside.unlink(missing_ok=True)
+    MlflowClient(f"{SQLITE}{aside}").search_experiments(max_results=1)
+    os.replace(aside, file)
+
+
+def tracking_uri(settings: Settings) -> str:
+    """Return MLflow's address: the settings', or a SQLite file in the workspace."""
+    workspace = open_workspace(settings)
+    workspace.mlflow.mkdir(exist_ok=True)
+    return settings.model.tracking_uri or workspace.tracking_uri
+
+
+def _artifact_location(uri: str, experiment: str) -> str | None:
+    """Keep artifacts beside a SQLite file, not in the current folder as MLflow does; servers have theirs."""
+    if not uri.startswith(SQLITE):
+        return None
+    return (Path(uri.removeprefix(SQLITE)).parent / "artifacts" / experiment).as_uri()
+
+
+def register(settings: Settings) -> str:
+    """Register the settings' pipeline as a new version, and let the alias name it; return the version."""
+    configure_mlflow(settings, REGISTRY_EXPERIMENT)
+    model = settings.model
+    version = register_artist(
+        pipeline_source(settings),
+        name=model.name,
+        alias=model.alias,
+        revision=model.revision,
+        experiment=REGISTRY_EXPERIMENT,
+        deployment=deployment(settings),
+    ).version
+    logger.info("registered %s version %s as %s", model.name, version, model.alias)
+    return str(version)
+
+
+def require_alias(settings: Settings) -> None:
+    """Make sure that the settings' alias names a registered version.
+
+    Raises:
+        UnknownModelError: if it does not.
+    """
+    configure_mlflow(settings, REGISTRY_EXPERIMENT)
+    model = settings.model
+    try:
+        MlflowClient().get_model_version_by_alias(model.name, model.alias)
+    except MlflowException as error:
+        raise UnknownModelError(
+            f"no model is registered as {model.name}@{model.alias}: register the settings' pipeline so with "
+            f"FAN_MODEL__ALIAS={model.alias} fan register"
+        ) from error
+
+
+def load_champion(settings: Settings) -> Champion:
+    """Load the model that the alias names; the first time, register the settings' pipeline."""
+    configure_mlflow(settings, REGISTRY_EXPERIMENT)
+    model = settings.model
+    try:
+        version = MlflowClient().get_model_version_by_alias(model.name, model.alias).version
+    except MlflowException:
+        version = register(settings)
+    config = {**deployment(settings).to_config(), "bank_bytes": NIGHTLY_BANK_BYTES}
+    return _load(mlflow.get_tracking_uri(), model.name, str(version), json.dumps(config))
+
+
+def pipeline_source(settings: Settings) -> str | Path:
+    """Return the folder or the hub id of the settings' pipeline."""
+    if settings.model.pipeline == BUNDLED_PIPELINE:
+        return PIPELINE_FOLDER
+    folder = Path(settings.model.pipeline)
+    return folder if folder.exists() else settings.model.pipeline
+
+
+@functools.lru_cache(maxsize=1)
+def _load(tracking_uri: str, name: str, version: str, config: str) -> Champion:
+    return Champion(version=version, model=load_artist(f"models:/{name}/{version}", **json.loads(config)))

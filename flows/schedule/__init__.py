@@ -1,0 +1,1 @@
+"""The night as a Prefect flow, and the clock that starts it. Prefect is imported here only."""

@@ -1,0 +1,21 @@
+"""Serving the nightly by the clock."""
+
+from pathlib import Path
+
+from flows.schedule.nightly import nightly
+from flows.schedule.server import use_server
+
+
+def serve_nightly(cron: str, settings_file: Path | None) -> None:
+    """Run the nightly at the times of a cron expression (UTC), until the process is stopped.
+
+    Raises:
+        ServerError: if no server is configured and none could be started.
+    """
+    parameters = {"settings_file": str(settings_file.resolve())} if settings_file else {}
+    with use_server() as url:
+        print(
+            f"Serving the nightly at '{cron}' (UTC); Prefect shows it at {url.removesuffix('/api')}",
+            flush=True,
+        )
+        nightly.serve(name="nightly", cron=cron, parameters=parameters, limit=1, print_starting_message=False)

@@ -1,0 +1,74 @@
+"""Settings of the sources: each `[[sources]]` table names an adapter, and gives it its own keys."""
+
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+
+from recsys_adapters.records.source_file import SourceFile
+from recsys_adapters.sources.catalogue import Catalogue
+from recsys_adapters.sources.event_log import EventLog
+from recsys_adapters.sources.movielens import MovieLens
+from recsys_adapters.sources.prompt_histories import PromptHistories
+from recsys_adapters.sources.recommendations import Recommendations
+
+ADAPTERS: dict[str, type] = {
+    "movielens": MovieLens,
+    "event_log": EventLog,
+    "catalogue": Catalogue,
+    "recommendations": Recommendations,
+    "prompt_histories": PromptHistories,
+}
+
+
+class Adapter(Protocol):
+    """What every adapter can do."""
+
+    def files(self) -> Iterable[SourceFile]:
+        """List the files that it offers."""
+
+
+class Source(BaseModel):
+    """One `[[sources]]` table: the adapter's name, a path, and the adapter's own keys."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    adapter: Literal["movielens", "event_log", "catalogue", "recommendations", "prompt_histories"]
+    """Kind of source."""
+    path: Path
+    """Folder, file or pattern; a relative path starts at the settings file's folder."""
+
+    @model_validator(mode="after")
+    def _check_adapter(self) -> Self:
+        self.build()
+        return self
+
+    def build(self) -> Adapter:
+        """Make the adapter.
+
+        Raises:
+            ValueError: if a key is unknown to it, missing, or has a value that it refuses.
+        """
+        values: dict[str, Any] = {"path": self.path, **(self.model_extra or {})}
+        kind = ADAPTERS[self.adapter]
+        known = [field.name for field in fields(kind)]
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise ValueError(
+                f"{self.adapter} has no key {', '.join(unknown)}; its keys are {', '.join(known)}"
+            )
+        try:
+            return TypeAdapter(kind).validate_python(values)
+        except ValidationError as error:
+            raise ValueError(_first_problem(self.adapter, error)) from error
+
+    def files(self) -> Iterable[SourceFile]:
+        """List the files that the source offers now."""
+        return self.build().files()
+
+
+def _first_problem(adapter: str, error: ValidationError) -> str:
+    problem = error.errors(include_url=False, include_input=False)[0]
+    return f"{adapter}.{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"

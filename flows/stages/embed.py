@@ -1,0 +1,39 @@
+"""Stage 2, embed: two vectors per new distinct text into the reference store."""
+
+import pyarrow as pa
+from tqdm import tqdm
+
+from fan_model.drawing.artist import Artist
+from feature_store.lake.lake import Lake
+from feature_store.tables.items import render_texts, scan_texts
+from feature_store.vectors.reference_store import ReferenceStore, StoredVectors
+from flows.settings import Settings
+
+TEXTS_PER_BATCH = 256
+BATCHES_PER_SAVE = 200
+"""How many batches may be lost to a crash: saving writes the whole store."""
+
+
+def embed(settings: Settings, lake: Lake, store: ReferenceStore, artist: Artist) -> dict[str, int]:
+    """Render the items' texts, encode those that have no vectors yet, save them; return counts."""
+    texts = settings.texts
+    num_rendered = render_texts(
+        lake, reference_template=texts.reference_template, target_template=texts.target_template
+    )
+    known = scan_texts(lake)
+    new = known.filter(
+        pa.compute.is_in(known["reference_id"], pa.array(store.missing(known["reference_id"].to_numpy())))
+    )
+    encode_texts(store, artist, new)
+    return {"items_rendered": num_rendered, "texts_encoded": new.num_rows, "references": len(store)}
+
+
+def encode_texts(store: ReferenceStore, artist: Artist, texts: pa.Table) -> None:
+    """Encode texts (`reference_id`, `text`) into the store, and save it."""
+    batches = [texts.slice(start, TEXTS_PER_BATCH) for start in range(0, texts.num_rows, TEXTS_PER_BATCH)]
+    for number, batch in enumerate(tqdm(batches, desc="embed", unit="batch", disable=not batches), start=1):
+        vectors = artist.encode_texts(batch["text"].to_pylist())
+        stored = StoredVectors(vectors.mean_unit_tokens, vectors.unit_mean_tokens)
+        store.add(batch["reference_id"].to_numpy(), stored)
+        if number % BATCHES_PER_SAVE == 0 or number == len(batches):
+            store.save()

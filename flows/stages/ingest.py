@@ -1,0 +1,81 @@
+"""Stage 1, ingest: logs, catalogues and recommendation lists into the lake; then tonight's targets."""
+
+import logging
+from collections import Counter
+
+import pyarrow as pa
+from tqdm import tqdm
+
+from feature_store.intake.source_files import append_file
+from feature_store.lake.lake import Lake
+from feature_store.tables.runs import Run, close_window
+from feature_store.tables.targets import (
+    drop_unwanted,
+    replace_targets,
+    scan_latest_items,
+    scan_preferences,
+    scan_stale_users,
+)
+from flows.settings import Settings
+from flows.stages.recipes import targets_recipe
+from recsys_adapters.recommenders.implicit_recommender import recommend_targets
+
+logger = logging.getLogger(__name__)
+
+
+def ingest(settings: Settings, lake: Lake, run: Run) -> dict[str, int]:
+    """Take in what the sources offer and decide on the targets; return counts."""
+    counts = ingest_files(settings, lake, run)
+    run = close_window(lake, run)
+    counts["users_with_new_targets"] = refresh_targets(settings, lake, run)
+    counts["targets_dropped"] = drop_unwanted(
+        lake, max_users=settings.users_limit, only_given=settings.targets.method == "given"
+    )
+    return dict(counts)
+
+
+def ingest_files(settings: Settings, lake: Lake, run: Run) -> Counter[str]:
+    """Take in every file of the sources whose content is new; return the ledger's sums."""
+    counts = Counter(files=0, files_known=0, rows_read=0, accepted=0, duplicate=0, rejected=0)
+    files = [file for source in settings.sources for file in source.files()]
+    for file in tqdm(files, desc="ingest", unit="file"):
+        entry = append_file(lake, file, run)
+        if entry is None:
+            counts["files_known"] += 1
+            continue
+        counts.update(files=1, rows_read=entry.rows_read, accepted=entry.accepted)
+        counts.update(duplicate=entry.duplicate, rejected=entry.rejected)
+        if entry.rejected:
+            logger.warning(
+                "%s: %d of %d rows refused, see rejected_rows", file.name, entry.rejected, entry.rows_read
+            )
+    return counts
+
+
+def refresh_targets(settings: Settings, lake: Lake, run: Run) -> int:
+    """Make targets for the users whose list is missing, older than their history, or made by other settings.
+
+    Returns:
+        Number of those users.
+    """
+    if settings.targets.method == "given":
+        return 0
+    recipe = targets_recipe(settings)
+    users = scan_stale_users(lake, recipe_digest=recipe, max_users=settings.users_limit)
+    if users:
+        targets = _make_targets(settings, lake, run, users)
+        source = settings.targets.method
+        replace_targets(lake, run, users, targets, source=source, recipe_digest=recipe)
+    return len(users)
+
+
+def _make_targets(settings: Settings, lake: Lake, run: Run, users: list[str]) -> pa.Table:
+    if settings.targets.method == "latest":
+        return scan_latest_items(lake, run, users, num_targets=settings.targets.per_user)
+    return recommend_targets(
+        scan_preferences(lake, run),
+        users,
+        num_targets=settings.targets.per_user,
+        model=settings.targets.model,
+        seed=settings.seed,
+    )

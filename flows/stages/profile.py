@@ -1,0 +1,132 @@
+"""Stage 3, profile: tailored profiling of each (user, target), a bucket of users at a time."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from fan_model.method.profiling import ReferenceVectors, Selection, count_references, select_references
+from feature_store.history.histories import scan_histories
+from feature_store.history.neighbours import add_neighbours
+from feature_store.lake.lake import Lake
+from feature_store.tables.profiles import profile_digest, replace_profiles
+from feature_store.tables.runs import Run
+from feature_store.vectors.reference_store import ReferenceStore
+from flows.settings import Settings
+from flows.stages.recipes import profile_recipe
+
+PAIRS_AT_ONCE = 256
+"""Pairs whose vectors are gathered together: what profiling holds in memory."""
+
+
+def profile_pairs(
+    settings: Settings, lake: Lake, store: ReferenceStore, run: Run, pairs: pa.Table
+) -> dict[str, int]:
+    """Select the references of each pair (`user_id`, `item_id`, `target_id`, `as_of`) and store them.
+
+    Returns:
+        Counts: targets, references selected, targets that got some from what others liked, or have none.
+    """
+    snapshot_id = lake.snapshot_id()
+    numbered = pairs.append_column("pair_number", pa.array(np.arange(pairs.num_rows)))
+    histories = _scan_references(settings, lake, store, run, numbered)
+    recipe_digest = profile_recipe(settings, store.encoder_revision)
+    origin = {
+        "encoder_revision": store.encoder_revision,
+        "recipe_digest": recipe_digest,
+        "run_id": run.run_id,
+        "snapshot_id": snapshot_id,
+    }
+    rows = [row | origin for row in _select_all(settings, store, numbered, histories)]
+    replace_profiles(lake, pairs, rows, recipe_digest=recipe_digest, run_id=run.run_id)
+    return _count(pairs, rows)
+
+
+def _scan_references(
+    settings: Settings, lake: Lake, store: ReferenceStore, run: Run, pairs: pa.Table
+) -> pa.Table:
+    """Return what there is to select from: histories, and for small ones what others liked."""
+    histories = scan_histories(lake, pairs, known_before=run.window_end)
+    if not settings.profile.cold_start:
+        return histories
+    size = settings.profile.little_history
+    return add_neighbours(lake, store, pairs, histories, known_before=run.window_end, size=size)
+
+
+def _select_all(
+    settings: Settings, store: ReferenceStore, pairs: pa.Table, histories: pa.Table
+) -> Iterator[dict[str, object]]:
+    """Yield the profile rows of all pairs; `histories` is sorted by pair."""
+    bounds = np.searchsorted(histories["pair_number"].to_numpy(), np.arange(pairs.num_rows + 1))
+    for start in range(0, pairs.num_rows, PAIRS_AT_ONCE):
+        some = pairs.slice(start, PAIRS_AT_ONCE)
+        end = start + some.num_rows
+        vectors = _Vectors(store, some, histories.slice(bounds[start], bounds[end] - bounds[start]))
+        for number, pair in enumerate(some.to_pylist(), start=start):
+            history = histories.slice(bounds[number], bounds[number + 1] - bounds[number])
+            yield from _rows(pair, history, _select(settings, vectors, pair["target_id"], history))
+
+
+class _Vectors:
+    """The vectors of some pairs' texts, each gathered once."""
+
+    def __init__(self, store: ReferenceStore, pairs: pa.Table, histories: pa.Table) -> None:
+        self._ids = np.union1d(pairs["target_id"].to_numpy(), histories["reference_id"].to_numpy())
+        gathered = store.gather(self._ids)
+        self._vectors = ReferenceVectors(gathered.mean_unit_tokens, gathered.unit_mean_tokens)
+
+    def of(self, ids: npt.ArrayLike) -> ReferenceVectors:
+        return self._vectors[np.searchsorted(self._ids, ids)]
+
+
+def _select(settings: Settings, vectors: _Vectors, target_id: int, history: pa.Table) -> Selection:
+    """Run tailored profiling on stored vectors (paper, section on tailored profiling)."""
+    if not history.num_rows:
+        return Selection(np.empty(0, np.int64), np.empty(0))
+    return select_references(
+        vectors.of([target_id]),
+        vectors.of(history["reference_id"].to_numpy()),
+        history["weight"].to_numpy(),
+        num_references=_num_references(settings, history),
+    )
+
+
+def _num_references(settings: Settings, history: pa.Table) -> int:
+    """Keep the settings' share of a history; a small one that others filled up is kept whole."""
+    if "neighbours" in history["origin"].to_pylist():
+        return history.num_rows
+    num_references = count_references(history.num_rows, fraction=settings.profile.fraction)
+    return min(num_references, settings.profile.max_references or num_references)
+
+
+def _rows(pair: dict[str, Any], history: pa.Table, selection: Selection) -> Iterator[dict[str, object]]:
+    chosen = history.take(pa.array(selection.indices)).to_pylist()
+    digest = profile_digest(pair["target_id"], [(row["reference_id"], row["weight"]) for row in chosen])
+    history_size = history["origin"].to_pylist().count("history")
+    for position, (row, relevance) in enumerate(zip(chosen, selection.relevance, strict=True), start=1):
+        yield {
+            "user_id": pair["user_id"],
+            "item_id": pair["item_id"],
+            "position": position,
+            "reference_item_id": row["reference_item_id"],
+            "reference_id": row["reference_id"],
+            "origin": row["origin"],
+            "relevance": float(relevance),
+            "weight": row["weight"],
+            "as_of": pair["as_of"],
+            "history_size": history_size,
+            "profile_digest": digest,
+        }
+
+
+def _count(pairs: pa.Table, rows: list[dict[str, object]]) -> dict[str, int]:
+    profiled = {(row["user_id"], row["item_id"]) for row in rows}
+    helped = {(row["user_id"], row["item_id"]) for row in rows if row["origin"] == "neighbours"}
+    return {
+        "targets_profiled": pairs.num_rows,
+        "references_selected": len(rows),
+        "targets_helped_by_others": len(helped),
+        "targets_without_references": pairs.num_rows - len(profiled),
+    }

@@ -1,0 +1,64 @@
+"""Stage 5, publish: show the night to readers all at once, write the gallery, report to MLflow."""
+
+import logging
+from typing import Any
+
+import mlflow
+
+from feature_store.history.opt_outs import count_opt_outs
+from feature_store.lake.lake import Lake
+from feature_store.tables.artworks import count_wanted
+from feature_store.tables.runs import Run, publish_run, read_run
+from feature_store.upkeep.maintenance import delete_unreferenced_images
+from flows.model.champion import configure_mlflow
+from flows.settings import Settings
+from flows.stages.gallery import write_gallery
+from flows.workspace import Workspace
+
+logger = logging.getLogger(__name__)
+
+NIGHTLY_EXPERIMENT = "nightly"
+
+
+class UnfinishedNightError(RuntimeError):
+    """Publishing was asked for before the night's work was done."""
+
+
+def publish(settings: Settings, lake: Lake, workspace: Workspace, run: Run) -> dict[str, int]:
+    """Publish what the stages made; return the numbers of users and targets that readers see."""
+    users, targets = count_wanted(lake, max_users=settings.users_limit)
+    publish_run(lake, run)
+    write_gallery(settings, lake, workspace, read_run(lake, run.run_id))
+    if count_opt_outs(lake):
+        delete_unreferenced_images(lake, workspace.images)
+    return {"users": users, "targets": targets}
+
+
+def report_to_mlflow(settings: Settings, workspace: Workspace, night: dict[str, Any]) -> None:
+    """Log the night as an MLflow run: its settings, counts and seconds per stage, and its gallery's place."""
+    configure_mlflow(settings, NIGHTLY_EXPERIMENT)
+    with mlflow.start_run(run_name=night["run_id"]):
+        mlflow.log_params(_flatten(settings.model_dump(exclude={"sources", "catalog", "workspace"})))
+        mlflow.log_metrics(_numbers(night))
+        mlflow.set_tags({"run_id": night["run_id"], "snapshot_id": night["snapshot_id"]})
+        mlflow.log_dict(
+            {"sources": [source.model_dump(mode="json") for source in settings.sources]}, "sources.json"
+        )
+        mlflow.log_text(str(workspace.gallery / "index.html"), "gallery.txt")
+
+
+def _numbers(night: dict[str, Any]) -> dict[str, float]:
+    counts = {
+        f"{stage}.{name}": value
+        for stage, values in night["counts"].items()
+        for name, value in values.items()
+    }
+    seconds = {f"{stage}.seconds": value for stage, value in night["seconds"].items()}
+    return {name: float(value) for name, value in (counts | seconds).items()}
+
+
+def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat

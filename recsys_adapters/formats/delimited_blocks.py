@@ -1,0 +1,163 @@
+"""Delimited text as a stream of columns: plain lines are split at once, lines that need care stay whole.
+
+Arrow's CSV reader splits fast, but follows a stray quote over line ends and stops at bytes that are no text.
+So it gets only lines in which nothing could mislead it. The others stay whole, and so do those that it finds
+to have too few or too many values; whoever reads the stream splits them one by one.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyarrow import csv
+
+from recsys_adapters.formats.file_lines import LINES_SCHEMA, Block, read_blocks, whole_lines
+
+_LINE_FEED, _QUOTE = b'\n"'
+_FIRST_BEYOND_ASCII = 0x80
+
+
+@dataclass(frozen=True, kw_only=True)
+class DelimitedBlocks:
+    """The lines of a plain or gzip file after the header, read anew whenever they are scanned.
+
+    The columns are those of `LINES_SCHEMA`, `is_split`, and the values `c0`, `c1`, ... (NULL where empty) of
+    the lines that are split, whose `raw` still has its line end.
+    """
+
+    path: Path
+    delimiter: str
+    quoted: bool
+    encoding: str
+    num_header_lines: int
+    num_columns: int
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        reader = pa.RecordBatchReader.from_batches(self._schema, self._batches())
+        return reader.__arrow_c_stream__(requested_schema)
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return [f"c{i}" for i in range(self.num_columns)]
+
+    @cached_property
+    def _schema(self) -> pa.Schema:
+        values = [pa.field(name, pa.string()) for name in self._names]
+        return pa.schema([*LINES_SCHEMA, pa.field("is_split", pa.bool_()), *values])
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        for block in read_blocks(self.path, encoding=self.encoding):
+            is_headed = block.first_line == 1 and self.num_header_lines
+            rest = block.without_first_line() if is_headed else block
+            if rest.text:
+                yield from self._split(rest)
+
+    def _split(self, block: Block) -> Iterator[pa.RecordBatch]:
+        """Split the lines that can be split at once; leave the others whole."""
+        is_whole = self._misleading_lines(block)
+        lines = _lines(block)
+        text = _joined(lines["raw"].filter(pa.array(~is_whole))) if is_whole.any() else block.text
+        values, misfits = self._values(text)
+        is_whole[np.flatnonzero(~is_whole)[misfits]] = True
+        if values.num_rows != np.count_nonzero(~is_whole):
+            yield self._whole(whole_lines(block))
+            return
+        if is_whole.any():
+            yield self._whole(whole_lines(block, is_whole))
+            lines = lines.filter(pa.array(~is_whole))
+        is_split = pa.repeat(pa.scalar(True), len(lines))
+        columns = [column.combine_chunks() for column in values.columns]
+        yield pa.record_batch([*lines.columns, is_split, *columns], schema=self._schema)
+
+    def _whole(self, lines: pa.RecordBatch) -> pa.RecordBatch:
+        is_split = pa.repeat(pa.scalar(False), len(lines))
+        values = [pa.nulls(len(lines), pa.string()) for _ in self._names]
+        return pa.record_batch([*lines.columns, is_split, *values], schema=self._schema)
+
+    def _values(self, text: bytes) -> tuple[pa.Table, list[int]]:
+        """The values of the lines that have the right number of them; indices of the others."""
+        misfits: list[int] = []
+
+        def skip(row: csv.InvalidRow) -> str:
+            misfits.append(row.number - 1)
+            return "skip"
+
+        if not text:
+            return pa.schema([pa.field(name, pa.string()) for name in self._names]).empty_table(), misfits
+        table = csv.read_csv(
+            pa.py_buffer(text),
+            csv.ReadOptions(column_names=self._names, use_threads=False, block_size=len(text) + 1),
+            csv.ParseOptions(
+                delimiter=self.delimiter,
+                quote_char='"' if self.quoted else False,
+                ignore_empty_lines=False,
+                invalid_row_handler=skip,
+            ),
+            csv.ConvertOptions(
+                column_types=dict.fromkeys(self._names, pa.string()),
+                null_values=[""],
+                strings_can_be_null=True,
+            ),
+        )
+        return table, misfits
+
+    def _misleading_lines(self, block: Block) -> npt.NDArray[np.bool_]:
+        """Which lines Arrow might take for something else than the record of plain values that they are."""
+        if not self.delimiter.isascii():
+            return np.ones(len(block.line_ends), bool)
+        is_misleading = np.diff(block.line_ends, prepend=-1) == 1
+        codes = np.frombuffer(block.text, np.uint8)
+        suspects = [codes == code for code in b"\r\0" if code in block.text]
+        if not _is_text(block.text):
+            suspects.append(codes >= _FIRST_BEYOND_ASCII)
+        if self.quoted and not _has_plain_quotes(block, ord(self.delimiter)):
+            suspects.append(codes == _QUOTE)
+        for is_suspect in suspects:
+            is_misleading[np.searchsorted(block.line_ends, np.flatnonzero(is_suspect))] = True
+        return is_misleading
+
+
+def _joined(lines: pa.Array) -> bytes:
+    """The bytes of an array of texts, one after another."""
+    _, offsets, data = lines.buffers()
+    return data.to_pybytes()[: np.frombuffer(offsets, np.int32)[len(lines)]] if data else b""
+
+
+def _lines(block: Block) -> pa.RecordBatch:
+    """The lines, each with its line end, as if all were good texts, without a copy of the block."""
+    offsets = np.zeros(len(block.line_ends) + 1, np.int32)
+    offsets[1:] = block.line_ends + 1
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(block.text)]
+    raw = pa.Array.from_buffers(pa.string(), len(block.line_ends), buffers)
+    numbers = pa.array(np.arange(block.first_line, block.first_line + len(raw)))
+    return pa.record_batch([numbers, raw, pa.nulls(len(raw), pa.string())], schema=LINES_SCHEMA)
+
+
+def _is_text(text: bytes) -> bool:
+    if text.isascii():
+        return True
+    try:
+        pa.array([text], pa.binary()).cast(pa.string())
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _has_plain_quotes(block: Block, delimiter: int) -> bool:
+    """Whether all quotes enclose whole values within a line, and are doubled inside them (RFC 4180)."""
+    if b'"' not in block.text:
+        return True
+    codes = np.frombuffer(b"\n" + block.text, np.uint8)
+    quotes = np.flatnonzero(codes == _QUOTE)
+    if len(quotes) % 2:
+        return False
+    # A doubled quote reads as the end of one quoted part and the start of the next.
+    opening, closing = quotes[::2], quotes[1::2]
+    edges = (delimiter, _LINE_FEED, _QUOTE)
+    begins, ends = np.isin(codes[opening - 1], edges), np.isin(codes[closing + 1], edges)
+    first_line, last_line = (np.searchsorted(block.line_ends, at - 1) for at in (opening, closing))
+    return bool(begins.all() and ends.all() and (first_line == last_line).all())

@@ -1,0 +1,4 @@
+"""Recommenders that decide which items each user gets pictures of, where no list is given.
+
+Arrow tables in, Arrow tables out; `flows` calls them while it ingests.
+"""

@@ -1,0 +1,4 @@
+"""What a record is made into: typed values, ids, times, or a refusal with its reason.
+
+`sources` describe files with what is here; the store takes the files in.
+"""

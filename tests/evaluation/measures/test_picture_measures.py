@@ -1,0 +1,184 @@
+"""Measures of simulated drawings: vectors that follow a history, another one, or none."""
+
+import numpy as np
+import pytest
+from sklearn.metrics.pairwise import cosine_similarity
+
+from evaluation.measures.picture_measures import (
+    MEASURES,
+    P_VALUES,
+    Audience,
+    mean_by_user,
+    measure_p_values,
+    measure_pictures,
+)
+from evaluation.statistics.comparison import estimate_mean
+
+NUM_USERS, REFERENCES_EACH, WIDTH = 40, 6, 24
+
+
+def unit(vectors):
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+@pytest.fixture(scope="module")
+def tastes():
+    return unit(np.random.default_rng(0).normal(size=(NUM_USERS, WIDTH)))
+
+
+@pytest.fixture(scope="module")
+def audience(tastes):
+    """Two targets per user, unlike the tastes, and held-out references around each taste."""
+    generator = np.random.default_rng(1)
+    users = np.repeat(np.arange(NUM_USERS), REFERENCES_EACH)
+    references = unit(tastes[users] + 0.2 * generator.normal(size=(len(users), WIDTH)))
+    targets = unit(generator.normal(size=(2 * NUM_USERS, WIDTH)))
+    return Audience(
+        owners=np.repeat(np.arange(NUM_USERS), 2),
+        targets=targets,
+        target_features=targets,
+        references=references,
+        reference_features=references,
+        weights=generator.uniform(0.5, 5.0, len(users)),
+        users=users,
+    )
+
+
+def draw(audience, tastes, strength, owners=None):
+    """Pictures of the targets that lean to a taste by so much; noise is the same for all strengths."""
+    owners = audience.owners if owners is None else owners
+    noise = 0.1 * np.random.default_rng(2).normal(size=audience.targets.shape)
+    return unit(audience.targets + strength * tastes[owners] + noise)
+
+
+def judge(audience, images, plain):
+    values = measure_pictures(audience, images=images, plain_images=plain, text_features=images)
+    p_values = measure_p_values(audience, images=images, plain_images=plain)
+    return {name: mean_by_user(value, audience.owners, NUM_USERS) for name, value in values.items()}, p_values
+
+
+@pytest.fixture(scope="module")
+def plain(audience, tastes):
+    return draw(audience, tastes, 0.0)
+
+
+def test_every_measure_is_described_and_every_description_measured(audience, plain):
+    values, p_values = judge(audience, plain, plain)
+    assert set(values) == set(MEASURES)
+    assert set(p_values) == set(P_VALUES)
+
+
+def test_pictures_that_follow_the_history_are_found_to(audience, tastes, plain):
+    values, p_values = judge(audience, draw(audience, tastes, 0.6), plain)
+    before, _ = judge(audience, plain, plain)
+    assert estimate_mean(values["own_minus_other"] - before["own_minus_other"]).low > 0
+    assert p_values["own_minus_other_added_p"] < 0.001
+    assert values["reciprocal_rank"].mean() > 0.5
+    assert values["clip_history"].mean() > before["clip_history"].mean()
+    assert values["clip_target"].mean() < before["clip_target"].mean()
+    assert values["kernel_distance"].mean() > 0
+    assert values["text_alignment_history"].mean() > before["text_alignment_history"].mean()
+
+
+@pytest.mark.parametrize("shift", [1, 7, 19])
+def test_another_user_s_history_comes_out_at_chance(audience, tastes, plain, shift):
+    """However strongly the pictures follow a history, it is not their user's."""
+    shuffled = draw(audience, tastes, 0.6, owners=(audience.owners + shift) % NUM_USERS)
+    values, p_values = judge(audience, shuffled, plain)
+    guess = np.mean(1 / np.arange(1, NUM_USERS + 1))
+    assert p_values["own_minus_other_p"] > 0.05
+    assert p_values["own_minus_other_added_p"] > 0.05
+    assert values["reciprocal_rank"].mean() == pytest.approx(guess, abs=0.06)
+    assert values["hit_at_1"].mean() <= 0.1
+    assert abs(values["own_minus_other"].mean()) < 5
+
+
+def test_p_values_of_random_owners_are_spread_evenly(audience, tastes, plain):
+    generator = np.random.default_rng(3)
+    p_values = [
+        measure_p_values(
+            audience,
+            images=draw(audience, tastes, 0.6, owners=generator.permutation(NUM_USERS)[audience.owners]),
+            plain_images=plain,
+            seed=seed,
+        )["own_minus_other_added_p"]
+        for seed in range(12)
+    ]
+    assert 0.25 < np.mean(p_values) < 0.75
+
+
+def test_one_picture_for_all_cannot_win(audience, tastes, plain):
+    """Not even the very picture that all histories together like best."""
+    best = unit(audience.histories.mean(axis=0))
+    constant = np.repeat(best[None], len(plain), axis=0)
+    values, p_values = judge(audience, constant, plain)
+    before, _ = judge(audience, plain, plain)
+    assert values["clip_history"].mean() > before["clip_history"].mean()  # this measure alone would be fooled
+    assert values["own_minus_other"].mean() == pytest.approx(0, abs=1e-9)
+    assert values["reciprocal_rank"].mean() == pytest.approx(np.mean(1 / np.arange(1, NUM_USERS + 1)))
+    assert values["diversity_between"].max() == pytest.approx(0, abs=1e-9)
+    assert p_values["own_minus_other_p"] > 0.4
+    assert p_values["own_minus_other_added_p"] > 0.05
+    assert not estimate_mean(values["own_minus_other"] - before["own_minus_other"]).low > 0
+
+
+def test_the_plain_pictures_add_nothing_to_themselves(audience, plain):
+    values, p_values = judge(audience, plain, plain)
+    assert p_values["own_minus_other_added_p"] == 1
+    np.testing.assert_allclose(values["kernel_distance"], 0, atol=1e-12)
+
+
+def test_a_second_library_agrees_on_every_cosine(audience, tastes, plain):
+    images = draw(audience, tastes, 0.4)
+    values = measure_pictures(audience, images=images, plain_images=plain, text_features=2 * images)
+    cosines = 100 * cosine_similarity(images, audience.references)
+    for picture in (0, 11, 50):
+        owner = audience.owners[picture]
+        own = audience.users == owner
+        weights = audience.weights[own]
+        assert values["history_cosine"][picture] == pytest.approx(
+            np.average(cosines[picture, own], weights=weights)
+        )
+        assert values["clip_history"][picture] == pytest.approx(
+            np.average(np.maximum(cosines[picture, own], 0), weights=weights)
+        )
+        means = [
+            np.average(
+                cosines[picture, audience.users == user], weights=audience.weights[audience.users == user]
+            )
+            for user in range(NUM_USERS)
+        ]
+        others = np.delete(means, owner).mean()
+        assert values["own_minus_other"][picture] == pytest.approx(means[owner] - others)
+        assert values["text_alignment_history"][picture] == pytest.approx(means[owner])
+    targets = 100 * np.diag(cosine_similarity(images, audience.targets))
+    np.testing.assert_allclose(values["clip_target"], np.maximum(targets, 0))
+    np.testing.assert_allclose(values["text_alignment_target"], targets)
+
+
+def test_by_hand():
+    east, north = np.array([1.0, 0.0]), np.array([0.0, 1.0])
+    audience = Audience(
+        owners=np.array([0, 1]),
+        targets=np.array([east, east]),
+        target_features=np.array([east, north]),
+        references=np.array([east, -east, north]),
+        reference_features=np.array([east, north, north]),
+        weights=np.array([3.0, 1.0, 2.0]),
+        users=np.array([0, 0, 1]),
+    )
+    images = np.array([east, north])
+    values = measure_pictures(
+        audience, images=images, plain_images=images, text_features=np.array([east, east])
+    )
+    np.testing.assert_allclose(values["clip_target"], [100, 0])
+    np.testing.assert_allclose(values["history_cosine"], [50, 100])  # (3 - 1) / 4
+    np.testing.assert_allclose(values["clip_history"], [75, 100])  # 3 / 4: the floor hides the dislike
+    np.testing.assert_allclose(values["own_minus_other"], [50, 100])
+    np.testing.assert_allclose(values["text_alignment_target"], [100, 0])
+    np.testing.assert_allclose(values["text_alignment_history"], [75, 0])
+
+
+def test_users_are_means_of_their_pictures_with_a_value():
+    values = mean_by_user(np.array([1.0, 3.0, np.nan, 5.0]), np.array([0, 0, 1, 2]), 4)
+    np.testing.assert_allclose(values, [2, np.nan, 5, np.nan])

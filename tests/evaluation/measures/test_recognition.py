@@ -1,0 +1,33 @@
+"""Naming what is in pictures, against values worked out by hand."""
+
+import numpy as np
+import pytest
+
+from evaluation.measures.recognition import accuracy, class_probabilities, class_prototypes
+
+
+def test_a_prototype_is_the_unit_mean_of_the_texts_of_its_class():
+    texts = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 2.0]])
+    prototypes = class_prototypes(texts, np.array([0, 0, 1]), 2)
+    assert prototypes == pytest.approx(np.array([[0.5**0.5, 0.5**0.5], [0.0, 1.0]]))
+
+
+def test_a_class_without_texts_is_named():
+    with pytest.raises(ValueError, match=r"no text names the classes \[1\]"):
+        class_prototypes(np.ones((1, 2)), np.array([0]), 2)
+
+
+def test_probabilities_are_the_softmax_of_scaled_cosines():
+    probabilities = class_probabilities(np.array([[1.0, 0.0]]), np.eye(2), scale=np.log(3.0))
+    assert probabilities == pytest.approx(np.array([[0.75, 0.25]]))
+
+
+def test_a_scale_of_nothing_knows_nothing():
+    images = np.random.default_rng(0).standard_normal((4, 3))
+    assert class_probabilities(images, np.eye(3), scale=0.0) == pytest.approx(np.full((4, 3), 1 / 3))
+
+
+def test_accuracy_counts_the_likeliest_classes():
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]])
+    assert accuracy(probabilities, np.array([0, 1, 1, 0])) == 0.75
+    assert np.isnan(accuracy(probabilities[:0], np.array([], int)))

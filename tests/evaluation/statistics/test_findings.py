@@ -1,0 +1,94 @@
+"""What is said of rows whose truth is known."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from evaluation.measures.picture_measures import MEASURES, P_VALUES
+from evaluation.report.markdown import write_table
+from evaluation.statistics.findings import find
+from evaluation.statistics.intervals import Resampling
+
+USERS = [f"u{number}" for number in range(12)]
+GROUPS = {"plain": "baseline", "full": "baseline", "history of another user": "control"}
+NOISE = np.random.default_rng(0).normal(size=len(USERS))
+
+
+def row(variant, measure, user, value):
+    return {
+        "variant": variant,
+        "variant_group": GROUPS[variant],
+        "alpha": 0.3,
+        "measure": measure,
+        "user_id": user,
+        "value": value,
+        "num_pictures": 2,
+        "judge": "somebody" if measure in P_VALUES or MEASURES[measure].by_judge else "the model",
+        "judge_revision": "0123",
+        "judge_is_independent": True,
+        "data_set": "films",
+    }
+
+
+def results(added, p_values):
+    """Rows of variants that add so much to plain pictures, some users more and some less."""
+    rows = [
+        row(variant, measure, user, 20 + amount + (0.1 * noise if amount else 0))
+        for variant, amount in {"plain": 0, **added}.items()
+        for measure in MEASURES
+        for user, noise in zip(USERS, NOISE, strict=True)
+    ]
+    rows += [
+        row(variant, measure, None, p_value)
+        for variant, p_value in {"plain": 1.0, **p_values}.items()
+        for measure in P_VALUES
+    ]
+    return pa.Table.from_pylist(rows)
+
+
+def found(full, another, p_full=0.001, p_another=0.5):
+    rows = results(
+        {"full": full, "history of another user": another},
+        {"full": p_full, "history of another user": p_another},
+    )
+    return find(rows, list(GROUPS), Resampling())
+
+
+def test_what_is_added_beyond_chance_is_personal():
+    findings = found(full=2.0, another=-0.5)
+    assert findings.variants["full"].is_personal
+    assert findings.failed_controls == []
+    assert findings.verdict.startswith("Personalization is shown on these 12 users.")
+    assert (findings.judge, findings.num_users, findings.num_pictures) == ("somebody", 12, 24)
+
+
+@pytest.mark.parametrize(("full", "p_full"), [(2.0, 0.2), (0.001, 0.001), (-2.0, 0.001)])
+def test_chance_or_an_interval_about_zero_is_not(full, p_full):
+    findings = found(full=full, another=0.0, p_full=p_full)
+    assert not findings.variants["full"].is_personal
+    assert "is not shown" in findings.verdict
+
+
+def test_a_control_that_comes_out_personal_casts_doubt_on_the_verdict():
+    findings = found(full=2.0, another=2.0, p_another=0.01)
+    assert findings.failed_controls == ["history of another user"]
+    assert "Do not trust this: history of another user came out personal" in findings.verdict
+
+
+def test_users_without_a_picture_are_not_counted():
+    rows = results({"full": 2.0}, {"full": 0.01}).to_pylist()
+    for one in rows:
+        if one["user_id"] == "u3":
+            one |= {"value": None, "num_pictures": 0}
+    findings = find(pa.Table.from_pylist(rows), ["plain", "full"], Resampling())
+    assert findings.num_users == 11
+    assert findings.variants["full"].comparison.means["clip_target"].num_users == 11
+
+
+def test_the_table_has_a_row_per_variant_and_says_by_whom_they_were_measured():
+    caption, _, *table = write_table(found(full=2.0, another=0.0)).splitlines()
+    assert caption == "12 users of `films`, 24 pictures per variant; judge `somebody` (0123)."
+    assert [line.split("|")[1].strip() for line in table] == ["variant", "---", *GROUPS, "a guess"]
+    assert {line.count("|") for line in table} == {table[0].count("|")}
+    assert "| yes | +2.0" in table[3]
+    assert "+10.0 % / +10.0 %" in table[3].replace("+9.9", "+10.0").replace("+10.1", "+10.0")

@@ -1,0 +1,132 @@
+"""One spelling for all requests of the same picture, and limits that hold for every value."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fan_model.drawing.fingerprints import artwork_digest
+from fan_model.drawing.limits import RequestLimits, Sides
+from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError, canonical
+
+WEIGHTS = st.floats(1e-3, 1e3)
+TASTES = st.lists(st.tuples(st.sampled_from("abcdef"), WEIGHTS), min_size=1, max_size=6)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+LIMITS = RequestLimits()
+SIDES = Sides(own=128, multiple=8)
+
+
+def request_of(taste):
+    references, weights = zip(*taste, strict=True)
+    return ArtworkRequest(prompt="x", references=references, weights=weights)
+
+
+@given(TASTES, st.floats(1e-2, 1e2), st.randoms())
+def test_neither_order_nor_scale_makes_another_picture(taste, factor, random):
+    shuffled = random.sample(taste, len(taste))
+    scaled = request_of([(reference, weight * factor) for reference, weight in shuffled])
+    plain = canonical(request_of(taste))
+    assert canonical(scaled).references == plain.references
+    assert canonical(scaled).weights == pytest.approx(plain.weights, rel=1e-8)
+    assert math.fsum(plain.weights) == pytest.approx(1)
+
+
+@given(TASTES)
+def test_the_canonical_spelling_is_its_own_and_has_its_own_digest(taste):
+    request = request_of(taste)
+    assert canonical(canonical(request)) == canonical(request)
+    options = DrawingOptions()
+    assert artwork_digest(canonical(request), options, "p") == artwork_digest(request, options, "p")
+
+
+def test_a_plain_picture_is_the_same_at_every_alpha_and_a_personal_one_is_not():
+    plain, personal = (
+        ArtworkRequest(prompt="a poster"),
+        ArtworkRequest(prompt="a poster", references=("neon",)),
+    )
+    low, high = DrawingOptions(alpha=0.1, skip_layers=()), DrawingOptions(alpha=0.9)
+    assert artwork_digest(plain, low, "p") == artwork_digest(plain, high, "p")
+    assert artwork_digest(personal, low, "p") != artwork_digest(personal, high, "p")
+
+
+def answer(parse, values):
+    """What a reader makes of values: the sentence of its refusal, or what it read."""
+    try:
+        return parse(values)
+    except RequestError as error:
+        return str(error)
+
+
+@given(st.dictionaries(st.sampled_from([*ArtworkRequest.__dataclass_fields__, "other"]), ANYTHING))
+def test_a_row_of_anything_is_read_or_refused_in_one_sentence(row):
+    match answer(LIMITS.parse_request, row):
+        case str(sentence):
+            assert "\n" not in sentence
+        case request:
+            assert request.prompt.strip()
+            assert all(weight > 0 for weight in request.strengths)
+
+
+@given(st.dictionaries(st.sampled_from([*DrawingOptions.__dataclass_fields__, "format"]), ANYTHING))
+def test_params_of_anything_are_read_or_refused_in_one_sentence(params):
+    match answer(lambda values: LIMITS.parse_options(values, SIDES), params):
+        case str(sentence):
+            assert "\n" not in sentence
+        case options:
+            assert 0 <= options.alpha <= 1
+            assert options.image_format in ("png", "webp")
+
+
+@given(st.integers(-8, 4096))
+def test_a_side_is_drawn_only_if_it_divides_and_is_not_too_long(side):
+    outcome = answer(lambda values: LIMITS.parse_options(values, SIDES), {"height": side})
+    refused = side < 1 or side % 8 != 0 or side > 256
+    assert (outcome == "height must be a multiple of 8 from 8 to 256 pixels") == refused
+
+
+def test_params_that_are_not_given_are_as_the_deployment_has_them():
+    usual = DrawingOptions(alpha=0.7, num_references=None, skip_layers=(0, 1))
+    assert LIMITS.parse_options({"num_references": 3}, SIDES, usual) == DrawingOptions(
+        alpha=0.7, num_references=3, skip_layers=(0, 1)
+    )
+
+
+@pytest.mark.parametrize("text", ["", " \u3000", "\u200b\ufeff", "\0", "half a pair: \ud83d"])
+def test_a_prompt_without_anything_to_read_is_refused(text):
+    with pytest.raises(
+        RequestError, match="prompt must be a text of 1 to 2000 characters, some of them visi"
+    ):
+        LIMITS.parse_request({"prompt": text})
+
+
+def test_whole_numbers_and_arrays_are_taken_for_what_they_mean():
+    row = {"prompt": "x", "references": np.array(["a", "b"], object), "weights": np.array([1, 2])}
+    assert LIMITS.parse_request({**row, "seed": np.int64(3)}) == ArtworkRequest(
+        prompt="x", references=("a", "b"), weights=(1.0, 2.0), seed=3
+    )
+
+
+def test_text_that_looks_like_a_file_or_markup_is_text_to_the_model():
+    request = LIMITS.parse_request({"prompt": "poster.png", "references": ["<3 & more;"]})
+    assert request.prompt == "poster.png"
+
+
+@pytest.mark.parametrize("text", ["cat.png", "a.JPEG ", "<b>", "</script", "<!-- x", "&lt;", "&#60;"])
+def test_the_service_refuses_markup_and_file_names(text):
+    with pytest.raises(RequestError, match="in plain words"):
+        LIMITS.check_plain_text("prompt", ["fine", text])
+
+
+@pytest.mark.parametrize("text", ["I <3 you", "R&B", "1 < 2", "version 2.0", "png"])
+def test_the_service_takes_plain_words(text):
+    LIMITS.check_plain_text("prompt", [text])
+
+
+def test_a_deployment_may_allow_markup():
+    RequestLimits(plain_text=False).check_plain_text("prompt", ["<b>"])

@@ -1,0 +1,140 @@
+import io
+
+import diffusers
+import pytest
+import torch
+from PIL import Image, ImageChops
+
+from fan_model.drawing.artist import Artist
+from fan_model.drawing.fingerprints import absent_components
+from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
+from fan_model.encoders.conditioning import build_conditioner
+from fan_model.encoders.key_value_cache import ReferenceBank
+from fan_model.encoders.text_encoders import Personalization, Profile
+from tests.fan_model.pipelines import FAMILIES, clip_text_model, stable_diffusion
+
+TEXTS = ["western film poster", "a long tale of two towns", ""]
+PROFILES = [
+    Profile("western film poster", ("pastel watercolor", "neon sci-fi"), (2.0, 1.0)),
+    Profile("a long tale of two towns", ("pastel watercolor",), (1.0,)),
+]
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def saved(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pipeline")
+    FAMILIES[request.param]().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pipeline(saved):
+    return diffusers.DiffusionPipeline.from_pretrained(saved, **dict.fromkeys(absent_components(saved)))
+
+
+@pytest.fixture(scope="module")
+def conditioner(pipeline):
+    return build_conditioner(pipeline, ReferenceBank(2**24))
+
+
+@torch.no_grad()
+def encoded_by_the_pipeline(pipeline, texts):
+    """Its `prompt_embeds` and `pooled_prompt_embeds`, whatever the signature of its `encode_prompt`."""
+    if isinstance(pipeline, diffusers.StableDiffusionPipeline):
+        return pipeline.encode_prompt(texts, "cpu", 1, False)[0], None
+    if isinstance(pipeline, diffusers.FluxPipeline):
+        return pipeline.encode_prompt(texts, None)[:2]
+    others = {"prompt_3": None} if isinstance(pipeline, diffusers.StableDiffusion3Pipeline) else {}
+    embeds = pipeline.encode_prompt(texts, prompt_2=None, do_classifier_free_guidance=False, **others)
+    return embeds[0], embeds[2]
+
+
+def assert_same(condition, expected, **tolerance):
+    embeds, pooled = expected
+    torch.testing.assert_close(condition.prompt_embeds, embeds, **tolerance)
+    if pooled is None:
+        assert condition.pooled_prompt_embeds is None
+    else:
+        torch.testing.assert_close(condition.pooled_prompt_embeds, pooled, **tolerance)
+
+
+def test_plain_condition_is_the_pipelines_own(pipeline, conditioner):
+    expected = encoded_by_the_pipeline(pipeline, TEXTS)
+    assert_same(conditioner.encode(TEXTS), expected, rtol=0, atol=1e-5)
+
+
+def test_condition_without_references_is_the_pipelines_own(pipeline, conditioner):
+    condition = conditioner.personalize([Profile(text) for text in TEXTS], Personalization())
+    assert_same(condition, encoded_by_the_pipeline(pipeline, TEXTS), rtol=0, atol=1e-5)
+
+
+def test_references_change_the_condition(conditioner):
+    personalized = conditioner.personalize(PROFILES, Personalization(alpha=0.5))
+    plain = conditioner.encode([profile.target for profile in PROFILES])
+    assert (personalized.prompt_embeds - plain.prompt_embeds).abs().amax(dim=(1, 2)).min() > 1e-3
+
+
+def test_skipping_every_layer_is_the_plain_condition(conditioner):
+    everything = Personalization(alpha=1.0, skip_layers=tuple(range(12)))
+    personalized = conditioner.personalize(PROFILES, everything)
+    plain = conditioner.encode([profile.target for profile in PROFILES])
+    torch.testing.assert_close(personalized.prompt_embeds, plain.prompt_embeds)
+
+
+def test_half_precision_differs_by_its_rounding_only(saved, conditioner):
+    half = Artist.load(saved, dtype=torch.float16)
+    request = ArtworkRequest(prompt="western film poster", references=("pastel watercolor",))
+    condition = half.condition([request], DrawingOptions(alpha=0.5)).prompt_embeds
+    full = conditioner.personalize(
+        [Profile(request.prompt, request.references, (1.0,))], Personalization(alpha=0.5)
+    ).prompt_embeds
+    assert condition.dtype == torch.float16
+    torch.testing.assert_close(condition.float(), full, rtol=0, atol=0.02)
+
+
+def test_target_query_matters(conditioner):
+    with_it, without_it = (
+        conditioner.personalize(PROFILES, Personalization(target_query=flag)).prompt_embeds
+        for flag in (True, False)
+    )
+    assert not torch.allclose(with_it, without_it, atol=1e-4)
+
+
+def test_each_family_draws_from_its_saved_folder(saved):
+    artist = Artist.load(saved)
+    request = ArtworkRequest(prompt="western", references=("pastel", "neon"), weights=(2.0, 1.0), seed=3)
+    options = DrawingOptions(num_inference_steps=2, height=16, width=16)
+    (artwork,) = artist.draw([request], options)
+    assert Image.open(io.BytesIO(artwork.image)).size == (16, 16)
+    assert artwork.weights_used == pytest.approx((1 / 3, 2 / 3))
+
+
+def test_plain_picture_is_the_pipelines_own(saved, pipeline):
+    (artwork,) = Artist.load(saved).draw(
+        [ArtworkRequest(prompt="western", seed=3)], DrawingOptions(num_inference_steps=2, height=16, width=16)
+    )
+    guidance = {} if isinstance(pipeline, diffusers.FluxPipeline) else {"guidance_scale": 3.5}
+    expected = pipeline(
+        "western",
+        num_inference_steps=2,
+        height=16,
+        width=16,
+        generator=torch.Generator().manual_seed(3),
+        **guidance,
+    ).images[0]
+    drawn = Image.open(io.BytesIO(artwork.image))
+    difference = ImageChops.difference(drawn.convert("RGB"), expected.convert("RGB"))
+    assert max(high for _, high in difference.getextrema()) <= 1
+
+
+def test_an_unknown_pipeline_is_refused_with_the_supported_ones():
+    components = {**stable_diffusion().components, "text_encoder_2": clip_text_model()}
+    strange = type("Strange", (), {"components": components})()
+    with pytest.raises(ValueError, match=r"no supported family .* supported: unet with CLIPTextModel;"):
+        build_conditioner(strange, ReferenceBank(0))
+
+
+def test_a_negative_prompt_is_refused_where_the_pipeline_has_none(tmp_path):
+    FAMILIES["FLUX"]().save_pretrained(tmp_path)
+    with pytest.raises(RequestError, match="negative_prompt"):
+        Artist.load(tmp_path).draw([ArtworkRequest(prompt="western")], DrawingOptions(negative_prompt="noir"))

@@ -1,0 +1,128 @@
+"""The queue in front of the artist: batches, bounds, and nobody's picture mixed with another's."""
+
+import asyncio
+import time
+
+import pytest
+
+from fan_model.drawing.artist import Artist, ArtworkRequest, DrawingOptions
+from fan_model.service.drawing_queue import DrawingQueue, QueueFullError, QueueTooSlowError
+from tests.fan_model.pipelines import stable_diffusion
+
+OPTIONS = DrawingOptions(num_inference_steps=1)
+
+
+class CountingArtist(Artist):
+    """An artist who remembers the sizes of the batches, and may be slow."""
+
+    seconds = 0.0
+
+    def draw(self, requests, options):
+        self.__dict__.setdefault("batches", []).append(len(requests))
+        time.sleep(self.seconds)
+        return super().draw(requests, options)
+
+
+@pytest.fixture
+def artist():
+    return CountingArtist(stable_diffusion(), encoder_revision="e", pipeline_revision="p", batch_size=4)
+
+
+def requests(count):
+    return [ArtworkRequest(prompt=f"picture {seed}", references=("sea",), seed=seed) for seed in range(count)]
+
+
+def test_requests_that_wait_together_are_drawn_together(artist):
+    async def ask_for_nine():
+        queue = DrawingQueue(artist, max_pictures=16, max_seconds=60)
+        return await asyncio.gather(*(queue.draw([request], OPTIONS) for request in requests(9)))
+
+    together = [artwork for (artwork,) in asyncio.run(ask_for_nine())]
+    assert artist.batches == [1, 4, 4]
+    assert together == [artist.draw([request], OPTIONS)[0] for request in requests(9)]
+
+
+def test_requests_with_different_options_are_never_drawn_together(artist):
+    async def ask():
+        queue = DrawingQueue(artist, max_pictures=16, max_seconds=60)
+        options = [DrawingOptions(num_inference_steps=1, alpha=alpha) for alpha in (0.0, 0.9, 0.0, 0.9)]
+        return await asyncio.gather(
+            *(queue.draw([request], how) for request, how in zip(requests(4), options, strict=True))
+        )
+
+    drawn = asyncio.run(ask())
+    assert artist.batches == [1, 2, 1]
+    assert [artwork.seed for (artwork,) in drawn] == [0, 1, 2, 3]
+
+
+def test_a_full_queue_refuses_and_has_room_again_afterwards(artist):
+    async def overfill():
+        queue = DrawingQueue(artist, max_pictures=3, max_seconds=60)
+        first = asyncio.create_task(queue.draw(requests(3), OPTIONS))
+        await asyncio.sleep(0)
+        with pytest.raises(QueueFullError, match="room for 3 pictures and is full"):
+            await queue.draw(requests(1), OPTIONS)
+        await first
+        return await queue.draw(requests(3), OPTIONS)
+
+    assert len(asyncio.run(overfill())) == 3
+
+
+def test_who_waits_too_long_is_told_so_and_is_not_drawn(artist):
+    async def hurry():
+        queue = DrawingQueue(artist, max_pictures=16, max_seconds=0)
+        with pytest.raises(QueueTooSlowError, match="too busy to draw within 0 s"):
+            await queue.draw(requests(8), OPTIONS)
+        queue.max_seconds = 60
+        return await queue.draw(requests(2), OPTIONS)
+
+    assert len(asyncio.run(hurry())) == 2
+    assert sum(artist.batches) < 8
+
+
+def test_a_slow_artist_owes_no_more_than_can_be_drawn_in_time(artist):
+    artist.seconds = 0.3
+
+    async def ask_a_slow_one():
+        queue = DrawingQueue(artist, max_pictures=16, max_seconds=60)
+        await queue.draw(requests(1), OPTIONS)
+        queue.max_seconds = 0.4
+        first = asyncio.create_task(queue.draw(requests(1), OPTIONS))
+        await asyncio.sleep(0)
+        with pytest.raises(QueueFullError, match="room for 1 pictures and is full"):
+            await queue.draw(requests(1), OPTIONS)
+        queue.max_seconds = 60
+        await asyncio.gather(first, return_exceptions=True)
+        return await queue.draw(requests(3), OPTIONS)
+
+    assert len(asyncio.run(ask_a_slow_one())) == 3
+    assert max(artist.batches) == 3
+
+
+def test_a_slow_artist_draws_small_batches(artist):
+    artist.seconds = 0.3
+
+    async def ask_a_slow_one():
+        queue = DrawingQueue(artist, max_pictures=16, max_seconds=60)
+        await queue.draw(requests(1), OPTIONS)
+        queue.max_seconds = 0.5
+        with pytest.raises(QueueTooSlowError, match="too busy"):
+            await queue.draw(requests(4), OPTIONS)
+        queue.max_seconds = 60
+        await queue.draw(requests(4), OPTIONS)
+
+    asyncio.run(ask_a_slow_one())
+    assert artist.batches[:2] == [1, 1]
+    assert artist.batches[-1] == 4
+
+
+def test_a_failure_reaches_everybody_in_the_batch_and_nobody_else(artist):
+    async def fail():
+        queue = DrawingQueue(artist, max_pictures=16, max_seconds=60)
+        too_large = DrawingOptions(num_inference_steps=1, height=8192)
+        good = asyncio.create_task(queue.draw(requests(1), OPTIONS))
+        with pytest.raises(ValueError, match="height must be a multiple of"):
+            await queue.draw(requests(2), too_large)
+        return await good
+
+    assert len(asyncio.run(fail())) == 1

@@ -1,0 +1,203 @@
+"""Source files into the lake: nothing lost, nothing twice, corrections replace."""
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from feature_store.intake import clashes
+from feature_store.intake import source_files as ingest
+from feature_store.lake.lake import Lake
+from recsys_adapters.records import refused_records
+from tests.feature_store.logs import ask, hours, take_in_events, take_in_items, take_in_targets
+
+EVENTS = [
+    ("e1", "ann", "i1", hours(1), 5.0),
+    ("e2", "ann", "i2", hours(2), 4.0),
+    ("e3", "bob", "i1", hours(3), 3.0),
+]
+
+
+@pytest.fixture(autouse=True, params=[1, ingest.LARGE_FILE], ids=["tried in one pass", "staged"])
+def large_file(request, monkeypatch):
+    """Every test twice: files of events are tried in one pass, or looked at record by record at once."""
+    monkeypatch.setattr(ingest, "LARGE_FILE", request.param)
+    return request.param
+
+
+def test_a_file_is_taken_in_once_however_often_and_under_whatever_name_it_is_offered(lake, tmp_path):
+    assert take_in_events(lake, tmp_path, EVENTS).accepted == 3
+    assert take_in_events(lake, tmp_path, EVENTS) is None
+    assert take_in_events(lake, tmp_path, EVENTS, name="a copy") is None
+    assert ask(lake, "SELECT count(*) FROM interactions") == [(3,)]
+
+
+def test_rows_known_word_for_word_are_duplicates_in_a_longer_file_and_within_one(lake, tmp_path):
+    take_in_events(lake, tmp_path, EVENTS)
+    counts = take_in_events(lake, tmp_path, [*EVENTS, ("e4", "bob", "i2", hours(4), 2.0)] * 2)
+    assert (counts.rows_read, counts.accepted, counts.duplicate, counts.rejected) == (8, 1, 7, 0)
+    assert ask(lake, "SELECT count(*), count(DISTINCT interaction_id) FROM interactions") == [(4, 4)]
+
+
+def test_a_correction_takes_the_place_of_what_was_known_which_stays_known_as_superseded(lake, tmp_path):
+    take_in_events(lake, tmp_path, EVENTS)
+    counts = take_in_events(lake, tmp_path, [("e2", "ann", "i3", hours(2), 1.0)], name="correction")
+    assert counts.accepted == 1
+    current = ask(lake, "SELECT item_id, weight FROM interactions WHERE user_id = 'ann' ORDER BY ALL")
+    assert current == [("i1", 5.0), ("i3", 1.0)]
+    superseded = ask(
+        lake,
+        "SELECT old.item_id, old.weight, old.ingested_at < superseded_at, superseded_at = new.ingested_at "
+        "FROM superseded_interactions AS old JOIN interactions AS new USING (source, interaction_id)",
+    )
+    assert superseded == [("i2", 4.0, True, True)]
+
+
+def test_a_file_with_a_flaw_at_its_very_end_leaves_no_second_copy_of_its_rows(lake, tmp_path):
+    events = [(f"e{number}", "ann", "i1", hours(1), 1.0) for number in range(1000)]
+    counts = take_in_events(lake, tmp_path, [*events, ("e1000", "", "i1", hours(1), 1.0)])
+    assert (counts.rows_read, counts.accepted, counts.duplicate, counts.rejected) == (1001, 1000, 0, 1)
+    counts = take_in_events(lake, tmp_path, [*events, ("e2000", "ann", "i1", hours(1), 1.0)], name="again")
+    assert (counts.rows_read, counts.accepted, counts.duplicate, counts.rejected) == (1001, 1, 1000, 0)
+    known = ask(lake, "SELECT data_file FROM ducklake_list_files('lake', 'interactions')")
+    on_disk = (lake.folder / "data" / "main" / "interactions").rglob("*.parquet")
+    assert sorted(map(str, on_disk)) == sorted(file for (file,) in known)
+
+
+def test_a_file_with_more_refused_records_than_fit_in_memory_is_staged(lake, tmp_path, monkeypatch):
+    monkeypatch.setattr(refused_records, "MOST_KEPT", 2)
+    broken = [(f"b{number}", "", "i1", hours(1), 1.0) for number in range(3)]
+    counts = take_in_events(lake, tmp_path, [*EVENTS, *broken])
+    assert (counts.rows_read, counts.accepted, counts.duplicate, counts.rejected) == (6, 3, 0, 3)
+    assert ask(lake, "SELECT count(*) FROM interactions") == [(3,)]
+    assert ask(lake, "SELECT line FROM rejected_rows ORDER BY line") == [(5,), (6,), (7,)]
+
+
+def test_a_file_whose_write_meets_a_conflict_is_written_anew(lake, tmp_path, monkeypatch):
+    append_ledger, conflicts = ingest._append_ledger, iter(["transaction conflict"])
+
+    def append_ledger_later(*arguments):
+        for conflict in conflicts:
+            raise duckdb.TransactionException(conflict)
+        append_ledger(*arguments)
+
+    monkeypatch.setattr(ingest, "_append_ledger", append_ledger_later)
+    assert take_in_events(lake, tmp_path, EVENTS).accepted == 3
+    assert ask(lake, "SELECT count(*) FROM interactions") == [(3,)]
+    assert take_in_events(lake, tmp_path, EVENTS) is None
+
+
+def test_the_same_event_id_in_two_sources_is_two_events(lake, tmp_path):
+    take_in_events(lake, tmp_path, EVENTS)
+    counts = take_in_events(lake, tmp_path, EVENTS, source="shop")
+    assert (counts.accepted, counts.duplicate) == (3, 0)
+    assert ask(lake, "SELECT count(*) FROM interactions WHERE interaction_id = 'e1'") == [(2,)]
+
+
+def test_whatever_a_source_is_called_its_events_say_so(lake, tmp_path):
+    sources = ["007", "a=b/../c d", "null", "100%41", "журнал", "x" * 300]
+    for source in sources:
+        take_in_events(lake, tmp_path, [*EVENTS, ("e4", "ann", "", hours(4), 1.0)], source=source)
+    ledger = "SELECT source, ingested_at, run_id, accepted FROM ingested_files ORDER BY ALL"
+    brought = "SELECT source, ingested_at, run_id, count(*) FROM interactions GROUP BY ALL ORDER BY ALL"
+    assert ask(lake, brought) == ask(lake, ledger)
+    assert {row[0] for row in ask(lake, brought)} == set(sources)
+
+
+def test_keys_are_compared_in_parts_too(lake, tmp_path, monkeypatch):
+    monkeypatch.setattr(clashes, "HASHES_AT_ONCE", 1)
+    assert take_in_events(lake, tmp_path, EVENTS).accepted == 3
+    counts = take_in_events(lake, tmp_path, [*EVENTS, ("e4", "bob", "i2", hours(4), 2.0)], name="more")
+    assert (counts.accepted, counts.duplicate) == (1, 3)
+
+
+def test_new_events_take_away_the_states_of_their_users_and_of_nobody_else(lake, tmp_path):
+    take_in_events(lake, tmp_path, EVENTS)
+    write_states(lake, ("ann", "bob", "cid"))
+    take_in_events(lake, tmp_path, [*EVENTS, ("e9", "bob", "i9", hours(9), 1.0)], name="more")
+    assert ask(lake, "SELECT user_id FROM night.target_states ORDER BY ALL") == [("ann",), ("cid",)]
+    assert ask(lake, "SELECT user_id FROM night.profile_states ORDER BY ALL") == [("ann",), ("cid",)]
+
+
+def test_a_correction_that_gives_an_event_to_another_user_takes_away_the_states_of_both(lake, tmp_path):
+    take_in_events(lake, tmp_path, EVENTS)
+    write_states(lake, ("ann", "bob", "cid"))
+    take_in_events(lake, tmp_path, [("e1", "cid", "i1", hours(1), 5.0)], name="it was cid")
+    assert ask(lake, "SELECT user_id FROM night.target_states") == [("bob",)]
+    assert ask(lake, "SELECT user_id FROM night.profile_states") == [("bob",)]
+
+
+def test_an_items_new_title_takes_away_the_states_of_those_who_met_it_or_are_to_see_it(lake, tmp_path):
+    take_in_events(lake, tmp_path, EVENTS)
+    take_in_items(lake, tmp_path, {"i2": "Two", "i8": "Eight"})
+    write_states(lake, ("ann", "bob"))
+    lake.write(lambda c: c.execute("INSERT INTO night.profile_states VALUES ('cid','i8','d','r','n')"), "cid")
+    counts = take_in_items(lake, tmp_path, {"i2": "Two, revised", "i8": "Eight, revised"}, name="revised")
+    assert counts.accepted == 2
+    assert ask(lake, "SELECT user_id FROM night.profile_states ORDER BY ALL") == [("bob",)]
+    assert ask(lake, "SELECT title FROM superseded_items ORDER BY ALL") == [("Eight",), ("Two",)]
+
+
+def test_refused_rows_are_kept_with_their_reason_and_the_ledger_adds_up(lake, tmp_path):
+    broken = [
+        ("e5", "", "i1", hours(1), 1.0),
+        ("e6", "ann", "i1", "soon", 1.0),
+        ("e7", "ann", "i1", hours(1), "nan"),
+    ]
+    counts = take_in_events(lake, tmp_path, [*EVENTS, *broken])
+    assert (counts.rows_read, counts.accepted, counts.rejected) == (6, 3, 3)
+    reasons = ask(lake, "SELECT line, reason FROM rejected_rows ORDER BY line")
+    assert [line for line, _ in reasons] == [5, 6, 7]
+    assert ask(lake, "SELECT rows_read - accepted - duplicate - rejected FROM ingested_files") == [(0,)]
+
+
+def test_a_new_recommendation_list_stands_for_the_one_before_for_its_users_only(lake, tmp_path):
+    take_in_targets(lake, tmp_path, [("ann", "i1", 1), ("ann", "i2", 2), ("bob", "i1", 1)])
+    take_in_targets(lake, tmp_path, [("ann", "i3", 1)], name="later")
+    found = ask(lake, "SELECT user_id, item_id FROM night.targets ORDER BY ALL")
+    assert found == [("ann", "i3"), ("bob", "i1")]
+
+
+events = st.tuples(
+    st.sampled_from(["e1", "e2", "e3", "e4"]),
+    st.sampled_from(["ann", "bob"]),
+    st.sampled_from(["i1", "i2"]),
+    st.integers(0, 3).map(hours),
+    st.sampled_from([1.0, 2.0]),
+)
+
+
+@settings(max_examples=8, deadline=None)
+@given(files=st.lists(st.lists(events, min_size=1, max_size=6), min_size=1, max_size=4))
+def test_whatever_is_offered_in_whatever_files_each_event_is_there_once_and_each_row_accounted_for(
+    files, tmp_path_factory
+):
+    folder = tmp_path_factory.mktemp("offered")
+    lake = Lake(folder / "lake")
+    for number, rows in enumerate(files):
+        take_in_events(lake, folder, rows, name=f"file{number}")
+    ids = {event for rows in files for event, *_ in rows}
+    assert ask(lake, "SELECT count(*), count(DISTINCT interaction_id) FROM interactions") == [
+        (len(ids), len(ids))
+    ]
+    taken = {tuple(rows): len(rows) for rows in files}
+    assert ask(
+        lake,
+        "SELECT sum(rows_read), bool_and(rows_read = accepted + duplicate + rejected) FROM ingested_files",
+    ) == [(sum(taken.values()), True)]
+    # Whatever was accepted is either what is known now or what a correction superseded.
+    assert ask(lake, "SELECT sum(accepted) FROM ingested_files") == ask(
+        lake, "SELECT (SELECT count(*) FROM interactions) + (SELECT count(*) FROM superseded_interactions)"
+    )
+    lake.close()
+
+
+def write_states(lake, users):
+    for user in users:
+        lake.write(
+            lambda connection, user=user: connection.execute(
+                f"INSERT INTO night.target_states VALUES ('{user}', 'r', 'n');"
+                f"INSERT INTO night.profile_states VALUES ('{user}', 'i7', 'd', 'r', 'n')"
+            ),
+            "states",
+        )

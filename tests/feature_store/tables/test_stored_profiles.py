@@ -1,0 +1,81 @@
+"""What the service knows of a user, and what it must not know."""
+
+import pytest
+
+from feature_store.history.opt_outs import count_opt_outs, opt_in, opt_out
+from feature_store.lake.lake import LakeError
+from feature_store.tables.stored_profiles import StoredProfiles
+from feature_store.tables.targets import scan_stale_users, wanted_targets
+from tests.feature_store.logs import hours, take_in_events, take_in_items, take_in_targets
+from tests.feature_store.nights import finish_night
+
+EVENTS = [
+    ("e1", "ann", "one", hours(1), 5.0),
+    ("e2", "ann", "two", hours(2), 4.0),
+    ("e3", "bob", "two", hours(3), 3.0),
+]
+TITLES = {"one": "First", "two": "Second", "goal": "The Goal", "other": "Other Goal"}
+
+
+@pytest.fixture
+def published(lake, tmp_path):
+    """Two users' profiles, published."""
+    take_in_items(lake, tmp_path, TITLES)
+    take_in_events(lake, tmp_path, EVENTS)
+    take_in_targets(lake, tmp_path, [("ann", "goal", 1), ("ann", "other", 2), ("bob", "goal", 1)])
+    finish_night(lake, tmp_path)
+    return lake
+
+
+def texts(lake, *item_ids):
+    rows = lake.query("SELECT item_id, reference_text FROM items").to_pylist()
+    known = {row["item_id"]: row["reference_text"] for row in rows}
+    return sorted(known[item_id] for item_id in item_ids)
+
+
+def wanted_users(lake):
+    return {row["user_id"] for row in lake.query(f"SELECT user_id FROM {wanted_targets(None)}").to_pylist()}
+
+
+def test_a_users_profile_is_found_whatever_the_prompt(published):
+    references, weights = StoredProfiles(str(published.folder))("ann", "anything else")
+    assert sorted(references) == texts(published, "one", "two")
+    assert dict(zip(references, weights, strict=True)) == {
+        **dict.fromkeys(texts(published, "one"), 5.0),
+        **dict.fromkeys(texts(published, "two"), 4.0),
+    }
+
+
+def test_an_items_own_prompt_finds_the_profile_for_that_item(published):
+    (prompt,) = published.query("SELECT target_text FROM items WHERE item_id = 'goal'")[
+        "target_text"
+    ].to_pylist()
+    references, weights = StoredProfiles(str(published.folder))("bob", prompt)
+    assert (references, weights) == (texts(published, "two"), [3.0])
+
+
+def test_a_stranger_has_no_profile(published):
+    assert StoredProfiles(str(published.folder))("nobody", "x") == ([], [])
+
+
+def test_a_missing_lake_is_noticed_only_when_it_is_asked(tmp_path):
+    profiles = StoredProfiles(str(tmp_path / "absent"))
+    with pytest.raises(LakeError, match="no lake in"):
+        profiles("ann", "x")
+
+
+def test_who_opts_out_is_unknown_to_the_service_at_once(published):
+    opt_out(published, "ann")
+    profiles = StoredProfiles(str(published.folder))
+    assert profiles("ann", "x") == ([], [])
+    assert profiles("bob", "x")[0] == texts(published, "two")
+
+
+def test_who_opts_out_is_left_out_of_the_next_night_and_comes_back_on_wish(published):
+    opt_out(published, "ann")
+    opt_out(published, "ann")
+    assert count_opt_outs(published) == 1
+    assert wanted_users(published) == {"bob"}
+    assert scan_stale_users(published, recipe_digest="new", max_users=1) == ["bob"]
+    opt_in(published, "ann")
+    assert wanted_users(published) == {"ann", "bob"}

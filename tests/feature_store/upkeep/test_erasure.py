@@ -1,0 +1,205 @@
+"""A user who leaves is gone, with what only they had; nobody else loses anything."""
+
+import pytest
+
+from feature_store.intake import source_files as ingest
+from feature_store.intake.source_files import append_file
+from feature_store.lake.lake import Lake
+from feature_store.tables.runs import open_run
+from feature_store.upkeep.checks import check_forgetting, check_tables
+from feature_store.upkeep.erasure import erase_user
+from feature_store.upkeep.maintenance import (
+    delete_unreferenced_images,
+    delete_unreferenced_vectors,
+    purge_lake,
+)
+from feature_store.vectors.reference_store import open_as_it_is
+from recsys_adapters.sources.prompt_histories import PromptHistories
+from tests.feature_store.logs import ask, hours, take_in_events, take_in_items, take_in_targets
+from tests.feature_store.nights import finish_night
+
+LEAVER, STAYER = "leaver-4711", "stayer"
+EVENTS = [
+    ("e1", LEAVER, "shared", hours(1), 5.0),
+    ("e2", LEAVER, "secret", hours(2), 4.0),
+    ("e3", STAYER, "shared", hours(3), 3.0),
+    ("e4", STAYER, "other", hours(3), 3.0),
+]
+TITLES = {"shared": "A Shared Title", "secret": "My Secret Diary", "other": "Other", "goal": "The Goal"}
+
+
+@pytest.fixture
+def large_file():
+    return ingest.LARGE_FILE
+
+
+@pytest.fixture
+def published(lake, tmp_path, large_file, monkeypatch):
+    """Two users' night, published; then corrections and refused rows, in a night that is still going on."""
+    monkeypatch.setattr(ingest, "LARGE_FILE", large_file)
+    take_in_items(lake, tmp_path, TITLES)
+    take_in_events(lake, tmp_path, EVENTS, name=LEAVER)
+    take_in_targets(lake, tmp_path, [(LEAVER, "goal", 1), (STAYER, "goal", 1)])
+    finish_night(lake, tmp_path)
+    take_in_events(
+        lake,
+        tmp_path,
+        [("e2", LEAVER, "secret", hours(2), 1.0), ("e9", LEAVER, "shared", "never", 1.0)],
+        name="later",
+    )
+    return lake
+
+
+def everything(folder):
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def forget(lake, folder, user_id):
+    num_rows = erase_user(lake, user_id)
+    delete_unreferenced_vectors(lake, open_as_it_is(folder / "references"))
+    delete_unreferenced_images(lake, folder / "images")
+    purge_lake(lake)
+    return num_rows
+
+
+@pytest.mark.parametrize("large_file", [1, ingest.LARGE_FILE], ids=["taken in in one pass", "staged"])
+def test_no_byte_of_the_workspace_tells_of_a_forgotten_user_or_of_a_text_only_they_had(published, tmp_path):
+    workspace = [tmp_path / name for name in ("lake", "references", "images")]
+    before = b"".join(everything(folder) for folder in workspace)
+    assert LEAVER.encode() in before
+    assert b"My Secret Diary" in before
+    forget(published, tmp_path, LEAVER)
+    for state in ("while it is open", "after it was closed"):
+        after = b"".join(everything(folder) for folder in workspace)
+        assert LEAVER.encode() not in after, state
+        assert b"My Secret Diary" not in after, state
+        assert b"A Shared Title" in after, state
+        published.close()
+
+
+def test_an_event_that_is_named_after_the_leaver_but_was_given_to_another_gets_another_name(lake, tmp_path):
+    event = (f"{LEAVER}:1", LEAVER, "shared", hours(1), 5.0)
+    given = [(event[0], STAYER, *event[2:4], weight) for weight in (4.0, 3.0)]
+    for number, row in enumerate([event, *given]):
+        take_in_events(lake, tmp_path, [row], name=f"log-{number}")
+    assert LEAVER.encode() in everything(tmp_path / "lake")
+    erase_user(lake, LEAVER)
+    purge_lake(lake)
+    assert LEAVER.encode() not in everything(tmp_path / "lake")
+    kept = "SELECT user_id, weight, interaction_id[1] FROM {}"
+    assert ask(lake, kept.format("interactions")) == [(STAYER, 3.0, "#")]
+    assert ask(lake, kept.format("superseded_interactions")) == [(STAYER, 4.0, "#")]
+    assert broken(lake) == []
+
+
+def test_a_list_of_before_no_longer_names_an_item_that_only_they_had(published, tmp_path):
+    take_in_targets(published, tmp_path, [(STAYER, "secret", 1)], name="a moment ago")
+    take_in_targets(published, tmp_path, [(STAYER, "goal", 1), (STAYER, "other", 2)], name="now")
+    forget(published, tmp_path, LEAVER)
+    listed = "SELECT DISTINCT user_id, item_id FROM target_lists ORDER BY ALL"
+    assert ask(published, listed) == [(STAYER, "goal"), (STAYER, "other")]
+
+
+def test_vectors_and_pictures_that_only_they_had_are_gone_and_shared_ones_stay(published, tmp_path):
+    (secret,) = ask(published, "SELECT reference_id FROM items WHERE item_id = 'secret'")
+    (shared,) = ask(published, "SELECT reference_id FROM items WHERE item_id = 'shared'")
+    forget(published, tmp_path, LEAVER)
+    store = open_as_it_is(tmp_path / "references")
+    assert store.missing([secret[0], shared[0]]).tolist() == [secret[0]]
+    pictures = ask(published, "SELECT image_path FROM artworks")
+    assert {(str(path.relative_to(tmp_path)),) for path in tmp_path.glob("images/*/*")} == set(pictures)
+
+
+def test_readers_still_see_the_others_as_published_and_the_open_night_goes_on(published, tmp_path):
+    rows = (
+        "SELECT item_id, position, reference_item_id, profile_digest FROM profiles WHERE user_id = 'stayer'"
+    )
+    before = ask(published, rows)
+    forget(published, tmp_path, LEAVER)
+    assert before
+    assert ask(published, rows) == before
+    assert ask(published, "SELECT DISTINCT user_id FROM targets") == [(STAYER,)]
+    take_in_events(published, tmp_path, [("e7", STAYER, "other", hours(5), 1.0)], name="next")
+    assert ask(published, rows) == before
+    finish_night(published, tmp_path)
+    assert ask(published, "SELECT count(*) FROM profiles") == [(2,)]
+    assert "night.published_profiles" not in published.relations()
+
+
+def test_forgetting_twice_and_forgetting_a_stranger_change_nothing_more(published, tmp_path):
+    assert forget(published, tmp_path, LEAVER) > 0
+    counts = "SELECT (SELECT count(*) FROM interactions), (SELECT count(*) FROM artworks)"
+    before = ask(published, counts)
+    assert forget(published, tmp_path, LEAVER) == 0
+    assert forget(published, tmp_path, "nobody") == 0
+    assert ask(published, counts) == before
+
+
+def test_a_file_they_are_in_is_not_taken_in_again(published, tmp_path):
+    forget(published, tmp_path, LEAVER)
+    assert take_in_events(published, tmp_path, EVENTS, name=LEAVER) is None
+    assert ask(published, "SELECT count(*) FROM interactions WHERE user_id <> 'stayer'") == [(0,)]
+
+
+def test_a_reference_that_others_got_from_the_leaver_is_taken_out_of_their_profiles(published, tmp_path):
+    published.write(
+        lambda connection: connection.execute(
+            "UPDATE night.profiles SET origin = 'neighbours', reference_item_id = 'secret' "
+            "WHERE user_id = 'stayer' AND position = 1"
+        ),
+        "as if it were a neighbour",
+    )
+    forget(published, tmp_path, LEAVER)
+    assert ask(published, "SELECT count(*) FROM night.profiles") == [(0,)]
+    assert ask(published, "SELECT count(*) FROM night.artworks") == [(0,)]
+    finish_night(published, tmp_path)
+    found = ask(published, "SELECT user_id, reference_item_id FROM profiles ORDER BY ALL")
+    assert found == [(STAYER, "other"), (STAYER, "shared")]
+
+
+def test_ids_with_the_signs_of_patterns_are_taken_literally(lake, tmp_path):
+    odd = r"a.*\E|b"
+    broken = [("e1", odd, "i1", "never", 1.0), ("e2", "a.x", "i1", "never", 1.0)]
+    take_in_events(lake, tmp_path, broken)
+    erase_user(lake, odd)
+    assert ask(lake, "SELECT raw IS NULL FROM rejected_rows ORDER BY line") == [(True,), (False,)]
+
+
+def test_the_ledger_counts_as_if_their_rows_had_never_been_there(published, tmp_path):
+    assert broken(published) == []
+    forget(published, tmp_path, LEAVER)
+    assert broken(published) == []
+    assert ask(published, "SELECT min(rows_read), sum(accepted) FROM ingested_files") == [(1, 7)]
+
+
+def broken(lake):
+    return [finding.promise for finding in check_tables(lake) if finding.num_offenders]
+
+
+def test_a_forgetting_that_was_stopped_is_known_until_it_is_finished(published, tmp_path):
+    erase_user(published, LEAVER)
+    assert check_forgetting(published).num_offenders == 1
+    purge_lake(published)
+    assert check_forgetting(published).num_offenders == 0
+
+
+def test_a_file_of_the_leavers_own_is_theirs_even_where_it_does_not_name_them(lake, tmp_path):
+    file = tmp_path / "histories" / f"{LEAVER}.jsonl"
+    file.parent.mkdir()
+    nameless = '{"prompt": "a diary of mine", "id": "p1"}\n{"prompt": "half a diary\n'
+    file.write_text(nameless + f'{{"prompt": "a diary, too", "id": "p2", "user_id": "{LEAVER}"}}\n')
+    for offered in PromptHistories(path=file.parent).files():
+        append_file(lake, offered, open_run(lake))
+    assert ask(lake, "SELECT count(*) FROM items") == [(2,)]
+    erase_user(lake, LEAVER)
+    assert ask(lake, "SELECT count(*) FROM items") == [(0,)]
+    assert ask(lake, "SELECT DISTINCT file, raw FROM rejected_rows") == [("forgotten", None)]
+    assert broken(lake) == []
+
+
+def test_a_lake_opened_anew_after_forgetting_keeps_what_is_published(published, tmp_path):
+    forget(published, tmp_path, LEAVER)
+    published.close()
+    reopened = Lake(tmp_path / "lake")
+    assert ask(reopened, "SELECT count(*) FROM profiles") == [(2,)]
+    reopened.close()

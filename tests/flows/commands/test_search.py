@@ -1,0 +1,98 @@
+"""Retrieval and pictures on request, in the taste of users of a night's log."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from feature_store.history.tastes import UnknownUserError, read_taste
+from feature_store.vectors.feature_index import FeatureIndex
+from flows.commands.draw import blend_taste, draw
+from flows.commands.search import SearchError, search
+from flows.schedule.nightly import nightly
+from flows.settings import read_settings
+from flows.workspace import open_lake
+from tests.flows.nights import NIGHT, sample_ratings, write_movielens, write_settings
+
+QUERY = "a western film poster"
+
+
+@pytest.fixture(scope="module")
+def settings(prefect_server, registry, tmp_path_factory):
+    """Settings of a log that was ingested and embedded."""
+    folder = tmp_path_factory.mktemp("search")
+    write_movielens(folder / "logs", sample_ratings())
+    settings_file = write_settings(folder, NIGHT + f'[model]\ntracking_uri = "{registry}"\n')
+    nightly(str(settings_file), ("ingest", "embed"))
+    return read_settings(settings_file)
+
+
+def test_a_plain_query_finds_an_item_of_its_genre_first(settings):
+    hits = search(settings, "1", QUERY, num_hits=3, alpha=0.0)
+    lake = open_lake(settings, read_only=True)
+    genres = {
+        row["item_id"]: row["genres"]
+        for row in lake.query("SELECT item_id, fields->>'genres' AS genres FROM items").to_pylist()
+    }
+    assert genres[hits[0].item_id] == "western"
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+def test_users_of_different_taste_get_different_answers(settings):
+    answers = {user: search(settings, user, QUERY, num_hits=24, alpha=0.9) for user in ("1", "2", "3")}
+    assert len({tuple(hit.item_id for hit in hits) for hits in answers.values()}) > 1
+    assert all(len(hits) == 24 for hits in answers.values())
+
+
+def test_a_search_encodes_the_catalogue_once(settings, capsys):
+    search(settings, "1", QUERY, num_hits=1)
+    capsys.readouterr()
+    search(settings, "2", QUERY, num_hits=1)
+    assert "index" not in capsys.readouterr().err
+
+
+def test_an_unknown_user_is_named(settings):
+    with pytest.raises(UnknownUserError, match="user nobody has no history"):
+        search(settings, "nobody", QUERY, num_hits=1)
+
+
+def test_a_folder_without_a_clip_is_named(settings, tmp_path):
+    elsewhere = settings.model_copy(
+        update={"search": settings.search.model_copy(update={"clip": str(tmp_path)})}
+    )
+    with pytest.raises(SearchError, match=r"no CLIP \(model.safetensors\)"):
+        search(elsewhere, "1", QUERY, num_hits=1)
+
+
+def test_another_encoders_index_or_a_damaged_one_is_made_anew(tmp_path):
+    index = FeatureIndex(tmp_path, encoder_revision="one", width=2)
+    index.add(np.array([7, 9]), np.eye(2, dtype=np.float32))
+    index.save()
+    assert FeatureIndex(tmp_path, encoder_revision="one", width=2).search(np.eye(2)[:1], 1)[1].tolist() == [
+        [7]
+    ]
+    assert len(FeatureIndex(tmp_path, encoder_revision="other", width=2)) == 0
+    (tmp_path / "features.faiss").write_bytes(b"damaged")
+    assert len(FeatureIndex(tmp_path, encoder_revision="one", width=2)) == 0
+
+
+def test_a_group_counts_every_member_alike_and_a_style_takes_its_share(settings):
+    lake = open_lake(settings, read_only=True)
+    members = [{liked.text: liked.weight for liked in read_taste(lake, user)} for user in ("1", "2")]
+    group = blend_taste(lake, ["1", "2"], style=None, style_share=0.0)
+    assert sum(group.values()) == pytest.approx(1)
+    only_first = set(members[0]) - set(members[1])
+    first = next(iter(only_first))
+    assert group[first] == pytest.approx(0.5 * members[0][first] / sum(members[0].values()))
+    styled = blend_taste(lake, ["1", "2"], style="neon pixel art", style_share=0.25)
+    assert styled["neon pixel art"] == pytest.approx(0.25)
+
+
+def test_a_picture_is_drawn_on_request(settings):
+    drawn = draw(settings, QUERY, ["1", "2"], style="neon pixel art poster", style_share=0.3)
+    assert Image.open(io.BytesIO(drawn.image)).size == (128, 128)
+    assert 0 < len(drawn.references) <= settings.profile.max_references
+    plain = draw(settings, QUERY, [], style=None, style_share=0.0)
+    assert plain.references == ()
+    assert plain.image != drawn.image

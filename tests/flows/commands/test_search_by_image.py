@@ -1,0 +1,96 @@
+"""Retrieval by an image, in the taste that the artwork of liked items shows."""
+
+import logging
+
+import pytest
+from PIL import Image
+
+from flows.commands.search import SearchError
+from flows.commands.search_by_image import search_by_image
+from flows.schedule.nightly import nightly
+from flows.settings import read_settings
+from tests.flows.nights import write_settings
+
+COLORS = {"sunset": "orange", "dawn": "salmon", "night": "midnightblue", "abyss": "black"}
+TITLES = ["sunset", "dawn", "night", "abyss", "lost", "bare"]
+
+SETTINGS = """
+[[sources]]
+adapter = "event_log"
+path = "log.csv"
+format = "csv"
+columns = {{user_id = "user", item_id = "item", event_time = "time", kind = "kind"}}
+time_format = "seconds"
+kinds = {{like = 3}}
+[[sources]]
+adapter = "catalogue"
+path = "items.csv"
+columns = {{item_id = "item", title = "title", stock_image_uri = "stock_image_uri"}}
+[texts]
+reference_template = "{{title}}"
+target_template = "{{title}} film poster"
+[targets]
+method = "latest"
+per_user = 1
+[profile]
+fraction = 1.0
+[model]
+tracking_uri = "{registry}"
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("artwork")
+
+
+@pytest.fixture(scope="module")
+def settings(prefect_server, registry, folder):
+    """Users who like warm, cold and no artwork; one item's file is lost, one item has none."""
+    for title, color in COLORS.items():
+        Image.new("RGB", (64, 64), color).save(folder / f"{title} art.png")
+    uris = {title: (folder / f"{title} art.png").as_uri() for title in TITLES[:-1]} | {"bare": ""}
+    rows = [f"{title},{title},{uris[title]}" for title in TITLES]
+    (folder / "items.csv").write_text("\n".join(["item,title,stock_image_uri", *rows]) + "\n")
+    likes = {"warm": TITLES[:2], "cold": TITLES[2:5], "blind": TITLES[5:]}
+    events = [f"{user},{item},1700000000,like" for user, items in likes.items() for item in items]
+    (folder / "log.csv").write_text("\n".join(["user,item,time,kind", *events]) + "\n")
+    file = write_settings(folder, SETTINGS.format(registry=registry))
+    nightly(str(file), ("ingest", "embed"))
+    return read_settings(file)
+
+
+@pytest.fixture(scope="module")
+def image(folder):
+    Image.new("RGB", (64, 64), "gray").save(folder / "query.png")
+    return folder / "query.png"
+
+
+def scores(settings, user, image, alpha):
+    return {hit.item_id: hit.score for hit in search_by_image(settings, user, image, num_hits=6, alpha=alpha)}
+
+
+def test_artwork_moves_the_answer_of_an_image(settings, image):
+    warm, cold = (scores(settings, user, image, 0.8) for user in ("warm", "cold"))
+    assert set(warm) == set(cold) == set(TITLES)
+    assert max(abs(warm[item] - cold[item]) for item in TITLES) > 1e-3
+
+
+def test_without_personalization_all_users_get_the_same(settings, image):
+    assert scores(settings, "warm", image, 0.0) == pytest.approx(scores(settings, "cold", image, 0.0))
+
+
+def test_artwork_that_is_lost_is_counted(settings, image, caplog):
+    with caplog.at_level(logging.WARNING):
+        scores(settings, "cold", image, 0.5)
+    assert "1 of 3 artworks cannot be read" in caplog.text
+
+
+def test_a_user_without_artwork_is_told_what_to_do(settings, image):
+    with pytest.raises(SearchError, match=r"user blind: no liked item has artwork; .* stock_image_uri"):
+        scores(settings, "blind", image, 0.5)
+
+
+def test_a_file_that_is_no_image_is_named(settings, folder):
+    with pytest.raises(SearchError, match=r"fan.toml is no image that can be read"):
+        scores(settings, "warm", folder / "fan.toml", 0.5)

@@ -1,0 +1,61 @@
+"""Recipes: a setting changes the digest of what depends on it, and of nothing else."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flows.settings import Drawing, Profile, Settings, Targets, Texts
+from flows.stages.recipes import drawing_recipe, item_seed, profile_recipe, targets_recipe
+
+SOURCES = [{"adapter": "movielens", "path": "logs"}]
+
+
+def recipes(settings):
+    return (
+        targets_recipe(settings),
+        profile_recipe(settings, "encoder"),
+        drawing_recipe(settings, "pipeline"),
+    )
+
+
+def changed(**values):
+    """Tell which of targets, profiles and pictures are made anew when a setting changes."""
+    before, after = recipes(Settings(sources=SOURCES)), recipes(Settings(sources=SOURCES, **values))
+    return tuple(old != new for old, new in zip(before, after, strict=True))
+
+
+def test_alpha_belongs_to_the_pictures_alone():
+    assert changed(drawing=Drawing(alpha=0.9)) == (False, False, True)
+
+
+def test_the_fraction_of_references_belongs_to_the_profiles():
+    assert changed(profile=Profile(fraction=0.5)) == (False, True, False)
+
+
+def test_a_template_belongs_to_the_profiles():
+    assert changed(texts=Texts(target_template="{title}")) == (False, True, False)
+
+
+def test_the_number_of_targets_belongs_to_the_targets():
+    assert changed(targets=Targets(per_user=3)) == (True, False, False)
+
+
+def test_limits_and_folders_belong_to_nothing():
+    assert changed(max_users="all", workspace="elsewhere", bucket_users=3) == (False, False, False)
+
+
+def test_another_encoder_or_pipeline_makes_its_rows_anew():
+    settings = Settings(sources=SOURCES)
+    assert profile_recipe(settings, "one") != profile_recipe(settings, "other")
+    assert drawing_recipe(settings, "one") != drawing_recipe(settings, "other")
+
+
+@given(seed=st.integers(0, 2**31 - 1), item_id=st.text(max_size=20))
+def test_an_items_seed_is_the_same_every_night_and_fits_a_generator(seed, item_id):
+    settings = Settings(sources=SOURCES, seed=seed)
+    assert 0 <= item_seed(settings, item_id) < 2**31
+    assert item_seed(settings, item_id) == item_seed(Settings(sources=SOURCES, seed=seed), item_id)
+
+
+def test_items_and_seeds_have_noise_of_their_own():
+    seeds = {item_seed(Settings(sources=SOURCES, seed=seed), item) for seed in range(5) for item in "abcde"}
+    assert len(seeds) == 25

@@ -1,0 +1,70 @@
+import json
+
+import pytest
+
+from recsys_adapters.sources.catalogue import Catalogue
+from tests.recsys_adapters.contract import HeaderContract, Utf8Contract
+
+COLUMNS = {"item_id": "sku", "title": "name"}
+
+
+class TestCsvCatalogue(HeaderContract):
+    header = b"sku,name,colour,picture"
+    required = b"name"
+    file_name = "items.csv"
+    broken = {
+        b"": "line is empty",
+        b"1,Chair,red": "line has 3 columns, expected 4",
+        b",Chair,red,": "item_id is missing",
+        b"1, ,red,": "title is missing",
+        b'1,Chair,"red,': "stray quote",
+        b"1,Chair,red\xff,": "not valid UTF-8",
+        b"1,Chair,red\0,": "colour has a NUL character",
+    }
+
+    def record(self, number):
+        return f'{number},Chair {number},"{number} ""reds""",file:///{number}.png'.encode()
+
+    def source_file(self, folder):
+        return Catalogue(path=folder, columns=COLUMNS | {"stock_image_uri": "picture"}).files()[0]
+
+    def test_every_other_column_is_a_field(self, clean):
+        item_id, title, fields, stock_image_uri = clean.rows[1]
+        assert (item_id, title, stock_image_uri) == ("1", "Chair 1", "file:///1.png")
+        assert json.loads(fields) == {"title": "Chair 1", "colour": '1 "reds"'}
+
+    def test_an_additional_column_changes_nothing(self, clean):
+        content = b"\n".join([self.header + b",depth", *(line + b",45" for line in self.lines())])
+        fields = [json.loads(row[2]) for row in self.stage_bytes(content).rows]
+        assert fields == [json.loads(row[2]) | {"depth": "45"} for row in clean.rows]
+
+    def test_columns_may_stand_in_another_order(self, clean):
+        reordered = [b",".join(reversed(line.split(b","))) for line in (self.header, *self.lines())]
+        rows = self.stage_bytes(b"\n".join(reordered)).rows
+        assert [(*row[:2], json.loads(row[2])) for row in rows] == [
+            (*row[:2], json.loads(row[2])) for row in clean.rows
+        ]
+
+
+class TestJsonCatalogue(Utf8Contract):
+    file_name = "items.jsonl"
+    broken = {
+        b"": "line is empty",
+        b"{": "line is not JSON",
+        b'{"sku": "1"}': "title is missing",
+        b'{"sku": "", "name": "Chair"}': "item_id is missing",
+    }
+
+    def record(self, number):
+        return json.dumps({"sku": number, "name": f"Chair {number}", "tags": ["red", number]}).encode()
+
+    def source_file(self, folder):
+        return Catalogue(path=folder, columns=COLUMNS, format="jsonl").files()[0]
+
+    def test_what_is_no_text_is_a_field_as_json_writes_it(self, clean):
+        assert json.loads(clean.rows[2][2]) == {"title": "Chair 2", "tags": '["red",2]'}
+
+
+def test_a_catalogue_needs_a_title(tmp_path):
+    with pytest.raises(ValueError, match=r"\['title'\] missing\. Map item_id, title"):
+        Catalogue(path=tmp_path, columns={"item_id": "sku"})
