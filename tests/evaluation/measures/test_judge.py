@@ -10,7 +10,7 @@ import fan_model
 from evaluation.measures.judge import ClipJudge
 from fan_model.studio.posters.poster import PosterSpec, render
 
-JUDGE = Path(fan_model.__file__).parent / "studio" / "judge"
+JUDGE = Path(fan_model.__file__).parent / "bundled" / "judge"
 
 
 @pytest.fixture(scope="module")
