@@ -16,7 +16,7 @@ NUM_PICTURES = 32
 def draw_batch() -> Measurement:
     """The plain way is the pipeline as it comes; ours personalizes, and encodes the files as well."""
     warnings.simplefilter("ignore")
-    folder = files("fan_model") / "studio" / "pipeline"
+    folder = files("fan_model") / "bundled" / "pipeline"
     artist, options = Artist.load(str(folder), batch_size=16), DrawingOptions()
     requests = [
         ArtworkRequest(

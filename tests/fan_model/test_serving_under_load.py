@@ -25,7 +25,7 @@ def server(tmp_path_factory):
     """The bundled model, served."""
     folder = tmp_path_factory.mktemp("registry")
     uri = f"sqlite:///{folder / 'mlflow.db'}"
-    pipeline = Path(fan_model.__file__).parent / "studio" / "pipeline"
+    pipeline = Path(fan_model.__file__).parent / "bundled" / "pipeline"
     register_artist(pipeline, tracking_uri=uri, artifact_location=(folder / "artifacts").as_uri())
     with serve(uri, folder / "server.log") as server:
         yield server
