@@ -1,4 +1,9 @@
-"""A user's history as of a time: what the user liked before then, as far as it was known then."""
+"""A user's history as of a time: what the user liked before then, as far as it was known then.
+
+What counts is asked of `known_events` (see `lake.reader_views`), here and everywhere else.
+"""
+
+from datetime import datetime
 
 import pyarrow as pa
 
@@ -7,17 +12,18 @@ from feature_store.lake.lake import Lake
 HISTORY = """
     SELECT pair.pair_number, arg_max(event.item_id, event.event_time) AS reference_item_id,
            item.reference_id, fsum(event.weight) AS weight, 'history' AS origin
-    FROM pairs AS pair
-    JOIN interactions AS event ON event.user_id = pair.user_id AND event.event_time < pair.as_of
+    FROM pairs AS pair,
+        LATERAL (FROM known_events(pair.as_of, $known_before) AS known WHERE known.user_key = pair.user_key)
+            AS event
     JOIN items AS item ON item.item_id = event.item_id
-    WHERE event.item_id <> pair.item_id AND event.ingested_at < $known_before
+    WHERE event.item_id <> pair.item_id
     GROUP BY pair.pair_number, item.reference_id
     HAVING fsum(event.weight) > 0
     ORDER BY pair.pair_number, item.reference_id
 """
 
 
-def scan_histories(lake: Lake, pairs: pa.Table, *, known_before: object) -> pa.Table:
+def scan_histories(lake: Lake, pairs: pa.Table, *, known_before: datetime) -> pa.Table:
     """Return the references of each (user, target), with the weights of equal texts added up.
 
     The target's own item is no reference of itself. What adds up to a weight of zero or less is no preference
@@ -26,7 +32,7 @@ def scan_histories(lake: Lake, pairs: pa.Table, *, known_before: object) -> pa.T
 
     Args:
         lake: where interactions and items are.
-        pairs: `pair_number`, `user_id`, `item_id`, `as_of`; only event_time < as_of counts.
+        pairs: `pair_number`, `user_key`, `item_id`, `as_of`; only event_time < as_of counts.
         known_before: only what was ingested before this time counts.
 
     Returns:
@@ -40,5 +46,6 @@ def scan_histories(lake: Lake, pairs: pa.Table, *, known_before: object) -> pa.T
 
 def count_unknown_items(lake: Lake) -> int:
     """Return how many distinct items have events but no entry in the catalogue, hence no text."""
-    rows = lake.query("SELECT count(DISTINCT item_id) AS n FROM interactions ANTI JOIN items USING (item_id)")
+    unknown = "keyed.interactions ANTI JOIN items USING (item_id)"
+    rows = lake.query(f"SELECT count(DISTINCT item_id) AS n FROM {unknown}")
     return int(rows["n"][0].as_py())

@@ -26,17 +26,21 @@ COLD = """
 LIKED = """
     SELECT item.reference_id, arg_min(event.item_id, event.event_time) AS reference_item_id,
            min(event.event_time) AS liked_since
-    FROM interactions AS event JOIN items AS item ON item.item_id = event.item_id
-    WHERE event.weight > 0 AND event.ingested_at < $known_before
+    FROM known_events($known_before, $known_before) AS event
+    JOIN items AS item ON item.item_id = event.item_id
+    WHERE event.weight > 0
     GROUP BY item.reference_id ORDER BY item.reference_id
 """
 NEIGHBOURS = """
     WITH met AS (
         SELECT pair.pair_number, item.reference_id
-        FROM cold AS pair JOIN interactions AS event ON event.user_id = pair.user_id
+        FROM cold AS pair,
+            LATERAL (
+                FROM known_events(pair.as_of, $known_before) AS known WHERE known.user_key = pair.user_key
+            ) AS event
         JOIN items AS item ON item.item_id = event.item_id
         UNION ALL
-        SELECT pair.pair_number, item.reference_id
+        SELECT pair.pair_number, unnest([item.reference_id, item.target_id])
         FROM cold AS pair JOIN items AS item ON item.item_id = pair.item_id
     )
     SELECT pair.pair_number, liked.reference_item_id, near.reference_id, pair.weight, 'neighbours' AS origin
@@ -44,6 +48,7 @@ NEIGHBOURS = """
     JOIN near ON near.target_id = pair.target_id
     JOIN liked ON liked.reference_id = near.reference_id AND liked.liked_since < pair.as_of
     ANTI JOIN met ON met.pair_number = pair.pair_number AND met.reference_id = near.reference_id
+    WHERE liked.reference_item_id <> pair.item_id
     QUALIFY row_number() OVER (PARTITION BY pair.pair_number ORDER BY near.place) <= pair.num_lacking
 """
 
@@ -64,7 +69,7 @@ def add_neighbours(
     Args:
         lake: where interactions and items are.
         store: where the vectors of their texts are.
-        pairs: `pair_number`, `user_id`, `item_id`, `target_id`, `as_of`.
+        pairs: `pair_number`, `user_key`, `item_id`, `target_id`, `as_of`.
         histories: what `scan_histories` returned for them.
         known_before: only what was ingested before this time counts.
         size: references that everybody should have.
@@ -93,7 +98,7 @@ def _find_neighbours(
     connection.register(
         "near", _search(store, cold["target_id"].to_numpy(), liked["reference_id"].to_numpy())
     )
-    return connection.execute(NEIGHBOURS).to_arrow_table()
+    return connection.execute(NEIGHBOURS, {"known_before": known_before}).to_arrow_table()
 
 
 def _search(store: ReferenceStore, target_ids: np.ndarray, among: np.ndarray) -> pa.Table:

@@ -1,31 +1,50 @@
-"""Users who want no personalized pictures: the next night removes what was drawn and leaves them out.
+"""Users who want no personalized pictures: from now on nothing uses their taste, for them or for others.
 
-Their history stays, and so do the targets that lists gave, so that they may change their minds. To delete a
-user altogether, see `erasure`.
+The next night removes what was drawn and leaves them out. Their history stays, and so do the targets that
+lists gave, so that they may change their minds. To delete a user altogether, see `upkeep.erasure`.
 """
 
 from feature_store.lake.lake import Lake
+from feature_store.schemas import OPT_OUTS
+from feature_store.tables.users import find_key
+
+OPTED_OUT = OPT_OUTS.qualified_name
 
 
 def opt_out(lake: Lake, user_id: str) -> None:
-    """Note that a user opts out; noting it twice changes nothing."""
+    """Note that a user opts out; noting it twice changes nothing.
+
+    Raises:
+        UnknownUserError: if no source ever named the user.
+    """
+    key = find_key(lake, user_id)
     lake.write(
         lambda connection: connection.execute(
-            "INSERT INTO opt_outs SELECT $1, now() WHERE NOT EXISTS (FROM opt_outs WHERE user_id = $1)",
-            [user_id],
+            f"INSERT INTO {OPTED_OUT} SELECT $1, now() WHERE $1 NOT IN (SELECT user_key FROM {OPTED_OUT})",
+            [key],
         ),
         "a user opts out",
     )
 
 
 def opt_in(lake: Lake, user_id: str) -> None:
-    """Note that a user wants personalized pictures (again)."""
+    """Note that a user wants personalized pictures (again).
+
+    Raises:
+        UnknownUserError: if no source ever named the user.
+    """
+    key = find_key(lake, user_id)
     lake.write(
-        lambda connection: connection.execute("DELETE FROM opt_outs WHERE user_id = ?", [user_id]),
+        lambda connection: connection.execute(f"DELETE FROM {OPTED_OUT} WHERE user_key = ?", [key]),
         "a user opts in",
     )
 
 
+def has_opted_out(lake: Lake, user_key: int) -> bool:
+    """Tell whether a user opted out."""
+    return lake.query(f"SELECT 1 FROM {OPTED_OUT} WHERE user_key = ?", [user_key]).num_rows > 0
+
+
 def count_opt_outs(lake: Lake) -> int:
     """Return the number of users who opted out."""
-    return lake.query("SELECT count(*) AS users FROM opt_outs")["users"].to_pylist()[0]
+    return int(lake.query(f"SELECT count(*) AS users FROM {OPTED_OUT}")["users"][0].as_py())

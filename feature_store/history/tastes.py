@@ -1,28 +1,31 @@
 """One user's whole taste as it is known now: for retrieval and for pictures drawn on request."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from feature_store.history.opt_outs import has_opted_out
 from feature_store.lake.lake import Lake
+from feature_store.tables.users import UnknownUserError, find_key
 
 TASTE = """
     SELECT item.reference_id, any_value(item.reference_text) AS text, fsum(event.weight) AS weight
-    FROM interactions AS event JOIN items AS item USING (item_id)
-    WHERE event.user_id = ? AND item.reference_id IS NOT NULL
+    FROM known_events($now, $now) AS event JOIN items AS item USING (item_id)
+    WHERE event.user_key = $user_key AND item.reference_id IS NOT NULL
     GROUP BY item.reference_id HAVING fsum(event.weight) > 0
     ORDER BY item.reference_id
 """
 
 ARTWORK = """
     SELECT item.stock_image_uri AS uri, fsum(event.weight) AS weight
-    FROM interactions AS event JOIN items AS item USING (item_id)
-    WHERE event.user_id = ? AND item.stock_image_uri IS NOT NULL
+    FROM known_events($now, $now) AS event JOIN items AS item USING (item_id)
+    WHERE event.user_key = $user_key AND item.stock_image_uri IS NOT NULL
     GROUP BY uri HAVING fsum(event.weight) > 0
-    ORDER BY weight DESC, uri LIMIT ?
+    ORDER BY weight DESC, uri LIMIT $limit
 """
 
 
-class UnknownUserError(LookupError):
-    """A user has no history that could be used."""
+class OptedOutError(PermissionError):
+    """The user wants no personalized pictures."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +48,14 @@ class LikedArtwork:
 
 
 def read_liked_artwork(lake: Lake, user_id: str, *, limit: int) -> list[LikedArtwork]:
-    """Return the own artwork of the items that a user likes, where they have one, the most liked first."""
-    return [LikedArtwork(**row) for row in lake.query(ARTWORK, [user_id, limit]).to_pylist()]
+    """Return the own artwork of the items that a user likes, where they have one, the most liked first.
+
+    Raises:
+        UnknownUserError: if no source ever named the user.
+        OptedOutError: if the user opted out.
+    """
+    asked = {"user_key": _find_willing(lake, user_id), "now": datetime.now(UTC), "limit": limit}
+    return [LikedArtwork(**row) for row in lake.query(ARTWORK, asked).to_pylist()]
 
 
 def read_taste(lake: Lake, user_id: str) -> list[LikedText]:
@@ -54,10 +63,22 @@ def read_taste(lake: Lake, user_id: str) -> list[LikedText]:
 
     Raises:
         UnknownUserError: if that is nothing.
+        OptedOutError: if the user opted out.
     """
-    rows = lake.query(TASTE, [user_id]).to_pylist()
+    asked = {"user_key": _find_willing(lake, user_id), "now": datetime.now(UTC)}
+    rows = lake.query(TASTE, asked).to_pylist()
     if not rows:
         raise UnknownUserError(
             f"user {user_id} has no history with known items: check the id, or run `fan ingest`"
         )
     return [LikedText(**row) for row in rows]
+
+
+def _find_willing(lake: Lake, user_id: str) -> int:
+    key = find_key(lake, user_id)
+    if has_opted_out(lake, key):
+        raise OptedOutError(
+            f"user {user_id} opted out of personalized pictures: leave this user out, or take the wish back "
+            "with `fan opt-out --undo`"
+        )
+    return key

@@ -1,10 +1,11 @@
 """Rows whose key another row has, too: one of the same file, or one that the lake holds already.
 
-They are told apart in temporary relations of one connection, inside the transaction that takes the file in:
-`clashing_rows` (of the file), `known_rows` (of the lake), and what follows from both, `fresh` and
-`corrections`.
+Keys are compared by sorted 64-bit hashes, a tenth of the cost of grouping the keys; only rows whose hash is
+met twice are then looked at value by value.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -12,121 +13,144 @@ import numpy.typing as npt
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
-from feature_store.schemas import Table
+from feature_store.schemas import INTERACTIONS, Table
+
+Hashes = npt.NDArray[np.uint64]
 
 HASHES_AT_ONCE = 32_000_000
 """Of keys that are compared in memory: 256 MB."""
-NO_HASHES = np.empty(0, np.uint64)
+MOVED = "##"
+"""How the id of an event begins that a correction gave to another user: it is a digest of the source's id
+from then on, for the source may have named the event after the first one."""
 
 
-def find_known(connection: DuckDBPyConnection, table: Table) -> None:
-    """Leave `clashing_rows`, all that are staged, and `known_rows`, those of the lake with the same keys."""
-    key = ", ".join(table.key)
-    connection.execute("CREATE OR REPLACE TEMP VIEW clashing_rows AS FROM staged_rows")
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE known_rows AS "
-        f"SELECT rowid AS row_id, * FROM {table.qualified_name} SEMI JOIN staged_rows USING ({key})"
-    )
+@dataclass(frozen=True, kw_only=True)
+class Clashes:
+    """What became of the rows of a file whose keys clash; all but the counts are names of relations."""
+
+    hashes: str
+    """`hash` of each key that clashes."""
+    known: str
+    """Rows of the lake that they may clash with, and their `row_id`."""
+    fresh: str
+    """One row per clashing key, without those that the lake holds word for word."""
+    corrections: str
+    """Those of `fresh` whose key the lake holds."""
+    num_clashing: int
+    """Rows of the file that clash."""
+    num_fresh: int
 
 
-def find_clashing(
-    connection: DuckDBPyConnection, table: Table, own: str, hashes: npt.NDArray[np.uint64]
-) -> int:
-    """Find the rows of a file that was added whose key some other row may have, too.
-
-    Leaves them as `clashing_rows`, and as `known_rows` those of the lake that they may clash with.
-
-    Args:
-        connection: inside the transaction that added them.
-        table: where they are.
-        own: SQL that is true for the rows of the file.
-        hashes: those that several keys of the table have (see `repeated_hashes`).
-
-    Returns:
-        Number of clashing rows.
-    """
-    connection.register("repeated_hashes", pa.table({"hash": hashes}))
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE alike_rows AS SELECT rowid AS row_id, * FROM {table.qualified_name} "
-        f"WHERE {_hash(table)} IN (SELECT hash FROM repeated_hashes)"
-    )
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE clashing_rows AS FROM alike_rows WHERE {own}")
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE known_rows AS FROM alike_rows WHERE NOT {own}")
-    return int(connection.execute("SELECT count(*) FROM clashing_rows").fetchall()[0][0])
-
-
-def repeated_hashes(connection: DuckDBPyConnection, table: Table) -> npt.NDArray[np.uint64]:
-    """Return the 64-bit hashes that two or more keys of a table have.
-
-    Sorting hashes costs a tenth of grouping keys; parts of them bound the memory that it takes.
-    """
-    num_rows = connection.execute(f"SELECT count(*) FROM {table.qualified_name}").fetchall()[0][0]
-    num_parts = num_rows // HASHES_AT_ONCE + 1
-    repeated = []
-    for part in range(num_parts):
-        hashed = f"SELECT {_hash(table)} AS hash FROM {table.qualified_name}"
-        chosen = connection.execute(f"SELECT hash FROM ({hashed}) WHERE hash % {num_parts} = {part}")
-        hashes = np.concatenate([NO_HASHES, *(batch["hash"] for batch in chosen.to_arrow_reader(1_000_000))])
-        hashes.sort()
-        alike = hashes[1:][hashes[1:] == hashes[:-1]]
-        repeated.append(alike[np.diff(alike, prepend=alike[:1] - 1) > 0])
-    return np.concatenate(repeated)
-
-
-def _hash(table: Table) -> str:
+def hash_sql(table: Table) -> str:
+    """Write the SQL of a row's hash."""
     return f"hash({', '.join(table.key)})"
 
 
-def tell_corrections(connection: DuckDBPyConnection, table: Table) -> None:
-    """Leave `fresh`: one row per key of `clashing_rows`, without those that the lake holds word for word.
-
-    Only keys that repeat or that `known_rows` have are looked at value by value; most rows are neither.
-    `corrections` are what is fresh of them.
-    """
-    key = ", ".join(table.key)
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE clashing_keys AS "
-        f"SELECT {key} FROM clashing_rows GROUP BY {key} HAVING count(*) > 1 "
-        f"UNION SELECT {key} FROM known_rows"
-    )
-    values = [column for column in table.staged if column not in table.key]
-    order = ", ".join(f"{column} DESC" for column in values)
-    same = " AND ".join(
-        [f"known.{column} = clash.{column}" for column in table.key]
-        + [f"known.{column} IS NOT DISTINCT FROM clash.{column}" for column in values]
-    )
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE corrections AS "
-        f"SELECT DISTINCT ON ({key}) * "
-        f"FROM (FROM clashing_rows SEMI JOIN clashing_keys USING ({key})) AS clash "
-        f"ANTI JOIN known_rows AS known ON {same} ORDER BY {key}, {order}"
-    )
-    connection.execute(
-        f"CREATE OR REPLACE TEMP VIEW fresh AS "
-        f"FROM clashing_rows ANTI JOIN clashing_keys USING ({key}) UNION ALL FROM corrections"
-    )
-
-
-def supersede(
-    connection: DuckDBPyConnection, table: Table, superseded_at: datetime, *, is_added: bool
-) -> None:
-    """Move what is corrected out of the way, so that what was known before stays known.
+def find_clashes(connection: DuckDBPyConnection, table: Table, rows: str) -> Clashes:
+    """Look for the rows of a file that clash with one another or with what the lake holds.
 
     Args:
-        connection: which `corrections` are on.
-        table: where the known rows are.
-        superseded_at: when they were corrected.
-        is_added: whether the file's rows are in the table already: those that clash go, too.
+        connection: inside the transaction that takes the file in.
+        table: where the rows belong.
+        rows: relation of the file's rows.
     """
-    columns = ", ".join(table.column_names)
-    corrected = f"known_rows SEMI JOIN corrections USING ({', '.join(table.key)})"
-    superseded = connection.execute(
-        f"INSERT INTO superseded_{table.name} ({columns}, superseded_at) "
-        f"SELECT {columns}, ? FROM {corrected}",
-        [superseded_at],
+    connection.register("clashing_hashes", pa.table({"hash": _clashing_hashes(connection, table, rows)}))
+    clashing = f"{hash_sql(table)} IN (SELECT hash FROM clashing_hashes)"
+    own = _keep(connection, "clashing_rows", f"FROM {rows} WHERE {clashing}")
+    known = _keep(
+        connection, "known_rows", f"SELECT rowid AS row_id, * FROM {table.qualified_name} WHERE {clashing}"
     )
-    replaced = f"SELECT row_id FROM {corrected}"
-    if is_added:
-        replaced += " UNION ALL SELECT row_id FROM clashing_rows"
-    if is_added or superseded.fetchall()[0][0]:
-        connection.execute(f"DELETE FROM {table.qualified_name} WHERE rowid IN ({replaced})")
+    fresh = _keep(connection, "fresh_rows", _fresh_sql(table, own, known))
+    key = ", ".join(table.key)
+    return Clashes(
+        hashes="clashing_hashes",
+        known=known,
+        fresh=fresh,
+        corrections=f"(FROM {fresh} SEMI JOIN {known} USING ({key}))",
+        num_clashing=count(connection, own),
+        num_fresh=count(connection, fresh),
+    )
+
+
+def count(connection: DuckDBPyConnection, relation: str) -> int:
+    """Count the rows of a relation."""
+    return int(connection.execute(f"SELECT count(*) FROM {relation}").fetchall()[0][0])
+
+
+def _keep(connection: DuckDBPyConnection, name: str, rows: str) -> str:
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {rows}")
+    return name
+
+
+def _fresh_sql(table: Table, own: str, known: str) -> str:
+    """One row per key, without those that the lake holds word for word."""
+    values = [column for column in table.stored if column not in table.key]
+    same = " AND ".join(
+        [f"known.{column} = own.{column}" for column in table.key]
+        + [f"known.{column} IS NOT DISTINCT FROM own.{column}" for column in values]
+    )
+    order = ", ".join([*table.key, *(f"{column} DESC" for column in values)])
+    return (
+        f"SELECT DISTINCT ON ({', '.join(table.key)}) * FROM {own} AS own "
+        f"ANTI JOIN {known} AS known ON {same} ORDER BY {order}"
+    )
+
+
+def _clashing_hashes(connection: DuckDBPyConnection, table: Table, rows: str) -> Hashes:
+    """The hashes that two rows of the file have, or a row of the file and one of the lake."""
+    num_parts = count(connection, rows) // HASHES_AT_ONCE + 1
+    found = []
+    for part in range(num_parts):
+        chosen = f"hash % {num_parts} = {part}"
+        own = np.concatenate([np.empty(0, np.uint64), *_hashes(connection, table, rows, chosen)])
+        own.sort()
+        found.append(own[1:][own[1:] == own[:-1]])
+        if len(own):
+            found += [
+                known[own[np.minimum(np.searchsorted(own, known), len(own) - 1)] == known]
+                for known in _hashes(connection, table, table.qualified_name, chosen)
+            ]
+    return np.unique(np.concatenate([np.empty(0, np.uint64), *found]))
+
+
+def _hashes(connection: DuckDBPyConnection, table: Table, rows: str, chosen: str) -> Iterator[Hashes]:
+    hashed = f"SELECT {hash_sql(table)} AS hash FROM {rows}"
+    result = connection.execute(f"SELECT hash FROM ({hashed}) WHERE {chosen}")
+    for batch in result.to_arrow_reader(1_000_000):
+        yield batch["hash"].to_numpy()
+
+
+def supersede(connection: DuckDBPyConnection, table: Table, clashes: Clashes, at: datetime) -> None:
+    """Keep what is corrected as it was known before."""
+    columns = ", ".join(table.column_names)
+    connection.execute(
+        f"INSERT INTO {table.schema}.superseded_{table.name} ({columns}, superseded_at) "
+        f"SELECT {columns}, ? FROM {clashes.known} SEMI JOIN {clashes.fresh} USING ({', '.join(table.key)})",
+        [at],
+    )
+
+
+def merge(connection: DuckDBPyConnection, table: Table, fresh: str) -> None:
+    """Insert rows with new keys, and let corrections take the place of the rows with theirs.
+
+    What the store had made of a row that is corrected (an item's texts) goes.
+    """
+    given = ["source", "ingested_at", "run_id"]
+    filled = list(dict.fromkeys([*table.stored, *given]))
+    values = {name: f"new.{name}" if name in filled else "NULL" for name in table.column_names}
+    if table is INTERACTIONS:
+        moved = f"old.user_key <> new.user_key AND NOT starts_with(new.interaction_id, '{MOVED}')"
+        values["interaction_id"] = (
+            f"CASE WHEN {moved} THEN {moved_id('new.interaction_id')} ELSE new.interaction_id END"
+        )
+    same_key = " AND ".join(f"old.{name} = new.{name}" for name in table.key)
+    connection.execute(
+        f"MERGE INTO {table.qualified_name} AS old USING {fresh} AS new ON {same_key} "
+        f"WHEN MATCHED THEN UPDATE SET {', '.join(f'{name} = {value}' for name, value in values.items())} "
+        f"WHEN NOT MATCHED THEN INSERT ({', '.join(filled)}) VALUES ({', '.join(f'new.{n}' for n in filled)})"
+    )
+
+
+def moved_id(interaction_id: str) -> str:
+    """Write the SQL of the id that an event has once a correction has given it to another user."""
+    return f"'{MOVED}' || md5({interaction_id})"

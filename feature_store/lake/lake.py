@@ -18,11 +18,12 @@ from duckdb import DuckDBPyConnection
 from filelock import FileLock, Timeout
 
 from feature_store.lake.durable_files import NOTHING_LOST
+from feature_store.lake.reader_views import create_views, pin_views
+from feature_store.lake.sql import LAKE, quote
 from feature_store.schemas import PUBLISHED_TABLES, TABLES, Table
 
 T = TypeVar("T")
 
-LAKE = "lake"
 CATALOG_EXTENSIONS = {"sqlite": "sqlite_scanner", "postgres": "postgres_scanner"}
 TRANSIENT_ERRORS = ("database is locked", "transaction conflict", "conflict on")
 OPTIONS: dict[str, str | bool | int | float | list[str]] = {
@@ -60,11 +61,6 @@ def connect_duckdb(catalog: str = "sqlite") -> DuckDBPyConnection:
         connection.execute(f"LOAD '{folder / f'{name}.duckdb_extension'}'")
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
     return connection
-
-
-def quote(text: str) -> str:
-    """Write a text as an SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 class Lake:
@@ -132,6 +128,8 @@ class Lake:
         missing = [table for table in TABLES if table.qualified_name not in relations]
         if missing:
             self.write(lambda connection: _create_tables(connection, missing), "create the tables")
+        if missing:
+            self.write(create_views, "show what is known")
         if not {f"main.{table.name}" for table in PUBLISHED_TABLES} <= relations:
             self.publish("show the empty tables")
 
@@ -172,6 +170,17 @@ class Lake:
                 "wait for it to finish, or stop it"
             ) from error
 
+    @contextmanager
+    def explain_failures(self) -> Iterator[None]:
+        """Turn what DuckDB says of a disk that is full or cannot be written into a `LakeError`."""
+        try:
+            yield
+        except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+            reason = str(error).splitlines()[0]
+            raise LakeError(f"cannot write to {self.folder}: {reason}. {NOTHING_LOST}") from error
+        except OSError as error:
+            raise LakeError(f"cannot write to {self.folder}: {error.strerror}. {NOTHING_LOST}") from error
+
     def write(
         self,
         work: Callable[[DuckDBPyConnection], T],
@@ -192,18 +201,14 @@ class Lake:
         Raises:
             LakeError: if the disk is full or cannot be written, or another writer does not finish.
         """
-        with self.hold_writers():
+        with self.hold_writers(), self.explain_failures():
             for attempt in range(1, WRITE_ATTEMPTS + 1):
                 try:
                     return _transact(connection or self.cursor(), work, message)
                 except duckdb.Error as error:
-                    if attempt < WRITE_ATTEMPTS and is_transient(error):
-                        time.sleep(0.1 * 2**attempt)
-                    elif isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException):
-                        reason = str(error).splitlines()[0]
-                        raise LakeError(f"cannot write to {self.folder}: {reason}. {NOTHING_LOST}") from error
-                    else:
+                    if attempt == WRITE_ATTEMPTS or not is_transient(error):
                         raise
+                    time.sleep(0.1 * 2**attempt)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def cursor(self) -> DuckDBPyConnection:
@@ -237,7 +242,7 @@ class Lake:
             snapshot_id = self.snapshot_id()
 
             def pin(connection: DuckDBPyConnection) -> None:
-                _pin_views(connection, snapshot_id)
+                pin_views(connection, snapshot_id)
                 mark(connection, snapshot_id)
 
             self.write(pin, message)
@@ -295,42 +300,3 @@ def _create_table(connection: DuckDBPyConnection, table: Table) -> None:
         connection.execute(
             f"COMMENT ON COLUMN {table.qualified_name}.{column.name} IS {quote(column.comment)}"
         )
-
-
-def _pin_views(connection: DuckDBPyConnection, snapshot_id: int) -> None:
-    """Show the night's tables as of a snapshot; what was shown as a copy (see `freeze_views`) goes."""
-    for table in PUBLISHED_TABLES:
-        connection.execute(f"DROP TABLE IF EXISTS {frozen_name(table)}")
-        connection.execute(
-            f"CREATE OR REPLACE VIEW main.{table.name} AS "
-            f"FROM {table.qualified_name} AT (VERSION => {snapshot_id})"
-        )
-
-
-def frozen_name(table: Table) -> str:
-    """Name the copy of a published table that readers see when no snapshot may be kept."""
-    return f"{table.schema}.published_{table.name}"
-
-
-def freeze_view(connection: DuckDBPyConnection, table: Table, condition: str) -> None:
-    """Let readers see a copy of the published rows that meet a condition, until the next night is published.
-
-    The copy is a table that never held the other rows: DuckLake keeps the lowest and highest values of rows
-    that are deleted in the transaction that wrote them.
-    """
-    name = frozen_name(table)
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE kept AS FROM main.{table.name} WHERE {condition}")
-    connection.execute(f"DROP TABLE IF EXISTS {name}")
-    connection.execute(f"CREATE TABLE {name} AS FROM kept")
-    connection.execute(f"CREATE OR REPLACE VIEW main.{table.name} AS FROM {name}")
-    connection.execute("DROP TABLE kept")
-
-
-def pinned_snapshots(lake: Lake) -> set[int]:
-    """Return the snapshots that the published views are pinned to."""
-    views = lake.query(
-        "SELECT regexp_extract(sql, 'VERSION => (\\d+)', 1) AS snapshot_id FROM duckdb_views() "
-        "WHERE database_name = ? AND schema_name = 'main'",
-        [LAKE],
-    )
-    return {int(snapshot_id) for snapshot_id in views["snapshot_id"].to_pylist() if snapshot_id}

@@ -1,6 +1,9 @@
 """Artworks: the picture of each (user, target), and what it was made of."""
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
@@ -15,10 +18,10 @@ STALE = """
     FROM {wanted} AS target
     LEFT JOIN items AS item ON item.item_id = target.item_id
     LEFT JOIN night.profile_states AS state
-        ON state.user_id = target.user_id AND state.item_id = target.item_id
-    LEFT JOIN night.artworks AS drawn ON drawn.user_id = target.user_id AND drawn.item_id = target.item_id
+        ON state.user_key = target.user_key AND state.item_id = target.item_id
+    LEFT JOIN night.artworks AS drawn ON drawn.user_key = target.user_key AND drawn.item_id = target.item_id
     WHERE {in_bucket} AND (
-        drawn.user_id IS NULL
+        drawn.user_key IS NULL
         OR drawn.profile_digest <> coalesce(state.profile_digest, '{no_profile}')
         OR drawn.target_id IS DISTINCT FROM item.target_id
         OR drawn.recipe_digest <> $recipe_digest
@@ -27,22 +30,47 @@ STALE = """
 """
 PAIRS = """
     WITH stale AS MATERIALIZED (
-        SELECT target.user_id, target.item_id, target.rank, item.target_id, item.target_text,
+        SELECT target.user_key, target.user_id, target.item_id, target.rank, item.target_id, item.target_text,
                coalesce(state.profile_digest, '{no_profile}') AS profile_digest
         {stale}
     ), profile AS (
-        SELECT p.user_id, p.item_id,
+        SELECT p.user_key, p.item_id,
                list(i.reference_text ORDER BY p.position) AS references,
                list(p.weight ORDER BY p.position) AS weights
         FROM night.profiles AS p JOIN items AS i ON i.item_id = p.reference_item_id
-        SEMI JOIN stale ON stale.user_id = p.user_id AND stale.item_id = p.item_id
+        SEMI JOIN stale ON stale.user_key = p.user_key AND stale.item_id = p.item_id
         GROUP BY ALL
     )
-    SELECT user_id, item_id, target_id, target_text, profile_digest,
+    SELECT user_key, item_id, target_id, target_text, profile_digest,
            coalesce(profile.references, []) AS references, coalesce(profile.weights, []) AS weights
-    FROM stale LEFT JOIN profile USING (user_id, item_id)
+    FROM stale LEFT JOIN profile USING (user_key, item_id)
     ORDER BY length(user_id), user_id, rank
 """
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArtworkRow:
+    """A row of `artworks`: the picture of one (user, target); columns as in `schemas.ARTWORKS`."""
+
+    artwork_id: str
+    user_key: int
+    item_id: str
+    profile_digest: str
+    artwork_digest: str | None = None
+    image_path: str | None = None
+    image_sha256: str | None = None
+    plain_image_path: str | None = None
+    seed: int | None = None
+    alpha: float
+    num_references: int
+    target_id: int | None
+    model_version: str
+    status: str
+    reason: str | None = None
+    drawn_at: datetime
+    recipe_digest: str
+    run_id: str
+    snapshot_id: int
 
 
 def scan_stale_pairs(
@@ -51,7 +79,7 @@ def scan_stale_pairs(
     """Return the pairs to draw: new, with another profile, text or recipe, or failed last night.
 
     Returns:
-        `user_id`, `item_id`, `target_id` and `target_text` (null for an item that the catalogue does not
+        `user_key`, `item_id`, `target_id` and `target_text` (null for an item that the catalogue does not
         know), `profile_digest`, `references` (texts), `weights`; users in a stable order.
     """
     sql = PAIRS.format(stale=_stale(max_users, bucket), no_profile=NO_PROFILE)
@@ -60,7 +88,7 @@ def scan_stale_pairs(
 
 def count_stale_users(lake: Lake, run: Run, *, recipe_digest: str, max_users: int | None) -> int:
     """Return how many users have a picture to draw."""
-    sql = f"SELECT count(DISTINCT target.user_id) AS n {_stale(max_users, EVERYBODY)}"
+    sql = f"SELECT count(DISTINCT target.user_key) AS n {_stale(max_users, EVERYBODY)}"
     return lake.query(sql, {"recipe_digest": recipe_digest, "run_id": run.run_id})["n"][0].as_py()
 
 
@@ -74,14 +102,14 @@ def _stale(max_users: int | None, bucket: Bucket) -> str:
 
 def count_wanted(lake: Lake, *, max_users: int | None) -> tuple[int, int]:
     """Return the numbers of users and of targets that pictures are wanted for."""
-    sql = f"SELECT count(DISTINCT user_id) AS users, count(*) AS targets FROM {wanted_targets(max_users)}"
+    sql = f"SELECT count(DISTINCT user_key) AS users, count(*) AS targets FROM {wanted_targets(max_users)}"
     row = lake.query(sql).to_pylist()[0]
     return row["users"], row["targets"]
 
 
-def artwork_id(user_id: str, item_id: str, artwork_digest: str) -> str:
+def artwork_id(user_key: int, item_id: str, artwork_digest: str) -> str:
     """Identify the picture that one user gets of one item."""
-    return hashlib.sha256("\x1f".join((user_id, item_id, artwork_digest)).encode()).hexdigest()[:32]
+    return hashlib.sha256("\x1f".join((str(user_key), item_id, artwork_digest)).encode()).hexdigest()[:32]
 
 
 def known_digests(lake: Lake, artwork_digests: list[str]) -> set[str]:
@@ -94,15 +122,15 @@ def known_digests(lake: Lake, artwork_digests: list[str]) -> set[str]:
     return {row[0] for row in rows.fetchall()}
 
 
-def replace_artworks(lake: Lake, artworks: list[dict[str, object]]) -> None:
-    """Let `artworks` (rows of `night.artworks`) stand for the pictures of their pairs, in one transaction."""
-    made = pa.Table.from_pylist(artworks, schema=lake.query("FROM night.artworks LIMIT 0").schema)
+def replace_artworks(lake: Lake, artworks: Sequence[ArtworkRow]) -> None:
+    """Let `artworks` stand for the pictures of their pairs, in one transaction."""
+    made = ARTWORKS.to_arrow(artworks)
 
     def replace(connection: DuckDBPyConnection) -> None:
         connection.register("made", made)
         connection.execute(
             "DELETE FROM night.artworks AS old USING made "
-            "WHERE old.user_id = made.user_id AND old.item_id = made.item_id"
+            "WHERE old.user_key = made.user_key AND old.item_id = made.item_id"
         )
         columns = ", ".join(ARTWORKS.column_names)
         connection.execute(f"INSERT INTO night.artworks ({columns}) SELECT {columns} FROM made")

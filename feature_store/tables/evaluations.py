@@ -1,5 +1,7 @@
 """What an evaluation reads from the lake and leaves in it."""
 
+from datetime import datetime
+
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
@@ -7,39 +9,39 @@ from feature_store.lake.lake import Lake
 from feature_store.schemas import EVALUATION_RESULTS
 
 SAMPLE = """
-    SELECT user_id FROM interactions
-    WHERE event_time < $known_before AND ingested_at < $known_before AND weight > 0
-        AND user_id NOT IN (SELECT user_id FROM opt_outs)
-    GROUP BY user_id HAVING count(DISTINCT item_id) >= $least_items
+    SELECT user_key FROM known_events($known_before, $known_before) JOIN keyed.users USING (user_key)
+    WHERE weight > 0
+    GROUP BY user_key, user_id HAVING count(DISTINCT item_id) >= $least_items
     ORDER BY md5(user_id), user_id LIMIT $num_users OFFSET $num_users * $sample
 """
 
 TARGETS = """
-    SELECT target.user_id, target.item_id, item.target_text
-    FROM targets AS target JOIN items AS item USING (item_id)
-    ORDER BY target.user_id, target.rank
+    SELECT target.user_key, target.item_id, item.target_text
+    FROM targets AS target JOIN items AS item USING (item_id) JOIN keyed.users AS person USING (user_key)
+    ORDER BY person.user_id, target.rank
 """
 
 REFERENCES = """
-    SELECT pair.user_id, item.reference_text AS text, history.weight,
+    SELECT pair.user_key, item.reference_text AS text, history.weight,
            max(event.event_time) AS last_event_time
     FROM histories AS history
     JOIN pairs AS pair ON pair.pair_number = history.pair_number
     JOIN items AS item ON item.item_id = history.reference_item_id
-    JOIN interactions AS event
-        ON event.user_id = pair.user_id AND event.item_id = history.reference_item_id
-        AND event.event_time < pair.as_of AND event.ingested_at < $known_before
+    JOIN keyed.users AS person ON person.user_key = pair.user_key,
+        LATERAL (FROM known_events(pair.as_of, $known_before) AS known WHERE known.user_key = pair.user_key)
+            AS event
     ANTI JOIN (
-        SELECT user_id, reference_id FROM targets JOIN items USING (item_id)
-    ) AS target ON target.user_id = pair.user_id AND target.reference_id = history.reference_id
-    GROUP BY pair.user_id, item.reference_text, history.weight
-    ORDER BY pair.user_id, last_event_time DESC, text
+        SELECT user_key, reference_id FROM targets JOIN items USING (item_id)
+    ) AS target ON target.user_key = pair.user_key AND target.reference_id = history.reference_id
+    WHERE event.item_id = history.reference_item_id
+    GROUP BY pair.user_key, person.user_id, item.reference_text, history.weight
+    ORDER BY person.user_id, last_event_time DESC, text
 """
 
 
 def sample_users(
-    lake: Lake, *, num_users: int, sample: int, least_items: int, known_before: object
-) -> list[str]:
+    lake: Lake, *, num_users: int, sample: int, least_items: int, known_before: datetime
+) -> list[int]:
     """Draw users who liked enough items and did not opt out; the samples 0, 1, 2, ... share nobody.
 
     Args:
@@ -55,18 +57,18 @@ def sample_users(
         "least_items": least_items,
         "known_before": known_before,
     }
-    return lake.query(SAMPLE, parameters)["user_id"].to_pylist()
+    return lake.query(SAMPLE, parameters)["user_key"].to_pylist()
 
 
 def scan_target_texts(lake: Lake, targets: pa.Table) -> pa.Table:
-    """Return the prompts of targets (`user_id`, `item_id`, `rank`): `user_id`, `item_id`, `target_text`."""
+    """Return the prompts of targets (`user_key`, `item_id`, `rank`): `user_key`, `item_id`, `target_text`."""
     connection = lake.cursor()
     connection.register("targets", targets)
     return connection.execute(TARGETS).to_arrow_table()
 
 
 def scan_reference_texts(
-    lake: Lake, *, pairs: pa.Table, histories: pa.Table, targets: pa.Table, known_before: object
+    lake: Lake, *, pairs: pa.Table, histories: pa.Table, targets: pa.Table, known_before: datetime
 ) -> pa.Table:
     """Return the texts of histories with the time of the user's last event, latest first.
 
@@ -74,13 +76,13 @@ def scan_reference_texts(
 
     Args:
         lake: where items and interactions are.
-        pairs: `pair_number`, `user_id`, `as_of`, one per user.
+        pairs: `pair_number`, `user_key`, `as_of`, one per user.
         histories: `pair_number`, `reference_item_id`, `reference_id`, `weight`.
-        targets: `user_id`, `item_id`.
+        targets: `user_key`, `item_id`.
         known_before: only what was ingested before this time counts.
 
     Returns:
-        `user_id`, `text`, `weight`, `last_event_time`; sorted by user, latest first.
+        `user_key`, `text`, `weight`, `last_event_time`; sorted by user id, latest first.
     """
     connection = lake.cursor()
     for name, table in (("pairs", pairs), ("histories", histories), ("targets", targets)):
@@ -88,16 +90,18 @@ def scan_reference_texts(
     return connection.execute(REFERENCES, {"known_before": known_before}).to_arrow_table()
 
 
-def append_results(lake: Lake, results: list[dict[str, object]]) -> None:
+def append_results(lake: Lake, results: pa.Table) -> None:
     """Add the rows of an evaluation (`evaluation_results`), all of them or none."""
-    made = pa.Table.from_pylist(results, schema=lake.query("FROM evaluation_results LIMIT 0").schema)
+    made = results.select(list(EVALUATION_RESULTS.column_names)).cast(EVALUATION_RESULTS.arrow_schema)
     columns = ", ".join(EVALUATION_RESULTS.column_names)
 
     def append(connection: DuckDBPyConnection) -> None:
         connection.register("made", made)
-        connection.execute(f"INSERT INTO evaluation_results ({columns}) SELECT {columns} FROM made")
+        connection.execute(
+            f"INSERT INTO {EVALUATION_RESULTS.qualified_name} ({columns}) SELECT {columns} FROM made"
+        )
 
-    lake.write(append, f"{len(results)} results of an evaluation")
+    lake.write(append, f"{results.num_rows} results of an evaluation")
 
 
 def read_results(lake: Lake, run_id: str) -> pa.Table:

@@ -4,7 +4,8 @@ from string import Formatter
 
 import pyarrow as pa
 
-from feature_store.lake.lake import Lake, quote
+from feature_store.lake.lake import Lake
+from feature_store.lake.sql import quote
 from feature_store.schemas import text_id
 
 
@@ -51,7 +52,7 @@ def scan_texts(lake: Lake) -> pa.Table:
     """Return the distinct texts in use (`reference_id` int64, `text`): of histories and of targets."""
     return lake.query(
         "SELECT DISTINCT reference_id, reference_text AS text FROM items "
-        "SEMI JOIN interactions USING (item_id) "
+        "SEMI JOIN keyed.interactions USING (item_id) "
         "UNION SELECT DISTINCT target_id, target_text FROM items SEMI JOIN night.targets USING (item_id) "
         "ORDER BY 1"
     )

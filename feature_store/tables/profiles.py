@@ -2,6 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
@@ -18,15 +21,36 @@ STALE = """
     FROM {wanted} AS target
     JOIN items AS item ON item.item_id = target.item_id
     LEFT JOIN night.profile_states AS state
-        ON state.user_id = target.user_id AND state.item_id = target.item_id
+        ON state.user_key = target.user_key AND state.item_id = target.item_id
         AND state.recipe_digest = $recipe_digest
-    WHERE {in_bucket} AND state.user_id IS NULL
+    WHERE {in_bucket} AND state.user_key IS NULL
 """
 PAIRS = """
-    SELECT target.user_id, target.item_id, item.target_id, coalesce(target.as_of, $window_end) AS as_of
+    SELECT target.user_key, target.item_id, item.target_id, coalesce(target.as_of, $window_end) AS as_of
     {stale}
     ORDER BY length(target.user_id), target.user_id, target.rank
 """
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProfileRow:
+    """A row of `profiles`: one selected reference of one (user, target); columns as in `schemas.PROFILES`."""
+
+    user_key: int
+    item_id: str
+    position: int
+    reference_item_id: str
+    reference_id: int
+    origin: str
+    relevance: float
+    weight: float
+    as_of: datetime
+    history_size: int
+    profile_digest: str
+    encoder_revision: str
+    recipe_digest: str
+    run_id: str
+    snapshot_id: int
 
 
 def scan_stale_pairs(
@@ -35,7 +59,7 @@ def scan_stale_pairs(
     """Return the pairs to profile: new ones, changed ones, and those profiled by other settings.
 
     Returns:
-        `user_id`, `item_id`, `target_id` (id of the target's text), `as_of`; users in a stable order.
+        `user_key`, `item_id`, `target_id` (id of the target's text), `as_of`; users in a stable order.
     """
     stale = STALE.format(wanted=wanted_targets(max_users), in_bucket=bucket.condition("target.user_id"))
     parameters: dict[str, object] = {"recipe_digest": recipe_digest, "window_end": run.window_end}
@@ -45,7 +69,7 @@ def scan_stale_pairs(
 def count_stale_users(lake: Lake, *, recipe_digest: str, max_users: int | None) -> int:
     """Return how many users have a target to profile."""
     stale = STALE.format(wanted=wanted_targets(max_users), in_bucket="true")
-    sql = f"SELECT count(DISTINCT target.user_id) AS n {stale}"
+    sql = f"SELECT count(DISTINCT target.user_key) AS n {stale}"
     return lake.query(sql, {"recipe_digest": recipe_digest})["n"][0].as_py()
 
 
@@ -61,33 +85,33 @@ def profile_digest(target_id: int, references: list[tuple[int, float]]) -> str:
 
 
 def replace_profiles(
-    lake: Lake, pairs: pa.Table, profiles: list[dict[str, object]], *, recipe_digest: str, run_id: str
+    lake: Lake, pairs: pa.Table, profiles: Sequence[ProfileRow], *, recipe_digest: str, run_id: str
 ) -> None:
     """Let `profiles` stand for all profile rows of `pairs`, which are then up to date, in one transaction.
 
     Args:
         lake: where they go.
-        pairs: `user_id`, `item_id`; a pair without history ends up without rows.
-        profiles: rows of `night.profiles`, by column name.
+        pairs: `user_key`, `item_id`; a pair without history ends up without rows.
+        profiles: rows of `night.profiles`.
         recipe_digest: settings and encoder that they depend on.
         run_id: the night.
     """
-    made = pa.Table.from_pylist(profiles, schema=lake.query("FROM night.profiles LIMIT 0").schema)
+    made = PROFILES.to_arrow(profiles)
 
     def replace(connection: DuckDBPyConnection) -> None:
-        connection.register("pairs", pairs.select(["user_id", "item_id"]))
+        connection.register("pairs", pairs.select(["user_key", "item_id"]))
         connection.register("made", made)
         for table in ("night.profiles", "night.profile_states"):
             connection.execute(
                 f"DELETE FROM {table} AS old USING pairs "
-                "WHERE old.user_id = pairs.user_id AND old.item_id = pairs.item_id"
+                "WHERE old.user_key = pairs.user_key AND old.item_id = pairs.item_id"
             )
         columns = ", ".join(PROFILES.column_names)
         connection.execute(f"INSERT INTO night.profiles ({columns}) SELECT {columns} FROM made")
         connection.execute(
             "INSERT INTO night.profile_states "
-            "SELECT user_id, item_id, coalesce(any_value(profile_digest), ?), ?, ? "
-            "FROM pairs LEFT JOIN made USING (user_id, item_id) GROUP BY ALL",
+            "SELECT user_key, item_id, coalesce(any_value(profile_digest), ?), ?, ? "
+            "FROM pairs LEFT JOIN made USING (user_key, item_id) GROUP BY ALL",
             [NO_PROFILE, recipe_digest, run_id],
         )
 

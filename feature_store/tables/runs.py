@@ -127,7 +127,7 @@ def _window_end(connection: DuckDBPyConnection, now: datetime) -> datetime:
     """Return now, or later if a clock that was set back says less than what is in the lake already."""
     row = connection.execute(
         "SELECT greatest(?::TIMESTAMPTZ, (SELECT max(window_end) FROM runs), "
-        "(SELECT max(ingested_at) + INTERVAL 1 MICROSECOND FROM ingested_files))",
+        "(SELECT max(ingested_at) + INTERVAL 1 MICROSECOND FROM keyed.ingested_files))",
         [now],
     ).fetchone()
     return row[0] if row else now
@@ -137,8 +137,8 @@ def _forget_states(connection: DuckDBPyConnection, start: datetime, end: datetim
     """Take away the states of the users with events between two times: the clock has reached them."""
     for state in ("target_states", "profile_states"):
         connection.execute(
-            f"DELETE FROM night.{state} WHERE user_id IN "
-            "(SELECT user_id FROM interactions WHERE event_time >= ? AND event_time < ?)",
+            f"DELETE FROM night.{state} WHERE user_key IN "
+            "(SELECT user_key FROM keyed.interactions WHERE event_time >= ? AND event_time < ?)",
             [start, end],
         )
 

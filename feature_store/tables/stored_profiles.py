@@ -13,7 +13,7 @@ STORED = """
         FROM profiles AS p
         JOIN items AS r ON r.item_id = p.reference_item_id
         LEFT JOIN items AS t ON t.item_id = p.item_id
-        WHERE p.user_id = $user_id AND p.user_id NOT IN (SELECT user_id FROM opt_outs)
+        WHERE p.user_id = $user_id AND p.user_key NOT IN (SELECT user_key FROM keyed.opt_outs)
             AND r.reference_text IS NOT NULL
     )
     SELECT any_value(reference_text) AS reference, max(weight) AS weight

@@ -10,8 +10,9 @@ from datetime import datetime
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
+from feature_store.history.opt_outs import OPTED_OUT
 from feature_store.lake.lake import Lake
-from feature_store.schemas import GIVEN_TARGETS
+from feature_store.schemas import GIVEN_TARGETS, INTERACTIONS, TARGET_LISTS, USERS
 from feature_store.tables.runs import Run
 
 
@@ -37,14 +38,17 @@ def first_users(relation: str, max_users: int | None) -> str:
 
     New users do not change the choice.
     """
-    users = f"SELECT DISTINCT user_id FROM {relation} WHERE user_id NOT IN (SELECT user_id FROM opt_outs)"
+    users = (
+        f"SELECT DISTINCT user_key FROM {relation} WHERE user_key NOT IN (SELECT user_key FROM {OPTED_OUT})"
+    )
     if max_users is None:
         return users
-    return f"SELECT user_id FROM ({users}) ORDER BY length(user_id), user_id LIMIT {max_users}"
+    named = f"SELECT user_key, user_id FROM ({users}) JOIN {USERS.qualified_name} USING (user_key)"
+    return f"SELECT user_key FROM ({named}) ORDER BY length(user_id), user_id LIMIT {max_users}"
 
 
-def scan_stale_users(lake: Lake, *, recipe_digest: str, max_users: int | None) -> list[str]:
-    """Return the users whose targets have to be made: new, changed, or made by other settings.
+def scan_stale_users(lake: Lake, *, recipe_digest: str, max_users: int | None) -> list[int]:
+    """Return the keys of the users whose targets have to be made: new, changed, or made by other settings.
 
     Args:
         lake: where interactions and targets are.
@@ -52,46 +56,50 @@ def scan_stale_users(lake: Lake, *, recipe_digest: str, max_users: int | None) -
         max_users: look at this many users only, or None for all.
     """
     rows = lake.query(
-        f"SELECT user_id FROM ({first_users('interactions', max_users)}) "
-        "ANTI JOIN (FROM night.target_states WHERE recipe_digest = ?) USING (user_id) "
-        "ORDER BY length(user_id), user_id",
+        f"SELECT user_key FROM ({first_users(INTERACTIONS.qualified_name, max_users)}) "
+        "ANTI JOIN (FROM night.target_states WHERE recipe_digest = ?) USING (user_key) "
+        f"JOIN {USERS.qualified_name} USING (user_key) ORDER BY length(user_id), user_id",
         [recipe_digest],
     )
-    return rows["user_id"].to_pylist()
+    return rows["user_key"].to_pylist()
 
 
 def scan_preferences(lake: Lake, run: Run) -> pa.Table:
-    """Return what users think of items: `user_id`, `item_id`, `weight`, added up over the user's events."""
+    """Return what users think of items: `user_key`, `item_id`, `weight`, added up over the user's events.
+
+    Users come in the order of their ids, so that a key, which is random, decides nothing.
+    """
     return lake.query(
-        "SELECT user_id, item_id, sum(weight) AS weight FROM interactions "
-        "WHERE event_time < $window_end AND ingested_at < $window_end "
-        "GROUP BY ALL ORDER BY ALL",
+        "SELECT user_key, item_id, weight FROM ("
+        "  SELECT user_key, item_id, sum(weight) AS weight"
+        "  FROM known_events($window_end, $window_end) GROUP BY ALL"
+        f") JOIN {USERS.qualified_name} USING (user_key) ORDER BY user_id, item_id",
         {"window_end": run.window_end},
     )
 
 
-def scan_latest_items(lake: Lake, run: Run, users: list[str], *, num_targets: int) -> pa.Table:
+def scan_latest_items(lake: Lake, run: Run, users: list[int], *, num_targets: int) -> pa.Table:
     """Return the users' latest liked items as targets, the history of each ending before the earliest one.
 
     Returns:
-        `user_id`, `item_id`, `rank` (1 = latest), `score` (null), `as_of`.
+        `user_key`, `item_id`, `rank` (1 = latest), `score` (null), `as_of`.
     """
     connection = lake.cursor()
-    connection.register("users", pa.table({"user_id": pa.array(users, pa.string())}))
+    connection.register("users", pa.table({"user_key": pa.array(users, pa.int64())}))
     return connection.execute(
         """
         WITH latest AS (
-            SELECT user_id, item_id, max(event_time) AS event_time
-            FROM interactions SEMI JOIN users USING (user_id)
-            WHERE event_time < $window_end AND ingested_at < $window_end AND weight > 0
+            SELECT user_key, item_id, max(event_time) AS event_time
+            FROM known_events($window_end, $window_end) SEMI JOIN users USING (user_key)
+            WHERE weight > 0
             GROUP BY ALL
         ),
         ranked AS (
-            SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY event_time DESC, item_id) AS rank
+            SELECT *, row_number() OVER (PARTITION BY user_key ORDER BY event_time DESC, item_id) AS rank
             FROM latest
         )
-        SELECT user_id, item_id, rank::INTEGER AS rank, NULL::DOUBLE AS score,
-               min(event_time) OVER (PARTITION BY user_id) AS as_of
+        SELECT user_key, item_id, rank::INTEGER AS rank, NULL::DOUBLE AS score,
+               min(event_time) OVER (PARTITION BY user_key) AS as_of
         FROM (FROM ranked WHERE rank <= $num_targets)
         """,
         {"window_end": run.window_end, "num_targets": num_targets},
@@ -99,7 +107,7 @@ def scan_latest_items(lake: Lake, run: Run, users: list[str], *, num_targets: in
 
 
 def replace_targets(
-    lake: Lake, run: Run, users: list[str], targets: pa.Table, *, source: str, recipe_digest: str
+    lake: Lake, run: Run, users: list[int], targets: pa.Table, *, source: str, recipe_digest: str
 ) -> int:
     """Let `targets` stand for all targets of these users, who may end up with none; return their number.
 
@@ -107,19 +115,19 @@ def replace_targets(
         lake: where they go.
         run: the night.
         users: whose targets are replaced.
-        targets: `user_id`, `item_id`, `rank`, `score`, `as_of`.
+        targets: `user_key`, `item_id`, `rank`, `score`, `as_of`.
         source: what made them.
         recipe_digest: settings that they depend on.
     """
 
     def replace(connection: DuckDBPyConnection) -> int:
-        connection.register("users", pa.table({"user_id": pa.array(users, pa.string())}))
+        connection.register("users", pa.table({"user_key": pa.array(users, pa.int64())}))
         connection.register("made", targets)
-        connection.execute("DELETE FROM night.targets WHERE user_id IN (SELECT user_id FROM users)")
+        connection.execute("DELETE FROM night.targets WHERE user_key IN (SELECT user_key FROM users)")
         append_targets(connection, "made", source, recipe_digest, listed_at=run.window_end, run_id=run.run_id)
-        connection.execute("DELETE FROM night.target_states WHERE user_id IN (SELECT user_id FROM users)")
+        connection.execute("DELETE FROM night.target_states WHERE user_key IN (SELECT user_key FROM users)")
         connection.execute(
-            "INSERT INTO night.target_states FROM (SELECT user_id, ?, ? FROM users)",
+            "INSERT INTO night.target_states FROM (SELECT user_key, ?, ? FROM users)",
             [recipe_digest, run.run_id],
         )
         return targets.num_rows
@@ -140,20 +148,20 @@ def append_targets(
 
     Args:
         connection: inside a transaction that has deleted the users' other targets.
-        targets: a relation with `user_id`, `item_id`, `rank`, `score`, `as_of`.
+        targets: a relation with `user_key`, `item_id`, `rank`, `score`, `as_of`.
         source: what gave or made them.
         recipe_digest: settings that they depend on, or `GIVEN_TARGETS`.
         listed_at: when they were given, or the end of the window that they were made for.
         run_id: the night.
     """
-    own = "user_id, item_id, rank, score, as_of"
+    own = "user_key, item_id, rank, score, as_of"
     connection.execute(
         f"INSERT INTO night.targets ({own}, source, recipe_digest, run_id) "
         f"SELECT {own}, ?, ?, ? FROM {targets}",
         [source, recipe_digest, run_id],
     )
     connection.execute(
-        f"INSERT INTO target_lists ({own}, source, recipe_digest, ingested_at, run_id) "
+        f"INSERT INTO {TARGET_LISTS.qualified_name} ({own}, source, recipe_digest, ingested_at, run_id) "
         f"SELECT {own}, ?, ?, ?, ? FROM {targets}",
         [source, recipe_digest, listed_at, run_id],
     )
@@ -164,9 +172,10 @@ def wanted_targets(max_users: int | None) -> str:
 
     Users who opted out are never among them.
     """
-    if max_users is None:
-        return "(FROM night.targets WHERE user_id NOT IN (SELECT user_id FROM opt_outs))"
-    return f"(FROM night.targets WHERE user_id IN ({first_users('night.targets', max_users)}))"
+    wanted = f"user_key NOT IN (SELECT user_key FROM {OPTED_OUT})"
+    if max_users is not None:
+        wanted = f"user_key IN ({first_users('night.targets', max_users)})"
+    return f"(SELECT * FROM night.targets JOIN {USERS.qualified_name} USING (user_key) WHERE {wanted})"
 
 
 def drop_unwanted(lake: Lake, *, max_users: int | None, only_given: bool) -> int:
@@ -182,22 +191,21 @@ def drop_unwanted(lake: Lake, *, max_users: int | None, only_given: bool) -> int
     Returns:
         Number of targets dropped.
     """
-    users = "SELECT NULL LIMIT 0" if only_given else first_users("interactions", max_users)
+    users = "SELECT NULL LIMIT 0" if only_given else first_users(INTERACTIONS.qualified_name, max_users)
 
     def drop(connection: DuckDBPyConnection) -> int:
-        connection.execute(f"DELETE FROM night.target_states WHERE user_id NOT IN ({users})")
+        connection.execute(f"DELETE FROM night.target_states WHERE user_key NOT IN ({users})")
         dropped = connection.execute(
             f"DELETE FROM night.targets WHERE recipe_digest <> '{GIVEN_TARGETS}' "
-            "AND user_id NOT IN (SELECT user_id FROM night.target_states)"
+            "AND user_key NOT IN (SELECT user_key FROM night.target_states)"
         )
         num_dropped = int(dropped.fetchall()[0][0])
-        connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE wanted AS SELECT user_id, item_id FROM {wanted_targets(max_users)}"
-        )
+        wanted = f"SELECT user_key, item_id FROM {wanted_targets(max_users)}"
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE wanted AS {wanted}")
         for table in ("night.profiles", "night.profile_states", "night.artworks"):
             connection.execute(
                 f"DELETE FROM {table} AS made WHERE NOT EXISTS (FROM wanted AS t "
-                "WHERE t.user_id = made.user_id AND t.item_id = made.item_id)"
+                "WHERE t.user_key = made.user_key AND t.item_id = made.item_id)"
             )
         return num_dropped
 

@@ -8,6 +8,7 @@ import duckdb
 import numpy as np
 
 from feature_store.lake.lake import Lake
+from feature_store.schemas import TABLES, USERS
 from feature_store.upkeep.erasure import is_forgetting_unfinished
 from feature_store.upkeep.maintenance import lost_pictures
 from feature_store.vectors.reference_store import ReferenceStoreError, open_as_it_is
@@ -23,7 +24,7 @@ class Promise:
     text: str
     """What holds if it is kept."""
     offenders: str
-    """SQL that counts the rows that break it."""
+    """SQL that counts the rows that break it, in one row or more."""
     remedy: str = RESTORE
 
 
@@ -38,39 +39,54 @@ class Finding:
     """One of the offenders: a path or an id of a text, never of a user."""
 
 
+_ALL_KEYS = " UNION ALL ".join(
+    f"SELECT user_key FROM {table.qualified_name} WHERE user_key IS NOT NULL"
+    for table in TABLES
+    if table.has_users and table is not USERS
+)
+
 PROMISES = (
     Promise(
         text="of every source file, each row is accounted for",
-        offenders="SELECT count(*) FROM ingested_files WHERE rows_read <> accepted + duplicate + rejected",
+        offenders="SELECT count(*) FROM keyed.ingested_files "
+        "WHERE rows_read <> accepted + duplicate + rejected",
     ),
     Promise(
         text="every refused row is kept with its reason",
         offenders="""
-            SELECT count(*) FROM (SELECT source, sha256, sum(rejected) AS n FROM ingested_files GROUP BY ALL)
-            LEFT JOIN (SELECT source, sha256, count(*) AS kept FROM rejected_rows GROUP BY ALL)
+            SELECT count(*)
+            FROM (SELECT source, sha256, sum(rejected) AS n FROM keyed.ingested_files GROUP BY ALL)
+            LEFT JOIN (SELECT source, sha256, count(*) AS kept FROM keyed.rejected_rows GROUP BY ALL)
             USING (source, sha256) WHERE n <> coalesce(kept, 0)""",
     ),
     Promise(
         text="every accepted row is there, or was superseded, or its user was forgotten",
         offenders="""
             WITH kept AS (
-                SELECT 'interactions' AS table_name, source, ingested_at FROM interactions
-                UNION ALL SELECT 'interactions', source, ingested_at FROM superseded_interactions
+                SELECT 'interactions' AS table_name, source, ingested_at FROM keyed.interactions
+                UNION ALL SELECT 'interactions', source, ingested_at FROM keyed.superseded_interactions
                 UNION ALL SELECT 'items', source, ingested_at FROM items
                 UNION ALL SELECT 'items', source, ingested_at FROM superseded_items
             )
             SELECT count(*) FROM (SELECT *, count(*) AS num_kept FROM kept GROUP BY ALL)
             FULL JOIN (SELECT table_name, source, ingested_at, sum(accepted) AS num_accepted
-                       FROM ingested_files WHERE table_name IN ('interactions', 'items') GROUP BY ALL)
+                       FROM keyed.ingested_files WHERE table_name IN ('interactions', 'items') GROUP BY ALL)
             USING (table_name, source, ingested_at)
             WHERE coalesce(num_kept, 0) <> coalesce(num_accepted, 0)""",
     ),
     Promise(
         text="every event is there once",
-        offenders="SELECT count(*) - count(DISTINCT (source, interaction_id)) FROM interactions",
+        offenders="SELECT count(*) - count(DISTINCT (source, interaction_id)) FROM keyed.interactions",
     ),
     Promise(
         text="every item is there once", offenders="SELECT count(*) - count(DISTINCT item_id) FROM items"
+    ),
+    Promise(
+        text="every row of a user has a key that users knows, and every user one key",
+        offenders=f"""
+            SELECT count(DISTINCT user_key) FROM ({_ALL_KEYS}) ANTI JOIN keyed.users USING (user_key)
+            UNION ALL SELECT 2 * count(*) - count(DISTINCT user_key) - count(DISTINCT user_id)
+            FROM keyed.users""",
     ),
     Promise(
         text="the windows of the runs follow one another without a gap",
@@ -86,8 +102,8 @@ PROMISES = (
     Promise(
         text="every published artwork has its target, and no target of its user is without one",
         offenders="""
-            SELECT count(*) FROM (SELECT user_id, item_id, count(*) AS n FROM artworks GROUP BY ALL)
-            FULL JOIN (FROM targets SEMI JOIN artworks USING (user_id)) AS t USING (user_id, item_id)
+            SELECT count(*) FROM (SELECT user_key, item_id, count(*) AS n FROM artworks GROUP BY ALL)
+            FULL JOIN (FROM targets SEMI JOIN artworks USING (user_key)) AS t USING (user_key, item_id)
             WHERE n IS DISTINCT FROM 1 OR t.rank IS NULL""",
         remedy=REDO,
     ),
@@ -96,7 +112,7 @@ PROMISES = (
         offenders="""
             SELECT count(*) FROM artworks AS a
             LEFT JOIN (FROM profiles WHERE position = 1) AS p
-            ON p.user_id = a.user_id AND p.item_id = a.item_id
+            ON p.user_key = a.user_key AND p.item_id = a.item_id
             WHERE a.profile_digest <> coalesce(p.profile_digest, 'none')""",
         remedy=REDO,
     ),
@@ -104,9 +120,9 @@ PROMISES = (
         text="every reference of a history is of before the profile's time",
         offenders="""
             SELECT count(*) FROM profiles AS p
-            ANTI JOIN (SELECT * FROM interactions UNION ALL SELECT * EXCLUDE superseded_at
-                       FROM superseded_interactions) AS e
-            ON e.user_id = p.user_id AND e.item_id = p.reference_item_id AND e.event_time < p.as_of
+            ANTI JOIN (SELECT * FROM keyed.interactions UNION ALL SELECT * EXCLUDE superseded_at
+                       FROM keyed.superseded_interactions) AS e
+            ON e.user_key = p.user_key AND e.item_id = p.reference_item_id AND e.event_time < p.as_of
             WHERE p.origin = 'history'""",
     ),
 )
@@ -140,8 +156,10 @@ def check_forgetting(lake: Lake) -> Finding:
 def check_tables(lake: Lake) -> Iterator[Finding]:
     """Look up every promise about the tables."""
     for promise in PROMISES:
-        (row,) = lake.cursor().execute(promise.offenders).fetchall()
-        yield Finding(promise=promise.text, num_offenders=row[0], remedy=promise.remedy)
+        counts = lake.cursor().execute(promise.offenders).fetchall()
+        yield Finding(
+            promise=promise.text, num_offenders=sum(row[0] for row in counts), remedy=promise.remedy
+        )
 
 
 def check_images(lake: Lake, root: Path) -> Finding:

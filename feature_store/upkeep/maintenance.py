@@ -13,7 +13,9 @@ import numpy as np
 from duckdb import DuckDBPyConnection
 
 from feature_store.lake.durable_files import is_intact
-from feature_store.lake.lake import LAKE, Lake, pinned_snapshots
+from feature_store.lake.lake import Lake
+from feature_store.lake.reader_views import pinned_snapshots
+from feature_store.lake.sql import LAKE
 from feature_store.vectors.reference_store import ReferenceStore
 
 
@@ -158,7 +160,7 @@ def _compact(connection: DuckDBPyConnection, *, delete_threshold: float) -> None
 def _expire(lake: Lake, connection: DuckDBPyConnection, *, before: datetime) -> int:
     """Expire the snapshots of before a time, but for the latest one and those that views are pinned to."""
     rows = connection.execute(f"SELECT snapshot_id, snapshot_time FROM {LAKE}.snapshots()").fetchall()
-    kept = {*pinned_snapshots(lake), max(row[0] for row in rows)}
+    kept = {*pinned_snapshots(connection), max(row[0] for row in rows)}
     old = [row[0] for row in rows if row[1] < before and row[0] not in kept]
     return _call(connection, "ducklake_expire_snapshots", f"versions => {old}") if old else 0
 

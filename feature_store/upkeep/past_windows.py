@@ -2,15 +2,17 @@
 
 from duckdb import DuckDBPyConnection
 
-from feature_store.lake.lake import Lake, quote
-from feature_store.schemas import GIVEN_TARGETS, INTERACTIONS, ITEMS
+from feature_store.lake.lake import Lake
+from feature_store.lake.sql import quote
+from feature_store.schemas import GIVEN_TARGETS, INTERACTIONS, ITEMS, OPT_OUTS, USERS
 from feature_store.tables.profiles import NO_PROFILE
 from feature_store.tables.runs import Run
 
 KNOWN = """
-    SELECT {columns} FROM {table} WHERE ingested_at < $window_end
+    SELECT {columns} FROM {schema}.{table} WHERE ingested_at < $window_end
     UNION ALL
-    SELECT {columns} FROM superseded_{table} WHERE ingested_at < $window_end AND superseded_at >= $window_end
+    SELECT {columns} FROM {schema}.superseded_{table}
+    WHERE ingested_at < $window_end AND superseded_at >= $window_end
 """
 CHANGED_ITEMS = """
     SELECT item_id FROM (
@@ -19,9 +21,10 @@ CHANGED_ITEMS = """
 """
 """Items that the window took in, new or corrected."""
 CHANGED_USERS = f"""
-    SELECT DISTINCT user_id FROM (
-        SELECT user_id, item_id, event_time, ingested_at, NULL AS superseded_at FROM interactions UNION ALL
-        SELECT user_id, item_id, event_time, ingested_at, superseded_at FROM superseded_interactions
+    SELECT DISTINCT user_key FROM (
+        SELECT user_key, item_id, event_time, ingested_at, NULL AS superseded_at FROM keyed.interactions
+        UNION ALL
+        SELECT user_key, item_id, event_time, ingested_at, superseded_at FROM keyed.superseded_interactions
     ) WHERE ingested_at < $window_end AND coalesce(superseded_at >= $window_start, true) AND (
         ingested_at >= $window_start OR superseded_at < $window_end
         OR event_time >= $window_start AND event_time < $window_end OR item_id IN ({CHANGED_ITEMS})
@@ -29,30 +32,30 @@ CHANGED_USERS = f"""
 """
 """Users whose history the window changed: by what it took in or corrected, and by what its clock reached."""
 LISTED = """
-    SELECT * FROM target_lists WHERE recipe_digest = {recipe} AND ingested_at < ${time}
-    QUALIFY ingested_at = max(ingested_at) OVER (PARTITION BY user_id)
+    SELECT * FROM keyed.target_lists WHERE recipe_digest = {recipe} AND ingested_at < ${time}
+    QUALIFY ingested_at = max(ingested_at) OVER (PARTITION BY user_key)
 """
 """The lists of targets that counted at a time."""
 GIVEN_LISTED = LISTED.replace("{recipe}", quote(GIVEN_TARGETS))
 GIVEN = f"""
     SELECT listed.*,
-           $window_start IS NULL OR before.user_id IS NULL OR listed.user_id IN ({CHANGED_USERS})
+           $window_start IS NULL OR before.user_key IS NULL OR listed.user_key IN ({CHANGED_USERS})
            OR listed.item_id IN ({CHANGED_ITEMS}) AS is_changed
     FROM ({GIVEN_LISTED.format(time="window_end")}) AS listed
-    LEFT JOIN ({GIVEN_LISTED.format(time="window_start")}) AS before USING (user_id, item_id)
+    LEFT JOIN ({GIVEN_LISTED.format(time="window_start")}) AS before USING (user_key, item_id)
 """
 
 LAST_CHANGES = """
-    SELECT user_id, max(changed_at) AS changed_at FROM (
-        SELECT user_id, ingested_at AS changed_at FROM interactions
-        UNION ALL SELECT user_id, unnest([ingested_at, superseded_at]) FROM superseded_interactions
-    ) WHERE changed_at < $window_end GROUP BY user_id
+    SELECT user_key, max(changed_at) AS changed_at FROM (
+        SELECT user_key, ingested_at AS changed_at FROM keyed.interactions
+        UNION ALL SELECT user_key, unnest([ingested_at, superseded_at]) FROM keyed.superseded_interactions
+    ) WHERE changed_at < $window_end GROUP BY user_key
 """
 """When the lake last learnt something of each user."""
 MADE = f"""
     SELECT listed.*, listed.item_id IN ({CHANGED_ITEMS}) AS is_changed
-    FROM ({LISTED.replace("{time}", "window_end")}) AS listed JOIN ({LAST_CHANGES}) USING (user_id)
-    WHERE changed_at < listed.ingested_at AND user_id NOT IN ({CHANGED_USERS})
+    FROM ({LISTED.replace("{time}", "window_end")}) AS listed JOIN ({LAST_CHANGES}) USING (user_key)
+    WHERE changed_at < listed.ingested_at AND user_key NOT IN ({CHANGED_USERS})
 """
 """Targets that an earlier night made for users whom the window did not change.
 
@@ -90,13 +93,17 @@ def copy_known(lake: Lake, past: Lake, run: Run, *, targets_recipe: str) -> None
         run: the past run.
         targets_recipe: settings that targets depend on.
     """
+    for table in (USERS, OPT_OUTS):
+        columns = ", ".join(table.column_names)
+        rows = f"SELECT {columns} FROM {table.qualified_name}"
+        _copy(lake, past, run, rows, f"INSERT INTO {table.qualified_name} FROM known")
     for table in (INTERACTIONS, ITEMS):
         columns = ", ".join(table.column_names)
-        known = KNOWN.format(table=table.name, columns=columns)
-        _copy(lake, past, run, known, f"INSERT INTO {table.name} FROM known")
+        known = KNOWN.format(schema=table.schema, table=table.name, columns=columns)
+        _copy(lake, past, run, known, f"INSERT INTO {table.qualified_name} FROM known")
     if run.window_start is not None:
-        unchanged = "SELECT DISTINCT user_id FROM interactions WHERE user_id NOT IN (FROM known)"
-        states = f"INSERT INTO night.target_states SELECT user_id, $1, $2 FROM ({unchanged})"
+        unchanged = "SELECT DISTINCT user_key FROM keyed.interactions WHERE user_key NOT IN (FROM known)"
+        states = f"INSERT INTO night.target_states SELECT user_key, $1, $2 FROM ({unchanged})"
         _copy(lake, past, run, CHANGED_USERS, states, [targets_recipe, run.run_id])
 
 
@@ -131,9 +138,9 @@ def copy_made_targets(lake: Lake, past: Lake, run: Run, *, targets_recipe: str, 
 
 
 def _copy_targets(lake: Lake, past: Lake, run: Run, query: str, profile_recipe: str) -> None:
-    targets = "SELECT user_id, item_id, rank, score, as_of, source, recipe_digest, run_id FROM known"
+    targets = "SELECT user_key, item_id, rank, score, as_of, source, recipe_digest, run_id FROM known"
     _copy(lake, past, run, query, f"INSERT INTO night.targets {targets}")
-    states = f"SELECT user_id, item_id, '{NO_PROFILE}', $1, $2 FROM known WHERE NOT is_changed"
+    states = f"SELECT user_key, item_id, '{NO_PROFILE}', $1, $2 FROM known WHERE NOT is_changed"
     _copy(lake, past, run, query, f"INSERT INTO night.profile_states {states}", [profile_recipe, run.run_id])
 
 

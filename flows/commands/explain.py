@@ -1,9 +1,14 @@
 """Why a picture looks as it does, in words."""
 
-from typing import Any
+from collections.abc import Sequence
 
 from feature_store.lake.lake import Lake
-from feature_store.tables.published import read_items_of, read_picture
+from feature_store.tables.published import (
+    PublishedPicture,
+    PublishedReference,
+    read_items_of,
+    read_picture,
+)
 
 
 class NoPictureError(LookupError):
@@ -22,25 +27,24 @@ def explain(lake: Lake, user_id: str, item_id: str) -> str:
         raise NoPictureError(
             f"no published picture of item {item_id} for user {user_id}, whose pictures are of items: {items}"
         )
-    paragraphs = (_about(picture), _because(picture), _file(picture))
+    paragraphs = (_about(picture, user_id), _because(picture), _file(picture))
     return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
 
 
-def _about(picture: dict[str, Any]) -> list[str]:
-    name = picture["title"] or picture["item_id"]
-    return [f"{name}, drawn for user {picture['user_id']} (number {picture['rank']} of this user's list)"]
+def _about(picture: PublishedPicture, user_id: str) -> list[str]:
+    return [f"{picture.name}, drawn for user {user_id} (number {picture.rank} of this user's list)"]
 
 
-def _because(picture: dict[str, Any]) -> list[str]:
-    references = picture["references"]
-    if not references and picture["image_path"] is None:
+def _because(picture: PublishedPicture) -> list[str]:
+    references = picture.references
+    if not references and picture.image_path is None:
         return []
     if not references:
         return ["The user had no history that could be used, so the picture is the plain one."]
     lines = [
-        f"The prompt is «{picture['target_text']}».",
-        f"{picture['alpha']:.0%} of each personalized attention layer looks at {len(references)} references, "
-        f"{1 - picture['alpha']:.0%} at the prompt itself.",
+        f"The prompt is «{picture.target_text}».",
+        f"{picture.alpha:.0%} of each personalized attention layer looks at {len(references)} references, "
+        f"{1 - picture.alpha:.0%} at the prompt itself.",
         _where_from(references),
         "",
         " share  weight  relevance  reference",
@@ -48,10 +52,10 @@ def _because(picture: dict[str, Any]) -> list[str]:
     return lines + [_reference_line(row) for row in references]
 
 
-def _where_from(references: list[dict[str, Any]]) -> str:
+def _where_from(references: Sequence[PublishedReference]) -> str:
     first = references[0]
-    size, before = first["history_size"], f"{first['as_of']:%Y-%m-%d %H:%M:%S} UTC"
-    borrowed = sum(row["origin"] == "neighbours" for row in references)
+    size, before = first.history_size, f"{first.as_of:%Y-%m-%d %H:%M:%S} UTC"
+    borrowed = sum(row.origin == "neighbours" for row in references)
     if not borrowed:
         return (
             f"They were selected from the user's {size} references of before {before}: close to the prompt "
@@ -63,18 +67,17 @@ def _where_from(references: list[dict[str, Any]]) -> str:
     )
 
 
-def _reference_line(row: dict[str, Any]) -> str:
-    name = row["title"] or row["reference_item_id"]
-    mark = " *" if row["origin"] == "neighbours" else ""
-    return f"{row['share']:6.1%}  {row['weight']:6.2f}  {row['relevance']:9.3f}  {name}{mark}"
+def _reference_line(row: PublishedReference) -> str:
+    mark = " *" if row.origin == "neighbours" else ""
+    return f"{row.share:6.1%}  {row.weight:6.2f}  {row.relevance:9.3f}  {row.name}{mark}"
 
 
-def _file(picture: dict[str, Any]) -> list[str]:
-    if picture["image_path"] is None:
-        return [f"There is no file: {picture['status']}, {picture['reason']}."]
+def _file(picture: PublishedPicture) -> list[str]:
+    if picture.image_path is None:
+        return [f"There is no file: {picture.status}, {picture.reason}."]
     return [
-        f"Seed {picture['seed']}, the same for all users of this item; without personalization it gave "
-        f"{picture['plain_image_path']}.",
-        f"File: {picture['image_path']} ({picture['status']} in run {picture['run_id']}, model version "
-        f"{picture['model_version']}).",
+        f"Seed {picture.seed}, the same for all users of this item; without personalization it gave "
+        f"{picture.plain_image_path}.",
+        f"File: {picture.image_path} ({picture.status} in run {picture.run_id}, model version "
+        f"{picture.model_version}).",
     ]

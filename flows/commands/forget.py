@@ -5,6 +5,7 @@ from pathlib import Path
 
 from feature_store.lake.lake import Lake
 from feature_store.tables.runs import read_last_published
+from feature_store.tables.users import find_key
 from feature_store.upkeep.erasure import erase_user
 from feature_store.upkeep.maintenance import (
     delete_unreferenced_images,
@@ -12,7 +13,6 @@ from feature_store.upkeep.maintenance import (
     purge_lake,
 )
 from feature_store.vectors.reference_store import open_as_it_is
-from flows.commands.prefect_memory import erase_from_prefect
 from flows.schedule.nightly import hold_night
 from flows.settings import Settings
 from flows.stages.gallery import write_gallery
@@ -23,19 +23,20 @@ from flows.workspace import Workspace, open_lake, open_workspace
 def forget(settings: Settings, user_id: str) -> dict[str, int]:
     """Take a user out of everything in the workspace; return counts of what went.
 
-    One that was stopped half-way is finished by the same command. The logs outside the workspace are not
-    touched: a user who stands in a log with new content comes back with it.
+    One that was stopped half-way is finished by `fan maintain`. The logs outside the workspace are not
+    touched: a user who stands in a log with new content comes back with it, as somebody else.
 
     Raises:
+        UnknownUserError: if no source ever named the user; then nothing is touched.
         NightInProgressError: if a night is running on the workspace.
     """
     with hold_night(settings):
         workspace, lake = open_workspace(settings), open_lake(settings)
-        # Once the tables know the user no more, anything that is left can be finished without the name.
+        user_key = find_key(lake, user_id)
+        # Once the tables know the user no more, anything that is left can be finished without the key.
         counts = {
-            "reports": _delete_reports(workspace, user_id),
-            "messages": erase_from_prefect(workspace.prefect / "prefect.db", user_id),
-            "rows": erase_user(lake, user_id),
+            "reports": _delete_reports(workspace, user_key),
+            "rows": erase_user(lake, user_key),
         }
         return counts | finish_forgetting(settings, workspace, lake)
 
@@ -65,19 +66,19 @@ def _erase_files(settings: Settings, workspace: Workspace, lake: Lake) -> dict[s
     }
 
 
-def _delete_reports(workspace: Workspace, user_id: str) -> int:
+def _delete_reports(workspace: Workspace, user_key: int) -> int:
     """Delete the reports of evaluations that name the user, here and in MLflow; return their number.
 
     They show single users and cannot be taken apart; `fan evaluate` makes them anew.
     """
     folders = (workspace.evaluation, workspace.mlflow / "artifacts" / EVALUATION_EXPERIMENT)
     pages = [page for folder in folders for page in folder.rglob("index.html")]
-    named = [page.parent for page in pages if _names(page.parent, user_id)]
+    named = [page.parent for page in pages if _names(page.parent, user_key)]
     for folder in named:
         shutil.rmtree(folder)
     return len(named)
 
 
-def _names(folder: Path, user_id: str) -> bool:
+def _names(folder: Path, user_key: int) -> bool:
     texts = (path for path in folder.iterdir() if path.suffix in (".html", ".csv"))
-    return any(user_id.encode() in path.read_bytes() for path in texts)
+    return any(str(user_key).encode() in path.read_bytes() for path in texts)

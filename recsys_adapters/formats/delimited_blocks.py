@@ -25,8 +25,8 @@ _FIRST_BEYOND_ASCII = 0x80
 class DelimitedBlocks:
     """The lines of a plain or gzip file after the header, read anew whenever they are scanned.
 
-    The columns are those of `LINES_SCHEMA`, `is_split`, and the values `c0`, `c1`, ... (NULL where empty) of
-    the lines that are split, whose `raw` still has its line end.
+    The columns are those of `LINES_SCHEMA`, `is_split`, and the wanted ones of the
+    values `c0`, `c1`, ... (NULL where empty) of the lines that are split, whose `raw` still has its line end.
     """
 
     path: Path
@@ -35,6 +35,9 @@ class DelimitedBlocks:
     encoding: str
     num_header_lines: int
     num_columns: int
+    """Values that each line has."""
+    wanted: tuple[int, ...]
+    """Places of the values to read, from 0; others are not looked at."""
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         reader = pa.RecordBatchReader.from_batches(self._schema, self._batches())
@@ -42,7 +45,7 @@ class DelimitedBlocks:
 
     @cached_property
     def _names(self) -> list[str]:
-        return [f"c{i}" for i in range(self.num_columns)]
+        return [f"c{i}" for i in self.wanted]
 
     @cached_property
     def _schema(self) -> pa.Schema:
@@ -90,7 +93,11 @@ class DelimitedBlocks:
             return pa.schema([pa.field(name, pa.string()) for name in self._names]).empty_table(), misfits
         table = csv.read_csv(
             pa.py_buffer(text),
-            csv.ReadOptions(column_names=self._names, use_threads=False, block_size=len(text) + 1),
+            csv.ReadOptions(
+                column_names=[f"c{i}" for i in range(self.num_columns)],
+                use_threads=False,
+                block_size=len(text) + 1,
+            ),
             csv.ParseOptions(
                 delimiter=self.delimiter,
                 quote_char='"' if self.quoted else False,
@@ -98,6 +105,7 @@ class DelimitedBlocks:
                 invalid_row_handler=skip,
             ),
             csv.ConvertOptions(
+                include_columns=self._names,
                 column_types=dict.fromkeys(self._names, pa.string()),
                 null_values=[""],
                 strings_can_be_null=True,

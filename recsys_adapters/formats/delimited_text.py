@@ -61,6 +61,7 @@ class DelimitedText:
             encoding=self.encoding,
             num_header_lines=self._num_header_lines,
             num_columns=len(names),
+            wanted=tuple(sorted({names.index(c.name) for c in columns if c.name in names})),
         )
         connection.register("source_lines", blocks)
         return f"""

@@ -20,7 +20,7 @@ MODELS = ("bm25", "als")
 
 TARGETS_SCHEMA = pa.schema(
     [
-        ("user_id", pa.string()),
+        ("user_key", pa.int64()),
         ("item_id", pa.string()),
         ("rank", pa.int32()),
         ("score", pa.float64()),
@@ -32,15 +32,16 @@ _LOWEST_SCORES = {"bm25": 0.0, "als": -1e30}
 
 
 def recommend_targets(
-    interactions: pa.Table, users: Sequence[str], *, num_targets: int, model: str = "bm25", seed: int = 0
+    interactions: pa.Table, users: Sequence[int], *, num_targets: int, model: str = "bm25", seed: int = 0
 ) -> pa.Table:
     """Recommend to each user items that the user has not met.
 
     The weights of a user's events with an item add up; at or below zero they count as met, not as liked.
-    The result depends neither on the order of the events nor on chance (one thread, sorted input).
+    The result depends neither on the order of a user's events nor on chance (one thread, sorted items), nor
+    on which number stands for whom: users count in the order of their first rows.
 
     Args:
-        interactions: columns `user_id`, `item_id` (text) and `weight` (number); must not be empty.
+        interactions: columns `user_key` (int64), `item_id` (text) and `weight` (number); must not be empty.
         users: whom to recommend to. Who likes nothing in the log gets nothing.
         num_targets: items per user, at least 1; fewer where the log gives no more.
         model: one of `MODELS`.
@@ -57,22 +58,22 @@ def recommend_targets(
     if num_targets < 1:
         raise ValueError(f"num_targets is {num_targets}; it must be at least 1.")
     events = _add_up(interactions)
-    user_ids, item_ids = (_sorted_ids(events[name]) for name in ("user_id", "item_id"))
-    met = _matrix(events, user_ids, item_ids)
-    asked = pa.array(dict.fromkeys(users), pa.string())
-    rows = pc.index_in(asked, user_ids).drop_null().to_numpy(zero_copy_only=False)
+    user_keys, item_ids = pc.unique(interactions["user_key"]), _sorted_ids(events["item_id"])
+    met = _matrix(events, user_keys, item_ids)
+    asked = pa.array(dict.fromkeys(users), pa.int64())
+    rows = pc.index_in(asked, user_keys).drop_null().to_numpy(zero_copy_only=False)
     ids, scores = _recommend(met, rows, min(num_targets, len(item_ids)), model, seed)
-    return _targets(user_ids.take(rows), item_ids, ids, scores, _LOWEST_SCORES[model])
+    return _targets(user_keys.take(rows), item_ids, ids, scores, _LOWEST_SCORES[model])
 
 
 def _add_up(interactions: pa.Table) -> pa.Table:
     """One row per user and item, its weights added in a fixed order."""
     weights = interactions["weight"].cast(pa.float64())
     events = interactions.set_column(interactions.schema.get_field_index("weight"), "weight", weights)
-    events = events.select(["user_id", "item_id", "weight"]).sort_by(
-        [(name, "ascending") for name in ("user_id", "item_id", "weight")]
+    events = events.select(["user_key", "item_id", "weight"]).sort_by(
+        [(name, "ascending") for name in ("user_key", "item_id", "weight")]
     )
-    summed = events.group_by(["user_id", "item_id"], use_threads=False).aggregate([("weight", "sum")])
+    summed = events.group_by(["user_key", "item_id"], use_threads=False).aggregate([("weight", "sum")])
     if not pc.any(pc.greater(summed["weight_sum"], 0)).as_py():
         raise ValueError(
             f"{interactions.num_rows} interactions hold no positive weight, so there is nothing to recommend "
@@ -86,12 +87,12 @@ def _sorted_ids(column: pa.ChunkedArray) -> pa.Array:
     return unique.take(pc.array_sort_indices(unique)).cast(pa.string())
 
 
-def _matrix(events: pa.Table, user_ids: pa.Array, item_ids: pa.Array) -> csr_matrix:
+def _matrix(events: pa.Table, user_keys: pa.Array, item_ids: pa.Array) -> csr_matrix:
     """Liking `[U, I]`; an item met but not liked is a stored zero."""
-    rows = pc.index_in(events["user_id"].cast(pa.string()), user_ids).to_numpy()
+    rows = pc.index_in(events["user_key"], user_keys).to_numpy()
     columns = pc.index_in(events["item_id"].cast(pa.string()), item_ids).to_numpy()
     weights = np.maximum(events["weight_sum"].to_numpy(), 0.0).astype(np.float32)
-    return csr_matrix((weights, (rows, columns)), shape=(len(user_ids), len(item_ids)))
+    return csr_matrix((weights, (rows, columns)), shape=(len(user_keys), len(item_ids)))
 
 
 def _recommend(
@@ -118,11 +119,15 @@ def _fit(liked: csr_matrix, model: str, seed: int) -> RecommenderBase:
 
 
 def _targets(
-    user_ids: pa.Array, item_ids: pa.Array, ids: NDArray[np.int32], scores: NDArray[np.float64], lowest: float
+    user_keys: pa.Array,
+    item_ids: pa.Array,
+    ids: NDArray[np.int32],
+    scores: NDArray[np.float64],
+    lowest: float,
 ) -> pa.Table:
     row, place = np.nonzero(scores > lowest)
     columns = [
-        user_ids.take(pa.array(row)),
+        user_keys.take(pa.array(row)),
         item_ids.take(pa.array(ids[row, place])),
         pa.array(place + 1, pa.int32()),
         pa.array(scores[row, place], pa.float64()),

@@ -1,7 +1,6 @@
 """One file of a source, mapped onto one lake table by DuckDB."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +11,6 @@ from feature_store.schemas import INTERACTIONS, ITEMS, TARGETS, Rule, Table
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.formats.file_lines import check_unpacks
 from recsys_adapters.formats.record_format import FileColumn, RecordFormat
-from recsys_adapters.records.refused_records import RefusedRecords
 from recsys_adapters.records.sql_quoting import quoted_name, quoted_text
 
 _TABLES = {table.name: table for table in (INTERACTIONS, ITEMS, TARGETS)}
@@ -23,7 +21,7 @@ _TYPE_WORDS = {"DOUBLE": "a number", "BIGINT": "a whole number", "TIMESTAMPTZ": 
 class SourceFile:
     """A file, how to read it and what its records mean.
 
-    Every record ends in exactly one of two relations, whatever is wrong with it or with its neighbours.
+    Every record is accepted or refused, whatever is wrong with it or with its neighbours.
     """
 
     path: Path
@@ -40,48 +38,45 @@ class SourceFile:
     rules: tuple[Rule, ...] = ()
     """The source's own reasons to refuse a record, over the roles; the table's rules follow."""
 
-    def stage(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Leave `staged_rows` and `staged_rejects`, temporary views; they replace those of the file before.
+    def records(self, connection: duckdb.DuckDBPyConnection) -> str:
+        """SQL of all records, which reads the file whenever it is run.
 
-        `staged_rows` has the table's staged columns, in their types, of all records that break no rule.
-        `staged_rejects` has `line` (BIGINT, from 1), `reason` and `raw` (VARCHAR) of all others.
+        It has `line` (BIGINT, from 1), `reason` (why the record is refused, else NULL), `raw` (of a refused
+        one) and the table's staged columns in their types. What it reads from is registered with the
+        connection, in the place of what the file before needed.
         Times without a zone are read in the connection's zone: `SET TimeZone = 'UTC'` belongs before this.
-        The connection must not be inside a transaction, which a reader that gives up would end.
 
         Raises:
             SourceFileError: if the file lacks a column or is not of its format.
         """
-        self._drop_views(connection)
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE staged_records AS {self._graded_sql(connection)}")
-        self._create_view(connection, "staged_rows", self._table.staged, "staged_records", "reason IS NULL")
-        rejects = ("line", "reason", "raw")
-        self._create_view(connection, "staged_rejects", rejects, "staged_records", "reason IS NOT NULL")
+        check_unpacks(self.path)
+        self._check_columns()
+        records = self.format.records(connection, self.path, self.columns)
+        values = {"source": quoted_text(self.source), **self.staged}
+        types = self._table.staged_types
+        staged = ", ".join(f"TRY_CAST({values[name]} AS {types[name]}) AS {name}" for name in types)
+        return f"""
+            SELECT line, reason, {", ".join(types)},
+                CASE WHEN reason IS NOT NULL THEN replace(rtrim(raw, chr(10)), chr(0), '\\x00') END AS raw
+            FROM (SELECT *, coalesce(defect, {_first_broken(self._table.rules)}) AS reason
+                FROM (SELECT line, raw, coalesce(defect, {_first_broken(self.rules)}) AS defect, {staged}
+                    FROM ({self._typed_sql(records)})))"""
 
-    @contextmanager
-    def view(self, connection: duckdb.DuckDBPyConnection) -> Iterator[RefusedRecords]:
-        """Let `staged_rows` be a view over the file itself inside the context.
+    def users(self, connection: duckdb.DuckDBPyConnection) -> str | None:
+        """SQL of the ids of the users that the records name, as `user_id`; None if they name none.
 
-        For large files, whose good rows then need to be written only once. Each query of the view reads the
-        file.
-
-        Yields:
-            What the query refused.
+        Only that column is read. Registers like `records`, in whose place it comes.
 
         Raises:
             SourceFileError: if the file lacks a column or is not of its format.
         """
-        graded = self._graded_sql(connection)
-        refused = RefusedRecords(connection)
-        # A column that is not the same twice stays where it is: DuckDB would write out the plain condition
-        # under all projections, with every cast as often as a rule looks at the value.
-        kept = f"(SELECT *, {refused.condition} AS is_good FROM ({graded}))"
-        self._drop_views(connection)
-        self._create_view(connection, "staged_rows", self._table.staged, kept, "is_good")
-        try:
-            yield refused
-        finally:
-            self._drop_views(connection)
-            refused.close()
+        named = [column for column in self.columns if column.role == "user_id"]
+        if not named:
+            return None
+        check_unpacks(self.path)
+        self._check_columns()
+        records = self.format.records(connection, self.path, named)
+        return f"SELECT user_id FROM ({records}) WHERE trim(user_id) <> ''"
 
     @cached_property
     def _table(self) -> Table:
@@ -109,36 +104,6 @@ class SourceFile:
             SELECT line, raw, {", ".join(roles)},
                 coalesce(defect, {_first_nul(texts)}, {_first_misfit(typed)}) AS defect
             FROM (SELECT *{values} FROM ({records}))"""
-
-    def _graded_sql(self, connection: duckdb.DuckDBPyConnection) -> str:
-        """The staged columns, and why a record is refused; reads the file whenever it is run."""
-        check_unpacks(self.path)
-        self._check_columns()
-        records = self.format.records(connection, self.path, self.columns)
-        types = {column.name: column.sql_type for column in self._table.columns}
-        values = {"source": quoted_text(self.source), **self.staged}
-        staged = ", ".join(f"TRY_CAST({values[n]} AS {types[n]}) AS {n}" for n in self._table.staged)
-        return f"""
-            SELECT line, reason, {", ".join(self._table.staged)},
-                CASE WHEN reason IS NOT NULL THEN replace(rtrim(raw, chr(10)), chr(0), '\\x00') END AS raw
-            FROM (SELECT *, coalesce(defect, {_first_broken(self._table.rules)}) AS reason
-                FROM (SELECT line, raw, coalesce(defect, {_first_broken(self.rules)}) AS defect, {staged}
-                    FROM ({self._typed_sql(records)})))"""
-
-    def _drop_views(self, connection: duckdb.DuckDBPyConnection) -> None:
-        for name in ("staged_rows", "staged_rejects"):
-            connection.execute(f"DROP VIEW IF EXISTS temp.{name}")
-
-    def _create_view(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        name: str,
-        columns: Sequence[str],
-        records: str,
-        condition: str,
-    ) -> None:
-        chosen = f"SELECT {', '.join(columns)} FROM {records} WHERE {condition}"
-        connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {chosen}")
 
 
 def _first_broken(rules: tuple[Rule, ...]) -> str:

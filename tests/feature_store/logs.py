@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from feature_store.intake.source_files import append_file
 from feature_store.tables.items import render_texts
 from feature_store.tables.runs import close_window, open_run
+from feature_store.tables.users import give_keys, look_up_key
 from recsys_adapters.sources.catalogue import Catalogue
 from recsys_adapters.sources.event_log import EventLog
 from recsys_adapters.sources.recommendations import Recommendations
@@ -59,6 +60,23 @@ def close(lake):
 
 def render(lake):
     return render_texts(lake, reference_template="{title}", target_template="{title} poster")
+
+
+def key_of(lake, user):
+    """The key of a user, given now if no log has named the user yet."""
+    lake.write(lambda connection: give_keys(connection, f"SELECT '{user}' AS user_id"), "a user")
+    return look_up_key(lake, user)
+
+
+def id_of(lake, key):
+    """Whose a key is."""
+    return ask(lake, "SELECT user_id FROM keyed.users WHERE user_key = ?", key)[0][0]
+
+
+def users_of(lake, table):
+    """Ids of the users whom a table has rows of."""
+    users = f"{table} JOIN keyed.users USING (user_key)"
+    return [user for (user,) in ask(lake, f"SELECT DISTINCT user_id FROM {users} ORDER BY 1")]
 
 
 def ask(lake, sql, *parameters):

@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 
 from feature_store.history.histories import scan_histories
-from feature_store.tables.artworks import artwork_id, replace_artworks
+from feature_store.tables.artworks import ArtworkRow, artwork_id, replace_artworks
 from feature_store.tables.artworks import scan_stale_pairs as scan_pairs_to_draw
 from feature_store.tables.items import scan_texts
-from feature_store.tables.profiles import profile_digest, replace_profiles, scan_stale_pairs
+from feature_store.tables.profiles import ProfileRow, profile_digest, replace_profiles, scan_stale_pairs
 from feature_store.tables.runs import close_window, open_run, publish_run
 from feature_store.vectors.reference_store import ReferenceStore, StoredVectors
 from tests.feature_store.logs import render
@@ -46,15 +46,18 @@ def profile(lake, run, *, recipe="p"):
         chosen = [row for row in histories if row["pair_number"] == number]
         digest = profile_digest(pair["target_id"], [(row["reference_id"], row["weight"]) for row in chosen])
         rows += [
-            {name: row[name] for name in ("reference_item_id", "reference_id", "weight", "origin")}
-            | {"user_id": pair["user_id"], "item_id": pair["item_id"], "as_of": pair["as_of"]}
-            | {"position": place, "relevance": 1.0, "history_size": len(chosen), "profile_digest": digest}
-            | {
-                "encoder_revision": "encoder-a",
-                "recipe_digest": recipe,
-                "run_id": run.run_id,
-                "snapshot_id": 1,
-            }
+            ProfileRow(
+                **{name: row[name] for name in ("reference_item_id", "reference_id", "weight", "origin")},
+                **{name: pair[name] for name in ("user_key", "item_id", "as_of")},
+                position=place,
+                relevance=1.0,
+                history_size=len(chosen),
+                profile_digest=digest,
+                encoder_revision="encoder-a",
+                recipe_digest=recipe,
+                run_id=run.run_id,
+                snapshot_id=1,
+            )
             for place, row in enumerate(chosen, start=1)
         ]
     replace_profiles(lake, pairs, rows, recipe_digest=recipe, run_id=run.run_id)
@@ -71,16 +74,22 @@ def draw(lake, folder, run, *, recipe="d"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(digest.encode())
         rows.append(
-            {name: pair[name] for name in ("user_id", "item_id", "profile_digest", "target_id")}
-            | {"artwork_id": artwork_id(pair["user_id"], pair["item_id"], digest), "artwork_digest": digest}
-            | {"image_path": str(path.relative_to(folder)), "plain_image_path": None, "seed": 1, "alpha": 0.3}
-            | {"image_sha256": hashlib.sha256(digest.encode()).hexdigest(), "model_version": "1"}
-            | {
-                "num_references": len(pair["references"]),
-                "status": "generated",
-                "drawn_at": datetime.now(UTC),
-            }
-            | {"recipe_digest": recipe, "run_id": run.run_id, "snapshot_id": 1}
+            ArtworkRow(
+                **{name: pair[name] for name in ("user_key", "item_id", "profile_digest", "target_id")},
+                artwork_id=artwork_id(pair["user_key"], pair["item_id"], digest),
+                artwork_digest=digest,
+                image_path=str(path.relative_to(folder)),
+                image_sha256=hashlib.sha256(digest.encode()).hexdigest(),
+                seed=1,
+                alpha=0.3,
+                num_references=len(pair["references"]),
+                model_version="1",
+                status="generated",
+                drawn_at=datetime.now(UTC),
+                recipe_digest=recipe,
+                run_id=run.run_id,
+                snapshot_id=1,
+            )
         )
     if rows:
         replace_artworks(lake, rows)

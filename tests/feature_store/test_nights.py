@@ -31,8 +31,9 @@ def test_an_event_redraws_its_users_pictures_only_and_only_if_the_profile_change
     take_in_events(published, tmp_path, [("e4", "bob", "i2", hours(2), 1.0)], name="more of the same")
     run = close(published)
     assert count_users_to_profile(published, recipe_digest="p", max_users=None) == 2
-    assert profile(published, run)["user_id"].to_pylist() == ["ann", "bob"]
-    assert [pair["user_id"] for pair in draw(published, tmp_path, run)] == ["ann"]
+    keys = profile(published, run)["user_key"].to_pylist()
+    assert [id_of(published, key) for key in keys] == ["ann", "bob"]
+    assert [id_of(published, pair["user_key"]) for pair in draw(published, tmp_path, run)] == ["ann"]
 
 
 def test_another_drawing_recipe_redraws_everything_and_profiles_nobody(published, tmp_path):
@@ -50,22 +51,22 @@ def test_another_profile_recipe_profiles_everybody_and_redraws_nothing_that_come
 
 
 def test_a_failed_picture_is_tried_again_by_the_next_night_only(published, tmp_path):
-    fail = "UPDATE night.artworks SET status = 'failed' WHERE user_id = 'ann'"
-    published.write(lambda connection: connection.execute(fail), "failed")
+    fail = "UPDATE night.artworks SET status = 'failed' WHERE user_key = ?"
+    published.write(lambda connection: connection.execute(fail, [key_of(published, "ann")]), "failed")
     (last,) = ask(published, "SELECT run_id FROM runs")
     run = open_run(published)
     assert run.run_id != last[0]
-    assert [pair["user_id"] for pair in draw(published, tmp_path, run)] == ["ann"]
+    assert [id_of(published, pair["user_key"]) for pair in draw(published, tmp_path, run)] == ["ann"]
 
 
 def test_readers_find_a_picture_with_the_references_it_was_drawn_from(published):
     picture = read_picture(published, "ann", "goal")
-    (reference,) = picture["references"]
-    assert (reference["title"], reference["share"], reference["origin"]) == ("One", 1.0, "history")
+    (reference,) = picture.references
+    assert (reference.title, reference.share, reference.origin) == ("One", 1.0, "history")
     assert read_picture(published, "ann", "i1") is None
     assert read_items_of(published, "bob") == ["goal"]
-    assert [row["user_id"] for row in read_pictures(published, max_users=1)] == ["ann"]
-    assert known_digests(published, [picture["artwork_digest"], "unknown"]) == {picture["artwork_digest"]}
+    assert [id_of(published, row.user_key) for row in read_pictures(published, max_users=1)] == ["ann"]
+    assert known_digests(published, [picture.artwork_digest, "unknown"]) == {picture.artwork_digest}
 
 
 def test_a_profiles_digest_tells_texts_and_shares_but_neither_order_nor_scale():

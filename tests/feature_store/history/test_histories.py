@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from feature_store.history.histories import scan_histories
 from feature_store.lake.lake import Lake
-from tests.feature_store.logs import DAY, ask, hours, render, take_in_events, take_in_items
+from tests.feature_store.logs import DAY, ask, hours, key_of, render, take_in_events, take_in_items
 
 FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
 TITLES = {f"i{number}": f"Title {number}" for number in range(4)} | {"twin": "Title 1"}
@@ -16,7 +16,8 @@ TITLES = {f"i{number}": f"Title {number}" for number in range(4)} | {"twin": "Ti
 
 def history(lake, *, user="ann", item="goal", as_of=24, known_before=FUTURE):
     pairs = pa.table(
-        {"pair_number": [0], "user_id": [user], "item_id": [item], "as_of": [DAY + timedelta(hours=as_of)]}
+        {"pair_number": [0], "user_key": [key_of(lake, user)], "item_id": [item]}
+        | {"as_of": [DAY + timedelta(hours=as_of)]}
     )
     rows = scan_histories(lake, pairs, known_before=known_before).to_pylist()
     return {row["reference_item_id"]: row["weight"] for row in rows}

@@ -8,12 +8,14 @@ import pytest
 
 from feature_store.history.histories import scan_histories
 from feature_store.history.neighbours import add_neighbours
+from feature_store.history.opt_outs import opt_out
 from feature_store.vectors.reference_store import ReferenceStore, StoredVectors
 from tests.feature_store.logs import (
     DAY,
     ask,
     close,
     hours,
+    key_of,
     render,
     take_in_events,
     take_in_items,
@@ -55,7 +57,12 @@ def circle(degrees):
 
 def references(lake, store, user, *, size):
     ((target_id,),) = ask(lake, "SELECT target_id FROM items WHERE item_id = 'goal'")
-    pair = {"pair_number": [0], "user_id": [user], "item_id": ["goal"], "target_id": [target_id]}
+    pair = {
+        "pair_number": [0],
+        "user_key": [key_of(lake, user)],
+        "item_id": ["goal"],
+        "target_id": [target_id],
+    }
     pairs = pa.table(pair | {"as_of": [DAY + timedelta(hours=10)]})
     known_before = close(lake).window_end
     histories = scan_histories(lake, pairs, known_before=known_before)
@@ -74,6 +81,21 @@ def test_who_has_no_history_gets_what_others_liked_before_nearest_first(lake, st
 
 def test_a_little_history_is_filled_up_at_its_own_weight_but_not_with_what_the_user_met(lake, store):
     assert references(lake, store, "cid", size=2) == {("own", "history"): 3.0, ("far", "neighbours"): 3.0}
+
+
+def test_the_own_target_is_never_its_own_neighbour(lake, store, tmp_path):
+    take_in_events(lake, tmp_path, [("e7", "bob", "goal", hours(1), 9.0)], name="goal")
+    assert ("goal", "neighbours") not in references(lake, store, "new", size=9)
+
+
+def test_what_the_user_meets_only_after_the_time_is_not_met_yet(lake, store, tmp_path):
+    take_in_events(lake, tmp_path, [("e8", "cid", "far", hours(15), 1.0)], name="after")
+    assert ("far", "neighbours") in references(lake, store, "cid", size=2)
+
+
+def test_nobody_gets_what_only_those_liked_who_opted_out(lake, store):
+    opt_out(lake, "bob")
+    assert references(lake, store, "new", size=9) == {("own", "neighbours"): 1.0}
 
 
 def test_who_has_enough_history_gets_nothing_from_others(lake, store):

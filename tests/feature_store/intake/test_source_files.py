@@ -5,11 +5,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_store.intake import clashes
-from feature_store.intake import source_files as ingest
+from feature_store.intake import clashes, refused_records, source_files
+from feature_store.intake.staging import StagedFile
 from feature_store.lake.lake import Lake
-from recsys_adapters.records import refused_records
-from tests.feature_store.logs import ask, hours, take_in_events, take_in_items, take_in_targets
+from tests.feature_store.logs import (
+    ask,
+    hours,
+    key_of,
+    take_in_events,
+    take_in_items,
+    take_in_targets,
+    users_of,
+)
 
 EVENTS = [
     ("e1", "ann", "i1", hours(1), 5.0),
@@ -18,11 +25,32 @@ EVENTS = [
 ]
 
 
-@pytest.fixture(autouse=True, params=[1, ingest.LARGE_FILE], ids=["tried in one pass", "staged"])
-def large_file(request, monkeypatch):
-    """Every test twice: files of events are tried in one pass, or looked at record by record at once."""
-    monkeypatch.setattr(ingest, "LARGE_FILE", request.param)
-    return request.param
+@pytest.fixture(autouse=True, params=["taken over", "inserted"])
+def way(request, monkeypatch):
+    """Every test twice: the lake takes the staged file of each log over, or its rows are inserted."""
+    is_taken_over, asked = request.param == "taken over", []
+    add_rows = source_files._add_rows
+
+    def add_rows_and_look(connection, staged, origin):
+        accepted = add_rows(connection, staged, origin)
+        asked.append((staged.table.name, staged.can_be_taken_over, staged.is_taken_over))
+        return accepted
+
+    monkeypatch.setattr(source_files, "LARGE_FILE", 1 if is_taken_over else 2**40)
+    monkeypatch.setattr(source_files, "LARGEST_SHARE_CLASHING", 1.0)
+    monkeypatch.setattr(source_files, "_add_rows", add_rows_and_look)
+    yield request.param
+    events = [(can_be, is_done) for table, can_be, is_done in asked if table == "interactions"]
+    assert all(can_be == is_done for can_be, is_done in events), "a log went the other way in silence"
+
+
+def test_most_of_whose_rows_clash_is_inserted_and_not_taken_over(lake, tmp_path, monkeypatch):
+    monkeypatch.setattr(source_files, "LARGEST_SHARE_CLASHING", 0.5)
+    monkeypatch.setattr(StagedFile, "take_over", None)
+    monkeypatch.setattr(source_files, "LARGE_FILE", 2**40)
+    take_in_events(lake, tmp_path, EVENTS)
+    counts = take_in_events(lake, tmp_path, [*EVENTS, ("e4", "bob", "i2", hours(4), 2.0)], name="longer")
+    assert (counts.accepted, counts.duplicate) == (1, 3)
 
 
 def test_a_file_is_taken_in_once_however_often_and_under_whatever_name_it_is_offered(lake, tmp_path):
@@ -59,13 +87,14 @@ def test_a_file_with_a_flaw_at_its_very_end_leaves_no_second_copy_of_its_rows(la
     assert (counts.rows_read, counts.accepted, counts.duplicate, counts.rejected) == (1001, 1000, 0, 1)
     counts = take_in_events(lake, tmp_path, [*events, ("e2000", "ann", "i1", hours(1), 1.0)], name="again")
     assert (counts.rows_read, counts.accepted, counts.duplicate, counts.rejected) == (1001, 1, 1000, 0)
-    known = ask(lake, "SELECT data_file FROM ducklake_list_files('lake', 'interactions')")
-    on_disk = (lake.folder / "data" / "main" / "interactions").rglob("*.parquet")
+    known = ask(lake, "SELECT data_file FROM ducklake_list_files('lake', 'interactions', schema => 'keyed')")
+    on_disk = (lake.folder / "data" / "keyed" / "interactions").rglob("*[!e].parquet")
     assert sorted(map(str, on_disk)) == sorted(file for (file,) in known)
+    assert list(lake.spill.iterdir()) == []
 
 
-def test_a_file_with_more_refused_records_than_fit_in_memory_is_staged(lake, tmp_path, monkeypatch):
-    monkeypatch.setattr(refused_records, "MOST_KEPT", 2)
+def test_more_refused_records_than_are_held_in_memory_are_all_kept(lake, tmp_path, monkeypatch):
+    monkeypatch.setattr(refused_records, "ROWS_IN_MEMORY", 2)
     broken = [(f"b{number}", "", "i1", hours(1), 1.0) for number in range(3)]
     counts = take_in_events(lake, tmp_path, [*EVENTS, *broken])
     assert (counts.rows_read, counts.accepted, counts.duplicate, counts.rejected) == (6, 3, 0, 3)
@@ -74,14 +103,14 @@ def test_a_file_with_more_refused_records_than_fit_in_memory_is_staged(lake, tmp
 
 
 def test_a_file_whose_write_meets_a_conflict_is_written_anew(lake, tmp_path, monkeypatch):
-    append_ledger, conflicts = ingest._append_ledger, iter(["transaction conflict"])
+    append_ledger, conflicts = source_files._append_ledger, iter(["transaction conflict"])
 
     def append_ledger_later(*arguments):
         for conflict in conflicts:
             raise duckdb.TransactionException(conflict)
         append_ledger(*arguments)
 
-    monkeypatch.setattr(ingest, "_append_ledger", append_ledger_later)
+    monkeypatch.setattr(source_files, "_append_ledger", append_ledger_later)
     assert take_in_events(lake, tmp_path, EVENTS).accepted == 3
     assert ask(lake, "SELECT count(*) FROM interactions") == [(3,)]
     assert take_in_events(lake, tmp_path, EVENTS) is None
@@ -115,26 +144,29 @@ def test_new_events_take_away_the_states_of_their_users_and_of_nobody_else(lake,
     take_in_events(lake, tmp_path, EVENTS)
     write_states(lake, ("ann", "bob", "cid"))
     take_in_events(lake, tmp_path, [*EVENTS, ("e9", "bob", "i9", hours(9), 1.0)], name="more")
-    assert ask(lake, "SELECT user_id FROM night.target_states ORDER BY ALL") == [("ann",), ("cid",)]
-    assert ask(lake, "SELECT user_id FROM night.profile_states ORDER BY ALL") == [("ann",), ("cid",)]
+    assert users_of(lake, "night.target_states") == ["ann", "cid"]
+    assert users_of(lake, "night.profile_states") == ["ann", "cid"]
 
 
 def test_a_correction_that_gives_an_event_to_another_user_takes_away_the_states_of_both(lake, tmp_path):
     take_in_events(lake, tmp_path, EVENTS)
     write_states(lake, ("ann", "bob", "cid"))
     take_in_events(lake, tmp_path, [("e1", "cid", "i1", hours(1), 5.0)], name="it was cid")
-    assert ask(lake, "SELECT user_id FROM night.target_states") == [("bob",)]
-    assert ask(lake, "SELECT user_id FROM night.profile_states") == [("bob",)]
+    assert users_of(lake, "night.target_states") == ["bob"]
+    assert users_of(lake, "night.profile_states") == ["bob"]
 
 
 def test_an_items_new_title_takes_away_the_states_of_those_who_met_it_or_are_to_see_it(lake, tmp_path):
     take_in_events(lake, tmp_path, EVENTS)
     take_in_items(lake, tmp_path, {"i2": "Two", "i8": "Eight"})
     write_states(lake, ("ann", "bob"))
-    lake.write(lambda c: c.execute("INSERT INTO night.profile_states VALUES ('cid','i8','d','r','n')"), "cid")
+    cid = key_of(lake, "cid")
+    lake.write(
+        lambda c: c.execute(f"INSERT INTO night.profile_states VALUES ({cid},'i8','d','r','n')"), "cid"
+    )
     counts = take_in_items(lake, tmp_path, {"i2": "Two, revised", "i8": "Eight, revised"}, name="revised")
     assert counts.accepted == 2
-    assert ask(lake, "SELECT user_id FROM night.profile_states ORDER BY ALL") == [("bob",)]
+    assert users_of(lake, "night.profile_states") == ["bob"]
     assert ask(lake, "SELECT title FROM superseded_items ORDER BY ALL") == [("Eight",), ("Two",)]
 
 
@@ -154,7 +186,9 @@ def test_refused_rows_are_kept_with_their_reason_and_the_ledger_adds_up(lake, tm
 def test_a_new_recommendation_list_stands_for_the_one_before_for_its_users_only(lake, tmp_path):
     take_in_targets(lake, tmp_path, [("ann", "i1", 1), ("ann", "i2", 2), ("bob", "i1", 1)])
     take_in_targets(lake, tmp_path, [("ann", "i3", 1)], name="later")
-    found = ask(lake, "SELECT user_id, item_id FROM night.targets ORDER BY ALL")
+    found = ask(
+        lake, "SELECT user_id, item_id FROM night.targets JOIN keyed.users USING (user_key) ORDER BY ALL"
+    )
     assert found == [("ann", "i3"), ("bob", "i1")]
 
 
@@ -193,11 +227,11 @@ def test_whatever_is_offered_in_whatever_files_each_event_is_there_once_and_each
 
 
 def write_states(lake, users):
-    for user in users:
+    for key in [key_of(lake, user) for user in users]:
         lake.write(
-            lambda connection, user=user: connection.execute(
-                f"INSERT INTO night.target_states VALUES ('{user}', 'r', 'n');"
-                f"INSERT INTO night.profile_states VALUES ('{user}', 'i7', 'd', 'r', 'n')"
+            lambda connection, key=key: connection.execute(
+                f"INSERT INTO night.target_states VALUES ({key}, 'r', 'n');"
+                f"INSERT INTO night.profile_states VALUES ({key}, 'i7', 'd', 'r', 'n')"
             ),
             "states",
         )

@@ -47,7 +47,9 @@ def test_a_stage_that_runs_twice_has_its_counts_added_up(lake):
 
 def test_readers_see_nothing_before_a_night_is_published_and_then_all_of_it(lake):
     run = open_run(lake)
-    insert = "INSERT INTO night.targets VALUES ('ann', 'i1', 1, NULL, NULL, 's', 'given', 'n')"
+    insert = (
+        f"INSERT INTO night.targets VALUES ({key_of(lake, 'ann')}, 'i1', 1, NULL, NULL, 's', 'given', 'n')"
+    )
     lake.write(lambda connection: connection.execute(insert), "a target")
     assert ask(lake, "SELECT count(*) FROM targets") == [(0,)]
     snapshot_id = publish_run(lake, run)
@@ -62,7 +64,7 @@ def states_left(lake, tmp_path, *, publish, close=True):
     write_states(lake, ("ann", "bob"))
     own = "UPDATE night.target_states SET run_id = ?"
     lake.write(lambda connection: connection.execute(own, [run.run_id]), "as this run made them")
-    move = "UPDATE interactions SET event_time = ? WHERE user_id = 'ann'"
+    move = "UPDATE keyed.interactions SET event_time = ? WHERE interaction_id = 'ann'"
     soon = run.window_end + timedelta(microseconds=1)
     lake.write(lambda connection: connection.execute(move, [soon]), "as if it was to happen soon")
     if publish:
@@ -70,7 +72,7 @@ def states_left(lake, tmp_path, *, publish, close=True):
     later = open_run(lake)
     if close:
         close_window(lake, later)
-    return ask(lake, "SELECT user_id FROM night.target_states")
+    return users_of(lake, "night.target_states")
 
 
 def test_users_whose_future_events_the_next_window_reaches_are_looked_at_again(lake, tmp_path):

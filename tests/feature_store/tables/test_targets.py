@@ -13,7 +13,17 @@ from feature_store.tables.targets import (
     scan_preferences,
     scan_stale_users,
 )
-from tests.feature_store.logs import ask, close, hours, render, take_in_events, take_in_items
+from tests.feature_store.logs import (
+    ask,
+    close,
+    hours,
+    id_of,
+    key_of,
+    render,
+    take_in_events,
+    take_in_items,
+    users_of,
+)
 
 EVENTS = [
     ("e1", "ann", "i1", hours(1), 5.0),
@@ -25,32 +35,51 @@ EVENTS = [
 
 
 def replace(lake, users, targets, *, recipe="r"):
-    rows = [{"user_id": u, "item_id": i, "rank": 1, "score": None, "as_of": None} for u, i in targets]
+    rows = [
+        {"user_key": key_of(lake, u), "item_id": i, "rank": 1, "score": None, "as_of": None}
+        for u, i in targets
+    ]
     table = pa.Table.from_pylist(rows, schema=lake.query("FROM night.targets LIMIT 0").schema)
-    made = table.select(["user_id", "item_id", "rank", "score", "as_of"])
-    replace_targets(lake, open_run(lake), users, made, source="latest", recipe_digest=recipe)
+    made = table.select(["user_key", "item_id", "rank", "score", "as_of"])
+    keys = [key_of(lake, user) for user in users]
+    replace_targets(lake, open_run(lake), keys, made, source="latest", recipe_digest=recipe)
+
+
+def stale(lake, *, recipe="r", max_users=None):
+    return [id_of(lake, key) for key in scan_stale_users(lake, recipe_digest=recipe, max_users=max_users)]
 
 
 def test_users_are_stale_until_they_have_targets_by_the_recipe_of_today(lake, tmp_path):
     take_in_events(lake, tmp_path, EVENTS)
-    assert scan_stale_users(lake, recipe_digest="r", max_users=None) == ["ann", "bob"]
-    assert scan_stale_users(lake, recipe_digest="r", max_users=1) == ["ann"]
+    assert stale(lake) == ["ann", "bob"]
+    assert stale(lake, max_users=1) == ["ann"]
     replace(lake, ["ann"], [])
-    assert scan_stale_users(lake, recipe_digest="r", max_users=None) == ["bob"]
-    assert scan_stale_users(lake, recipe_digest="another", max_users=None) == ["ann", "bob"]
+    assert stale(lake) == ["bob"]
+    assert stale(lake, recipe="another") == ["ann", "bob"]
+
+
+def test_users_come_in_the_order_of_their_ids_and_numbers_by_their_size(lake, tmp_path):
+    users = ["10", "9", "b", "a", "100"]
+    take_in_events(lake, tmp_path, [(user, user, "i1", hours(1), 1.0) for user in users])
+    assert stale(lake) == ["9", "a", "b", "10", "100"]
+    assert stale(lake, max_users=3) == ["9", "a", "b"]
 
 
 def test_the_latest_liked_items_are_targets_with_the_history_before_them(lake, tmp_path):
     take_in_events(lake, tmp_path, EVENTS)
-    rows = scan_latest_items(lake, close(lake), ["ann", "bob"], num_targets=2).to_pylist()
-    found = sorted((row["user_id"], row["item_id"], row["rank"], row["as_of"].hour) for row in rows)
+    rows = scan_latest_items(
+        lake, close(lake), [key_of(lake, "ann"), key_of(lake, "bob")], num_targets=2
+    ).to_pylist()
+    found = sorted(
+        (id_of(lake, row["user_key"]), row["item_id"], row["rank"], row["as_of"].hour) for row in rows
+    )
     assert found == [("ann", "i1", 2, 1), ("ann", "i2", 1, 1), ("bob", "i1", 1, 2)]
 
 
 def test_preferences_add_up_each_users_events_with_an_item(lake, tmp_path):
     take_in_events(lake, tmp_path, EVENTS)
     rows = scan_preferences(lake, close(lake)).to_pylist()
-    assert [tuple(row.values()) for row in rows] == [
+    assert [(id_of(lake, row["user_key"]), row["item_id"], row["weight"]) for row in rows] == [
         ("ann", "i1", 5.0),
         ("ann", "i2", 4.0),
         ("ann", "i3", -4.0),
@@ -58,14 +87,21 @@ def test_preferences_add_up_each_users_events_with_an_item(lake, tmp_path):
     ]
 
 
+def test_what_happens_or_becomes_known_after_the_window_is_no_preference_yet(lake, tmp_path):
+    take_in_events(lake, tmp_path, [EVENTS[0], ("soon", "ann", "i7", hours(24 * 365 * 30), 1.0)])
+    run = close(lake)
+    take_in_events(lake, tmp_path, [("late", "ann", "i8", hours(1), 1.0)], name="late")
+    assert scan_preferences(lake, run)["item_id"].to_pylist() == ["i1"]
+
+
 def test_what_is_not_wanted_any_more_goes_and_lists_that_were_given_stay(lake, tmp_path):
     take_in_events(lake, tmp_path, EVENTS)
     replace(lake, ["ann", "bob"], [("ann", "i1"), ("bob", "i2")])
     replace(lake, ["cid"], [("cid", "i1")], recipe="given")
     assert drop_unwanted(lake, max_users=1, only_given=False) == 1
-    assert ask(lake, "SELECT user_id FROM night.targets ORDER BY ALL") == [("ann",), ("cid",)]
+    assert users_of(lake, "night.targets") == ["ann", "cid"]
     assert drop_unwanted(lake, max_users=None, only_given=True) == 1
-    assert ask(lake, "SELECT user_id FROM night.targets ORDER BY ALL") == [("cid",)]
+    assert users_of(lake, "night.targets") == ["cid"]
 
 
 def test_the_targets_of_a_user_whose_only_event_was_anothers_go(lake, tmp_path):
@@ -75,14 +111,14 @@ def test_the_targets_of_a_user_whose_only_event_was_anothers_go(lake, tmp_path):
     take_in_events(lake, tmp_path, mistaken, name="correction")
     replace(lake, ["ann"], [("ann", "i2")])
     assert drop_unwanted(lake, max_users=None, only_given=False) == 1
-    assert ask(lake, "SELECT user_id FROM night.targets") == [("ann",)]
+    assert users_of(lake, "night.targets") == ["ann"]
 
 
 def test_a_user_who_likes_nothing_is_looked_at_once(lake, tmp_path):
     take_in_events(lake, tmp_path, EVENTS)
     replace(lake, ["ann", "bob"], [("ann", "i2")])
     drop_unwanted(lake, max_users=None, only_given=False)
-    assert scan_stale_users(lake, recipe_digest="r", max_users=None) == []
+    assert stale(lake) == []
 
 
 def test_buckets_share_out_the_users_without_rest(lake):

@@ -6,6 +6,7 @@ from feature_store.intake import source_files as ingest
 from feature_store.intake.source_files import append_file
 from feature_store.lake.lake import Lake
 from feature_store.tables.runs import open_run
+from feature_store.tables.users import UnknownUserError, find_key
 from feature_store.upkeep.checks import check_forgetting, check_tables
 from feature_store.upkeep.erasure import erase_user
 from feature_store.upkeep.maintenance import (
@@ -22,10 +23,11 @@ LEAVER, STAYER = "leaver-4711", "stayer"
 EVENTS = [
     ("e1", LEAVER, "shared", hours(1), 5.0),
     ("e2", LEAVER, "secret", hours(2), 4.0),
+    ("e5", LEAVER, "public", hours(2), 4.0),
     ("e3", STAYER, "shared", hours(3), 3.0),
     ("e4", STAYER, "other", hours(3), 3.0),
 ]
-TITLES = {"shared": "A Shared Title", "secret": "My Secret Diary", "other": "Other", "goal": "The Goal"}
+TITLES = {"shared": "A Shared Title", "public": "Met By One", "other": "Other", "goal": "The Goal"}
 
 
 @pytest.fixture
@@ -38,6 +40,9 @@ def published(lake, tmp_path, large_file, monkeypatch):
     """Two users' night, published; then corrections and refused rows, in a night that is still going on."""
     monkeypatch.setattr(ingest, "LARGE_FILE", large_file)
     take_in_items(lake, tmp_path, TITLES)
+    take_in_prompts(
+        lake, tmp_path, f'{{"prompt": "My Secret Diary", "id": "secret", "user_id": "{LEAVER}"}}\n'
+    )
     take_in_events(lake, tmp_path, EVENTS, name=LEAVER)
     take_in_targets(lake, tmp_path, [(LEAVER, "goal", 1), (STAYER, "goal", 1)])
     finish_night(lake, tmp_path)
@@ -50,19 +55,28 @@ def published(lake, tmp_path, large_file, monkeypatch):
     return lake
 
 
+def take_in_prompts(lake, folder, lines):
+    """Append a file of prompts that is named after the leaver."""
+    file = folder / "histories" / f"{LEAVER}.jsonl"
+    file.parent.mkdir()
+    file.write_text(lines)
+    for offered in PromptHistories(path=file.parent).files():
+        append_file(lake, offered, open_run(lake))
+
+
 def everything(folder):
     return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
 def forget(lake, folder, user_id):
-    num_rows = erase_user(lake, user_id)
+    num_rows = erase_user(lake, find_key(lake, user_id))
     delete_unreferenced_vectors(lake, open_as_it_is(folder / "references"))
     delete_unreferenced_images(lake, folder / "images")
     purge_lake(lake)
     return num_rows
 
 
-@pytest.mark.parametrize("large_file", [1, ingest.LARGE_FILE], ids=["taken in in one pass", "staged"])
+@pytest.mark.parametrize("large_file", [1, ingest.LARGE_FILE], ids=["taken over", "inserted"])
 def test_no_byte_of_the_workspace_tells_of_a_forgotten_user_or_of_a_text_only_they_had(published, tmp_path):
     workspace = [tmp_path / name for name in ("lake", "references", "images")]
     before = b"".join(everything(folder) for folder in workspace)
@@ -83,12 +97,12 @@ def test_an_event_that_is_named_after_the_leaver_but_was_given_to_another_gets_a
     for number, row in enumerate([event, *given]):
         take_in_events(lake, tmp_path, [row], name=f"log-{number}")
     assert LEAVER.encode() in everything(tmp_path / "lake")
-    erase_user(lake, LEAVER)
+    erase_user(lake, find_key(lake, LEAVER))
     purge_lake(lake)
     assert LEAVER.encode() not in everything(tmp_path / "lake")
-    kept = "SELECT user_id, weight, interaction_id[1] FROM {}"
-    assert ask(lake, kept.format("interactions")) == [(STAYER, 3.0, "#")]
-    assert ask(lake, kept.format("superseded_interactions")) == [(STAYER, 4.0, "#")]
+    kept = "SELECT user_id, weight, interaction_id[:2] FROM {}"
+    assert ask(lake, kept.format("interactions")) == [(STAYER, 3.0, "##")]
+    assert ask(lake, kept.format("superseded_interactions")) == [(STAYER, 4.0, "##")]
     assert broken(lake) == []
 
 
@@ -130,8 +144,9 @@ def test_forgetting_twice_and_forgetting_a_stranger_change_nothing_more(publishe
     assert forget(published, tmp_path, LEAVER) > 0
     counts = "SELECT (SELECT count(*) FROM interactions), (SELECT count(*) FROM artworks)"
     before = ask(published, counts)
-    assert forget(published, tmp_path, LEAVER) == 0
-    assert forget(published, tmp_path, "nobody") == 0
+    for stranger in (LEAVER, "nobody", ""):
+        with pytest.raises(UnknownUserError, match=f"user {stranger} is unknown"):
+            forget(published, tmp_path, stranger)
     assert ask(published, counts) == before
 
 
@@ -145,7 +160,8 @@ def test_a_reference_that_others_got_from_the_leaver_is_taken_out_of_their_profi
     published.write(
         lambda connection: connection.execute(
             "UPDATE night.profiles SET origin = 'neighbours', reference_item_id = 'secret' "
-            "WHERE user_id = 'stayer' AND position = 1"
+            "WHERE user_key = ? AND position = 1",
+            [find_key(published, STAYER)],
         ),
         "as if it were a neighbour",
     )
@@ -161,7 +177,7 @@ def test_ids_with_the_signs_of_patterns_are_taken_literally(lake, tmp_path):
     odd = r"a.*\E|b"
     broken = [("e1", odd, "i1", "never", 1.0), ("e2", "a.x", "i1", "never", 1.0)]
     take_in_events(lake, tmp_path, broken)
-    erase_user(lake, odd)
+    erase_user(lake, find_key(lake, odd))
     assert ask(lake, "SELECT raw IS NULL FROM rejected_rows ORDER BY line") == [(True,), (False,)]
 
 
@@ -177,23 +193,21 @@ def broken(lake):
 
 
 def test_a_forgetting_that_was_stopped_is_known_until_it_is_finished(published, tmp_path):
-    erase_user(published, LEAVER)
+    erase_user(published, find_key(published, LEAVER))
     assert check_forgetting(published).num_offenders == 1
     purge_lake(published)
     assert check_forgetting(published).num_offenders == 0
 
 
 def test_a_file_of_the_leavers_own_is_theirs_even_where_it_does_not_name_them(lake, tmp_path):
-    file = tmp_path / "histories" / f"{LEAVER}.jsonl"
-    file.parent.mkdir()
     nameless = '{"prompt": "a diary of mine", "id": "p1"}\n{"prompt": "half a diary\n'
-    file.write_text(nameless + f'{{"prompt": "a diary, too", "id": "p2", "user_id": "{LEAVER}"}}\n')
-    for offered in PromptHistories(path=file.parent).files():
-        append_file(lake, offered, open_run(lake))
+    lines = nameless + f'{{"prompt": "a diary, too", "id": "p2", "user_id": "{LEAVER}"}}\n'
+    take_in_prompts(lake, tmp_path, lines)
     assert ask(lake, "SELECT count(*) FROM items") == [(2,)]
-    erase_user(lake, LEAVER)
+    erase_user(lake, find_key(lake, LEAVER))
     assert ask(lake, "SELECT count(*) FROM items") == [(0,)]
-    assert ask(lake, "SELECT DISTINCT file, raw FROM rejected_rows") == [("forgotten", None)]
+    assert ask(lake, "SELECT DISTINCT raw, user_key FROM rejected_rows") == [(None, None)]
+    assert ask(lake, f"SELECT count(*) FROM rejected_rows WHERE contains(file, '{LEAVER}')") == [(0,)]
     assert broken(lake) == []
 
 

@@ -53,14 +53,14 @@ def test_a_past_window_makes_the_profiles_of_then(lake, tmp_path):
 def make_targets(lake, run):
     """As a recommender might: who met i0 is to see it, and the goal, which nobody met."""
     users = scan_stale_users(lake, recipe_digest="t", max_users=None)
-    met = [row[0] for row in ask(lake, "SELECT DISTINCT user_id FROM interactions WHERE item_id = 'i0'")]
+    met = [row[0] for row in ask(lake, "SELECT DISTINCT user_key FROM interactions WHERE item_id = 'i0'")]
     rows = [
-        {"user_id": user, "item_id": item, "rank": rank, "score": None, "as_of": None}
+        {"user_key": user, "item_id": item, "rank": rank, "score": None, "as_of": None}
         for user in users
         for rank, item in enumerate(("goal", "i0"), start=1)
         if user in met
     ]
-    names = ["user_id", "item_id", "rank", "score", "as_of"]
+    names = ["user_key", "item_id", "rank", "score", "as_of"]
     schema = lake.query("FROM night.targets LIMIT 0").select(names).schema
     table = pa.Table.from_pylist(rows, schema=schema)
     replace_targets(lake, run, users, table, source="recommender", recipe_digest="t")

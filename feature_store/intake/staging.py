@@ -1,0 +1,137 @@
+"""A source file read once, into a Parquet file of its accepted rows beside the lake's own.
+
+A large log's file is one that the lake can take over as it is: what all its rows have in common stands in the
+file's path, as in Hive's partitioned tables, and costs nothing there.
+"""
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from duckdb import DuckDBPyConnection
+
+from feature_store.intake.refused_records import RefusedRecords
+from feature_store.lake.lake import Lake
+from feature_store.lake.sql import LAKE, quote
+from feature_store.schemas import USERS, Table
+
+LONGEST_NAME = 255
+"""Bytes of a folder's name; a file that would need a longer one is not taken over."""
+
+PARQUET_OPTIONS = "PARQUET_VERSION V2, DICTIONARY_SIZE_LIMIT 2000"
+"""Ids are rarely repeated within a row group: to look for more values than that takes a third of the writing,
+mostly to find out that a dictionary does not pay."""
+
+
+@dataclass(kw_only=True)
+class StagedFile:
+    """The accepted rows of one source file, with the refused ones beside them."""
+
+    table: Table
+    """Where the rows belong."""
+    path: Path
+    num_rows: int
+    refused: str
+    """Relation of what was refused: `line`, `reason`, `raw`, `user_id`."""
+    common: Mapping[str, str]
+    """Value of each column that is the same in all rows, as text; the file does not hold them."""
+    can_be_taken_over: bool
+    """Whether it lies where the lake's own files do."""
+    is_taken_over: bool = False
+
+    @property
+    def rows(self) -> str:
+        """Relation of the rows, with all the columns that a source fills."""
+        types = self.table.sql_types
+        values = "".join(f", {quote(text)}::{types[name]} AS {name}" for name, text in self.common.items())
+        return f"(SELECT *{values} FROM read_parquet({quote(str(self.path))}, hive_partitioning = false))"
+
+    def take_over(self, connection: DuckDBPyConnection) -> None:
+        """Let the file be one of the table's."""
+        connection.execute(
+            f"CALL ducklake_add_data_files({quote(LAKE)}, {quote(self.table.name)}, {quote(str(self.path))}, "
+            f"schema => {quote(self.table.schema)}, hive_partitioning => true)"
+        )
+        self.is_taken_over = True
+
+
+@contextmanager
+def stage(
+    lake: Lake,
+    connection: DuckDBPyConnection,
+    table: Table,
+    records: str,
+    *,
+    common: Mapping[str, str],
+    is_large: bool,
+) -> Iterator[StagedFile]:
+    """Read records once: the accepted ones into a Parquet file, the refused ones into another.
+
+    Both go with the context, but for a file that the lake took over.
+
+    Args:
+        lake: beside whose files they lie.
+        connection: a cursor of the lake, in no transaction.
+        table: where the rows belong.
+        records: relation of `line`, `reason`, `raw` and the table's staged columns, read as it is queried.
+        common: value of each column that is the same in all rows, as text.
+        is_large: whether the lake shall be able to take the file over.
+
+    Raises:
+        LakeError: if the disk is full or cannot be written.
+    """
+    folder = _place(lake, table, common) if is_large else None
+    with lake.explain_failures():
+        (folder or lake.spill).mkdir(parents=True, exist_ok=True)
+        lake.spill.mkdir(parents=True, exist_ok=True)
+    path = (folder or lake.spill) / f"{uuid.uuid4()}.parquet"
+    refused = RefusedRecords(connection, lake.spill)
+    staged = None
+    try:
+        with lake.explain_failures():
+            num_rows = _write(connection, path, _accepted(table, records, refused))
+            staged = StagedFile(
+                table=table,
+                path=path,
+                num_rows=num_rows,
+                refused=refused.finish(),
+                common=common,
+                can_be_taken_over=folder is not None,
+            )
+        yield staged
+    finally:
+        refused.close()
+        if staged is None or not staged.is_taken_over:
+            path.unlink(missing_ok=True)
+
+
+def _accepted(table: Table, records: str, refused: RefusedRecords) -> str:
+    """SQL of the accepted rows as they are stored, with keys in the place of users' ids."""
+    user_id = "user_id" if "user_id" in table.staged else "NULL"
+    # A column that is not the same twice stays where it is: DuckDB would write out the plain condition
+    # under all projections, with every cast as often as a rule looks at the value.
+    kept = f"(SELECT *, {refused.is_accepted(user_id)} AS is_accepted FROM ({records}))"
+    columns = ", ".join(name for name in table.stored if name != "source")
+    if "user_id" not in table.staged:
+        return f"SELECT {columns} FROM {kept} WHERE is_accepted"
+    return f"SELECT {columns} FROM {kept} JOIN {USERS.qualified_name} USING (user_id) WHERE is_accepted"
+
+
+def _write(connection: DuckDBPyConnection, path: Path, rows: str) -> int:
+    written = connection.execute(f"COPY ({rows}) TO {quote(str(path))} ({PARQUET_OPTIONS})")
+    return int(written.fetchall()[0][0])
+
+
+def _place(lake: Lake, table: Table, common: Mapping[str, str]) -> Path | None:
+    """Name the folder of files whose rows have these values; None if such a name would be too long."""
+    parts = [_name(column, value) for column, value in common.items()]
+    if any(len(part) > LONGEST_NAME for part in parts):
+        return None
+    return lake.data.joinpath(table.schema, table.name, *parts)
+
+
+def _name(column: str, value: str) -> str:
+    """Name the folder of all rows with a value: every byte is encoded, since a bare `null` would be NULL."""
+    return f"{column}=" + "".join(f"%{byte:02X}" for byte in value.encode())

@@ -1,0 +1,81 @@
+"""The tables of the lake, as adapters, the store and analysts know them.
+
+Every time is UTC. `event_time` is when something happened, `ingested_at` when the lake learnt of it.
+Users are pseudonyms: `users` alone knows whose a `user_key` is. Readers see every other table of users
+through a view of its name that says `user_id`.
+
+Adapters may import from here, and from nowhere else in the store.
+"""
+
+from feature_store.schemas.log_tables import (
+    GIVEN_TARGETS,
+    INGESTED_FILES,
+    INTERACTIONS,
+    ITEMS,
+    OPT_OUTS,
+    REJECTED_ROWS,
+    SUPERSEDED_INTERACTIONS,
+    SUPERSEDED_ITEMS,
+    TARGET_LISTS,
+    TARGETS,
+    USERS,
+)
+from feature_store.schemas.night_tables import (
+    ARTWORKS,
+    EVALUATION_RESULTS,
+    PROFILE_STATES,
+    PROFILES,
+    RUNS,
+    TARGET_STATES,
+)
+from feature_store.schemas.table import Column, Rule, Table, text_id
+
+__all__ = [
+    "ARTWORKS",
+    "Column",
+    "EVALUATION_RESULTS",
+    "GIVEN_TARGETS",
+    "INGESTED_FILES",
+    "INTERACTIONS",
+    "ITEMS",
+    "KEYED_TABLES",
+    "OPT_OUTS",
+    "PROFILES",
+    "PROFILE_STATES",
+    "PUBLISHED_TABLES",
+    "REJECTED_ROWS",
+    "RUNS",
+    "Rule",
+    "SUPERSEDED_INTERACTIONS",
+    "SUPERSEDED_ITEMS",
+    "TABLES",
+    "TARGETS",
+    "TARGET_LISTS",
+    "TARGET_STATES",
+    "Table",
+    "USERS",
+    "text_id",
+]
+
+TABLES = (
+    USERS,
+    INTERACTIONS,
+    SUPERSEDED_INTERACTIONS,
+    ITEMS,
+    SUPERSEDED_ITEMS,
+    TARGETS,
+    TARGET_LISTS,
+    TARGET_STATES,
+    REJECTED_ROWS,
+    INGESTED_FILES,
+    PROFILES,
+    PROFILE_STATES,
+    ARTWORKS,
+    RUNS,
+    EVALUATION_RESULTS,
+    OPT_OUTS,
+)
+KEYED_TABLES = tuple(table for table in TABLES if table.schema == "keyed")
+"""Tables of schema `keyed`, whose views show readers what is known now."""
+PUBLISHED_TABLES = (TARGETS, PROFILES, ARTWORKS)
+"""Tables of schema `night` that publishing shows to readers."""
