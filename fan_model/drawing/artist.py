@@ -32,7 +32,7 @@ from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestEr
 from fan_model.drawing.text_filter import TextFilter, block_nothing
 from fan_model.encoders.conditioning import Condition, build_conditioner
 from fan_model.encoders.key_value_cache import ReferenceBank
-from fan_model.encoders.text_encoders import Personalization, Profile
+from fan_model.encoders.text_encoders import Profile
 from fan_model.method.profiling import ReferenceVectors, select_references
 
 __all__ = ["Artist", "Artwork", "ArtworkRequest", "DrawingOptions", "artwork_digest"]
@@ -209,8 +209,7 @@ class Artist:
     def condition(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> Condition:
         """The personalized condition of each request, whose references are all used."""
         profiles = [Profile(request.prompt, request.references, request.strengths) for request in requests]
-        how = Personalization(options.alpha, options.skip_layers, options.target_query)
-        return self._conditioner.personalize(profiles, how)
+        return self._conditioner.personalize(profiles, options)
 
     def _encode_batch(self, texts: Sequence[str]) -> ReferenceVectors:
         return ReferenceVectors.of_tokens(self._conditioner.encode(texts).prompt_embeds.float().cpu().numpy())

@@ -22,7 +22,8 @@ from diffusers import DiffusionPipeline
 from torch import Tensor
 
 from fan_model.encoders.key_value_cache import ReferenceBank
-from fan_model.encoders.text_encoders import ClipTower, Encoding, Personalization, Profile, T5Tower, TextTower
+from fan_model.encoders.text_encoders import ClipTower, Encoding, Profile, T5Tower, TextTower
+from fan_model.method.personalization import Personalization
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from fan_model.encoders.personalized_encoders import (
     first_personalized_layer,
     normalize_weights,
 )
+from fan_model.method.personalization import Personalization
 
 RECORDING_BATCH = 16
 """Texts recorded at a time, which bounds the memory that a cold bank takes beyond its budget."""
@@ -42,18 +43,6 @@ class Profile:
     references: tuple[str, ...] = ()
     weights: tuple[float, ...] = ()
     """One per reference, above 0; only their proportions matter."""
-
-
-@dataclass(frozen=True)
-class Personalization:
-    """How strongly, and where, references act."""
-
-    alpha: float = 0.3
-    """Degree of personalization, 0 (target only) to 1 (references only)."""
-    skip_layers: tuple[int, ...] = (0,)
-    """Layers without personalized attention. None skipped is the paper's ablation "without skip"."""
-    target_query: bool = True
-    """Whether the personalized query starts as the target's tokens; if not, as the empty text's."""
 
 
 @dataclass(frozen=True)

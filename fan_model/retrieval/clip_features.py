@@ -21,7 +21,8 @@ from fan_model.encoders.personalized_encoders import (
     first_personalized_layer,
     normalize_weights,
 )
-from fan_model.encoders.text_encoders import ClipTower, Personalization, Profile
+from fan_model.encoders.text_encoders import ClipTower, Profile
+from fan_model.method.personalization import Personalization
 from fan_model.method.profiling import FloatArray, ReferenceVectors
 
 BANK_BYTES = 2**28

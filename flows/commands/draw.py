@@ -13,8 +13,6 @@ from flows.settings import Settings
 from flows.stages.generate import model_params
 from flows.workspace import open_lake
 
-MAX_REFERENCES = 20
-
 
 class DrawError(RuntimeError):
     """The picture was not drawn."""
@@ -49,7 +47,7 @@ def draw(
     taste = blend_taste(open_lake(settings, read_only=True), users, style=style, style_share=style_share)
     references, weights = list(taste), list(taste.values())
     row = {"prompt": prompt, "references": references, "weights": weights, "seed": settings.seed}
-    params = model_params(settings, num_references=settings.profile.max_references or MAX_REFERENCES)
+    params = model_params(settings, num_references=settings.profile.max_references)
     artwork = load_champion(settings).model.predict(pd.DataFrame([row]), params=params).iloc[0]
     if artwork["flagged"]:
         raise DrawError(

@@ -1,6 +1,6 @@
 """Personalized retrieval: a query takes on a user's taste and is searched among the catalogue's items."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,7 +8,8 @@ import pyarrow.compute as pc
 from tqdm import tqdm
 
 from fan_model.bundled import JUDGE_FOLDER
-from fan_model.encoders.text_encoders import Personalization, Profile
+from fan_model.encoders.text_encoders import Profile
+from fan_model.method.personalization import Personalization
 from fan_model.method.profiling import FloatArray, ReferenceVectors, count_references, select_references
 from fan_model.retrieval.clip_features import FeatureEncoder
 from feature_store.history.tastes import read_taste
@@ -70,9 +71,7 @@ def load_features(settings: Settings) -> FeatureEncoder:
 
 def personalization(settings: Settings, alpha: float | None) -> Personalization:
     """Personalize as the settings draw, or to another degree."""
-    drawing = settings.drawing
-    degree = drawing.alpha if alpha is None else alpha
-    return Personalization(degree, drawing.skip_layers, drawing.target_query)
+    return settings.drawing if alpha is None else replace(settings.drawing, alpha=alpha)
 
 
 def find_items(

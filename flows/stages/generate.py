@@ -21,8 +21,6 @@ from flows.settings import Settings
 from flows.stages.recipes import drawing_recipe, item_seed
 from flows.workspace import Workspace
 
-ALL_REFERENCES = 1_000_000
-"""Asks the model to keep every reference: the profile stage has selected them already."""
 FLAGGED = "the text filter refused a text, or the pipeline's safety checker the picture"
 PAIRS_PER_COMMIT = 32
 """Pairs drawn and stored together: what a crash can cost."""
@@ -144,9 +142,7 @@ def _draw(studio: Studio, requests: dict[str, ArtworkRequest]) -> dict[str, _Dra
 def _predict(studio: Studio, requests: dict[str, ArtworkRequest]) -> dict[str, _Drawn]:
     """Call the registered model, and keep the files of what it drew."""
     rows = pd.DataFrame([_model_row(request) for request in requests.values()])
-    artworks = studio.champion.model.predict(
-        rows, params=model_params(studio.settings, num_references=ALL_REFERENCES)
-    )
+    artworks = studio.champion.model.predict(rows, params=model_params(studio.settings, num_references=None))
     results = {}
     for digest, artwork in zip(requests, artworks.to_dict("records"), strict=True):
         if artwork["artwork_digest"] != digest:
@@ -168,8 +164,8 @@ def _model_row(request: ArtworkRequest) -> dict[str, object]:
     }
 
 
-def model_params(settings: Settings, *, num_references: int) -> dict[str, object]:
-    """Write the settings of drawing as the registered model's parameters."""
+def model_params(settings: Settings, *, num_references: int | None) -> dict[str, object]:
+    """Write the settings of drawing as the registered model's parameters; None keeps all references."""
     drawing = settings.drawing
     return {
         "alpha": drawing.alpha,

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from evaluation.protocol.variants import Variant
 from fan_model.drawing.artist import ArtworkRequest, DrawingOptions, artwork_digest
 from fan_model.method.profiling import count_references, select_references
 from feature_store.lake.durable_files import write_durably
+from flows.model.served_model import drawing_options
 from flows.study.sample import History, Study, Target, random_numbers
 from flows.workspace import Workspace
 
@@ -40,13 +41,11 @@ class Sketch:
 
 def plan(study: Study, variant: Variant) -> Sketch:
     """Select each target's references and write the requests."""
-    options = DrawingOptions(
-        **study.settings.drawing.model_dump(exclude={"alpha", "skip_layers", "target_query"}),
+    options = replace(
+        drawing_options(study.settings, num_references=None),
         alpha=variant.alpha,
         skip_layers=variant.skip_layers,
         target_query=variant.target_query,
-        profiling=False,
-        num_references=None,
     )
     requests = tuple(_request(study, variant, target) for target in study.targets)
     revision = study.artist.pipeline_revision

@@ -10,7 +10,8 @@ from fan_model.drawing.fingerprints import absent_components
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
 from fan_model.encoders.conditioning import build_conditioner
 from fan_model.encoders.key_value_cache import ReferenceBank
-from fan_model.encoders.text_encoders import Personalization, Profile
+from fan_model.encoders.text_encoders import Profile
+from fan_model.method.personalization import Personalization
 from tests.fan_model.pipelines import FAMILIES, clip_text_model, stable_diffusion
 
 TEXTS = ["western film poster", "a long tale of two towns", ""]

@@ -5,7 +5,8 @@ from PIL import Image
 from transformers import CLIPVisionModelWithProjection
 
 from fan_model.bundled import JUDGE_FOLDER
-from fan_model.encoders.text_encoders import Personalization, Profile
+from fan_model.encoders.text_encoders import Profile
+from fan_model.method.personalization import Personalization
 from fan_model.retrieval.clip_features import FeatureEncoder
 
 ITEMS = ["western film poster, warm", "horror film poster, monochrome", "romance film poster, pastel"]
