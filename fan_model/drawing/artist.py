@@ -33,7 +33,9 @@ from fan_model.drawing.text_filter import TextFilter, block_nothing
 from fan_model.encoders.conditioning import Condition, build_conditioner
 from fan_model.encoders.key_value_cache import ReferenceBank
 from fan_model.encoders.text_encoders import Profile
-from fan_model.method.profiling import ReferenceVectors, select_references
+from fan_model.method.profiling import ReferenceVectors
+from fan_model.method.selection_policy import SelectionPolicy
+from fan_model.method.taste import Taste
 
 __all__ = ["Artist", "Artwork", "ArtworkRequest", "DrawingOptions", "artwork_digest"]
 
@@ -191,7 +193,7 @@ class Artist:
             return self._draw(requests, options)
 
     def _draw(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> list[Artwork]:
-        profiled = [canonical(self._profile(request, options)) for request in requests]
+        profiled = [self._profile(request, options) for request in requests]
         blocked = [self.is_blocked(request) for request in profiled]
         allowed = [request for request, flagged in zip(profiled, blocked, strict=True) if not flagged]
         images = chain.from_iterable(
@@ -214,18 +216,21 @@ class Artist:
     def _encode_batch(self, texts: Sequence[str]) -> ReferenceVectors:
         return ReferenceVectors.of_tokens(self._conditioner.encode(texts).prompt_embeds.float().cpu().numpy())
 
+    def select(self, prompt: str, taste: Taste, policy: SelectionPolicy) -> dict[str, float]:
+        """The references of a taste that are used for a prompt, with their weights (tailored profiling)."""
+        if policy.num_references(len(taste)) == len(taste):
+            return dict(taste)
+        texts, weights = list(taste), list(taste.values())
+        vectors = self.encode_texts([prompt, *texts])
+        kept = policy.select(vectors[:1], vectors[1:], weights).indices
+        return {texts[place]: weights[place] for place in kept}
+
     def _profile(self, request: ArtworkRequest, options: DrawingOptions) -> ArtworkRequest:
-        """Keep the references that tailored profiling selects, if there are more than wanted."""
-        wanted = options.num_references
-        if not options.profiling or wanted is None or len(request.references) <= wanted:
-            return request
-        vectors = self.encode_texts([request.prompt, *request.references])
-        kept = select_references(vectors[:1], vectors[1:], request.strengths, num_references=wanted).indices
-        return replace(
-            request,
-            references=tuple(request.references[i] for i in kept),
-            weights=tuple(request.strengths[i] for i in kept),
-        )
+        """Keep the references that the options select; the spelling is canonical before and after."""
+        whole = canonical(request)
+        taste = dict(zip(whole.references, whole.strengths, strict=True))
+        kept = self.select(whole.prompt, taste, options.selection)
+        return canonical(replace(whole, references=tuple(kept), weights=tuple(kept.values())))
 
     def _draw_batch(
         self, requests: Sequence[ArtworkRequest], options: DrawingOptions

@@ -24,6 +24,7 @@ from fan_model.encoders.personalized_encoders import (
 from fan_model.encoders.text_encoders import ClipTower, Profile
 from fan_model.method.personalization import Personalization
 from fan_model.method.profiling import FloatArray, ReferenceVectors
+from fan_model.method.selection_policy import SelectionPolicy
 
 BANK_BYTES = 2**28
 
@@ -94,6 +95,17 @@ class FeatureEncoder:
     def reduce_images(self, images: Sequence[Image.Image]) -> ReferenceVectors:
         """The two vectors of each image's patches, by which tailored profiling selects."""
         return ReferenceVectors.of_tokens(self._vision.encode(self._pixels(images))[-1].numpy())
+
+    def select_images(
+        self,
+        target: Image.Image,
+        references: Sequence[Image.Image],
+        weights: Sequence[float],
+        policy: SelectionPolicy,
+    ) -> list[int]:
+        """Places of the references that are used for an image: by patches, as those of a text by tokens."""
+        vectors = self.reduce_images([target, *references])
+        return policy.select(vectors[:1], vectors[1:], weights).indices.tolist()
 
     def _pixels(self, images: Sequence[Image.Image]) -> Tensor:
         rgb = [image.convert("RGB") for image in images]

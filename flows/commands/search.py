@@ -10,7 +10,7 @@ from tqdm import tqdm
 from fan_model.bundled import JUDGE_FOLDER
 from fan_model.encoders.text_encoders import Profile
 from fan_model.method.personalization import Personalization
-from fan_model.method.profiling import FloatArray, ReferenceVectors, count_references, select_references
+from fan_model.method.profiling import FloatArray, ReferenceVectors
 from fan_model.retrieval.clip_features import FeatureEncoder
 from feature_store.history.tastes import read_taste
 from feature_store.lake.durable_files import checksum
@@ -106,12 +106,10 @@ def _profile(settings: Settings, lake: Lake, user_id: str, query: str) -> Profil
     artist = load_champion(settings).artist
     store = share_references(settings, encoder_revision=artist.encoder_revision, width=artist.width)
     stored = store.gather([liked.reference_id for liked in taste])
-    wanted = count_references(len(taste), fraction=settings.profile.fraction)
-    selection = select_references(
+    selection = settings.profile.select(
         artist.encode_texts([query]),
         ReferenceVectors(stored.mean_unit_tokens, stored.unit_mean_tokens),
         [liked.weight for liked in taste],
-        num_references=min(wanted, settings.profile.max_references or wanted),
     )
     chosen = [taste[place] for place in selection.indices]
     return Profile(query, tuple(liked.text for liked in chosen), tuple(liked.weight for liked in chosen))

@@ -19,7 +19,6 @@ from evaluation.protocol.selection import (
 )
 from evaluation.protocol.variants import Variant
 from fan_model.drawing.artist import ArtworkRequest, DrawingOptions, artwork_digest
-from fan_model.method.profiling import count_references, select_references
 from feature_store.lake.durable_files import write_durably
 from flows.model.served_model import drawing_options
 from flows.study.sample import History, Study, Target, random_numbers
@@ -104,9 +103,8 @@ def _history(study: Study, variant: Variant, target: Target) -> History:
 
 def _select(study: Study, variant: Variant, target: Target, history: History) -> NDArray[np.int64]:
     """Select references in the variant's way, as many as the settings' share of the history."""
-    profile = study.settings.profile
-    count = count_references(len(history), fraction=profile.fraction)
-    count = min(count, profile.max_references or count)
+    policy = study.settings.profile
+    count = policy.num_references(len(history))
     own = study.vectors_of([target.text])
     vectors = study.vectors_of(history.texts)
     generator = random_numbers(
@@ -126,4 +124,4 @@ def _select(study: Study, variant: Variant, target: Target, history: History) ->
         case "coreset":
             return select_coreset(vectors.unit_mean_tokens, count, generator)
         case _:
-            return select_references(own, vectors, history.weights, num_references=count).indices
+            return policy.select(own, vectors, history.weights).indices
