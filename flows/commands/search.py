@@ -11,6 +11,7 @@ from fan_model.bundled import JUDGE_FOLDER
 from fan_model.encoders.text_encoders import Profile
 from fan_model.method.personalization import Personalization
 from fan_model.method.profiling import FloatArray, ReferenceVectors
+from fan_model.retrieval.clip import Clip
 from fan_model.retrieval.clip_features import FeatureEncoder
 from feature_store.history.tastes import read_taste
 from feature_store.lake.durable_files import checksum
@@ -66,7 +67,8 @@ def load_features(settings: Settings) -> FeatureEncoder:
     Raises:
         SearchError: if there is none where they say.
     """
-    return FeatureEncoder.load(*_clip_folders(settings))
+    clip, tokenizer = _clip_folders(settings)
+    return FeatureEncoder(Clip.from_pretrained(clip, tokenizer=tokenizer))
 
 
 def personalization(settings: Settings, alpha: float | None) -> Personalization:
@@ -88,16 +90,16 @@ def find_items(
     return _hits(lake, ids[0].tolist(), scores[0].tolist())
 
 
-def _clip_folders(settings: Settings) -> tuple[Path, Path]:
-    """Return the folders of CLIP's weights and of its tokenizer."""
+def _clip_folders(settings: Settings) -> tuple[Path, str | None]:
+    """Return the folders of CLIP's weights and of its tokenizer, None if that is not named."""
     if settings.search.clip == BUNDLED_PIPELINE:
-        return JUDGE_FOLDER, JUDGE_FOLDER
+        return JUDGE_FOLDER, None
     clip = Path(settings.search.clip)
     if not (clip / "model.safetensors").exists():
         raise SearchError(
             f"no CLIP (model.safetensors) in {clip}: name the folder of a saved CLIPModel in [search]"
         )
-    return clip, Path(settings.search.tokenizer or clip)
+    return clip, settings.search.tokenizer
 
 
 def _profile(settings: Settings, lake: Lake, user_id: str, query: str) -> Profile:
