@@ -107,7 +107,7 @@ class Serving(Section):
     """Pictures that the service may owe at a time; beyond it, requests are refused with 429."""
     max_wait_seconds: float = Field(50.0, gt=0)
     """Keep a caller waiting for so long, then refuse with 503; below the server's own `--timeout` (60)."""
-    bank_bytes: PositiveInt = 128 * 2**20
+    cache_bytes: PositiveInt = 128 * 2**20
     """Memory of the service for recorded references."""
 
 

@@ -34,7 +34,7 @@ class ClipJudge(Clip):
         return self._encode(texts, self._text_features)
 
     @cached_property
-    def revision(self) -> str:
+    def fingerprint(self) -> str:
         """Checksum over the weights, for the same name may stand for others tomorrow."""
         digest = hashlib.sha256()
         for name, weight in sorted(self.model.state_dict().items()):

@@ -15,9 +15,9 @@ from fan_model.drawing.fingerprints import (
     PipelineError,
     absent_components,
     artwork_digest,
-    encoder_revision,
+    encoder_fingerprint,
     file_checksums,
-    pipeline_revision,
+    pipeline_fingerprint,
     verify_checksums,
 )
 from fan_model.drawing.images import MIME_TYPES, encode_image
@@ -61,19 +61,19 @@ class Artist:
         self,
         pipeline: DiffusionPipeline,
         *,
-        encoder_revision: str,
-        pipeline_revision: str,
-        bank_bytes: int = GIBIBYTE,
+        encoder_fingerprint: str,
+        pipeline_fingerprint: str,
+        cache_bytes: int = GIBIBYTE,
         batch_size: int = 16,
         limits: RequestLimits | None = None,
         text_filter: TextFilter = block_nothing,
     ) -> None:
-        self.encoder_revision = encoder_revision
+        self.encoder_fingerprint = encoder_fingerprint
         """Checksum over text encoders and tokenizers: what makes stored vectors comparable."""
-        self.pipeline_revision = pipeline_revision
+        self.pipeline_fingerprint = pipeline_fingerprint
         """Checksum over all the pipeline's files."""
         self._personalizer = Personalizer(
-            pipeline, bank_bytes=bank_bytes, batch_size=batch_size, limits=limits
+            pipeline, cache_bytes=cache_bytes, batch_size=batch_size, limits=limits
         )
         self.limits = self._personalizer.limits
         """What requests may ask for."""
@@ -89,7 +89,7 @@ class Artist:
         revision: str | None = None,
         device: str = "cpu",
         dtype: torch.dtype | None = None,
-        bank_bytes: int = GIBIBYTE,
+        cache_bytes: int = GIBIBYTE,
         batch_size: int = 16,
         limits: RequestLimits | None = None,
         text_filter: TextFilter = block_nothing,
@@ -102,7 +102,7 @@ class Artist:
             revision: Branch, tag or commit on the hub.
             device: Where it runs, as torch spells it.
             dtype: Number type; float32 on the CPU, where halves are no faster, else float16.
-            bank_bytes: Memory that recorded references may take.
+            cache_bytes: Memory that recorded references may take.
             batch_size: Texts encoded or pictures drawn at a time.
             limits: What requests may ask for.
             text_filter: Whether a text is blocked.
@@ -126,9 +126,9 @@ class Artist:
         loaded.set_progress_bar_config(disable=True)
         return cls(
             loaded,
-            encoder_revision=encoder_revision(checksums),
-            pipeline_revision=pipeline_revision(checksums),
-            bank_bytes=bank_bytes,
+            encoder_fingerprint=encoder_fingerprint(checksums),
+            pipeline_fingerprint=pipeline_fingerprint(checksums),
+            cache_bytes=cache_bytes,
             batch_size=batch_size,
             limits=limits,
             text_filter=text_filter,
@@ -194,11 +194,11 @@ class Artist:
         self, request: ArtworkRequest, options: DrawingOptions, image: Image.Image | None
     ) -> Artwork:
         """The file of a picture with what it was made of; None for a picture that was flagged."""
-        digest = artwork_digest(request, options, self.pipeline_revision)
+        digest = artwork_digest(request, options, self.pipeline_fingerprint)
         provenance = {
             "Software": f"fan-artwork {importlib.metadata.version('fan-artwork')}",
             "Generated": "by a text-to-image model",
-            "Model": self.pipeline_revision,
+            "Model": self.pipeline_fingerprint,
             "Artwork": digest,
         }
         return Artwork(

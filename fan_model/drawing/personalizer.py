@@ -28,7 +28,7 @@ from fan_model.drawing.requests import (
     canonical,
 )
 from fan_model.encoders.conditioning import Condition, build_conditioner
-from fan_model.encoders.key_value_cache import ReferenceBank
+from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.text_encoders import Profile
 from fan_model.method.personalization import Personalization
 from fan_model.method.profiling import ReferenceVectors
@@ -57,7 +57,7 @@ class Personalizer:
 
     Args:
         pipeline: A text-to-image pipeline of diffusers, where its weights are.
-        bank_bytes: Memory that recorded references may take.
+        cache_bytes: Memory that recorded references may take.
         batch_size: Texts encoded or pictures drawn at a time.
         limits: What may be asked for; whatever the fields of requests and options allow, if not given.
 
@@ -69,7 +69,7 @@ class Personalizer:
         self,
         pipeline: DiffusionPipeline,
         *,
-        bank_bytes: int = GIBIBYTE,
+        cache_bytes: int = GIBIBYTE,
         batch_size: int = 16,
         limits: RequestLimits | None = None,
     ) -> None:
@@ -78,7 +78,7 @@ class Personalizer:
         self.batch_size = batch_size
         """Texts encoded or pictures drawn at a time."""
         self._pipeline = pipeline
-        self._conditioner = build_conditioner(pipeline, ReferenceBank(bank_bytes))
+        self._conditioner = build_conditioner(pipeline, KeyValueCache(cache_bytes))
 
     def condition(
         self,

@@ -12,7 +12,7 @@ import torch.nn.functional as F  # noqa: N812
 from PIL import Image
 from torch import Tensor
 
-from fan_model.encoders.key_value_cache import ReferenceBank
+from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.personalized_encoders import (
     ClipVisionEncoder,
     Preference,
@@ -25,7 +25,7 @@ from fan_model.method.profiling import FloatArray, ReferenceVectors
 from fan_model.method.selection_policy import SelectionPolicy
 from fan_model.retrieval.clip import Clip
 
-BANK_BYTES = 2**28
+CACHE_BYTES = 2**28
 
 
 class FeatureEncoder:
@@ -33,7 +33,7 @@ class FeatureEncoder:
 
     def __init__(self, clip: Clip) -> None:
         self._clip = clip
-        self._text = ClipTower(clip.model, clip.tokenizer, ReferenceBank(BANK_BYTES))
+        self._text = ClipTower(clip.model, clip.tokenizer, KeyValueCache(CACHE_BYTES))
         self._vision = ClipVisionEncoder(clip.model.vision_model)
 
     def encode_texts(self, texts: Sequence[str]) -> FloatArray:

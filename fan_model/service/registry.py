@@ -15,9 +15,9 @@ from fan_model.drawing.artist import resolve_pipeline
 from fan_model.drawing.fields import Allowed, public_names, read_fields
 from fan_model.drawing.fingerprints import (
     component_files,
-    encoder_revision,
+    encoder_fingerprint,
     file_checksums,
-    pipeline_revision,
+    pipeline_fingerprint,
 )
 from fan_model.drawing.requests import DrawingOptions
 from fan_model.service.deployment import Deployment
@@ -110,8 +110,8 @@ def register_artist(
         )
     tags = {
         **place,
-        "pipeline_revision": pipeline_revision(checksums),
-        "encoder_revision": encoder_revision(checksums),
+        "pipeline_fingerprint": pipeline_fingerprint(checksums),
+        "encoder_fingerprint": encoder_fingerprint(checksums),
         "fan_artwork": version,
     }
     return _point_alias(name, alias, info.registered_model_version, tags)

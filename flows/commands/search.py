@@ -106,7 +106,7 @@ def _profile(settings: Settings, lake: Lake, user_id: str, query: str) -> Profil
     """Select the references of the user's taste for the query, as for a target (tailored profiling)."""
     taste = read_taste(lake, user_id)
     artist = load_champion(settings).artist
-    store = share_references(settings, encoder_revision=artist.encoder_revision, width=artist.width)
+    store = share_references(settings, encoder_revision=artist.encoder_fingerprint, width=artist.width)
     stored = store.gather([liked.reference_id for liked in taste])
     selection = settings.profile.select(
         artist.encode_texts([query]),

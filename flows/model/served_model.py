@@ -17,7 +17,7 @@ def deployment(settings: Settings) -> Deployment:
     serving = settings.serving
     return Deployment(
         device=settings.model.device,
-        bank_bytes=serving.bank_bytes,
+        cache_bytes=serving.cache_bytes,
         max_queued_pictures=serving.max_queued_pictures,
         max_wait_seconds=serving.max_wait_seconds,
         options=drawing_options(settings, num_references=settings.profile.max_references),

@@ -45,7 +45,7 @@ class Studio:
 
     def digest(self, request: ArtworkRequest) -> str:
         """Digest all that a picture is made of."""
-        return artwork_digest(request, self.options, self.champion.artist.pipeline_revision)
+        return artwork_digest(request, self.options, self.champion.artist.pipeline_fingerprint)
 
     def image_path(self, digest: str) -> str:
         """Name a picture's file, relative to the workspace."""
@@ -226,7 +226,7 @@ def _origin(studio: Studio, pair: dict[str, Any]) -> dict[str, object]:
         "alpha": studio.settings.drawing.alpha,
         "model_version": studio.champion.version,
         "drawn_at": datetime.now(UTC),
-        "recipe_digest": drawing_recipe(studio.settings, studio.champion.artist.pipeline_revision),
+        "recipe_digest": drawing_recipe(studio.settings, studio.champion.artist.pipeline_fingerprint),
         "run_id": studio.run.run_id,
         "snapshot_id": studio.lake.snapshot_id(),
     }

@@ -20,16 +20,16 @@ def profile_recipe(settings: Settings, encoder_revision: str) -> str:
     return _digest(settings.model_dump(include={"profile", "texts"}), encoder_revision)
 
 
-def drawing_recipe(settings: Settings, pipeline_revision: str) -> str:
+def drawing_recipe(settings: Settings, pipeline_fingerprint: str) -> str:
     """Digest what pictures depend on, beside their profiles."""
     blocked = settings.safety.blocklist.read_text(encoding="utf-8") if settings.safety.blocklist else ""
-    return _digest(settings.model_dump(include={"drawing"}), settings.seed, pipeline_revision, blocked)
+    return _digest(settings.model_dump(include={"drawing"}), settings.seed, pipeline_fingerprint, blocked)
 
 
-def evaluation_recipe(settings: Settings, pipeline_revision: str) -> str:
+def evaluation_recipe(settings: Settings, pipeline_fingerprint: str) -> str:
     """Digest what the results of an evaluation depend on, beside the data."""
     sections = settings.model_dump(include={"evaluation", "drawing", "profile", "texts"})
-    return _digest(sections, settings.seed, pipeline_revision)
+    return _digest(sections, settings.seed, pipeline_fingerprint)
 
 
 def item_seed(settings: Settings, item_id: str) -> int:

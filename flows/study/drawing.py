@@ -47,8 +47,8 @@ def plan(study: Study, variant: Variant) -> Sketch:
         target_query=variant.target_query,
     )
     requests = tuple(_request(study, variant, target) for target in study.targets)
-    revision = study.artist.pipeline_revision
-    return Sketch(options, requests, tuple(artwork_digest(one, options, revision) for one in requests))
+    fingerprint = study.artist.pipeline_fingerprint
+    return Sketch(options, requests, tuple(artwork_digest(one, options, fingerprint) for one in requests))
 
 
 def draw(study: Study, variant: Variant) -> int:

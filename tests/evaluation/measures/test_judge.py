@@ -134,9 +134,9 @@ def test_a_judge_is_partial_to_a_model_that_has_its_token_embedding(judge):
     assert not judge.shares_text_encoder([])
 
 
-def test_the_revision_follows_the_weights(judge):
+def test_the_fingerprint_follows_the_weights(judge):
     other = ClipJudge.from_pretrained(JUDGE)
-    assert other.revision == judge.revision
+    assert other.fingerprint == judge.fingerprint
     changed = ClipJudge.from_pretrained(JUDGE)
     changed.model.logit_scale.data += 1
-    assert changed.revision != judge.revision
+    assert changed.fingerprint != judge.fingerprint

@@ -34,7 +34,7 @@ CHANGES_THE_PICTURE = {
     "width": SIDES,
     "negative_prompt": st.text("abc "),
     "image_format": st.sampled_from(["png", "webp"]),
-    "pipeline_revision": st.text("0123456789abcdef", min_size=1),
+    "pipeline_fingerprint": st.text("0123456789abcdef", min_size=1),
 }
 """Inputs that a picture is made of, with values that all make different pictures."""
 CHANGES_NOTHING = {
@@ -57,7 +57,7 @@ def digest_of(inputs):
         kind(**{field.name: inputs[field.name] for field in fields(kind)})
         for kind in (ArtworkRequest, DrawingOptions)
     )
-    return artwork_digest(request, options, inputs["pipeline_revision"])
+    return artwork_digest(request, options, inputs["pipeline_fingerprint"])
 
 
 def test_every_input_has_a_decision():
@@ -106,7 +106,7 @@ ANOTHER = {
 
 @pytest.fixture(scope="module")
 def artist():
-    return Artist(stable_diffusion(), encoder_revision="e", pipeline_revision="p")
+    return Artist(stable_diffusion(), encoder_fingerprint="e", pipeline_fingerprint="p")
 
 
 def draw(artist, request, options):
@@ -121,7 +121,7 @@ def changed(name, value):
     return REQUEST, replace(OPTIONS, **{name: value})
 
 
-@pytest.mark.parametrize("name", sorted(set(INPUTS) - {"pipeline_revision", "image_format"}))
+@pytest.mark.parametrize("name", sorted(set(INPUTS) - {"pipeline_fingerprint", "image_format"}))
 def test_a_picture_is_another_where_its_digest_is(artist, name):
     digest, _, pixels = draw(artist, REQUEST, OPTIONS)
     other_digest, _, other_pixels = draw(artist, *changed(name, ANOTHER[name]))

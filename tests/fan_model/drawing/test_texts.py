@@ -14,7 +14,7 @@ from fan_model.service.payloads import decode_payload, read_request
 from tests.fan_model.pipelines import stable_diffusion
 
 LIMITS = RequestLimits(max_characters=40)
-ARTIST = Artist(stable_diffusion(), encoder_revision="e", pipeline_revision="p", limits=LIMITS)
+ARTIST = Artist(stable_diffusion(), encoder_fingerprint="e", pipeline_fingerprint="p", limits=LIMITS)
 ANY_CHARACTER = st.characters(exclude_categories=())
 TEXTS = (
     st.text(ANY_CHARACTER, max_size=45)
