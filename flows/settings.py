@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
+from pydantic.dataclasses import dataclass
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from fan_model.drawing.limits import RequestLimits
+from fan_model.drawing.requests import PictureOptions
+from fan_model.method.selection_policy import SelectionPolicy
 from flows.source_settings import Source
 
 DEFAULT_FILE = Path("fan.toml")
@@ -22,6 +25,8 @@ NOT_SETTINGS = {FILE_VARIABLE, "FAN_PARITY_DIR"}
 """Variables with the prefix that are read elsewhere: the settings file itself, and the tests' fixtures."""
 
 BUNDLED_PIPELINE = "bundled"
+UNKNOWN_KEY = {"extra_forbidden", "unexpected_keyword_argument"}
+"""What pydantic calls an unknown key, of a model and of a dataclass."""
 
 
 class SettingsError(ValueError):
@@ -55,20 +60,6 @@ class Targets(Section):
     """The recommender: neighbours of items (bm25), or matrix factors (als)."""
 
 
-class Profile(Section):
-    """How references are selected (tailored profiling)."""
-
-    fraction: float = Field(0.1, gt=0, le=1)
-    """Share of the history that is kept, as in the paper; at least one reference is. With 1 and no
-    `max_references` it is kept whole: the ablation "without profiling"."""
-    max_references: PositiveInt | None = 20
-    """Never keep more than this; none: no limit. Fewer references are faster, more are broader."""
-    cold_start: bool = True
-    """Give users with little history references from what others liked, nearest to their targets."""
-    little_history: PositiveInt = 3
-    """With fewer references than this a history is little: it is filled up to this number."""
-
-
 class Model(Section):
     """The image model, a diffusers pipeline, and where it is registered."""
 
@@ -86,23 +77,13 @@ class Model(Section):
     """MLflow's registry and runs: none for a SQLite file in the workspace, or a server's address."""
 
 
-class Drawing(Section):
-    """How a picture is drawn. Changing any of these redraws every picture."""
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+class Drawing(PictureOptions):
+    """How a picture is drawn. Changing any of these redraws every picture.
 
-    alpha: float = Field(0.3, ge=0, le=1)
-    """Degree of personalization: 0 draws the target only, 1 the references only."""
-    skip_layers: tuple[int, ...] = (0,)
-    """Layers of the text encoder without personalized attention; `[]` is the ablation "without skip"."""
-    target_query: bool = True
-    """False: start from the empty text in place of the target's, the ablation "without target query"."""
-    num_inference_steps: int = Field(20, ge=1, le=200)
-    """Denoising steps: more are slower and cleaner."""
-    guidance_scale: float = Field(3.5, ge=1, le=30)
-    """How strictly the picture follows its condition; 1 switches guidance off."""
-    negative_prompt: str = ""
-    """What the picture should not show."""
-    image_format: Literal["png", "webp"] = "png"
-    """Lossless either way."""
+    Keys, ranges, defaults and meanings are the model's own; only here numbers may come as text, for that is
+    what the environment has.
+    """
 
 
 class Safety(Section):
@@ -120,12 +101,13 @@ class Serving(Section):
     """What the registered model allows when it is served. `fan register` hands changes on to it."""
 
     limits: RequestLimits = RequestLimits()
-    """Longest texts, most references, steps, sizes and rows; they hold for the nightly's pictures as well."""
+    """Longest texts, most references, steps, sizes and rows; they hold for the nightly's pictures as well.
+    They may only narrow what the fields of requests and options allow."""
     max_queued_pictures: PositiveInt = 64
     """Pictures that the service may owe at a time; beyond it, requests are refused with 429."""
     max_wait_seconds: float = Field(50.0, gt=0)
     """Keep a caller waiting for so long, then refuse with 503; below the server's own `--timeout` (60)."""
-    bank_bytes: PositiveInt = 128 * 2**20
+    cache_bytes: PositiveInt = 128 * 2**20
     """Memory of the service for recorded references."""
 
 
@@ -236,7 +218,7 @@ class Settings(BaseSettings):
     """Where logs, catalogues and recommendation lists come from, in `[[sources]]` tables."""
     texts: Texts = Texts()
     targets: Targets = Targets()
-    profile: Profile = Profile()
+    profile: SelectionPolicy = SelectionPolicy()
     model: Model = Model()
     drawing: Drawing = Drawing()
     search: Search = Search()
@@ -332,6 +314,6 @@ def _describe(path: Path, error: ValidationError) -> str:
     lines = []
     for problem in error.errors(include_url=False, include_input=False):
         key = ".".join(str(part) for part in problem["loc"])
-        message = "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"]
+        message = "unknown key" if problem["type"] in UNKNOWN_KEY else problem["msg"]
         lines.append(f"  {key}: {message}")
     return f"{path} (with the {PREFIX}* variables):\n" + "\n".join(lines)

@@ -4,14 +4,14 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
+
+from fan_model.retrieval.clip import Clip
 
 _BATCH_SIZE = 64
 
@@ -19,32 +19,11 @@ Input = TypeVar("Input", Image.Image, str)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClipJudge:
-    """A CLIP model with what it needs to read pictures and texts.
+class ClipJudge(Clip):
+    """A CLIP model that judges.
 
     Letters: N pictures or texts, d width of the shared space.
     """
-
-    model: CLIPModel
-    tokenizer: CLIPTokenizer
-    image_processor: CLIPImageProcessorPil
-
-    @classmethod
-    def from_pretrained(cls, name: str | Path, *, device: str = "cpu") -> Self:
-        """Load a CLIP from a local folder or, by its id, from the hub.
-
-        A folder without a tokenizer takes the one beside it (`../tokenizer`), as in a pipeline's folder. One
-        without a `preprocessor_config.json` sees pictures averaged to its size, with values from -1 to 1.
-
-        Raises:
-            OSError: if there is no such model.
-        """
-        model = CLIPModel.from_pretrained(name, dtype=torch.float32).to(device).eval()
-        return cls(
-            model=model,
-            tokenizer=CLIPTokenizer.from_pretrained(_tokenizer_name(name)),
-            image_processor=_image_processor(name, model.config.vision_config.image_size),
-        )
 
     def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         """Unit vectors `[N, d]` of pictures of any size and mode."""
@@ -55,7 +34,7 @@ class ClipJudge:
         return self._encode(texts, self._text_features)
 
     @cached_property
-    def revision(self) -> str:
+    def fingerprint(self) -> str:
         """Checksum over the weights, for the same name may stand for others tomorrow."""
         digest = hashlib.sha256()
         for name, weight in sorted(self.model.state_dict().items()):
@@ -77,9 +56,7 @@ class ClipJudge:
         )
 
     def _image_features(self, images: Sequence[Image.Image]) -> torch.Tensor:
-        rgb = [image.convert("RGB") for image in images]
-        inputs = self.image_processor(rgb, return_tensors="pt").to(self.model.device)
-        return self.model.get_image_features(**inputs).pooler_output
+        return self.model.get_image_features(pixel_values=self.pixels(images)).pooler_output
 
     def _text_features(self, texts: Sequence[str]) -> torch.Tensor:
         inputs = self.tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
@@ -95,23 +72,3 @@ class ClipJudge:
             torch.nn.functional.normalize(features(batch), dim=-1).cpu().numpy() for batch in batches
         ]
         return np.concatenate([np.empty((0, width), np.float32), *vectors])
-
-
-def _tokenizer_name(name: str | Path) -> str | Path:
-    folder = Path(name)
-    beside = folder.parent / "tokenizer"
-    has_own = (folder / "tokenizer_config.json").exists() or (folder / "vocab.json").exists()
-    return beside if folder.is_dir() and not has_own and beside.is_dir() else name
-
-
-def _image_processor(name: str | Path, image_size: int) -> CLIPImageProcessorPil:
-    folder = Path(name)
-    if not folder.is_dir() or (folder / "preprocessor_config.json").exists():
-        return CLIPImageProcessorPil.from_pretrained(name)
-    return CLIPImageProcessorPil(
-        size={"height": image_size, "width": image_size},
-        do_center_crop=False,
-        resample=Image.Resampling.BOX,
-        image_mean=[0.5] * 3,
-        image_std=[0.5] * 3,
-    )

@@ -5,6 +5,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
+from fan_model.method.personalization import Personalization
+
 Selection = Literal["none", "tailored", "random", "recent", "similarity", "bm25", "coreset", "all"]
 
 OTHER_SELECTIONS: tuple[Selection, ...] = ("random", "recent", "similarity", "bm25", "coreset")
@@ -31,7 +33,7 @@ class Variant:
     """Layers without personalized attention."""
     selection: Selection = "tailored"
     """How references are selected from the history."""
-    target_query: bool = True
+    target_query: bool = Personalization.target_query
     """False: the personalized query starts from the empty text."""
     concatenates: bool = False
     """Write the references behind the prompt instead of fusing them."""

@@ -30,13 +30,13 @@ def file_checksums(folder: Path) -> Checksums:
     return {path.relative_to(folder).as_posix(): _sha256(path) for path in files}
 
 
-def pipeline_revision(checksums: Checksums) -> str:
+def pipeline_fingerprint(checksums: Checksums) -> str:
     """Checksum (hex) over all the pipeline's files."""
     return _digest_files(checksums)
 
 
-def encoder_revision(checksums: Checksums) -> str:
-    """Checksum (hex) over the text encoders and their tokenizers: equal revisions mean comparable vectors."""
+def encoder_fingerprint(checksums: Checksums) -> str:
+    """Checksum (hex) over the text encoders and their tokenizers: equal ones mean comparable vectors."""
     return _digest_files({path: checksum for path, checksum in checksums.items() if _makes_text(path)})
 
 
@@ -54,13 +54,13 @@ def verify_checksums(checksums: Checksums, expected: Checksums) -> None:
         )
 
 
-def artwork_digest(request: ArtworkRequest, options: DrawingOptions, pipeline_revision: str) -> str:
+def artwork_digest(request: ArtworkRequest, options: DrawingOptions, pipeline_fingerprint: str) -> str:
     """Digest (hex) of everything that a picture is made of: the same digest is the same picture.
 
     `request` holds the references that are used. Their order, and a common factor of their weights, do not
     matter.
     """
-    made_of: dict[str, Any] = {**describe(request, options), "pipeline_revision": pipeline_revision}
+    made_of: dict[str, Any] = {**describe(request, options), "pipeline_fingerprint": pipeline_fingerprint}
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
 

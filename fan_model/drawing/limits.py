@@ -3,40 +3,30 @@
 No refusal repeats a text that was sent: it may be private, and it may be markup.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 import numpy as np
 from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
-from fan_model.drawing.requests import (
-    MAX_LAYERS,
-    MAX_NUM_REFERENCES,
-    MAX_SEED,
-    ArtworkRequest,
-    DrawingOptions,
-    RequestError,
-)
+from fan_model.drawing.fields import Allowed, public_names, read_fields
+from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
+from fan_model.drawing.texts import MAX_CHARACTERS
+from fan_model.method.selection_policy import MAX_REFERENCES
 
-WEIGHT_RANGE = (1e-9, 1e9)
-"""Beyond these, shares of a sum of weights are no numbers any more."""
-
-MARKUP = re.compile(r"<\s*[a-z/!?]|&#?\w+;", re.IGNORECASE)
-FILE_NAME = re.compile(r"\.(png|jpe?g|gif|webp|bmp|tiff?|svg)\s*$", re.IGNORECASE)
-
-PUBLIC_NAMES = {"image_format": "format"}
-"""Fields that callers know by another name."""
+REQUEST, OPTIONS = read_fields(ArtworkRequest), read_fields(DrawingOptions)
+PUBLIC_NAMES = public_names(ArtworkRequest) | public_names(DrawingOptions)
+"""What callers call each field."""
+MAX_INFERENCE_STEPS = int(OPTIONS["num_inference_steps"].highest)
+MIN_GUIDANCE_SCALE, MAX_GUIDANCE_SCALE = OPTIONS["guidance_scale"].lowest, OPTIONS["guidance_scale"].highest
 
 PLAIN = DrawingOptions()
 
 Count = Annotated[int, Field(ge=1)]
 Made = TypeVar("Made")
-Allowed = Callable[[str], str]
-"""What a field may be, in words."""
 
 
 class Sides(NamedTuple):
@@ -47,26 +37,25 @@ class Sides(NamedTuple):
     multiple: int
     """Every side is a multiple of this."""
 
-    def longest(self, max_enlargement: float) -> int:
-        """The longest side within a limit that a picture can have."""
-        return int(self.own * max_enlargement) // self.multiple * self.multiple
-
-    def allowed(self, max_enlargement: float) -> str:
-        """What a side may be, in words."""
-        return f"a multiple of {self.multiple} from {self.multiple} to {self.longest(max_enlargement)} pixels"
+    def narrow(self, side: Allowed, max_enlargement: float) -> Allowed:
+        """The sides that the pipeline draws within a limit."""
+        longest = int(self.own * max_enlargement) // self.multiple * self.multiple
+        return replace(side, lowest=self.multiple, highest=longest, multiple=self.multiple)
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class RequestLimits:
-    """What a deployment allows."""
+    """What a deployment allows; what is narrower than the fields' own ranges, which hold everywhere."""
 
-    max_characters: Count = 2_000
+    max_characters: Annotated[int, Field(ge=1, le=MAX_CHARACTERS)] = MAX_CHARACTERS
     """Length of a prompt, a negative prompt or a reference."""
-    max_references: Count = 1_000
+    max_references: Annotated[int, Field(ge=1, le=MAX_REFERENCES)] = MAX_REFERENCES
     """References of one request, before profiling."""
-    max_inference_steps: Count = 200
+    max_inference_steps: Annotated[int, Field(ge=1, le=MAX_INFERENCE_STEPS)] = MAX_INFERENCE_STEPS
     """Denoising steps."""
-    max_guidance_scale: Annotated[float, Field(gt=0)] = 50.0
+    max_guidance_scale: Annotated[float, Field(ge=MIN_GUIDANCE_SCALE, le=MAX_GUIDANCE_SCALE)] = (
+        MAX_GUIDANCE_SCALE
+    )
     """Strength of guidance."""
     max_enlargement: Annotated[float, Field(ge=1)] = 2.0
     """Height or width, in multiples of the pipeline's own."""
@@ -74,8 +63,6 @@ class RequestLimits:
     """Pictures of one request to the service."""
     max_body_bytes: Count = 4 * 2**20
     """Size of one request to the service."""
-    plain_text: bool = True
-    """Whether the service refuses markup, and texts that end like the name of a picture file."""
 
     def parse_request(self, row: Mapping[str, Any]) -> ArtworkRequest:
         """A request from a mapping as JSON or a data frame gives it, with lists or arrays.
@@ -83,9 +70,8 @@ class RequestLimits:
         Raises:
             RequestError: A field is unknown, missing, of the wrong type or out of its range.
         """
-        fields = {name: name for name in ArtworkRequest.__dataclass_fields__}
-        refuse_unknown("a row", row, fields)
-        request = _make(ArtworkRequest, row, fields, self._allowed)
+        refuse_unknown("a row", row, REQUEST)
+        request = _make(ArtworkRequest, row, self.request)
         self.check_request(request)
         return request
 
@@ -97,9 +83,10 @@ class RequestLimits:
         Raises:
             RequestError: A field is unknown, of the wrong type or out of its range.
         """
-        fields = {PUBLIC_NAMES.get(name, name): name for name in DrawingOptions.__dataclass_fields__}
-        refuse_unknown("params", params, fields)
-        options = _make(partial(replace, defaults), params, fields, partial(self._allowed, sides=sides))
+        names = {PUBLIC_NAMES[name]: name for name in OPTIONS}
+        refuse_unknown("params", params, names)
+        given = {names[name]: value for name, value in params.items()}
+        options = _make(partial(replace, defaults), given, self.options(sides))
         self.check_options(options, sides)
         return options
 
@@ -107,25 +94,9 @@ class RequestLimits:
         """Refuse a request beyond the limits.
 
         Raises:
-            RequestError: A text is too long, a weight too large or small, or there are too many references.
+            RequestError: A text is too long, or there are too many references.
         """
-        longest = max(map(len, request.references), default=0)
-        lightest, heaviest = WEIGHT_RANGE
-        self._require("prompt", len(request.prompt) <= self.max_characters)
-        self._require("references", len(request.references) <= self.max_references)
-        self._require("references", longest <= self.max_characters)
-        self._require("weights", all(lightest <= weight <= heaviest for weight in request.strengths))
-
-    def check_plain_text(self, name: str, texts: Iterable[str]) -> None:
-        """Refuse markup and names of picture files, which no caller of a service means as words to draw.
-
-        Raises:
-            RequestError: A text is not plain.
-        """
-        if self.plain_text and not all(map(_is_plain, texts)):
-            raise RequestError(
-                f"{name} must be {self._allowed(name)}, in plain words: no HTML, and no name of an image file"
-            )
+        _check(request, self.request)
 
     def check_options(self, options: DrawingOptions, sides: Sides) -> None:
         """Refuse options beyond the limits, or a size that the pipeline cannot draw.
@@ -133,40 +104,30 @@ class RequestLimits:
         Raises:
             RequestError: A number is too large, or a size does not divide.
         """
-        self._require("negative_prompt", len(options.negative_prompt) <= self.max_characters)
-        self._require("num_inference_steps", options.num_inference_steps <= self.max_inference_steps)
-        self._require("guidance_scale", options.guidance_scale <= self.max_guidance_scale)
-        longest = sides.longest(self.max_enlargement)
-        for name, side in (("height", options.height), ("width", options.width)):
-            fits = side is None or (side <= longest and side % sides.multiple == 0)
-            self._require(name, fits, sides)
+        _check(options, self.options(sides))
 
-    def _require(self, name: str, holds: bool, sides: Sides | None = None) -> None:
-        if not holds:
-            raise RequestError(f"{name} must be {self._allowed(name, sides)}")
+    @cached_property
+    def request(self) -> dict[str, Allowed]:
+        """What each field of a request may be."""
+        references = REQUEST["references"]
+        text = replace(REQUEST["prompt"], longest=self.max_characters)
+        return REQUEST | {
+            "prompt": text,
+            "references": replace(references, longest=self.max_references, item=text),
+            "weights": replace(REQUEST["weights"], longest=self.max_references),
+        }
 
-    def _allowed(self, name: str, sides: Sides | None = None) -> str:
-        """What a field may be, in words; heights and widths depend on the pipeline's."""
-        text = f"text of 1 to {self.max_characters} characters, some of them visible"
-        sizes = (
-            {} if sides is None else dict.fromkeys(("height", "width"), sides.allowed(self.max_enlargement))
-        )
-        return {
-            **sizes,
-            "prompt": f"a {text}",
-            "references": f"a list of at most {self.max_references} texts, each a {text}",
-            "weights": "a list of numbers from {:g} to {:g}, one per reference".format(*WEIGHT_RANGE),
-            "seed": f"a whole number from 0 to {MAX_SEED}",
-            "alpha": "a number from 0 to 1",
-            "num_references": f"a whole number from 1 to {MAX_NUM_REFERENCES}",
-            "num_inference_steps": f"a whole number from 1 to {self.max_inference_steps}",
-            "guidance_scale": f"a number from 0 to {self.max_guidance_scale:g}",
-            "negative_prompt": f"a text of at most {self.max_characters} characters",
-            "image_format": "png or webp",
-            "skip_layers": f"a list of at most {MAX_LAYERS} layer numbers from 0 to {MAX_LAYERS - 1}",
-            "target_query": "true or false",
-            "profiling": "true or false",
-        }[name]
+    def options(self, sides: Sides) -> dict[str, Allowed]:
+        """What each option may be, for a pipeline that draws such sides."""
+        narrower: dict[str, dict[str, Any]] = {
+            "num_references": {"highest": self.max_references},
+            "num_inference_steps": {"highest": self.max_inference_steps},
+            "guidance_scale": {"highest": self.max_guidance_scale},
+            "negative_prompt": {"longest": self.max_characters},
+        }
+        allowed = {name: replace(OPTIONS[name], **limits) for name, limits in narrower.items()}
+        side = {name: sides.narrow(OPTIONS[name], self.max_enlargement) for name in ("height", "width")}
+        return OPTIONS | allowed | side
 
 
 def refuse_unknown(where: str, names: Iterable[Any], known: Iterable[str]) -> None:
@@ -180,26 +141,30 @@ def refuse_unknown(where: str, names: Iterable[Any], known: Iterable[str]) -> No
         raise RequestError(f"{where} must have no fields but {', '.join(known)}: {unknown} unknown")
 
 
-def _make(
-    make: Callable[..., Made], values: Mapping[str, Any], fields: Mapping[str, str], allowed: Allowed
-) -> Made:
+def _make(make: Callable[..., Made], values: Mapping[str, Any], allowed: Mapping[str, Allowed]) -> Made:
     """Call with the values by their fields' names, and put what pydantic has to say into one sentence."""
-    plain: dict[str, Any] = {fields[name]: _plain(value) for name, value in values.items()}
+    plain: dict[str, Any] = {name: _plain(value) for name, value in values.items()}
     try:
         return make(**plain)
     except ValidationError as error:
         raise RequestError(_sentence(error, allowed)) from None
 
 
-def _sentence(error: ValidationError, allowed: Allowed) -> str:
+def _check(made: ArtworkRequest | DrawingOptions, allowed: Mapping[str, Allowed]) -> None:
+    for name, values in allowed.items():
+        if not values.admits(getattr(made, name)):
+            raise RequestError(f"{PUBLIC_NAMES[name]} must be {values.in_words()}")
+
+
+def _sentence(error: ValidationError, allowed: Mapping[str, Allowed]) -> str:
     """The first complaint, as one sentence without the value."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     if not first["loc"]:
         return first["msg"].removeprefix("Value error, ")
     field, *inner = map(str, first["loc"])
-    name = PUBLIC_NAMES.get(field, field)
+    name = PUBLIC_NAMES[field]
     culprit = f"{name}[{inner[0]}] is refused: " if inner and inner[0].isdigit() else ""
-    return f"{culprit}{name} must be {allowed(field)}"
+    return f"{culprit}{name} must be {allowed[field].in_words()}"
 
 
 def _plain(value: object) -> object:
@@ -207,7 +172,3 @@ def _plain(value: object) -> object:
     if isinstance(value, np.ndarray | list | tuple):
         return tuple(item.item() if isinstance(item, np.generic) else item for item in value)
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _is_plain(text: str) -> bool:
-    return not (MARKUP.search(text) or FILE_NAME.search(text))

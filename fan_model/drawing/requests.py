@@ -1,20 +1,27 @@
 """What may be asked of the artist: the types, and the one spelling of all requests for the same picture.
 
-Types and ranges that hold everywhere are checked when a request or its options are made; what a deployment or
-a pipeline allows is checked against `limits.RequestLimits`.
+A field's type, range, default, public name and meaning are defined with it, here or in the class that it is
+inherited from, and nowhere else: settings, the registered model's params, a deployment's limits, refusals and
+digests all read them from the fields (`fields.read_fields`). What a deployment or a pipeline allows beyond
+that is narrower, and checked against `limits.RequestLimits`.
 """
 
 import math
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
+from fan_model.drawing.texts import Text, Words
+from fan_model.method.personalization import STRICT, Personalization
+from fan_model.method.selection_policy import MAX_REFERENCES, SelectionPolicy
+
 MAX_SEED = 2**63 - 1
-MAX_NUM_REFERENCES = 1_000_000
-MAX_LAYERS = 100
-"""Far more than any text encoder has."""
+
+LEAST_WEIGHT = 1e-9
+"""Far below what single precision can show of a share."""
+Weight = Annotated[float, Field(ge=LEAST_WEIGHT, le=1e9)]
 
 
 class RequestError(ValueError):
@@ -23,48 +30,23 @@ class RequestError(ValueError):
     http_status = 400
 
 
-def check_unicode(text: str) -> str:
-    """Return a text that can be written as UTF-8; half a surrogate pair, which JSON lets pass, cannot.
-
-    Raises:
-        ValueError: It cannot be written.
-    """
-    text.encode()
-    return text
-
-
-def check_visible(text: str) -> str:
-    """Return a text with something to read in it, not only spaces, controls or marks of no width.
-
-    Raises:
-        ValueError: There is nothing to read.
-    """
-    if not any(character.isprintable() and character != " " for character in text):
-        raise ValueError("there is nothing to read")
-    return text
-
-
-Words = Annotated[str, AfterValidator(check_unicode)]
-Text = Annotated[Words, AfterValidator(check_visible)]
-Weight = Annotated[float, Field(gt=0)]
-Layer = Annotated[int, Field(ge=0, lt=MAX_LAYERS)]
-Pixels = Annotated[int, Field(ge=1)]
-
-STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
-
-
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class ArtworkRequest:
     """One picture wanted: what it shows, and whose taste it takes on."""
 
-    prompt: Text
-    """The target's text."""
-    references: tuple[Text, ...] = ()
-    """Texts that speak for the user."""
-    weights: tuple[Weight, ...] | None = None
-    """Preference strength of each reference, above 0; all equal if not given. Only proportions matter."""
-    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
-    """Seed of the picture's noise."""
+    prompt: Annotated[Text, Field(description="The target's text.")]
+    references: Annotated[
+        tuple[Text, ...],
+        Field(max_length=MAX_REFERENCES, description="Texts that speak for the user."),
+    ] = ()
+    weights: Annotated[
+        Annotated[tuple[Weight, ...], Field(max_length=MAX_REFERENCES)] | None,
+        Field(
+            description="Preference strength of each reference; all equal if not given. "
+            "Only proportions matter."
+        ),
+    ] = None
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED, description="Seed of the picture's noise.")] = 0
 
     @model_validator(mode="after")
     def _one_weight_per_reference(self) -> "ArtworkRequest":
@@ -81,32 +63,50 @@ class ArtworkRequest:
         return self.weights if self.weights is not None else (1.0,) * len(self.references)
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class DrawingOptions:
-    """How pictures are drawn; the same for all pictures of a call."""
+Side = Annotated[int, Field(ge=1)]
 
-    alpha: Annotated[float, Field(ge=0, le=1)] = 0.3
-    """Degree of personalization: 0 shows the target only, 1 the references only."""
-    num_references: Annotated[int, Field(ge=1, le=MAX_NUM_REFERENCES)] | None = 10
-    """References kept by tailored profiling; None keeps all that are given."""
-    num_inference_steps: Annotated[int, Field(ge=1)] = 20
-    """Denoising steps; more are slower and finer."""
-    guidance_scale: Annotated[float, Field(ge=0)] = 3.5
-    """How strongly the picture follows its condition."""
-    height: Pixels | None = None
-    """Pixels; the pipeline's own size if not given."""
-    width: Pixels | None = None
-    """Pixels; the pipeline's own size if not given."""
-    negative_prompt: Words = ""
-    """What guidance leads away from."""
-    image_format: Literal["png", "webp"] = "png"
-    """File format of the picture; both lossless."""
-    skip_layers: Annotated[tuple[Layer, ...], Field(max_length=MAX_LAYERS)] = (0,)
-    """Encoder layers without personalized attention; () is the paper's ablation "without skip"."""
-    target_query: bool = True
-    """False: start from the empty text, the paper's ablation "without target query"."""
-    profiling: bool = True
-    """False: use every reference, the paper's ablation "without profiling"."""
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class PictureOptions(Personalization):
+    """How a picture is drawn from its request: each of these makes another picture."""
+
+    num_inference_steps: Annotated[
+        int, Field(ge=1, le=200, description="Denoising steps: more are slower and finer.")
+    ] = 20
+    guidance_scale: Annotated[
+        float,
+        # What is below 1 would be the same picture as at 1.
+        Field(ge=1, le=50, description="How strictly the picture follows its condition; 1 is no guidance."),
+    ] = 3.5
+    height: Annotated[Side | None, Field(description="Pixels; the pipeline's own size if not given.")] = None
+    width: Annotated[Side | None, Field(description="Pixels; the pipeline's own size if not given.")] = None
+    negative_prompt: Annotated[Words, Field(description="What guidance leads away from.")] = ""
+    image_format: Annotated[
+        Literal["png", "webp"],
+        Field(serialization_alias="format", description="File format of the picture; both are lossless."),
+    ] = "png"
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class DrawingOptions(PictureOptions):
+    """All that can be said about drawing, the same for all pictures of a call.
+
+    The fields of its own say which references are used. They are no part of a picture's digest, which names
+    the references themselves.
+    """
+
+    num_references: Annotated[
+        Annotated[int, Field(ge=1, le=MAX_REFERENCES)] | None,
+        Field(description="References kept by tailored profiling; null keeps all that are given."),
+    ] = SelectionPolicy.max_references
+    profiling: Annotated[
+        bool, Field(description='False: use every reference, the ablation "without profiling".')
+    ] = True
+
+    @property
+    def selection(self) -> SelectionPolicy:
+        """Which of the given references are used."""
+        return SelectionPolicy(fraction=1.0, max_references=self.num_references if self.profiling else None)
 
 
 SHARE_TOLERANCE = 1e-6
@@ -119,6 +119,7 @@ def canonical(request: ArtworkRequest) -> ArtworkRequest:
     References that are the same text are one, with their weights added; their order is alphabetical; weights
     sum to 1 and are rounded to 9 digits, so that scaling all of them changes nothing. Weights that sum to 1
     but for such rounding are shares already and stay as they are, so that the canonical spelling is its own.
+    A reference whose share is below the least weight cannot be seen, and is left out.
     """
     total = math.fsum(request.strengths)
     if abs(total - 1) < SHARE_TOLERANCE:
@@ -127,16 +128,27 @@ def canonical(request: ArtworkRequest) -> ArtworkRequest:
     for reference, weight in zip(request.references, request.strengths, strict=True):
         merged.setdefault(reference, []).append(weight)
     shares = {reference: float(f"{math.fsum(merged[reference]) / total:.9g}") for reference in sorted(merged)}
-    return replace(request, references=tuple(shares), weights=tuple(shares.values()))
+    seen = {reference: share for reference, share in shares.items() if share >= LEAST_WEIGHT}
+    return replace(request, references=tuple(seen), weights=tuple(seen.values()))
 
 
-def describe(request: ArtworkRequest, options: DrawingOptions) -> dict[str, Any]:
+def describe(request: ArtworkRequest, options: PictureOptions) -> dict[str, Any]:
     """Everything that makes the picture, as plain values; how references were selected is no part of it.
 
-    Without references there is nothing to personalize, and a plain picture is the same at every alpha.
+    Without references there is nothing to personalize, and a plain picture is the same at every alpha;
+    without guidance nothing leads away from the negative prompt.
     """
-    unseen = {"num_references", "profiling"}
-    if not request.references and options.target_query:
-        unseen |= {"alpha", "skip_layers"}
-    drawn_with = {name: value for name, value in asdict(options).items() if name not in unseen}
-    return {**asdict(canonical(request)), **drawn_with}
+    drawn_with = {field.name: getattr(options, field.name) for field in fields(PictureOptions)}
+    drawn_with["skip_layers"] = sorted(set(options.skip_layers))
+    return {**asdict(canonical(request)), **drawn_with, **dict.fromkeys(_unseen(request, options))}
+
+
+def _unseen(request: ArtworkRequest, options: PictureOptions) -> set[str]:
+    """Options that this picture does not show."""
+    unseen = set()
+    if not request.references:
+        # The query that starts from the empty text still attends itself in a skipped layer.
+        unseen |= {"alpha", "skip_layers"} if options.target_query else {"alpha"}
+    if options.guidance_scale == 1:
+        unseen.add("negative_prompt")
+    return unseen

@@ -21,8 +21,9 @@ import torch.nn.functional as F  # noqa: N812
 from diffusers import DiffusionPipeline
 from torch import Tensor
 
-from fan_model.encoders.key_value_cache import ReferenceBank
-from fan_model.encoders.text_encoders import ClipTower, Encoding, Personalization, Profile, T5Tower, TextTower
+from fan_model.encoders.key_value_cache import KeyValueCache
+from fan_model.encoders.text_encoders import ClipTower, Encoding, Profile, T5Tower, TextTower
+from fan_model.method.personalization import Personalization
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,9 @@ class Conditioner(ABC):
 
     takes_negative_prompt = True
 
-    def __init__(self, pipeline: DiffusionPipeline, bank: ReferenceBank) -> None:
+    def __init__(self, pipeline: DiffusionPipeline, cache: KeyValueCache) -> None:
         self._pipeline = pipeline
-        self._bank = bank
+        self._cache = cache
         self._towers = self._build_towers()
 
     @abstractmethod
@@ -82,11 +83,11 @@ class Conditioner(ABC):
 
     def _clip(self, suffix: str = "") -> ClipTower:
         model = getattr(self._pipeline, f"text_encoder{suffix}")
-        return ClipTower(model, getattr(self._pipeline, f"tokenizer{suffix}"), self._bank)
+        return ClipTower(model, getattr(self._pipeline, f"tokenizer{suffix}"), self._cache)
 
     def _t5(self, suffix: str, num_tokens: int) -> T5Tower:
         model = getattr(self._pipeline, f"text_encoder{suffix}")
-        return T5Tower(model, getattr(self._pipeline, f"tokenizer{suffix}"), self._bank, num_tokens)
+        return T5Tower(model, getattr(self._pipeline, f"tokenizer{suffix}"), self._cache, num_tokens)
 
 
 class StableDiffusionConditioner(Conditioner):
@@ -159,7 +160,7 @@ FAMILIES: dict[tuple[str, tuple[str, ...]], type[Conditioner]] = {
 """Image model and text encoders, and the family that has them."""
 
 
-def build_conditioner(pipeline: DiffusionPipeline, bank: ReferenceBank) -> Conditioner:
+def build_conditioner(pipeline: DiffusionPipeline, cache: KeyValueCache) -> Conditioner:
     """The conditioner of a diffusers pipeline, by its components.
 
     Raises:
@@ -180,4 +181,4 @@ def build_conditioner(pipeline: DiffusionPipeline, bank: ReferenceBank) -> Condi
         raise ValueError(
             f"no supported family has a {image_model} with text encoders {encoders}; supported: {supported}"
         ) from None
-    return family(pipeline, bank)
+    return family(pipeline, cache)

@@ -1,4 +1,4 @@
-"""A bank of streams: what an encoder recorded of a text, within a byte budget, shared by all users."""
+"""Keys and values of texts: what an encoder recorded of a text, within a byte budget, shared by all users."""
 
 import threading
 from collections import OrderedDict
@@ -10,7 +10,7 @@ from fan_model.encoders.personalized_encoders import Stream
 Key = TypeVar("Key", bound=Hashable)
 
 
-class ReferenceBank:
+class KeyValueCache:
     """Least-recently-used streams within a budget of bytes; safe to share between threads.
 
     A stream that is evicted while somebody works with it lives on until they let it go.
@@ -30,7 +30,7 @@ class ReferenceBank:
     def get(
         self, keys: Sequence[Key], record: Callable[[Sequence[Key]], Sequence[Stream]]
     ) -> dict[Key, Stream]:
-        """The streams of `keys`; those not in the bank are recorded, all in one call of `record`."""
+        """The streams of `keys`; those not in the cache are recorded, all in one call of `record`."""
         with self._lock:
             found = {key: self._touch(key) for key in dict.fromkeys(keys) if key in self._streams}
         missing = [key for key in dict.fromkeys(keys) if key not in found]

@@ -129,7 +129,7 @@ class Encoder(ABC):
         recorder: list[KeysValues] = []
         hidden_states = self._forward(inputs, recorder).hidden_states
         keys, values = (torch.stack(tensors[first_layer:], dim=1) for tensors in zip(*recorder, strict=True))
-        # Clones, or a stream that stays in the bank would keep its whole batch alive.
+        # Clones, or a stream that stays in the cache would keep its whole batch alive.
         return [
             Stream(first_layer, hidden_states[first_layer][i].clone(), keys[i].clone(), values[i].clone())
             for i in range(len(inputs))

@@ -1,4 +1,4 @@
-"""Text encoders with their tokenizers and the bank: words in, what the encoder has to say out.
+"""Text encoders with their tokenizers and the cache: words in, what the encoder has to say out.
 
 Legend: b batch, n tokens, w width, p width of the pooled state.
 """
@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from fan_model.encoders.class_token import ClassTokenDetector
-from fan_model.encoders.key_value_cache import ReferenceBank
+from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.personalized_encoders import (
     ClipEncoder,
     Encoder,
@@ -29,9 +29,10 @@ from fan_model.encoders.personalized_encoders import (
     first_personalized_layer,
     normalize_weights,
 )
+from fan_model.method.personalization import Personalization
 
 RECORDING_BATCH = 16
-"""Texts recorded at a time, which bounds the memory that a cold bank takes beyond its budget."""
+"""Texts recorded at a time, which bounds the memory that a cold cache takes beyond its budget."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +43,6 @@ class Profile:
     references: tuple[str, ...] = ()
     weights: tuple[float, ...] = ()
     """One per reference, above 0; only their proportions matter."""
-
-
-@dataclass(frozen=True)
-class Personalization:
-    """How strongly, and where, references act."""
-
-    alpha: float = 0.3
-    """Degree of personalization, 0 (target only) to 1 (references only)."""
-    skip_layers: tuple[int, ...] = (0,)
-    """Layers without personalized attention. None skipped is the paper's ablation "without skip"."""
-    target_query: bool = True
-    """Whether the personalized query starts as the target's tokens; if not, as the empty text's."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +58,14 @@ class Encoding:
 
 
 class TextTower(ABC):
-    """A text encoder, its tokenizer, and the bank of what it has recorded."""
+    """A text encoder, its tokenizer, and the cache of what it has recorded."""
 
     def __init__(
-        self, encoder: Encoder, tokenizer: PreTrainedTokenizerBase, bank: ReferenceBank, num_tokens: int
+        self, encoder: Encoder, tokenizer: PreTrainedTokenizerBase, cache: KeyValueCache, num_tokens: int
     ) -> None:
         self.encoder = encoder
         self._tokenizer = tokenizer
-        self._bank = bank
+        self._cache = cache
         self._num_tokens = num_tokens
         # The fast tokenizers keep their padding as state, and refuse a change while another thread encodes.
         self._tokenizer_lock = threading.Lock()
@@ -122,7 +111,7 @@ class TextTower(ABC):
                 stream for batch in batches for stream in self.encoder.record(batch, first_layer=first_layer)
             ]
 
-        return {text: stream for (*_, text), stream in self._bank.get(keys, record).items()}
+        return {text: stream for (*_, text), stream in self._cache.get(keys, record).items()}
 
     def _tokenize(self, texts: Sequence[str]) -> Tensor:
         with self._tokenizer_lock:
@@ -148,11 +137,11 @@ class ClipTower(TextTower):
         self,
         model: CLIPModel | CLIPTextModel | CLIPTextModelWithProjection,
         tokenizer: PreTrainedTokenizerBase,
-        bank: ReferenceBank,
+        cache: KeyValueCache,
         detector: ClassTokenDetector | None = None,
     ) -> None:
         stack = getattr(model, "text_model", model)
-        super().__init__(ClipEncoder(stack), tokenizer, bank, tokenizer.model_max_length)
+        super().__init__(ClipEncoder(stack), tokenizer, cache, tokenizer.model_max_length)
         self._projection = getattr(model, "text_projection", None)
         self._eos_token_id = stack.config.eos_token_id
         self._detector = detector
@@ -179,10 +168,10 @@ class T5Tower(TextTower):
         self,
         model: T5EncoderModel,
         tokenizer: PreTrainedTokenizerBase,
-        bank: ReferenceBank,
+        cache: KeyValueCache,
         num_tokens: int,
     ) -> None:
-        super().__init__(T5Encoder(model.encoder), tokenizer, bank, num_tokens)
+        super().__init__(T5Encoder(model.encoder), tokenizer, cache, num_tokens)
 
     def _read(self, hidden_states: Sequence[Tensor], token_ids: Tensor) -> Encoding:
         return Encoding(hidden_states[-2], hidden_states[-1])

@@ -57,6 +57,16 @@ def with_house_style(taste: Taste, house_style: Taste, *, share: float) -> dict[
     return group_taste([taste, house_style], [1 - share, share])
 
 
+def blend_tastes(members: Sequence[Taste], *, style: str | None, style_share: float) -> dict[str, float]:
+    """The taste of a group whose members count alike, with a style's share mixed in.
+
+    Raises:
+        ValueError: The share is out of its range, or a weight is not a finite number above 0.
+    """
+    group = group_taste(members)
+    return with_house_style(group, style_taste(style), share=style_share) if style else group
+
+
 def style_taste(style: str) -> dict[str, float]:
     """The taste of a single prompt: style transfer draws a target with one text as its reference."""
     return {style: 1.0}

@@ -6,47 +6,35 @@ Legend: N inputs, b queries, p width of the shared space.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from PIL import Image
 from torch import Tensor
-from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
-from fan_model.encoders.key_value_cache import ReferenceBank
+from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.personalized_encoders import (
     ClipVisionEncoder,
     Preference,
     first_personalized_layer,
     normalize_weights,
 )
-from fan_model.encoders.text_encoders import ClipTower, Personalization, Profile
+from fan_model.encoders.text_encoders import ClipTower, Profile
+from fan_model.method.personalization import Personalization
 from fan_model.method.profiling import FloatArray, ReferenceVectors
+from fan_model.method.selection_policy import SelectionPolicy
+from fan_model.retrieval.clip import Clip
 
-BANK_BYTES = 2**28
+CACHE_BYTES = 2**28
 
 
 class FeatureEncoder:
     """A whole CLIP, both towers personalized: unit features [N, p] float32 of texts and images."""
 
-    def __init__(self, model: CLIPModel, tokenizer: CLIPTokenizer, processor: CLIPImageProcessor) -> None:
-        self._model = model.eval()
-        self._processor = processor
-        self._text = ClipTower(model, tokenizer, ReferenceBank(BANK_BYTES))
-        self._vision = ClipVisionEncoder(model.vision_model)
-
-    @classmethod
-    def load(cls, clip: Path, tokenizer: Path) -> "FeatureEncoder":
-        """Load CLIP from one folder and its tokenizer from another; weights must be safetensors."""
-        model = CLIPModel.from_pretrained(
-            clip, dtype=torch.float32, use_safetensors=True, local_files_only=True
-        )
-        size = model.config.vision_config.image_size
-        processor = CLIPImageProcessor(
-            size={"shortest_edge": size}, crop_size={"height": size, "width": size}
-        )
-        return cls(model, CLIPTokenizer.from_pretrained(tokenizer, local_files_only=True), processor)
+    def __init__(self, clip: Clip) -> None:
+        self._clip = clip
+        self._text = ClipTower(clip.model, clip.tokenizer, KeyValueCache(CACHE_BYTES))
+        self._vision = ClipVisionEncoder(clip.model.vision_model)
 
     def encode_texts(self, texts: Sequence[str]) -> FloatArray:
         """Plain text features."""
@@ -55,7 +43,7 @@ class FeatureEncoder:
     @torch.no_grad()
     def encode_images(self, images: Sequence[Image.Image]) -> FloatArray:
         """Plain image features."""
-        return _unit(self._image_embeds(self._vision.encode(self._pixels(images))[-1]))
+        return _unit(self._image_embeds(self._vision.encode(self._clip.pixels(images))[-1]))
 
     def personalize_text_feature(self, profiles: Sequence[Profile], how: Personalization) -> FloatArray:
         """Features of queries that take on their references, one per profile."""
@@ -74,7 +62,9 @@ class FeatureEncoder:
         As CLIP's vision model with projection gives it, not normalized: unCLIP draws from it.
         """
         first_layer = first_personalized_layer(how.skip_layers)
-        stream, *others = self._vision.record(self._pixels([target, *references]), first_layer=first_layer)
+        stream, *others = self._vision.record(
+            self._clip.pixels([target, *references]), first_layer=first_layer
+        )
         preference = Preference(stream, others, normalize_weights(weights))
         states = self._vision.personalize([preference], alpha=how.alpha, skip_layers=how.skip_layers)
         return self._image_embeds(states[-1])
@@ -92,14 +82,21 @@ class FeatureEncoder:
     @torch.no_grad()
     def reduce_images(self, images: Sequence[Image.Image]) -> ReferenceVectors:
         """The two vectors of each image's patches, by which tailored profiling selects."""
-        return ReferenceVectors.of_tokens(self._vision.encode(self._pixels(images))[-1].numpy())
+        return ReferenceVectors.of_tokens(self._vision.encode(self._clip.pixels(images))[-1].numpy())
 
-    def _pixels(self, images: Sequence[Image.Image]) -> Tensor:
-        rgb = [image.convert("RGB") for image in images]
-        return self._processor(rgb, return_tensors="pt").pixel_values
+    def select_images(
+        self,
+        target: Image.Image,
+        references: Sequence[Image.Image],
+        weights: Sequence[float],
+        policy: SelectionPolicy,
+    ) -> list[int]:
+        """Places of the references that are used for an image: by patches, as those of a text by tokens."""
+        vectors = self.reduce_images([target, *references])
+        return policy.select(vectors[:1], vectors[1:], weights).indices.tolist()
 
     def _image_embeds(self, states: Tensor) -> Tensor:
-        return self._model.visual_projection(self._vision.normalize(states[:, 0]))
+        return self._clip.model.visual_projection(self._vision.normalize(states[:, 0]))
 
 
 def _unit(features: Tensor | None) -> FloatArray:

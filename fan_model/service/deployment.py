@@ -28,7 +28,7 @@ class Deployment:
 
     device: str = "cpu"
     """Torch device."""
-    bank_bytes: int = 128 * 2**20
+    cache_bytes: int = 128 * 2**20
     """Memory that recorded references may take."""
     batch_size: int = 16
     """Texts encoded or pictures drawn at a time."""

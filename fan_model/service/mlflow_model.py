@@ -41,7 +41,7 @@ class ArtworkModel(PythonModel):
             revision=config["revision"],
             expected=config["checksums"],
             device=deployment.device,
-            bank_bytes=deployment.bank_bytes,
+            cache_bytes=deployment.cache_bytes,
             batch_size=deployment.batch_size,
             limits=deployment.limits,
             text_filter=call_hook(deployment.text_filter),

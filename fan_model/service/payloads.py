@@ -11,7 +11,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from fan_model.drawing.artist import Artwork
 from fan_model.drawing.limits import RequestLimits, refuse_unknown
-from fan_model.drawing.requests import ArtworkRequest, RequestError, Words
+from fan_model.drawing.requests import ArtworkRequest, RequestError
+from fan_model.drawing.texts import Words
 
 ROW_KEYS = ("dataframe_records", "dataframe_split", "inputs", "instances")
 """Keys of MLflow's protocol that rows may stand under."""

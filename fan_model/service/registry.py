@@ -2,6 +2,7 @@
 
 import importlib.metadata
 from pathlib import Path
+from typing import cast
 
 import mlflow
 import pandas as pd
@@ -11,17 +12,20 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import AnyType, Array
 
 from fan_model.drawing.artist import resolve_pipeline
+from fan_model.drawing.fields import Allowed, public_names, read_fields
 from fan_model.drawing.fingerprints import (
     component_files,
-    encoder_revision,
+    encoder_fingerprint,
     file_checksums,
-    pipeline_revision,
+    pipeline_fingerprint,
 )
 from fan_model.drawing.requests import DrawingOptions
 from fan_model.service.deployment import Deployment
 
 MEBIBYTE = 2**20
 DEPLOYMENT = Deployment()
+DATA_TYPES = {bool: DataType.boolean, int: DataType.long, float: DataType.double, str: DataType.string}
+"""What MLflow calls the types of options."""
 
 INPUTS = Schema(
     [
@@ -106,8 +110,8 @@ def register_artist(
         )
     tags = {
         **place,
-        "pipeline_revision": pipeline_revision(checksums),
-        "encoder_revision": encoder_revision(checksums),
+        "pipeline_fingerprint": pipeline_fingerprint(checksums),
+        "encoder_fingerprint": encoder_fingerprint(checksums),
         "fan_artwork": version,
     }
     return _point_alias(name, alias, info.registered_model_version, tags)
@@ -115,21 +119,14 @@ def register_artist(
 
 def params_schema(defaults: DrawingOptions) -> ParamSchema:
     """The params that callers may give, with those that hold where they do not."""
-    return ParamSchema(
-        [
-            ParamSpec("alpha", DataType.double, defaults.alpha),
-            ParamSpec("num_references", DataType.long, defaults.num_references),
-            ParamSpec("num_inference_steps", DataType.long, defaults.num_inference_steps),
-            ParamSpec("guidance_scale", DataType.double, defaults.guidance_scale),
-            ParamSpec("height", DataType.long, defaults.height),
-            ParamSpec("width", DataType.long, defaults.width),
-            ParamSpec("negative_prompt", DataType.string, defaults.negative_prompt),
-            ParamSpec("format", DataType.string, defaults.image_format),
-            ParamSpec("skip_layers", DataType.long, list(defaults.skip_layers), shape=(-1,)),
-            ParamSpec("target_query", DataType.boolean, defaults.target_query),
-            ParamSpec("profiling", DataType.boolean, defaults.profiling),
-        ]
-    )
+    names, kinds = public_names(DrawingOptions), read_fields(DrawingOptions)
+    return ParamSchema([_param(names[name], kinds[name], getattr(defaults, name)) for name in kinds])
+
+
+def _param(name: str, allowed: Allowed, default: object) -> ParamSpec:
+    if allowed.item is None:
+        return ParamSpec(name, DATA_TYPES[allowed.kind], default)
+    return ParamSpec(name, DATA_TYPES[allowed.item.kind], list(cast("tuple[object]", default)), shape=(-1,))
 
 
 def load_artist(

@@ -98,7 +98,6 @@ class ScoringEndpoint:
 
     async def _draw(self, payload: Payload) -> list[Artwork]:
         options = self._limits.parse_options(payload.params, self._queue.artist.sides, self._options)
-        self._limits.check_plain_text("negative_prompt", [options.negative_prompt])
         requests = await asyncio.to_thread(self._read_requests, payload)
         self._queue.artist.check(requests, options)
         return await self._queue.draw(requests, options)
@@ -114,10 +113,7 @@ class ScoringEndpoint:
         return requests
 
     def _read_row(self, row: Row) -> ArtworkRequest:
-        request = read_request(row, self._limits, self._stored_profiles)
-        self._limits.check_plain_text("prompt", [request.prompt])
-        self._limits.check_plain_text("references", row.get("references") or ())
-        return request
+        return read_request(row, self._limits, self._stored_profiles)
 
 
 def answer_in_scoring_server(endpoint: ScoringEndpoint) -> None:

@@ -47,7 +47,7 @@ def backfill(settings: Settings, run_id: str) -> tuple[Path, dict[str, int]]:
 def _run_stages(settings: Settings, lake: Lake, past: Lake, run: Run) -> dict[str, int]:
     counts = Counter(users_with_targets=refresh_targets(settings, past, run))
     artist = load_champion(settings).artist
-    store = open_references(settings, encoder_revision=artist.encoder_revision, width=artist.width)
+    store = open_references(settings, encoder_revision=artist.encoder_fingerprint, width=artist.width)
     recipe, limit = profile_recipe(settings, store.encoder_revision), settings.users_limit
     if settings.targets.method == "given":
         copy_given_targets(lake, past, run, profile_recipe=recipe)

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from evaluation.measures.judge import ClipJudge
 from fan_model.drawing.artist import Artist
 from fan_model.studio.training.recipe import EXPECTED, RECIPES
-from fan_model.studio.training.studio import Studio
+from fan_model.studio.training.training_run import TrainingRun
 from flows.commands.studio_figures import ALPHAS, measure_studio
 from flows.commands.studio_sheets import write_sheets
 
@@ -30,7 +30,7 @@ def train(size: str, seed: int, folder: Path, device: str | None) -> tuple[Path,
     )
     torch.set_flush_denormal(True)
     with _progress(recipe.num_posters) as bars:
-        return Studio(recipe, seed, folder, chosen, bars.report).train(bars.count_posters)
+        return TrainingRun(recipe, seed, folder, chosen, bars.report).train(bars.count_posters)
 
 
 def show(pipeline: Path, judge: Path, folder: Path, *, num_captions: int, num_pairs: int) -> dict[str, float]:

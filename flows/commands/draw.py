@@ -3,17 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pandas as pd
-
-from fan_model.method.taste import group_taste, style_taste, with_house_style
+from fan_model.method.taste import blend_tastes
 from feature_store.history.tastes import read_taste
 from feature_store.lake.lake import Lake
 from flows.model.champion import load_champion
+from flows.model.served_model import drawing_options
 from flows.settings import Settings
-from flows.stages.generate import model_params
 from flows.workspace import open_lake
-
-MAX_REFERENCES = 20
 
 
 class DrawError(RuntimeError):
@@ -39,33 +35,30 @@ def draw(
 ) -> Drawn:
     """Draw a prompt in the taste of some users, each counting alike, with a style mixed in.
 
-    The registered model selects the references itself (tailored profiling). Without users the style alone
+    References are selected from each user's history as the night selects them. Without users the style alone
     speaks (style transfer); without either the picture is the plain one.
 
     Raises:
         UnknownUserError: if a user has no history.
+        RequestError: if there is nothing to read in the prompt or the style, or one is too long.
         DrawError: if the picture was flagged.
     """
-    taste = blend_taste(open_lake(settings, read_only=True), users, style=style, style_share=style_share)
-    references, weights = list(taste), list(taste.values())
-    row = {"prompt": prompt, "references": references, "weights": weights, "seed": settings.seed}
-    params = model_params(settings, num_references=settings.profile.max_references or MAX_REFERENCES)
-    artwork = load_champion(settings).model.predict(pd.DataFrame([row]), params=params).iloc[0]
-    if artwork["flagged"]:
+    lake = open_lake(settings, read_only=True)
+    histories = [_read_texts(lake, user) for user in users]
+    artist = load_champion(settings).artist
+    used = [artist.select(prompt, history, settings.profile) for history in histories]
+    taste = blend_tastes(used, style=style, style_share=style_share)
+    row = {"prompt": prompt, "references": [*taste], "weights": [*taste.values()], "seed": settings.seed}
+    request = artist.limits.parse_request(row)
+    (artwork,) = artist.draw([request], drawing_options(settings, num_references=None))
+    if artwork.flagged:
         raise DrawError(
             "the picture was flagged: its prompt or a reference is blocked, or the safety checker refused it"
         )
     return Drawn(
-        image=artwork["image"],
-        references=tuple(artwork["references_used"]),
-        artwork_digest=artwork["artwork_digest"],
+        image=artwork.image, references=artwork.references_used, artwork_digest=artwork.artwork_digest
     )
 
 
-def blend_taste(
-    lake: Lake, users: Sequence[str], *, style: str | None, style_share: float
-) -> dict[str, float]:
-    """Return references and weights of a group of users, with a style's share mixed in."""
-    members = [{liked.text: liked.weight for liked in read_taste(lake, user)} for user in users]
-    group = group_taste(members)
-    return with_house_style(group, style_taste(style), share=style_share) if style else group
+def _read_texts(lake: Lake, user_id: str) -> dict[str, float]:
+    return {liked.text: liked.weight for liked in read_taste(lake, user_id)}

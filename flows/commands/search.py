@@ -1,6 +1,6 @@
 """Personalized retrieval: a query takes on a user's taste and is searched among the catalogue's items."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,8 +8,10 @@ import pyarrow.compute as pc
 from tqdm import tqdm
 
 from fan_model.bundled import JUDGE_FOLDER
-from fan_model.encoders.text_encoders import Personalization, Profile
-from fan_model.method.profiling import FloatArray, ReferenceVectors, count_references, select_references
+from fan_model.encoders.text_encoders import Profile
+from fan_model.method.personalization import Personalization
+from fan_model.method.profiling import FloatArray, ReferenceVectors
+from fan_model.retrieval.clip import Clip
 from fan_model.retrieval.clip_features import FeatureEncoder
 from feature_store.history.tastes import read_taste
 from feature_store.lake.durable_files import checksum
@@ -65,14 +67,13 @@ def load_features(settings: Settings) -> FeatureEncoder:
     Raises:
         SearchError: if there is none where they say.
     """
-    return FeatureEncoder.load(*_clip_folders(settings))
+    clip, tokenizer = _clip_folders(settings)
+    return FeatureEncoder(Clip.from_pretrained(clip, tokenizer=tokenizer))
 
 
 def personalization(settings: Settings, alpha: float | None) -> Personalization:
     """Personalize as the settings draw, or to another degree."""
-    drawing = settings.drawing
-    degree = drawing.alpha if alpha is None else alpha
-    return Personalization(degree, drawing.skip_layers, drawing.target_query)
+    return settings.drawing if alpha is None else replace(settings.drawing, alpha=alpha)
 
 
 def find_items(
@@ -89,30 +90,28 @@ def find_items(
     return _hits(lake, ids[0].tolist(), scores[0].tolist())
 
 
-def _clip_folders(settings: Settings) -> tuple[Path, Path]:
-    """Return the folders of CLIP's weights and of its tokenizer."""
+def _clip_folders(settings: Settings) -> tuple[Path, str | None]:
+    """Return the folders of CLIP's weights and of its tokenizer, None if that is not named."""
     if settings.search.clip == BUNDLED_PIPELINE:
-        return JUDGE_FOLDER, JUDGE_FOLDER
+        return JUDGE_FOLDER, None
     clip = Path(settings.search.clip)
     if not (clip / "model.safetensors").exists():
         raise SearchError(
             f"no CLIP (model.safetensors) in {clip}: name the folder of a saved CLIPModel in [search]"
         )
-    return clip, Path(settings.search.tokenizer or clip)
+    return clip, settings.search.tokenizer
 
 
 def _profile(settings: Settings, lake: Lake, user_id: str, query: str) -> Profile:
     """Select the references of the user's taste for the query, as for a target (tailored profiling)."""
     taste = read_taste(lake, user_id)
     artist = load_champion(settings).artist
-    store = share_references(settings, encoder_revision=artist.encoder_revision, width=artist.width)
+    store = share_references(settings, encoder_revision=artist.encoder_fingerprint, width=artist.width)
     stored = store.gather([liked.reference_id for liked in taste])
-    wanted = count_references(len(taste), fraction=settings.profile.fraction)
-    selection = select_references(
+    selection = settings.profile.select(
         artist.encode_texts([query]),
         ReferenceVectors(stored.mean_unit_tokens, stored.unit_mean_tokens),
         [liked.weight for liked in taste],
-        num_references=min(wanted, settings.profile.max_references or wanted),
     )
     chosen = [taste[place] for place in selection.indices]
     return Profile(query, tuple(liked.text for liked in chosen), tuple(liked.weight for liked in chosen))

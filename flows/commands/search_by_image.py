@@ -7,8 +7,6 @@ from urllib.parse import unquote, urlsplit
 
 from PIL import Image
 
-from fan_model.method.profiling import count_references, select_references
-from fan_model.retrieval.clip_features import FeatureEncoder
 from feature_store.history.tastes import LikedArtwork, read_liked_artwork
 from feature_store.lake.lake import Lake
 from flows.commands.search import Hit, SearchError, find_items, load_features, personalization
@@ -45,7 +43,7 @@ def search_by_image(
         raise SearchError(f"{image} is no image that can be read: name a PNG, JPEG or WebP file")
     references, weights = _read_artworks(lake, user_id)
     encoder = load_features(settings)
-    chosen = _select(settings, encoder, target, references, weights)
+    chosen = encoder.select_images(target, references, weights, settings.profile)
     feature = encoder.personalize_image_feature(
         target,
         [references[place] for place in chosen],
@@ -53,24 +51,6 @@ def search_by_image(
         personalization(settings, alpha),
     )
     return find_items(settings, lake, encoder, feature, num_hits)
-
-
-def _select(
-    settings: Settings,
-    encoder: FeatureEncoder,
-    target: Image.Image,
-    references: Sequence[Image.Image],
-    weights: Sequence[float],
-) -> list[int]:
-    """Select the references of an image by its patches, as those of a text by its tokens."""
-    wanted = count_references(len(references), fraction=settings.profile.fraction)
-    selection = select_references(
-        encoder.reduce_images([target]),
-        encoder.reduce_images(references),
-        weights,
-        num_references=min(wanted, settings.profile.max_references or wanted),
-    )
-    return selection.indices.tolist()
 
 
 def _read_artworks(lake: Lake, user_id: str) -> WeightedImages:

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 REGISTRY_EXPERIMENT = "fan-artwork"
 SQLITE = "sqlite:///"
 """How the address of a SQLite file begins."""
-NIGHTLY_BANK_BYTES = 2**30
+NIGHTLY_CACHE_BYTES = 2**30
 """Memory of the nightly for recorded references; it has the machine to itself, the service has not."""
 
 
@@ -126,7 +126,7 @@ def load_champion(settings: Settings) -> Champion:
         version = MlflowClient().get_model_version_by_alias(model.name, model.alias).version
     except MlflowException:
         version = register(settings)
-    config = {**deployment(settings).to_config(), "bank_bytes": NIGHTLY_BANK_BYTES}
+    config = {**deployment(settings).to_config(), "cache_bytes": NIGHTLY_CACHE_BYTES}
     return _load(mlflow.get_tracking_uri(), model.name, str(version), json.dumps(config))
 
 

@@ -1,6 +1,7 @@
 """How the registered model is to be served, by the settings."""
 
 import re
+from dataclasses import asdict
 from typing import Any
 
 from fan_model.drawing.artist import DrawingOptions
@@ -16,7 +17,7 @@ def deployment(settings: Settings) -> Deployment:
     serving = settings.serving
     return Deployment(
         device=settings.model.device,
-        bank_bytes=serving.bank_bytes,
+        cache_bytes=serving.cache_bytes,
         max_queued_pictures=serving.max_queued_pictures,
         max_wait_seconds=serving.max_wait_seconds,
         options=drawing_options(settings, num_references=settings.profile.max_references),
@@ -33,7 +34,7 @@ def deployment(settings: Settings) -> Deployment:
 
 def drawing_options(settings: Settings, *, num_references: int | None) -> DrawingOptions:
     """Write the settings of drawing in the model's words; None keeps all references."""
-    return DrawingOptions(**settings.drawing.model_dump(), num_references=num_references)
+    return DrawingOptions(**asdict(settings.drawing), num_references=num_references)
 
 
 def _text_filter(settings: Settings) -> dict[str, Any]:

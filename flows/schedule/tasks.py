@@ -52,7 +52,7 @@ def ingest_sources(settings: Settings, run: Run) -> dict[str, int]:
 def embed_texts(settings: Settings, run: Run) -> dict[str, int]:
     """Encode the texts that have no vectors yet."""
     artist = load_champion(settings).artist
-    store = open_references(settings, encoder_revision=artist.encoder_revision, width=artist.width)
+    store = open_references(settings, encoder_revision=artist.encoder_fingerprint, width=artist.width)
     return embed(settings, open_lake(settings), store, artist)
 
 
@@ -99,7 +99,7 @@ def profile_buckets(settings: Settings, run: Run) -> list[Bucket]:
 
 def generate_buckets(settings: Settings, run: Run) -> list[Bucket]:
     """Divide the users whose pictures are to be drawn into buckets; none if there is nobody."""
-    recipe = drawing_recipe(settings, load_champion(settings).artist.pipeline_revision)
+    recipe = drawing_recipe(settings, load_champion(settings).artist.pipeline_fingerprint)
     lake, limit = open_lake(settings), settings.users_limit
     return divide(settings, artworks.count_stale_users(lake, run, recipe_digest=recipe, max_users=limit))
 
@@ -112,7 +112,7 @@ def divide(settings: Settings, num_users: int) -> list[Bucket]:
 
 def _references(settings: Settings) -> ReferenceStore:
     artist = load_champion(settings).artist
-    return share_references(settings, encoder_revision=artist.encoder_revision, width=artist.width)
+    return share_references(settings, encoder_revision=artist.encoder_fingerprint, width=artist.width)
 
 
 def _pairs_to_profile(
@@ -125,7 +125,7 @@ def _pairs_to_profile(
 
 
 def _pairs_to_draw(settings: Settings, lake: Lake, champion: Champion, run: Run, bucket: Bucket) -> pa.Table:
-    recipe = drawing_recipe(settings, champion.artist.pipeline_revision)
+    recipe = drawing_recipe(settings, champion.artist.pipeline_fingerprint)
     return artworks.scan_stale_pairs(
         lake, run, recipe_digest=recipe, max_users=settings.users_limit, bucket=bucket
     )

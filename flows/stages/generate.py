@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 from tqdm import tqdm
 
 from fan_model.drawing.artist import ArtworkRequest, DrawingOptions, artwork_digest
+from fan_model.drawing.requests import RequestError
 from feature_store.lake.durable_files import checksum, write_durably
 from feature_store.lake.lake import Lake
 from feature_store.tables.artworks import artwork_id, known_digests, replace_artworks
@@ -21,8 +22,7 @@ from flows.settings import Settings
 from flows.stages.recipes import drawing_recipe, item_seed
 from flows.workspace import Workspace
 
-ALL_REFERENCES = 1_000_000
-"""Asks the model to keep every reference: the profile stage has selected them already."""
+UNKNOWN_ITEM = "the catalogue does not know the item, so there is no text to draw"
 FLAGGED = "the text filter refused a text, or the pipeline's safety checker the picture"
 PAIRS_PER_COMMIT = 32
 """Pairs drawn and stored together: what a crash can cost."""
@@ -45,7 +45,7 @@ class Studio:
 
     def digest(self, request: ArtworkRequest) -> str:
         """Digest all that a picture is made of."""
-        return artwork_digest(request, self.options, self.champion.artist.pipeline_revision)
+        return artwork_digest(request, self.options, self.champion.artist.pipeline_fingerprint)
 
     def image_path(self, digest: str) -> str:
         """Name a picture's file, relative to the workspace."""
@@ -90,7 +90,7 @@ class _Sketch:
 
 
 def _draw_chunk(studio: Studio, pairs: list[dict[str, Any]]) -> Counter[str]:
-    sketches = [_sketch(studio, pair) for pair in pairs if pair["target_text"]]
+    sketches, not_drawn = _sketch_all(studio, pairs)
     requests = {studio.digest(request): request for s in sketches for request in (s.personal, s.plain)}
     seen = known_digests(studio.lake, list(requests))
     missing = {
@@ -102,21 +102,29 @@ def _draw_chunk(studio: Studio, pairs: list[dict[str, Any]]) -> Counter[str]:
         rows.append(_row(studio, sketch, drawn, seen))
         seen.add(str(rows[-1]["artwork_digest"]))
     personal = {row["artwork_digest"] for row in rows}
-    rows += [_row_without_text(studio, pair) for pair in pairs if not pair["target_text"]]
+    rows += not_drawn
     replace_artworks(studio.lake, rows)
     plain = sum(digest not in personal and result.status == "generated" for digest, result in drawn.items())
     return Counter(str(row["status"]) for row in rows) + Counter(plain=plain)
 
 
+def _sketch_all(studio: Studio, pairs: list[dict[str, Any]]) -> tuple[list[_Sketch], list[dict[str, object]]]:
+    """Write the requests of all pairs; rows of those that there is no text for, or that the model refuses."""
+    sketches, not_drawn = [], []
+    for pair in pairs:
+        try:
+            sketches.append(_sketch(studio, pair))
+        except RequestError as error:
+            reason = str(error) if pair["target_text"] else UNKNOWN_ITEM
+            not_drawn.append(_row_not_drawn(studio, pair, reason))
+    return sketches, not_drawn
+
+
 def _sketch(studio: Studio, pair: dict[str, Any]) -> _Sketch:
-    seed = item_seed(studio.settings, pair["item_id"])
-    personal = ArtworkRequest(
-        prompt=pair["target_text"],
-        references=tuple(pair["references"]),
-        weights=tuple(pair["weights"]) or None,
-        seed=seed,
-    )
-    return _Sketch(pair, personal, ArtworkRequest(prompt=pair["target_text"], seed=seed))
+    parse = studio.champion.artist.limits.parse_request
+    plain = {"prompt": pair["target_text"], "seed": item_seed(studio.settings, pair["item_id"])}
+    taste = {"references": pair["references"], "weights": pair["weights"]} if pair["references"] else {}
+    return _Sketch(pair, parse({**plain, **taste}), parse(plain))
 
 
 def _is_to_draw(studio: Studio, digest: str, request: ArtworkRequest) -> bool:
@@ -144,9 +152,7 @@ def _draw(studio: Studio, requests: dict[str, ArtworkRequest]) -> dict[str, _Dra
 def _predict(studio: Studio, requests: dict[str, ArtworkRequest]) -> dict[str, _Drawn]:
     """Call the registered model, and keep the files of what it drew."""
     rows = pd.DataFrame([_model_row(request) for request in requests.values()])
-    artworks = studio.champion.model.predict(
-        rows, params=model_params(studio.settings, num_references=ALL_REFERENCES)
-    )
+    artworks = studio.champion.model.predict(rows, params=model_params(studio.settings, num_references=None))
     results = {}
     for digest, artwork in zip(requests, artworks.to_dict("records"), strict=True):
         if artwork["artwork_digest"] != digest:
@@ -168,8 +174,8 @@ def _model_row(request: ArtworkRequest) -> dict[str, object]:
     }
 
 
-def model_params(settings: Settings, *, num_references: int) -> dict[str, object]:
-    """Write the settings of drawing as the registered model's parameters."""
+def model_params(settings: Settings, *, num_references: int | None) -> dict[str, object]:
+    """Write the settings of drawing as the registered model's parameters; None keeps all references."""
     drawing = settings.drawing
     return {
         "alpha": drawing.alpha,
@@ -202,12 +208,12 @@ def _row(studio: Studio, sketch: _Sketch, drawn: dict[str, _Drawn], seen: set[st
     }
 
 
-def _row_without_text(studio: Studio, pair: dict[str, Any]) -> dict[str, object]:
+def _row_not_drawn(studio: Studio, pair: dict[str, Any], reason: str) -> dict[str, object]:
     return _origin(studio, pair) | {
         "artwork_id": artwork_id(pair["user_id"], pair["item_id"], ""),
         "num_references": len(pair["references"]),
         "status": "failed",
-        "reason": "the catalogue does not know the item, so there is no text to draw",
+        "reason": reason,
     }
 
 
@@ -220,7 +226,7 @@ def _origin(studio: Studio, pair: dict[str, Any]) -> dict[str, object]:
         "alpha": studio.settings.drawing.alpha,
         "model_version": studio.champion.version,
         "drawn_at": datetime.now(UTC),
-        "recipe_digest": drawing_recipe(studio.settings, studio.champion.artist.pipeline_revision),
+        "recipe_digest": drawing_recipe(studio.settings, studio.champion.artist.pipeline_fingerprint),
         "run_id": studio.run.run_id,
         "snapshot_id": studio.lake.snapshot_id(),
     }

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from fan_model.method.profiling import ReferenceVectors, Selection, count_references, select_references
+from fan_model.method.profiling import ReferenceVectors, Selection
 from feature_store.history.histories import scan_histories
 from feature_store.history.neighbours import add_neighbours
 from feature_store.lake.lake import Lake
@@ -83,22 +83,12 @@ class _Vectors:
 
 def _select(settings: Settings, vectors: _Vectors, target_id: int, history: pa.Table) -> Selection:
     """Run tailored profiling on stored vectors (paper, section on tailored profiling)."""
-    if not history.num_rows:
-        return Selection(np.empty(0, np.int64), np.empty(0))
-    return select_references(
+    return settings.profile.select(
         vectors.of([target_id]),
         vectors.of(history["reference_id"].to_numpy()),
         history["weight"].to_numpy(),
-        num_references=_num_references(settings, history),
+        num_borrowed=history["origin"].to_pylist().count("neighbours"),
     )
-
-
-def _num_references(settings: Settings, history: pa.Table) -> int:
-    """Keep the settings' share of a history; a small one that others filled up is kept whole."""
-    if "neighbours" in history["origin"].to_pylist():
-        return history.num_rows
-    num_references = count_references(history.num_rows, fraction=settings.profile.fraction)
-    return min(num_references, settings.profile.max_references or num_references)
 
 
 def _rows(pair: dict[str, Any], history: pa.Table, selection: Selection) -> Iterator[dict[str, object]]:

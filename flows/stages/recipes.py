@@ -17,19 +17,19 @@ def targets_recipe(settings: Settings) -> str:
 
 def profile_recipe(settings: Settings, encoder_revision: str) -> str:
     """Digest what profiles depend on."""
-    return _digest(settings.profile.model_dump(), settings.texts.model_dump(), encoder_revision)
+    return _digest(settings.model_dump(include={"profile", "texts"}), encoder_revision)
 
 
-def drawing_recipe(settings: Settings, pipeline_revision: str) -> str:
+def drawing_recipe(settings: Settings, pipeline_fingerprint: str) -> str:
     """Digest what pictures depend on, beside their profiles."""
     blocked = settings.safety.blocklist.read_text(encoding="utf-8") if settings.safety.blocklist else ""
-    return _digest(settings.drawing.model_dump(), settings.seed, pipeline_revision, blocked)
+    return _digest(settings.model_dump(include={"drawing"}), settings.seed, pipeline_fingerprint, blocked)
 
 
-def evaluation_recipe(settings: Settings, pipeline_revision: str) -> str:
+def evaluation_recipe(settings: Settings, pipeline_fingerprint: str) -> str:
     """Digest what the results of an evaluation depend on, beside the data."""
-    parts = (settings.evaluation, settings.drawing, settings.profile, settings.texts)
-    return _digest([part.model_dump() for part in parts], settings.seed, pipeline_revision)
+    sections = settings.model_dump(include={"evaluation", "drawing", "profile", "texts"})
+    return _digest(sections, settings.seed, pipeline_fingerprint)
 
 
 def item_seed(settings: Settings, item_id: str) -> int:

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,8 @@ from evaluation.protocol.selection import (
 )
 from evaluation.protocol.variants import Variant
 from fan_model.drawing.artist import ArtworkRequest, DrawingOptions, artwork_digest
-from fan_model.method.profiling import count_references, select_references
 from feature_store.lake.durable_files import write_durably
+from flows.model.served_model import drawing_options
 from flows.study.sample import History, Study, Target, random_numbers
 from flows.workspace import Workspace
 
@@ -40,17 +40,15 @@ class Sketch:
 
 def plan(study: Study, variant: Variant) -> Sketch:
     """Select each target's references and write the requests."""
-    options = DrawingOptions(
-        **study.settings.drawing.model_dump(exclude={"alpha", "skip_layers", "target_query"}),
+    options = replace(
+        drawing_options(study.settings, num_references=None),
         alpha=variant.alpha,
         skip_layers=variant.skip_layers,
         target_query=variant.target_query,
-        profiling=False,
-        num_references=None,
     )
     requests = tuple(_request(study, variant, target) for target in study.targets)
-    revision = study.artist.pipeline_revision
-    return Sketch(options, requests, tuple(artwork_digest(one, options, revision) for one in requests))
+    fingerprint = study.artist.pipeline_fingerprint
+    return Sketch(options, requests, tuple(artwork_digest(one, options, fingerprint) for one in requests))
 
 
 def draw(study: Study, variant: Variant) -> int:
@@ -105,9 +103,8 @@ def _history(study: Study, variant: Variant, target: Target) -> History:
 
 def _select(study: Study, variant: Variant, target: Target, history: History) -> NDArray[np.int64]:
     """Select references in the variant's way, as many as the settings' share of the history."""
-    profile = study.settings.profile
-    count = count_references(len(history), fraction=profile.fraction)
-    count = min(count, profile.max_references or count)
+    policy = study.settings.profile
+    count = policy.num_references(len(history))
     own = study.vectors_of([target.text])
     vectors = study.vectors_of(history.texts)
     generator = random_numbers(
@@ -127,4 +124,4 @@ def _select(study: Study, variant: Variant, target: Target, history: History) ->
         case "coreset":
             return select_coreset(vectors.unit_mean_tokens, count, generator)
         case _:
-            return select_references(own, vectors, history.weights, num_references=count).indices
+            return policy.select(own, vectors, history.weights).indices

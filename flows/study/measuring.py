@@ -215,12 +215,12 @@ def _judges(study: Study, judge: ClipJudge) -> dict[bool, dict[str, object]]:
     return {
         True: {
             "judge": study.settings.evaluation.judge,
-            "judge_revision": judge.revision,
+            "judge_revision": judge.fingerprint,
             "judge_is_independent": not judge.shares_text_encoder(study.artist.token_embeddings),
         },
         False: {
             "judge": MODEL_ITSELF,
-            "judge_revision": study.artist.encoder_revision[:16],
+            "judge_revision": study.artist.encoder_fingerprint[:16],
             "judge_is_independent": False,
         },
     }
@@ -231,7 +231,7 @@ def _origin(study: Study, run_id: str) -> dict[str, object]:
         "run_id": run_id,
         "data_set": data_name(study.settings),
         "model_version": study.champion.version,
-        "recipe_digest": evaluation_recipe(study.settings, study.artist.pipeline_revision),
+        "recipe_digest": evaluation_recipe(study.settings, study.artist.pipeline_fingerprint),
         "snapshot_id": study.snapshot_id,
         "measured_at": datetime.now(UTC),
     }

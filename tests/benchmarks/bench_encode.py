@@ -6,7 +6,7 @@ from functools import cache
 import torch
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from fan_model.encoders.key_value_cache import ReferenceBank
+from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.personalized_encoders import ClipEncoder, Preference, normalize_weights
 from tests.benchmarks.direct import NAME, personalize_directly
 from tests.benchmarks.registry import Measurement, alternate, benchmark, cpu_seconds, peak_mib, seconds
@@ -14,7 +14,7 @@ from tests.benchmarks.registry import Measurement, alternate, benchmark, cpu_sec
 NUM_TOKENS = 77
 ALPHA = 0.4
 BATCH = 8
-BANK_BYTES = 2**30
+CACHE_BYTES = 2**30
 PLAIN = "2 + R sequences per target"
 
 
@@ -55,15 +55,15 @@ class Case:
             stack, self.target_ids[targets], references, self.weights[targets], alpha=ALPHA
         )
 
-    def ours(self, bank: ReferenceBank) -> torch.Tensor:
+    def ours(self, cache: KeyValueCache) -> torch.Tensor:
         batches = torch.arange(self.num_targets).split(BATCH)
-        return torch.cat([self._batch(rows.tolist(), bank) for rows in batches])
+        return torch.cat([self._batch(rows.tolist(), cache) for rows in batches])
 
-    def _batch(self, rows: Sequence[int], bank: ReferenceBank) -> torch.Tensor:
+    def _batch(self, rows: Sequence[int], cache: KeyValueCache) -> torch.Tensor:
         chosen = {row: self.chosen[row].tolist() for row in rows}
         targets = [("target", row) for row in rows]
         references = [("reference", j) for row in rows for j in chosen[row]]
-        streams = bank.get([*targets, *references], self._record)
+        streams = cache.get([*targets, *references], self._record)
         preferences = [
             Preference(
                 streams["target", row],
@@ -87,15 +87,15 @@ def assert_same(one: torch.Tensor, other: torch.Tensor) -> None:
 
 def warm(num_references: int) -> Measurement:
     case = Case(num_targets=8, num_distinct=64, num_references=num_references)
-    before, bank = peak_mib(), ReferenceBank(BANK_BYTES)
-    encoded = case.ours(bank)
+    before, cache = peak_mib(), KeyValueCache(CACHE_BYTES)
+    encoded = case.ours(cache)
     peak = peak_mib() - before
     assert_same(encoded, case.plainly())
-    plain, ours = alternate(case.plainly, lambda: case.ours(bank))
-    work_ratio = cpu_seconds(case.plainly) / cpu_seconds(lambda: case.ours(bank))
+    plain, ours = alternate(case.plainly, lambda: case.ours(cache))
+    work_ratio = cpu_seconds(case.plainly) / cpu_seconds(lambda: case.ours(cache))
     remark = (
         f"{work_ratio:.1f} times less processor time; "
-        f"bank {bank.num_bytes / 2**20:.0f} MiB of {bank.max_bytes / 2**20:.0f}"
+        f"cache {cache.num_bytes / 2**20:.0f} MiB of {cache.max_bytes / 2**20:.0f}"
     )
     return Measurement(1e3 * plain / 8, 1e3 * ours / 8, "ms per target", peak, remark)
 
@@ -115,7 +115,7 @@ def encode_cold() -> Measurement:
     """200 targets with 26 of 400 distinct references each; the plain way is timed on every 25th target."""
     case = Case(num_targets=200, num_distinct=400, num_references=26)
     before = peak_mib()
-    ours = seconds(lambda: case.ours(ReferenceBank(2 * BANK_BYTES)), passes=1)
+    ours = seconds(lambda: case.ours(KeyValueCache(2 * CACHE_BYTES)), passes=1)
     peak = peak_mib() - before
     plain = seconds(lambda: case.plainly(slice(None, None, 25)), passes=1)
     return Measurement(1e3 * plain / 8, 1e3 * ours / 200, "ms per target", peak, "nothing encoded before")

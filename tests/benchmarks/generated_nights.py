@@ -72,7 +72,7 @@ def run_night(settings: Settings) -> dict[str, int]:
     counts = ingest(settings, lake, run)
     run = open_run(lake)
     artist = load_champion(settings).artist
-    store = open_references(settings, encoder_revision=artist.encoder_revision, width=artist.width)
+    store = open_references(settings, encoder_revision=artist.encoder_fingerprint, width=artist.width)
     embed(settings, lake, store, artist)
     counts |= {"users_profiled": 0, "pictures": 0}
     recipe = profile_recipe(settings, store.encoder_revision)

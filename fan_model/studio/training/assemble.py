@@ -9,7 +9,8 @@ from diffusers import (
     StableDiffusionPipeline,
     UNet2DConditionModel,
 )
-from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
+from PIL import Image
+from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTextModel, CLIPTokenizer
 
 from fan_model.studio.training.painter import SCHEDULE
 
@@ -43,6 +44,20 @@ def save_pipeline(
 
 
 def save_judge(folder: Path, tokenizer: CLIPTokenizer, judge: CLIPModel) -> None:
-    """Write the judge in half precision, with its tokenizer."""
+    """Write the judge in half precision, with its tokenizer and how it was shown pictures."""
     judge.to("cpu", torch.float16).save_pretrained(folder, safe_serialization=True)
     tokenizer.save_pretrained(folder)
+    image_processor_of(judge).save_pretrained(folder)
+
+
+def image_processor_of(judge: CLIPModel) -> CLIPImageProcessorPil:
+    """Return what prepares pictures as in training: averaged to its size, with values from -1 to 1."""
+    side = judge.config.vision_config.image_size
+    return CLIPImageProcessorPil(
+        size={"height": side, "width": side},
+        crop_size={"height": side, "width": side},
+        do_center_crop=False,
+        resample=Image.Resampling.BOX,
+        image_mean=[0.5] * 3,
+        image_std=[0.5] * 3,
+    )

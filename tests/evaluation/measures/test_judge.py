@@ -1,21 +1,32 @@
+import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-import fan_model
 from evaluation.measures.judge import ClipJudge
+from fan_model.bundled import JUDGE_FOLDER as JUDGE
+from fan_model.retrieval.clip import Clip
+from fan_model.retrieval.clip_features import FeatureEncoder
 from fan_model.studio.posters.poster import PosterSpec, render
-
-JUDGE = Path(fan_model.__file__).parent / "bundled" / "judge"
+from fan_model.studio.training.assemble import image_processor_of
 
 
 @pytest.fixture(scope="module")
 def judge():
     return ClipJudge.from_pretrained(JUDGE)
+
+
+@pytest.fixture
+def own_folder(tmp_path):
+    """A copy of the bundled judge that looks at pictures in its own way."""
+    folder = tmp_path / "judge"
+    shutil.copytree(JUDGE, folder)
+    config = json.loads((folder / "preprocessor_config.json").read_text())
+    (folder / "preprocessor_config.json").write_text(json.dumps(config | {"image_mean": [0.25] * 3}))
+    return folder
 
 
 @pytest.fixture
@@ -73,15 +84,41 @@ def test_colours_are_told_apart(judge):
     assert scores[1, 1] > scores[1, 0]
 
 
-def test_a_folder_s_own_preprocessing_and_tokenizer_come_first(tmp_path, judge):
-    folder = tmp_path / "judge"
-    shutil.copytree(JUDGE, folder)
-    judge.image_processor.image_mean = [0.25] * 3
-    judge.image_processor.save_pretrained(folder)
-    judge.image_processor.image_mean = [0.5] * 3
-    loaded = ClipJudge.from_pretrained(str(folder))
+def test_a_folder_s_own_preprocessing_and_tokenizer_come_first(own_folder, judge):
+    loaded = ClipJudge.from_pretrained(str(own_folder))
     assert list(loaded.image_processor.image_mean) == [0.25] * 3
     np.testing.assert_allclose(loaded.encode_texts(["war"]), judge.encode_texts(["war"]), atol=1e-6)
+
+
+def test_a_folder_that_does_not_say_how_it_looks_sees_as_the_published_models_do(own_folder):
+    (own_folder / "preprocessor_config.json").unlink()
+    processor = ClipJudge.from_pretrained(own_folder).image_processor
+    assert list(processor.image_mean) == pytest.approx([0.48145466, 0.4578275, 0.40821073])
+    assert processor.crop_size == {"height": 128, "width": 128}
+
+
+def test_a_folder_without_a_tokenizer_takes_the_one_beside_it_or_the_one_named(own_folder, judge):
+    (own_folder.parent / "tokenizer").mkdir()
+    for file in list(own_folder.glob("*token*")):
+        file.rename(own_folder.parent / "tokenizer" / file.name)
+    for named in (None, own_folder.parent / "tokenizer"):
+        loaded = ClipJudge.from_pretrained(own_folder, tokenizer=named)
+        np.testing.assert_allclose(loaded.encode_texts(["war"]), judge.encode_texts(["war"]), atol=1e-6)
+
+
+@pytest.mark.parametrize("folder", ["bundled", "own"])
+def test_judging_and_retrieval_see_the_same_in_pictures_and_texts(folder, own_folder, noise):
+    clip = JUDGE if folder == "bundled" else own_folder
+    judge, encoder = ClipJudge.from_pretrained(clip), FeatureEncoder(Clip.from_pretrained(clip))
+    pictures = [*noise, Image.linear_gradient("L").resize((90, 200))]
+    np.testing.assert_allclose(encoder.encode_images(pictures), judge.encode_images(pictures), atol=1e-5)
+    texts = ["a western film poster", "horror"]
+    np.testing.assert_allclose(encoder.encode_texts(texts), judge.encode_texts(texts), atol=1e-5)
+
+
+def test_the_bundled_judge_looks_at_pictures_as_it_was_trained_to(judge):
+    trained = image_processor_of(judge.model)
+    assert judge.image_processor.to_dict() == trained.to_dict()
 
 
 def test_a_folder_without_a_model_is_an_error(tmp_path):
@@ -97,9 +134,9 @@ def test_a_judge_is_partial_to_a_model_that_has_its_token_embedding(judge):
     assert not judge.shares_text_encoder([])
 
 
-def test_the_revision_follows_the_weights(judge):
+def test_the_fingerprint_follows_the_weights(judge):
     other = ClipJudge.from_pretrained(JUDGE)
-    assert other.revision == judge.revision
+    assert other.fingerprint == judge.fingerprint
     changed = ClipJudge.from_pretrained(JUDGE)
     changed.model.logit_scale.data += 1
-    assert changed.revision != judge.revision
+    assert changed.fingerprint != judge.fingerprint

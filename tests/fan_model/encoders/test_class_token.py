@@ -2,10 +2,11 @@ import pytest
 import torch
 
 from fan_model.encoders.class_token import ClassTokenDetector, train_detector
-from fan_model.encoders.key_value_cache import ReferenceBank
+from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.personalized_encoders import ClipEncoder
-from fan_model.encoders.text_encoders import ClipTower, Personalization, Profile, end_positions
+from fan_model.encoders.text_encoders import ClipTower, Profile, end_positions
 from fan_model.encoders.train_class_token import detection_rate
+from fan_model.method.personalization import Personalization
 from tests.fan_model.pipelines import END_TOKEN, clip_text_model, clip_tokenizer
 
 CAPTIONS = [" ".join(["a", "noir", "poster", "of", "it"][: 1 + i % 5]) + f" {i % 10}" for i in range(60)]
@@ -78,8 +79,8 @@ def test_a_tower_reads_where_its_detector_says(model):
             return torch.zeros(len(states), dtype=torch.long)
 
     profile, how = Profile("a noir poster", ("pastel",), (1.0,)), Personalization()
-    tower = ClipTower(model, clip_tokenizer(), ReferenceBank(2**20), FirstToken(32))
+    tower = ClipTower(model, clip_tokenizer(), KeyValueCache(2**20), FirstToken(32))
     encoding = tower.personalize([profile], how)
     torch.testing.assert_close(encoding.pooled, encoding.last[:, 0])
-    known = ClipTower(model, clip_tokenizer(), ReferenceBank(2**20)).personalize([profile], how)
+    known = ClipTower(model, clip_tokenizer(), KeyValueCache(2**20)).personalize([profile], how)
     torch.testing.assert_close(known.pooled, known.last[:, 1 + len("anoirposter")])

@@ -9,8 +9,9 @@ from fan_model.drawing.artist import Artist
 from fan_model.drawing.fingerprints import absent_components
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
 from fan_model.encoders.conditioning import build_conditioner
-from fan_model.encoders.key_value_cache import ReferenceBank
-from fan_model.encoders.text_encoders import Personalization, Profile
+from fan_model.encoders.key_value_cache import KeyValueCache
+from fan_model.encoders.text_encoders import Profile
+from fan_model.method.personalization import Personalization
 from tests.fan_model.pipelines import FAMILIES, clip_text_model, stable_diffusion
 
 TEXTS = ["western film poster", "a long tale of two towns", ""]
@@ -34,7 +35,7 @@ def pipeline(saved):
 
 @pytest.fixture(scope="module")
 def conditioner(pipeline):
-    return build_conditioner(pipeline, ReferenceBank(2**24))
+    return build_conditioner(pipeline, KeyValueCache(2**24))
 
 
 @torch.no_grad()
@@ -131,7 +132,7 @@ def test_an_unknown_pipeline_is_refused_with_the_supported_ones():
     components = {**stable_diffusion().components, "text_encoder_2": clip_text_model()}
     strange = type("Strange", (), {"components": components})()
     with pytest.raises(ValueError, match=r"no supported family .* supported: unet with CLIPTextModel;"):
-        build_conditioner(strange, ReferenceBank(0))
+        build_conditioner(strange, KeyValueCache(0))
 
 
 def test_a_negative_prompt_is_refused_where_the_pipeline_has_none(tmp_path):

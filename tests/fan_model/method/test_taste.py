@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fan_model.method.taste import group_taste, style_taste, with_house_style
+from fan_model.method.taste import blend_tastes, group_taste, style_taste, with_house_style
 
 tastes = st.dictionaries(st.sampled_from("abcdef"), st.floats(0.01, 100), max_size=4)
 
@@ -37,6 +37,14 @@ def test_the_house_has_its_share_of_the_weight(taste, house, share):
 @pytest.mark.parametrize(("share", "expected"), [(0, {"noir": 1.0}), (1, {"flat": 1.0})])
 def test_a_share_of_nothing_or_all_leaves_one_of_the_two(share, expected):
     assert with_house_style({"noir": 2.0}, {"flat": 3.0}, share=share) == expected
+
+
+def test_a_group_counts_every_member_alike_and_a_style_takes_its_share():
+    members = [{"noir": 10.0, "neon": 30.0}, {"pastel": 1.0}]
+    assert blend_tastes(members, style=None, style_share=0.5) == group_taste(members)
+    styled = blend_tastes(members, style="pixel art", style_share=0.2)
+    assert styled == pytest.approx({"pixel art": 0.2, "pastel": 0.4, "noir": 0.1, "neon": 0.3})
+    assert blend_tastes([], style="pixel art", style_share=0.2) == {"pixel art": 1.0}
 
 
 def test_a_user_without_history_gets_the_house_style():

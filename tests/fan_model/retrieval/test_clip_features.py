@@ -5,7 +5,9 @@ from PIL import Image
 from transformers import CLIPVisionModelWithProjection
 
 from fan_model.bundled import JUDGE_FOLDER
-from fan_model.encoders.text_encoders import Personalization, Profile
+from fan_model.encoders.text_encoders import Profile
+from fan_model.method.personalization import Personalization
+from fan_model.retrieval.clip import Clip
 from fan_model.retrieval.clip_features import FeatureEncoder
 
 ITEMS = ["western film poster, warm", "horror film poster, monochrome", "romance film poster, pastel"]
@@ -13,7 +15,7 @@ ITEMS = ["western film poster, warm", "horror film poster, monochrome", "romance
 
 @pytest.fixture(scope="module")
 def encoder():
-    return FeatureEncoder.load(JUDGE_FOLDER, JUDGE_FOLDER)
+    return FeatureEncoder(Clip.from_pretrained(JUDGE_FOLDER))
 
 
 def test_features_are_unit_vectors_of_one_space(encoder):
@@ -53,5 +55,5 @@ def test_an_image_without_references_is_embedded_as_unclip_takes_it(encoder):
     embeds = encoder.personalize_image_embeds(image, [], [], Personalization())
     plain = CLIPVisionModelWithProjection.from_pretrained(JUDGE_FOLDER)
     with torch.no_grad():
-        expected = plain(encoder._pixels([image])).image_embeds
+        expected = plain(encoder._clip.pixels([image])).image_embeds
     torch.testing.assert_close(embeds, expected, rtol=0, atol=1e-5)

@@ -25,7 +25,7 @@ class CountingArtist(Artist):
 
 @pytest.fixture
 def artist():
-    return CountingArtist(stable_diffusion(), encoder_revision="e", pipeline_revision="p", batch_size=4)
+    return CountingArtist(stable_diffusion(), encoder_fingerprint="e", pipeline_fingerprint="p", batch_size=4)
 
 
 def requests(count):

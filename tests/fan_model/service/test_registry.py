@@ -39,7 +39,7 @@ def test_a_small_pipeline_travels_inside_the_model(tmp_path, pipeline):
     pipeline.rename(tmp_path / "elsewhere")
     artworks = load_artist().predict([ROW], params={"num_inference_steps": 1})
     assert artworks["image"].iloc[0].startswith(b"\x89PNG")
-    assert len(version.tags["pipeline_revision"]) == 64
+    assert len(version.tags["pipeline_fingerprint"]) == 64
 
 
 def test_a_large_pipeline_is_recorded_and_verified_but_not_copied(tmp_path, pipeline):

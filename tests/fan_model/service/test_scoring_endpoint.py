@@ -14,7 +14,7 @@ from tests.fan_model.pipelines import stable_diffusion
 
 @pytest.fixture(scope="module")
 def endpoint():
-    artist = Artist(stable_diffusion(), encoder_revision="e", pipeline_revision="p")
+    artist = Artist(stable_diffusion(), encoder_fingerprint="e", pipeline_fingerprint="p")
     queue = DrawingQueue(artist, max_pictures=2, max_seconds=60)
     return ScoringEndpoint(queue, DrawingOptions(num_inference_steps=1))
 

@@ -23,8 +23,8 @@ from fan_model.studio.training.course import Course, learning_rate, train
 from fan_model.studio.training.painter import hide_words
 from fan_model.studio.training.poster_set import PosterSet
 from fan_model.studio.training.recipe import RECIPES
-from fan_model.studio.training.studio import RecipeError, Studio
 from fan_model.studio.training.tokens import make_tokenizer, tokenize
+from fan_model.studio.training.training_run import RecipeError, TrainingRun
 
 TINY = Course("tiny", seed=3, num_steps=12, learning_rate=0.1, ema_decay=0.9)
 
@@ -137,7 +137,7 @@ def test_no_word_is_hidden_where_none_should_be():
 
 def test_a_folder_is_not_mixed_from_two_recipes(tmp_path):
     def begin(seed):
-        Studio(RECIPES["small"], seed, tmp_path, torch.device("cpu"), lambda *_: None)._claim_folder()
+        TrainingRun(RECIPES["small"], seed, tmp_path, torch.device("cpu"), lambda *_: None)._claim_folder()
 
     begin(1)
     begin(1)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from feature_store.history.tastes import UnknownUserError, read_taste
 from feature_store.vectors.feature_index import FeatureIndex
-from flows.commands.draw import blend_taste, draw
+from flows.commands.draw import draw
 from flows.commands.search import SearchError, search
 from flows.schedule.nightly import nightly
 from flows.settings import read_settings
@@ -77,22 +77,15 @@ def test_another_encoders_index_or_a_damaged_one_is_made_anew(tmp_path):
     assert len(FeatureIndex(tmp_path, encoder_revision="one", width=2)) == 0
 
 
-def test_a_group_counts_every_member_alike_and_a_style_takes_its_share(settings):
-    lake = open_lake(settings, read_only=True)
-    members = [{liked.text: liked.weight for liked in read_taste(lake, user)} for user in ("1", "2")]
-    group = blend_taste(lake, ["1", "2"], style=None, style_share=0.0)
-    assert sum(group.values()) == pytest.approx(1)
-    only_first = set(members[0]) - set(members[1])
-    first = next(iter(only_first))
-    assert group[first] == pytest.approx(0.5 * members[0][first] / sum(members[0].values()))
-    styled = blend_taste(lake, ["1", "2"], style="neon pixel art", style_share=0.25)
-    assert styled["neon pixel art"] == pytest.approx(0.25)
-
-
 def test_a_picture_is_drawn_on_request(settings):
     drawn = draw(settings, QUERY, ["1", "2"], style="neon pixel art poster", style_share=0.3)
     assert Image.open(io.BytesIO(drawn.image)).size == (128, 128)
-    assert 0 < len(drawn.references) <= settings.profile.max_references
+    lake = open_lake(settings, read_only=True)
+    histories = [{liked.text for liked in read_taste(lake, user)} for user in ("1", "2")]
+    kept = sum(settings.profile.num_references(len(history)) for history in histories)
+    assert "neon pixel art poster" in drawn.references
+    assert set(drawn.references) <= set.union(*histories, {"neon pixel art poster"})
+    assert len(drawn.references) <= kept + 1
     plain = draw(settings, QUERY, [], style=None, style_share=0.0)
     assert plain.references == ()
     assert plain.image != drawn.image

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.settings import Drawing, Profile, Settings, Targets, Texts
+from fan_model.method.selection_policy import SelectionPolicy
+from flows.settings import Drawing, Settings, Targets, Texts
 from flows.stages.recipes import drawing_recipe, item_seed, profile_recipe, targets_recipe
 
 SOURCES = [{"adapter": "movielens", "path": "logs"}]
@@ -28,7 +29,7 @@ def test_alpha_belongs_to_the_pictures_alone():
 
 
 def test_the_fraction_of_references_belongs_to_the_profiles():
-    assert changed(profile=Profile(fraction=0.5)) == (False, True, False)
+    assert changed(profile=SelectionPolicy(fraction=0.5)) == (False, True, False)
 
 
 def test_a_template_belongs_to_the_profiles():

@@ -29,7 +29,7 @@ class RecipeError(ValueError):
 
 
 @dataclass(frozen=True)
-class Studio:
+class TrainingRun:
     """A training: its recipe, its seed, and where it happens."""
 
     recipe: Recipe

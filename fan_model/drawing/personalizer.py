@@ -1,0 +1,353 @@
+"""The library's door: a diffusers pipeline in memory whose prompts take on references.
+
+    personalizer = Personalizer(pipeline)
+    pipeline(**personalizer.condition("western film poster", references=["pastel, watercolor"]))
+
+Legend: b prompts, N texts, d width.
+"""
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from itertools import chain
+from typing import Any, overload
+
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline
+from PIL import Image
+
+from fan_model.drawing.limits import RequestLimits, Sides
+from fan_model.drawing.requests import (
+    ArtworkRequest,
+    DrawingOptions,
+    PictureOptions,
+    RequestError,
+    canonical,
+)
+from fan_model.encoders.conditioning import Condition, build_conditioner
+from fan_model.encoders.key_value_cache import KeyValueCache
+from fan_model.encoders.text_encoders import Profile
+from fan_model.method.personalization import Personalization
+from fan_model.method.profiling import ReferenceVectors
+from fan_model.method.selection_policy import SelectionPolicy
+from fan_model.method.taste import Taste
+
+GIBIBYTE = 2**30
+EVERY_REFERENCE = DrawingOptions(num_references=None)
+
+ROWS_MULTIPLE = 4
+"""The image model is given a multiple of so many rows. A matrix product works row blocks of this size alike,
+but the rows left over differently: not filled up, a picture would depend on its batch in its last bit."""
+DRAWING_THREADS = 2
+"""Threads that draw on a CPU, however many cores there are. How a convolution is split depends on it:
+with one, three or eight threads a picture would depend on its batch, and each machine draw other bytes."""
+
+Texts = Sequence[str]
+Weights = Sequence[float] | None
+
+
+class Personalizer:
+    """Personalizes the prompts of a pipeline, whose family must be one of those in `conditioning`.
+
+    The pipeline stays as it is: it can be called with or without what this gives. May be shared between
+    threads.
+
+    Args:
+        pipeline: A text-to-image pipeline of diffusers, where its weights are.
+        cache_bytes: Memory that recorded references may take.
+        batch_size: Texts encoded or pictures drawn at a time.
+        limits: What may be asked for; whatever the fields of requests and options allow, if not given.
+
+    Raises:
+        ValueError: The family is not supported.
+    """
+
+    def __init__(
+        self,
+        pipeline: DiffusionPipeline,
+        *,
+        cache_bytes: int = GIBIBYTE,
+        batch_size: int = 16,
+        limits: RequestLimits | None = None,
+    ) -> None:
+        self.limits = limits or RequestLimits()
+        """What may be asked for."""
+        self.batch_size = batch_size
+        """Texts encoded or pictures drawn at a time."""
+        self._pipeline = pipeline
+        self._conditioner = build_conditioner(pipeline, KeyValueCache(cache_bytes))
+
+    def condition(
+        self,
+        prompt: str | Texts,
+        references: Texts | Sequence[Texts] = (),
+        weights: Weights | Sequence[Weights] = None,
+        *,
+        alpha: float = Personalization.alpha,
+        skip_layers: Sequence[int] = Personalization.skip_layers,
+        target_query: bool = Personalization.target_query,
+        negative_prompt: str = "",
+    ) -> dict[str, torch.Tensor]:
+        """What the pipeline takes in place of `prompt` and `negative_prompt`, by diffusers' names.
+
+        Args:
+            prompt: One prompt, or b of them.
+            references: Texts that speak for the user; for several prompts, one list per prompt.
+            weights: Preference strength of each reference, above 0; for several prompts, one list (or None)
+                per prompt. All equal if not given; only proportions matter.
+            alpha: Degree of personalization, 0 (the prompt only) to 1 (the references only).
+            skip_layers: Layers of the text encoder without personalized attention.
+            target_query: Whether the personalized query starts as the prompt; if not, as the empty text.
+            negative_prompt: What guidance leads away from, for families that take one.
+
+        Returns:
+            `prompt_embeds` [b, n, d] and, as the family takes them, `pooled_prompt_embeds` and the negatives
+            of both.
+
+        Raises:
+            RequestError: There is nothing to read in a text, or a value is out of its range.
+        """
+        how = {"alpha": alpha, "skip_layers": skip_layers, "target_query": target_query}
+        options = self._options({**how, "negative_prompt": negative_prompt})
+        return self.prompt_arguments(self._requests(prompt, references, weights, seed=0), options)
+
+    @overload
+    def draw(  # type: ignore[overload-overlap] # a text is a sequence of texts as well
+        self,
+        prompt: str,
+        references: Texts = (),
+        weights: Weights = None,
+        *,
+        seed: int = 0,
+        **options: object,
+    ) -> Image.Image | None: ...
+
+    @overload
+    def draw(
+        self,
+        prompt: Texts,
+        references: Sequence[Texts] = (),
+        weights: Sequence[Weights] | None = None,
+        *,
+        seed: int | Sequence[int] = 0,
+        **options: object,
+    ) -> list[Image.Image | None]: ...
+
+    def draw(
+        self,
+        prompt: str | Texts,
+        references: Texts | Sequence[Texts] = (),
+        weights: Weights | Sequence[Weights] = None,
+        *,
+        seed: int | Sequence[int] = 0,
+        **options: object,
+    ) -> Image.Image | list[Image.Image | None] | None:
+        """The picture of one prompt, or a list of pictures; None where the safety checker refused it.
+
+        A picture's pixels do not depend on what it is drawn together with.
+
+        Args:
+            prompt: As for `condition`, and so are `references` and `weights`.
+            references: See there.
+            weights: See there.
+            seed: Of each picture's noise; one for all prompts, or one each.
+            **options: Fields of `DrawingOptions`. With `num_references`, so many are selected of those given.
+
+        Raises:
+            RequestError: A text or an option is not what may be asked for.
+        """
+        drawing = self._options(options)
+        requests = self._requests(prompt, references, weights, seed)
+        self.check(requests, drawing)
+        with drawing_threads():
+            images = self.paint([self.profile(request, drawing) for request in requests], drawing)
+        return images[0] if isinstance(prompt, str) else images
+
+    def select(self, history: Texts | Taste, num_references: int, *, prompt: str) -> dict[str, float]:
+        """The references of a history that speak best for a user in one prompt, with their weights.
+
+        Tailored profiling (the paper's section 3.3): relevant to the prompt, unlike one another.
+
+        Args:
+            history: Texts, or texts with weights above 0.
+            num_references: How many to keep, at least 1.
+            prompt: What will be drawn.
+        """
+        taste = history if isinstance(history, Mapping) else dict.fromkeys(history, 1.0)
+        policy = SelectionPolicy(fraction=1.0, max_references=num_references)
+        return self.select_by_policy(prompt, taste, policy)
+
+    def select_by_policy(self, prompt: str, taste: Taste, policy: SelectionPolicy) -> dict[str, float]:
+        """The references of a taste that a policy keeps for a prompt, with their weights."""
+        if policy.num_references(len(taste)) == len(taste):
+            return dict(taste)
+        texts, weights = list(taste), list(taste.values())
+        vectors = self.encode_texts([prompt, *texts])
+        kept = policy.select(vectors[:1], vectors[1:], weights).indices
+        return {texts[place]: weights[place] for place in kept}
+
+    def profile(self, request: ArtworkRequest, options: DrawingOptions) -> ArtworkRequest:
+        """Keep the references that the options select; the spelling is canonical."""
+        whole = canonical(request)
+        taste = dict(zip(whole.references, whole.strengths, strict=True))
+        kept = self.select_by_policy(whole.prompt, taste, options.selection)
+        return canonical(replace(whole, references=tuple(kept), weights=tuple(kept.values())))
+
+    def encode_texts(self, texts: Texts) -> ReferenceVectors:
+        """The two vectors of each text, from the very condition that the image model consumes."""
+        encoded = [
+            ReferenceVectors.of_tokens(self._conditioner.encode(batch).prompt_embeds.float().cpu().numpy())
+            for batch in _batches(texts, self.batch_size)
+        ]
+        encoded = encoded or [ReferenceVectors(*np.empty((2, 0, self.width), np.float32))]
+        return ReferenceVectors(
+            np.concatenate([batch.mean_unit_tokens for batch in encoded]),
+            np.concatenate([batch.unit_mean_tokens for batch in encoded]),
+        )
+
+    @cached_property
+    def width(self) -> int:
+        """Width of the reference vectors."""
+        return self._conditioner.encode([""]).prompt_embeds.shape[-1]
+
+    def check(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> None:
+        """Refuse what is beyond the limits, or what the pipeline cannot do.
+
+        Raises:
+            RequestError: It is.
+        """
+        self.limits.check_options(options, self.sides)
+        self._check_negative_prompt(options)
+        for request in requests:
+            self.limits.check_request(request)
+
+    def personalize(self, requests: Sequence[ArtworkRequest], how: Personalization) -> Condition:
+        """The personalized condition of each request, whose references are all used."""
+        profiles = [Profile(request.prompt, request.references, request.strengths) for request in requests]
+        return self._conditioner.personalize(profiles, how)
+
+    def prompt_arguments(
+        self, requests: Sequence[ArtworkRequest], options: PictureOptions
+    ) -> dict[str, torch.Tensor]:
+        """Condition and negative condition, by diffusers' names."""
+        self._check_negative_prompt(options)
+        conditions = {"": self.personalize(requests, options)}
+        if self._conditioner.takes_negative_prompt:
+            negative = self._conditioner.encode_negative(options.negative_prompt)
+            conditions["negative_"] = negative.repeat(len(requests))
+        arguments: dict[str, torch.Tensor] = {}
+        for prefix, condition in conditions.items():
+            arguments[f"{prefix}prompt_embeds"] = condition.prompt_embeds
+            if condition.pooled_prompt_embeds is not None:
+                arguments[f"{prefix}pooled_prompt_embeds"] = condition.pooled_prompt_embeds
+        return arguments
+
+    def paint(self, requests: Sequence[ArtworkRequest], options: PictureOptions) -> list[Image.Image | None]:
+        """The picture of each request, None where the pipeline's safety checker refuses it."""
+        batches = _batches(requests, self.batch_size)
+        return list(chain.from_iterable(self._paint_batch(batch, options) for batch in batches))
+
+    def _paint_batch(
+        self, requests: Sequence[ArtworkRequest], options: PictureOptions
+    ) -> Iterator[Image.Image | None]:
+        filled = _fill(requests, ROWS_MULTIPLE // (2 if self._is_guided(options) else 1))
+        drawn = self._own_pipeline()(
+            **self.prompt_arguments(filled, options),
+            num_inference_steps=options.num_inference_steps,
+            guidance_scale=options.guidance_scale,
+            height=options.height,
+            width=options.width,
+            generator=[torch.Generator("cpu").manual_seed(request.seed) for request in filled],
+        )
+        flags = getattr(drawn, "nsfw_content_detected", None) or [False] * len(filled)
+        for _, image, flagged in zip(requests, drawn.images, flags, strict=False):
+            yield None if flagged else image
+
+    @property
+    def sides(self) -> Sides:
+        """Sides of pictures: multiples of the autoencoder's scale, times a transformer's patches."""
+        pipeline, scale = self._pipeline, self._pipeline.vae_scale_factor
+        latents = getattr(pipeline, "default_sample_size", None) or pipeline.unet.config.sample_size
+        is_transformer = getattr(pipeline, "transformer", None) is not None
+        return Sides(own=latents * scale, multiple=scale * (2 if is_transformer else 1))
+
+    @property
+    def token_embeddings(self) -> tuple[torch.Tensor, ...]:
+        """`[vocabulary, width]` of each text encoder: what tells it from another model's."""
+        encoders = (getattr(self._pipeline, f"text_encoder{suffix}", None) for suffix in ("", "_2", "_3"))
+        return tuple(one.get_input_embeddings().weight for one in encoders if one is not None)
+
+    def _options(self, values: Mapping[str, Any]) -> DrawingOptions:
+        return self.limits.parse_options(values, self.sides, EVERY_REFERENCE)
+
+    def _requests(
+        self,
+        prompt: str | Texts,
+        references: Texts | Sequence[Texts],
+        weights: Weights | Sequence[Weights],
+        seed: int | Sequence[int],
+    ) -> list[ArtworkRequest]:
+        """One request per prompt, read as those of a service are."""
+        columns = _columns(prompt, references, weights, seed)
+        for name, values in columns.items():
+            if len(values) != len(columns["prompt"]):
+                raise RequestError(f"{name} must be as many as the prompts, one for each")
+        rows = zip(*columns.values(), strict=True)
+        return [self.limits.parse_request(dict(zip(columns, row, strict=True))) for row in rows]
+
+    def _check_negative_prompt(self, options: PictureOptions) -> None:
+        if options.negative_prompt and not self._conditioner.takes_negative_prompt:
+            raise RequestError(
+                "negative_prompt must be empty: this pipeline's guidance leads away from nothing"
+            )
+
+    def _own_pipeline(self) -> DiffusionPipeline:
+        """The pipeline with its own scheduler, which counts steps: threads must not share the count."""
+        pipeline = copy.copy(self._pipeline)
+        pipeline.scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config)
+        return pipeline
+
+    def _is_guided(self, options: PictureOptions) -> bool:
+        """Whether the image model sees each picture twice, with its condition and with the negative one."""
+        return self._conditioner.takes_negative_prompt and options.guidance_scale > 1
+
+
+def _columns(
+    prompt: str | Texts,
+    references: Texts | Sequence[Texts],
+    weights: Weights | Sequence[Weights],
+    seed: int | Sequence[int],
+) -> dict[str, Sequence[Any]]:
+    """The fields of requests, by their names, with a value for each prompt."""
+    if isinstance(prompt, str):
+        return {"prompt": [prompt], "references": [references], "weights": [weights], "seed": [seed]}
+    return {
+        "prompt": prompt,
+        "references": references or [()] * len(prompt),
+        "weights": weights or [None] * len(prompt),
+        "seed": [seed] * len(prompt) if isinstance(seed, int) else seed,
+    }
+
+
+@contextmanager
+def drawing_threads() -> Iterator[None]:
+    """Let torch compute with the threads that draw, in the thread that calls."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(DRAWING_THREADS)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _fill(requests: Sequence[ArtworkRequest], multiple: int) -> Sequence[ArtworkRequest]:
+    """Repeat the last request until their number is a multiple."""
+    return [*requests, *[requests[-1]] * (-len(requests) % multiple)]
+
+
+def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,172 @@
+"""Same digest, same picture: every input of a picture is either in its digest, or shown not to matter.
+
+A field without a decision here fails the tests: say whether it changes the picture.
+"""
+
+import io
+from dataclasses import asdict, fields, replace
+from inspect import signature
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from fan_model.drawing.artist import Artist
+from fan_model.drawing.fingerprints import artwork_digest
+from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, canonical
+from tests.fan_model.pipelines import stable_diffusion
+
+TEXTS = st.text("abc <>", min_size=1).filter(str.strip)
+SIDES = st.none() | st.integers(1, 64).map(lambda number: 8 * number)
+CHANGES_THE_PICTURE = {
+    "prompt": TEXTS,
+    "references": st.lists(TEXTS, min_size=2, max_size=2, unique=True).map(tuple),
+    "weights": st.sampled_from([(1.0, 1.0), (2.0, 1.0), (1.0, 2.0), (1e-3, 1e3)]),
+    "seed": st.integers(0, 2**63 - 1),
+    "alpha": st.floats(0.01, 1),
+    "skip_layers": st.frozensets(st.integers(0, 5)).map(lambda layers: tuple(sorted(layers))),
+    "target_query": st.booleans(),
+    "num_inference_steps": st.integers(1, 200),
+    "guidance_scale": st.floats(1.01, 50),
+    "height": SIDES,
+    "width": SIDES,
+    "negative_prompt": st.text("abc "),
+    "image_format": st.sampled_from(["png", "webp"]),
+    "pipeline_fingerprint": st.text("0123456789abcdef", min_size=1),
+}
+"""Inputs that a picture is made of, with values that all make different pictures."""
+CHANGES_NOTHING = {
+    "num_references": st.none() | st.integers(1, 1000),
+    "profiling": st.booleans(),
+}
+"""Inputs that say which references are used: the request names those, once they are selected."""
+EVERYTHING = CHANGES_THE_PICTURE | CHANGES_NOTHING
+
+INPUTS = [
+    *(field.name for kind in (ArtworkRequest, DrawingOptions) for field in fields(kind)),
+    *(name for name in signature(artwork_digest).parameters if name not in ("request", "options")),
+]
+REQUEST = ArtworkRequest(prompt="a quiet harbour", references=("neon", "pastel"), weights=(3.0, 1.0), seed=7)
+OPTIONS = DrawingOptions(alpha=0.5, num_inference_steps=1, height=16, width=16)
+
+
+def digest_of(inputs):
+    request, options = (
+        kind(**{field.name: inputs[field.name] for field in fields(kind)})
+        for kind in (ArtworkRequest, DrawingOptions)
+    )
+    return artwork_digest(request, options, inputs["pipeline_fingerprint"])
+
+
+def test_every_input_has_a_decision():
+    assert sorted(INPUTS) == sorted(EVERYTHING)
+
+
+@given(st.fixed_dictionaries(EVERYTHING), st.sampled_from(sorted(EVERYTHING)), st.data())
+def test_a_digest_changes_with_what_changes_the_picture_and_with_nothing_else(inputs, name, data):
+    other = data.draw(EVERYTHING[name].filter(lambda value: value != inputs[name]))
+    same = digest_of(inputs) == digest_of({**inputs, name: other})
+    is_reordered = name == "references" and set(other) == set(inputs["references"])
+    if is_reordered:
+        same = digest_of(inputs) == digest_of({**inputs, name: other, "weights": inputs["weights"][::-1]})
+    assert same == (name in CHANGES_NOTHING or is_reordered)
+
+
+@given(st.fixed_dictionaries(EVERYTHING), st.sampled_from([0.25, 2.0, 8.0]), st.permutations([0, 1]))
+def test_neither_the_order_of_references_nor_a_factor_of_their_weights_is_in_the_digest(
+    inputs, factor, order
+):
+    other = inputs | {
+        "references": tuple(inputs["references"][place] for place in order),
+        "weights": tuple(factor * inputs["weights"][place] for place in order),
+    }
+    assert digest_of(other) == digest_of(inputs)
+
+
+ANOTHER = {
+    "prompt": "a loud harbour",
+    "references": ("neon", "flat"),
+    "weights": (1.0, 3.0),
+    "seed": 8,
+    "alpha": 0.6,
+    "skip_layers": (1,),
+    "target_query": False,
+    "num_inference_steps": 2,
+    "guidance_scale": 5.0,
+    "height": 24,
+    "width": 24,
+    "negative_prompt": "noir",
+    "num_references": 9,
+    "profiling": False,
+}
+"""Another value for each field; file formats show the same pixels."""
+
+
+@pytest.fixture(scope="module")
+def artist():
+    return Artist(stable_diffusion(), encoder_fingerprint="e", pipeline_fingerprint="p")
+
+
+def draw(artist, request, options):
+    """The digest, the format and the pixels of a picture."""
+    (artwork,) = artist.draw([request], options)
+    return artwork.artwork_digest, artwork.mime_type, np.asarray(Image.open(io.BytesIO(artwork.image)))
+
+
+def changed(name, value):
+    if name in asdict(REQUEST):
+        return replace(REQUEST, **{name: value}), OPTIONS
+    return REQUEST, replace(OPTIONS, **{name: value})
+
+
+@pytest.mark.parametrize("name", sorted(set(INPUTS) - {"pipeline_fingerprint", "image_format"}))
+def test_a_picture_is_another_where_its_digest_is(artist, name):
+    digest, _, pixels = draw(artist, REQUEST, OPTIONS)
+    other_digest, _, other_pixels = draw(artist, *changed(name, ANOTHER[name]))
+    assert (digest != other_digest) == (name in CHANGES_THE_PICTURE)
+    assert np.array_equal(pixels, other_pixels) == (name in CHANGES_NOTHING)
+
+
+def test_a_file_of_another_format_has_another_digest_and_the_same_pixels(artist):
+    (png, mime_type, pixels), (webp, other_type, other_pixels) = (
+        draw(artist, REQUEST, replace(OPTIONS, image_format=image_format)) for image_format in ("png", "webp")
+    )
+    assert (png != webp, mime_type, other_type) == (True, "image/png", "image/webp")
+    assert np.array_equal(pixels, other_pixels)
+
+
+INVISIBLE = {
+    "alpha without references": (replace(REQUEST, references=(), weights=None), {"alpha": 0.9}),
+    "layers without references": (replace(REQUEST, references=(), weights=None), {"skip_layers": (1,)}),
+    "the negative prompt without guidance": (REQUEST, {"guidance_scale": 1.0, "negative_prompt": "noir"}),
+    "a layer named twice": (REQUEST, {"skip_layers": (0, 0)}),
+}
+
+
+@pytest.mark.parametrize("case", INVISIBLE)
+def test_what_this_picture_does_not_show_is_not_in_its_digest(artist, case):
+    request, values = INVISIBLE[case]
+    guidance = {name: value for name, value in values.items() if name == "guidance_scale"}
+    one, other = (draw(artist, request, replace(OPTIONS, **options)) for options in (guidance, values))
+    assert one[0] == other[0]
+    assert np.array_equal(one[2], other[2])
+
+
+def test_the_digest_of_a_picture_is_that_of_the_references_it_used(artist):
+    history = tuple(f"taste {number}" for number in range(6))
+    request, options = ArtworkRequest(prompt="x", references=history), replace(OPTIONS, num_references=2)
+    (artwork,) = artist.draw([request], options)
+    used = replace(request, references=artwork.references_used, weights=artwork.weights_used)
+    assert len(artwork.references_used) == 2
+    assert artwork.artwork_digest == artwork_digest(canonical(used), options, "p")
+    assert artwork.artwork_digest != artwork_digest(request, options, "p")
+
+
+@pytest.mark.parametrize("every", [{"profiling": False}, {"num_references": None}])
+def test_without_profiling_or_with_no_number_every_reference_is_used(artist, every):
+    history = tuple(f"taste {number}" for number in range(6))
+    options = replace(OPTIONS, **{"num_references": 2, **every})
+    (artwork,) = artist.draw([ArtworkRequest(prompt="x", references=history)], options)
+    assert set(artwork.references_used) == set(history)
