@@ -50,7 +50,13 @@ Weight = Annotated[float, Field(gt=0)]
 Layer = Annotated[int, Field(ge=0, lt=MAX_LAYERS)]
 Pixels = Annotated[int, Field(ge=1)]
 
-STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+STRICT = ConfigDict(
+    strict=True,
+    extra="forbid",
+    allow_inf_nan=False,
+    hide_input_in_errors=True,
+    use_attribute_docstrings=True,  # The service's description shows them to callers.
+)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
