@@ -136,6 +136,24 @@ def register(settings_file: SettingsFile = None) -> None:
 
 
 @app.command()
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; 0.0.0.0 is every one of this machine's.")
+    ] = ("127.0.0.1"),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at; 0 is any free one.")] = 5001,
+    settings_file: SettingsFile = None,
+) -> None:
+    """Serve the registered model over HTTP, until this command is stopped; /docs says how to ask it.
+
+    It knows no callers: put it behind a gateway of your own.
+    """
+    settings = _prepare(settings_file)
+    from flows.commands.serve import serve as serve_model
+
+    serve_model(settings, host, port)
+
+
+@app.command()
 def schedule(
     cron: Annotated[str, typer.Option(help="When, as a cron expression in UTC.")] = "0 3 * * *",
     settings_file: SettingsFile = None,

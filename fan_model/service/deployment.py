@@ -35,7 +35,7 @@ class Deployment:
     max_queued_pictures: int = 64
     """Pictures that the service may owe at a time; more are refused with 429."""
     max_wait_seconds: float = 50.0
-    """How long a caller may be kept waiting, below the server's own limit (`--timeout`, 60 s)."""
+    """How long a caller may be kept waiting; in MLflow's server no longer than its `--timeout`."""
     options: DrawingOptions = DrawingOptions()
     """How pictures are drawn where a caller does not say."""
     limits: RequestLimits = RequestLimits()

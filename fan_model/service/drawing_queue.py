@@ -83,6 +83,15 @@ class DrawingQueue:
         finally:
             self._num_owed -= len(tickets)
 
+    @property
+    def num_owed(self) -> int:
+        """Pictures that somebody waits for."""
+        return self._num_owed
+
+    def close(self) -> None:
+        """Wait until the batch that is being drawn is done, and draw no more."""
+        self._drawing_thread.shutdown(wait=True, cancel_futures=True)
+
     def _check_room(self, num_pictures: int) -> None:
         """Whoever comes to an empty queue is let in, and so its speed is measured again."""
         room = self.max_pictures

@@ -118,15 +118,20 @@ def require_alias(settings: Settings) -> None:
         ) from error
 
 
-def load_champion(settings: Settings) -> Champion:
-    """Load the model that the alias names; the first time, register the settings' pipeline."""
+def load_champion(settings: Settings, *, cache_bytes: int = NIGHTLY_CACHE_BYTES) -> Champion:
+    """Load the model that the alias names; the first time, register the settings' pipeline.
+
+    Args:
+        settings: What holds of the model's deployment, whatever was registered with it.
+        cache_bytes: Memory that recorded references may take.
+    """
     configure_mlflow(settings, REGISTRY_EXPERIMENT)
     model = settings.model
     try:
         version = MlflowClient().get_model_version_by_alias(model.name, model.alias).version
     except MlflowException:
         version = register(settings)
-    config = {**deployment(settings).to_config(), "cache_bytes": NIGHTLY_CACHE_BYTES}
+    config = {**deployment(settings).to_config(), "cache_bytes": cache_bytes}
     return _load(mlflow.get_tracking_uri(), model.name, str(version), json.dumps(config))
 
 

@@ -37,7 +37,7 @@ BAD_FIELDS = st.one_of(
     _one("weights", st.tuples(st.just(1), BAD_WEIGHTS).map(list)),
     _one("weights", st.lists(st.floats(1, 2), max_size=1) | st.lists(st.floats(1, 2), min_size=3)),
     _one("seed", st.integers(max_value=-1) | st.integers(min_value=2**63) | NOT_NUMBERS),
-    _one("user_id", NOT_TEXTS | st.just("") | st.just("u" * 257)),
+    _one("user_id", NOT_TEXTS | st.sampled_from(["", "u" * 257, "ann\0"])),
     UNKNOWN,
 )
 BAD_PARAMS = st.one_of(
@@ -55,21 +55,37 @@ BAD_PARAMS = st.one_of(
 )
 
 
-def _body(row, params):
-    return json.dumps({"dataframe_records": [row], "params": params}).encode()
+LANGUAGES = {"/artworks": ("rows", "options"), "/invocations": ("dataframe_records", "params")}
+"""What rows and options are called at either path."""
 
 
-BAD_BODIES = st.one_of(
-    BAD_FIELDS.map(lambda fields: _body({**GOOD_ROW, **fields}, {"num_inference_steps": 1})),
-    BAD_PARAMS.map(lambda params: _body(GOOD_ROW, params)),
+def _body(language, row, options):
+    rows_key, options_key = language
+    return json.dumps({rows_key: [row], options_key: options}).encode()
+
+
+def bad_bodies(path):
+    """Bodies of requests to a path, as JSON or not."""
+    language = LANGUAGES[path]
+    return st.one_of(
+        BAD_FIELDS.map(lambda fields: _body(language, {**GOOD_ROW, **fields}, {"num_inference_steps": 1})),
+        BAD_PARAMS.map(lambda options: _body(language, GOOD_ROW, options)),
+        TREES.map(lambda tree: json.dumps({language[0]: tree}).encode()).filter(_without_prompt),
+        st.builds(lambda cut: _body(language, GOOD_ROW, {})[:cut], st.integers(0, 60)),
+        SHAPELESS,
+    )
+
+
+def _without_prompt(body):
+    return b'"prompt"' not in body
+
+
+SHAPELESS = st.one_of(
     TREES.map(lambda tree: json.dumps(tree).encode()),
-    TREES.map(lambda tree: json.dumps({"inputs": tree}).encode()).filter(
-        lambda body: b'"prompt"' not in body
-    ),
+    TREES.map(lambda tree: json.dumps({"inputs": tree}).encode()).filter(_without_prompt),
     TREES.map(lambda tree: json.dumps({"dataframe_split": tree}).encode()),
     st.binary(max_size=200).filter(lambda body: b"prompt" not in body),
     st.sampled_from([b"[" * 50_000, b'{"a":' * 50_000, b"", b"null", b'"x"', b"NaN", b"1" * 5000]),
-    st.builds(lambda cut: _body(GOOD_ROW, {})[:cut], st.integers(0, 60)),
     st.binary(min_size=1, max_size=9).map(lambda noise: b'{"inputs": [{"prompt": "' + noise + b'\xff"}]}'),
 )
-"""Bodies of requests, as JSON or not."""
+"""Bodies that neither path can read."""

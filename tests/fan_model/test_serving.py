@@ -1,52 +1,26 @@
-"""The registered model behind MLflow's own server, asked over HTTP."""
+"""The registered model behind `fan serve` and behind MLflow's own server: one contract for both."""
 
 import base64
 import io
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 
+import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
-from fan_model.drawing.limits import RequestLimits
-from fan_model.service.deployment import DEFAULT_TEXT_FILTER, Deployment
-from fan_model.service.registry import load_artist, register_artist
-from tests.fan_model.pipelines import stable_diffusion
-from tests.fan_model.scoring_server import serve
+from fan_model.service.registry import load_artist
 
 ROW = {"prompt": "a quiet harbour", "references": ["neon city", "pastel sea"], "weights": [2, 1], "seed": 7}
 QUICK = {"num_inference_steps": 2}
 
 
 @pytest.fixture(scope="module")
-def tracking_uri(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("registry")
-    stable_diffusion().save_pretrained(folder / "pipeline")
-    (folder / "blocklist.txt").write_text("forbidden words\n")
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
-    filtered = {
-        "factory": DEFAULT_TEXT_FILTER,
-        "file": str(folder / "blocklist.txt"),
-    }
-    register_artist(
-        folder / "pipeline",
-        tracking_uri=uri,
-        artifact_location=(folder / "artifacts").as_uri(),
-        deployment=Deployment(text_filter=filtered, limits=RequestLimits(max_references=50)),
-    )
-    return uri
-
-
-@pytest.fixture(scope="module")
-def server(tracking_uri, tmp_path_factory):
-    with serve(tracking_uri, tmp_path_factory.mktemp("log") / "server.log") as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def model(tracking_uri):
-    return load_artist(tracking_uri=tracking_uri)
+def model(registry):
+    return load_artist(tracking_uri=registry)
 
 
 def image_of(prediction):
@@ -68,7 +42,7 @@ def test_an_answer_holds_the_picture_and_what_it_was_made_of(server):
 
 def test_a_service_gets_the_very_bytes_that_the_batch_draws(server, model):
     others = [{**ROW, "prompt": f"picture {number}", "seed": number} for number in range(5)]
-    batch = model.predict(_frame([*others, ROW]), params=QUICK)
+    batch = model.predict(pd.DataFrame([*others, ROW]), params=QUICK)
     (alone,) = server.draw(ROW, **QUICK)
     assert base64.b64decode(alone["image"]) == batch["image"].iloc[-1]
     assert alone["artwork_digest"] == batch["artwork_digest"].iloc[-1]
@@ -97,7 +71,7 @@ def test_a_picture_says_where_it_comes_from_and_not_for_whom(server):
         {"inputs": [{**ROW, "user_id": None}]},
     ],
 )
-def test_every_shape_of_the_protocol_asks_for_the_same_picture(server, body):
+def test_every_shape_of_mlflows_protocol_asks_for_the_same_picture(server, body):
     answer = server.post({**body, "params": QUICK})
     assert answer.status == 200
     assert answer.json()["predictions"] == server.draw(ROW, **QUICK)
@@ -153,6 +127,7 @@ REFUSED = {
     "an unknown field": ({**ROW, SECRET: 1}, {}, "a row must have no fields but prompt"),
     "half a surrogate": ({"prompt": "\ud800"}, {}, "prompt must be"),
     "half a surrogate as user": ({"prompt": "x", "user_id": "\ud800"}, {}, "user_id must be a text"),
+    "NUL as user": ({"prompt": "x", "user_id": f"{SECRET}\0"}, {}, "characters, none of them NUL"),
     "half a surrogate to avoid": (ROW, {"negative_prompt": "\ud800"}, "negative_prompt must be"),
     "nothing visible": ({"prompt": "\u200b\0"}, {}, "some of them visible"),
     "alpha below 0": (ROW, {"alpha": -0.1}, "alpha must be a number from 0 to 1"),
@@ -170,14 +145,20 @@ REFUSED = {
     "strong guidance": (ROW, {"guidance_scale": 1e9}, "a number from 1 to 50"),
     "a foreign format": (ROW, {"format": "bmp"}, "format must be png or webp"),
     "layers as a number": (ROW, {"skip_layers": 3}, "skip_layers must be a list"),
-    "an unknown param": (ROW, {SECRET: 3}, "params must have no fields but alpha"),
+    "an unknown param": (ROW, {SECRET: 3}, "must have no fields but alpha"),
 }
 
 
+@pytest.mark.parametrize(
+    ("path", "rows_key", "options_key"),
+    [("/artworks", "rows", "options"), ("/invocations", "dataframe_records", "params")],
+)
 @pytest.mark.parametrize("case", REFUSED, ids=str)
-def test_a_bad_request_is_refused_in_one_sentence_that_repeats_nothing(server, case):
-    row, params, sentence = REFUSED[case]
-    answer = server.post({"dataframe_records": [row], "params": params})
+def test_a_bad_request_is_refused_in_one_sentence_that_repeats_nothing(
+    server, case, path, rows_key, options_key
+):
+    row, options, sentence = REFUSED[case]
+    answer = server.post({rows_key: [row], options_key: options}, path=path)
     assert answer.status == 400
     message = answer.json()["message"]
     assert sentence in message
@@ -186,39 +167,159 @@ def test_a_bad_request_is_refused_in_one_sentence_that_repeats_nothing(server, c
     assert SECRET not in message
 
 
-@pytest.mark.parametrize(
-    ("body", "content_type", "status", "sentence"),
-    [
+NOT_JSON = [
         (b"", "application/json", 400, "valid JSON"),
         (b"{not json}", "application/json", 400, "valid JSON"),
         (b'{"inputs": [{"prompt": "\xff\xfe"}]}', "application/json", 400, "valid UTF-8"),
         (b"[" * 100_000, "application/json", 400, "nested less"),
         (b'{"inputs": ' + b"9" * 10_000 + b"}", "application/json", 400, "valid JSON"),
         (b"[1, 2]", "application/json", 400, "a JSON object"),
+        (b"prompt\nx", "text/csv", 415, "application/json"),
+        (b'{"inputs": [{"prompt": "x"}]}', None, 415, "application/json"),
+        (b" " * 5_000_000, "application/json", 413, "at most 4194304 bytes"),
+        (b'{"inputs": [{"prompt": "x", "prompt": "y"}]}', "application/json", 400, "twice"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["/artworks", "/invocations"])
+@pytest.mark.parametrize(("body", "content_type", "status", "sentence"), NOT_JSON)
+def test_a_body_that_is_no_json_is_refused_in_one_sentence(
+    server, path, body, content_type, status, sentence
+):
+    answer = server.post(body, content_type, path)
+    assert answer.status == status
+    assert sentence in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ({}, "rows must be a list of objects"),
+        ({"rows": {}}, "rows must be a list of objects"),
+        ({"rows": []}, "rows must have 1 to 64 rows"),
+        ({"rows": [ROW] * 65}, "rows must have 1 to 64 rows"),
+        ({"rows": [1]}, "rows must be a list of objects"),
+        ({"rows": [ROW], "options": []}, "options must be an object"),
+        ({"rows": [ROW], "params": {}}, "the body must have no fields but rows, options: 1 unknown"),
+    ],
+)
+def test_a_body_of_the_services_own_of_another_shape_is_refused(server, body, sentence):
+    answer = server.post(body, path="/artworks")
+    assert answer.status == 400
+    assert sentence in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "sentence"),
+    [
         (b"{}", "application/json", 400, "exactly one of"),
         (b'{"inputs": [{"prompt": "x"}], "instances": []}', "application/json", 400, "exactly one of"),
         (b'{"inputs": []}', "application/json", 400, "1 to 64 rows"),
         (b'{"inputs": [1]}', "application/json", 400, "list of objects"),
         (b'{"inputs": [{"prompt": "x"}], "params": []}', "application/json", 400, "params must be"),
         (b'{"inputs": [{"prompt": "x"}], "extra": 1}', "application/json", 400, "no fields but"),
-        (b"prompt\nx", "text/csv", 415, "application/json"),
-        (b'{"inputs": [{"prompt": "x"}]}', None, 415, "application/json"),
-        (b" " * 5_000_000, "application/json", 413, "at most 4194304 bytes"),
-        (b'{"inputs": [{"prompt": "x", "prompt": "y"}]}', "application/json", 400, "twice"),
         (b'{"inputs": [{"prompt": "x", "seed": 1e400}]}', "application/json", 400, "seed must be"),
     ],
 )  # fmt: skip
-def test_a_bad_body_is_refused_in_one_sentence(server, body, content_type, status, sentence):
+def test_a_body_of_mlflows_protocol_of_another_shape_is_refused(server, body, content_type, status, sentence):
     answer = server.post(body, content_type)
     assert answer.status == status
     assert sentence in answer.json()["message"]
 
 
+@pytest.mark.parametrize("path", ["/artworks", "/invocations"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
-def test_only_posts_are_taken(server, method):
-    answer = server.post(b"", method=method)
-    assert answer.status == 405
-    assert answer.body == b"" if method == "HEAD" else "must be POST" in answer.json()["message"]
+def test_only_posts_are_taken(server, path, method):
+    answer = server.ask(path, method=method)
+    assert (answer.status, answer.headers["Allow"]) == (405, "POST")
+    assert answer.body == b"" if method == "HEAD" else answer.json()["message"] == "the method must be POST"
+
+
+@pytest.mark.parametrize("path", ["/", "/artworks/", f"/{SECRET.replace(' ', '%20')}", "/docs/x"])
+def test_an_unknown_path_is_refused_in_one_sentence(server, path):
+    answer = server.ask(path)
+    assert answer.status == 404
+    assert answer.json() == {
+        "error_code": "RESOURCE_DOES_NOT_EXIST",
+        "message": "there is nothing at this path: /docs says what there is",
+    }
+
+
+def test_both_languages_get_the_same_picture(server):
+    (artwork,) = server.draw(ROW, **QUICK)
+    answer = server.post({"dataframe_records": [ROW], "params": QUICK})
+    assert answer.json() == {"predictions": [artwork]}
+
+
+def test_a_user_without_a_stored_profile_gets_the_plain_picture(server):
+    (unknown,) = server.draw({"prompt": "a quiet harbour", "user_id": "user-4711"}, **QUICK)
+    assert [unknown] == server.draw({"prompt": "a quiet harbour"}, **QUICK)
+
+
+def test_a_server_says_that_it_is_alive_and_ready(server):
+    assert server.ask("/health").json() == {"status": "alive"}
+    assert server.ask("/ready").json() == {"status": "ready"}
+    assert server.ask("/ping").status == 200
+    assert server.ask("/version").body.decode() == mlflow.__version__
+
+
+def test_the_docs_describe_every_field_with_its_default_and_an_example(server):
+    assert "swagger" in server.ask("/docs").body.decode()
+    operation = server.ask("/openapi.json").json()["paths"]["/artworks"]["post"]
+    body = operation["requestBody"]["content"]["application/json"]["schema"]["properties"]
+    row, options = body["rows"]["items"]["properties"], body["options"]["properties"]
+    assert set(row) == {"prompt", "references", "weights", "seed", "user_id"}
+    assert row["references"]["maxItems"] == 50
+    assert options["alpha"]["default"] == 0.3
+    assert all(field["examples"] and field["description"] for field in [*row.values(), *options.values()])
+
+
+def test_counters_go_up_with_requests_and_pictures(server):
+    before = read_counters(server)
+    server.draw({**ROW, "prompt": "forbidden words"}, ROW, **QUICK)
+    server.post({"rows": [ROW, ROW], "options": {"alpha": 2}}, path="/artworks")
+    after = read_counters(server)
+    grown = {name: after[name] - before.get(name, 0) for name in after}
+    assert grown['fan_pictures_total{outcome="drawn"}'] == 1
+    assert grown['fan_pictures_total{outcome="flagged"}'] == 1
+    assert grown['fan_pictures_total{outcome="refused"}'] == 2
+    assert grown['fan_requests_total{path="/artworks",status="200"}'] == 1
+    assert grown['fan_requests_total{path="/artworks",status="400"}'] == 1
+    assert grown['fan_request_seconds_count{path="/artworks"}'] == 2
+    assert after["fan_queue_pictures"] == 0
+
+
+def read_counters(server):
+    lines = server.ask("/metrics").body.decode().splitlines()
+    return {
+        name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")
+    }
+
+
+def test_the_log_has_a_line_for_each_request_and_no_word_of_it(server):
+    row = {"prompt": f"{SECRET} one", "references": [f"{SECRET} two"], "user_id": f"{SECRET} three"}
+    options = {**QUICK, "negative_prompt": f"{SECRET} four"}
+    answers = [
+        server.post({"rows": [row], "options": options}, path="/artworks"),
+        server.post({"inputs": [{**row, "weights": [SECRET]}]}),
+        server.post({"inputs": [{"prompt": SECRET, "user_id": SECRET}], "params": QUICK}),
+        server.ask(f"/users/{SECRET.replace(' ', '-')}"),
+        server.ask(f"/health?user={SECRET.replace(' ', '-')}"),
+    ]
+    assert [answer.status for answer in answers] == [200, 400, 200, 404, 200]
+    log = server.log.read_text()
+    for answer in answers:
+        assert f"request {answer.headers['X-Request-ID']} " in log
+    assert SECRET not in log
+    assert SECRET.replace(" ", "-") not in log
+
+
+def test_an_idle_server_uses_no_processor_time(server):
+    server.draw(ROW, **QUICK)
+    time.sleep(0.5)
+    before = server.cpu_seconds()
+    time.sleep(4)
+    assert server.cpu_seconds() - before < 0.06
 
 
 def test_the_row_at_fault_is_named(server):
@@ -228,9 +329,3 @@ def test_the_row_at_fault_is_named(server):
 
 def test_the_service_still_draws_after_all_that(server):
     assert server.post(json.dumps({"inputs": [ROW], "params": QUICK}).encode()).status == 200
-
-
-def _frame(rows):
-    import pandas as pd
-
-    return pd.DataFrame(rows)

@@ -3,15 +3,13 @@
 import random
 import threading
 import time
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-import fan_model
-from fan_model.service.registry import register_artist
-from tests.fan_model.bad_requests import BAD_BODIES, GOOD_ROW
-from tests.fan_model.scoring_server import serve
+from tests.fan_model.artwork_servers import fan_serve
+from tests.fan_model.bad_requests import GOOD_ROW, LANGUAGES, bad_bodies
 
 pytestmark = pytest.mark.slow
 
@@ -23,11 +21,9 @@ SECONDS = 60
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     """The bundled model, served."""
-    folder = tmp_path_factory.mktemp("registry")
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
-    pipeline = Path(fan_model.__file__).parent / "bundled" / "pipeline"
-    register_artist(pipeline, tracking_uri=uri, artifact_location=(folder / "artifacts").as_uri())
-    with serve(uri, folder / "server.log") as server:
+    folder = tmp_path_factory.mktemp("bundled")
+    (folder / "fan.toml").write_text('[[sources]]\nadapter = "movielens"\npath = "logs"\n')
+    with fan_serve(folder / "fan.toml", folder / "server.log") as server:
         yield server
 
 
@@ -36,15 +32,19 @@ def test_bad_requests_are_refused_and_leave_no_trace_in_memory(server):
 
     def abuse(count):
         settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck))(
-            given(BAD_BODIES)(refuse)
+            given(st.sampled_from(list(LANGUAGES)).flatmap(addressed))(refuse)
         )()
 
-    def refuse(body):
-        answer = server.post(body)
+    def refuse(addressed_body):
+        path, body = addressed_body
+        answer = server.post(body, path=path)
         assert 400 <= answer.status < 500, body
         message = answer.json()["message"]
         assert "\n" not in message
         assert "Traceback" not in message
+
+    def addressed(path):
+        return st.tuples(st.just(path), bad_bodies(path))
 
     abuse(NUM_BAD_REQUESTS // 10)
     before = server.memory_mib()
@@ -64,7 +64,7 @@ def test_fifty_clients_for_a_minute_get_pictures_or_are_told_to_come_back(server
         while time.monotonic() < end:
             row = {**GOOD_ROW, "references": generator.sample(TASTES, 2), "seed": generator.randrange(1000)}
             started = time.monotonic()
-            answers.append(server.post({"inputs": [row]}).status)
+            answers.append(server.post({"rows": [row]}, path="/artworks").status)
             seconds.append(time.monotonic() - started)
 
     clients = [threading.Thread(target=ask, args=(number,)) for number in range(NUM_CLIENTS)]

@@ -1,60 +1,50 @@
-"""From the body of a request to what is asked: stored profiles, and objects that name a field twice."""
-
-import logging
+"""The two languages: rows and options in bodies, and the names of what is wrong."""
 
 import pytest
 
-from fan_model.drawing.limits import RequestLimits
-from fan_model.drawing.requests import ArtworkRequest, RequestError
-from fan_model.service.payloads import NoStoredProfilesError, decode_payload, encode_refusal, read_request
+from fan_model.drawing.requests import RequestError
+from fan_model.service.payloads import encode_refusal, read_artworks_body, read_invocations_body
 
-LIMITS = RequestLimits()
-
-
-def stored(user_id, prompt):
-    return ([f"what {user_id} likes"], [2.0]) if user_id == "ann" else ([], [])
+ROW = {"prompt": "x", "seed": 3}
 
 
-def out_of_order(user_id, prompt):
-    raise OSError("the lake is not there")
+def test_the_services_own_body_has_rows_and_options():
+    payload = read_artworks_body({"rows": [ROW], "options": {"alpha": 0.5}}, 2)
+    assert payload == ([ROW], {"alpha": 0.5})
+    assert read_artworks_body({"rows": [ROW]}, 2).options == {}
 
 
-def test_a_user_without_references_is_given_the_stored_ones():
-    request = read_request({"prompt": "x", "user_id": "ann", "seed": 3}, LIMITS, stored)
-    assert request == ArtworkRequest(prompt="x", references=("what ann likes",), weights=(2.0,), seed=3)
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"dataframe_records": [ROW]},
+        {"dataframe_split": {"columns": ["prompt", "seed"], "data": [["x", 3]]}},
+        {"inputs": ROW},
+        {"instances": {"prompt": ["x"], "seed": [3]}},
+    ],
+)
+def test_all_shapes_of_mlflows_body_have_the_same_rows(body):
+    assert read_invocations_body({**body, "params": {"alpha": 0.5}}, 2) == ([ROW], {"alpha": 0.5})
 
 
-@pytest.mark.parametrize("references", [[], ["other"]])
-def test_references_that_are_given_are_used_even_if_there_are_none(references):
-    row = {"prompt": "x", "user_id": "ann", "references": references}
-    assert read_request(row, LIMITS, stored).references == tuple(references)
-
-
-def test_a_user_is_nobody_where_no_profiles_are_stored():
-    assert read_request({"prompt": "x", "user_id": "ann"}, LIMITS, None).references == ()
-
-
-def test_profiles_that_cannot_be_read_are_the_services_fault_and_logged(caplog):
-    with (
-        caplog.at_level(logging.ERROR),
-        pytest.raises(
-            NoStoredProfilesError, match="user_id cannot be looked up now: give references"
-        ) as caught,
-    ):
-        read_request({"prompt": "x", "user_id": "ann"}, LIMITS, out_of_order)
-    assert caught.value.http_status == 503
-    assert "the lake is not there" in caplog.text
-
-
-@pytest.mark.parametrize("body", [b'{"inputs": [], "inputs": []}', b'{"inputs": [{"seed": 1, "seed": 2}]}'])
-def test_a_field_that_is_named_twice_is_refused(body):
-    with pytest.raises(RequestError, match="must not name a field twice"):
-        decode_payload(body, "application/json", LIMITS)
+@pytest.mark.parametrize(
+    ("read", "key"), [(read_artworks_body, "rows"), (read_invocations_body, "dataframe_records")]
+)
+@pytest.mark.parametrize("num_rows", [0, 3])
+def test_no_rows_or_too_many_are_refused(read, key, num_rows):
+    with pytest.raises(RequestError, match=f"{key} must have 1 to 2 rows"):
+        read({key: [ROW] * num_rows}, 2)
 
 
 @pytest.mark.parametrize(
     ("status", "code"),
-    [(400, b"INVALID_PARAMETER_VALUE"), (429, b"RESOURCE_EXHAUSTED"), (500, b"INTERNAL_ERROR")],
+    [
+        (400, b"INVALID_PARAMETER_VALUE"),
+        (404, b"RESOURCE_DOES_NOT_EXIST"),
+        (429, b"RESOURCE_EXHAUSTED"),
+        (500, b"INTERNAL_ERROR"),
+        (503, b"TEMPORARILY_UNAVAILABLE"),
+    ],
 )
 def test_a_refusal_has_mlflows_name_of_its_kind(status, code):
     assert code in encode_refusal(status, "why")

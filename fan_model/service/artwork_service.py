@@ -1,0 +1,113 @@
+"""The service behind its endpoints: reads rows, queues pictures, and knows whether it is ready."""
+
+import asyncio
+from dataclasses import replace
+
+from fan_model.drawing.artist import Artist, Artwork
+from fan_model.drawing.limits import PUBLIC_NAMES, refuse_unknown
+from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
+from fan_model.service.deployment import Deployment, call_hook
+from fan_model.service.drawing_queue import DrawingQueue
+from fan_model.service.payloads import Payload, Row
+from fan_model.service.request_rows import NoStoredProfilesError, StoredProfiles, look_up, read_request
+from fan_model.service.service_metrics import ServiceMetrics
+
+OPTION_NAMES = tuple(PUBLIC_NAMES.get(name, name) for name in DrawingOptions.__dataclass_fields__)
+"""Options by the names that callers know them by."""
+
+NOBODY = "nobody"
+"""A user to look up, to see whether profiles can be read; whether there is such a user does not matter."""
+
+
+class ArtworkService:
+    """Draws what payloads ask for, in batches and within the deployment's limits.
+
+    Args:
+        artist: Who draws.
+        deployment: How large the queue may become, how pictures are drawn where a request does not say, and
+            where stored profiles are looked up.
+    """
+
+    def __init__(self, artist: Artist, deployment: Deployment) -> None:
+        self.options = deployment.options
+        """How pictures are drawn where a request does not say."""
+        # More rows than the queue has room for would be told to try again for ever.
+        max_rows = min(artist.limits.max_rows, deployment.max_queued_pictures)
+        self.limits = replace(artist.limits, max_rows=max_rows)
+        """What a request may ask for."""
+        self.queue = DrawingQueue(
+            artist,
+            max_pictures=deployment.max_queued_pictures,
+            max_seconds=deployment.max_wait_seconds,
+        )
+        self.metrics = ServiceMetrics(lambda: self.queue.num_owed)
+        hook = deployment.stored_profiles
+        self._stored_profiles: StoredProfiles | None = None if hook is None else call_hook(hook)
+
+    @property
+    def artist(self) -> Artist:
+        """Who draws."""
+        return self.queue.artist
+
+    async def draw(self, payload: Payload, options_key: str) -> list[Artwork]:
+        """Draw one picture per row, in order.
+
+        Args:
+            payload: What is asked for.
+            options_key: What the caller calls the options.
+
+        Raises:
+            RequestError: A row or an option is refused, there is no room or no time for so many pictures, or
+                stored profiles are needed and cannot be read.
+        """
+        try:
+            artworks = await self._draw(payload, options_key)
+        except RequestError:
+            self.metrics.count_refused(len(payload.rows))
+            raise
+        self.metrics.count_artworks(artworks)
+        return artworks
+
+    async def check_ready(self) -> None:
+        """Make sure that any good request could be answered now.
+
+        Raises:
+            NoStoredProfilesError: The stored profiles cannot be read.
+        """
+        if self._stored_profiles is None:
+            return
+        try:
+            await asyncio.to_thread(look_up, self._stored_profiles, NOBODY, NOBODY)
+        except NoStoredProfilesError:
+            raise NoStoredProfilesError(
+                "the stored profiles cannot be read, and the log says where it failed: only requests with "
+                "references are answered"
+            ) from None
+
+    async def close(self) -> None:
+        """Let the batch that is being drawn come to its end, and draw no more."""
+        await asyncio.to_thread(self.queue.close)
+
+    async def _draw(self, payload: Payload, options_key: str) -> list[Artwork]:
+        options = self._read_options(payload.options, options_key)
+        requests = await asyncio.to_thread(self._read_requests, payload.rows)
+        self.artist.check(requests, options)
+        return await self.queue.draw(requests, options)
+
+    def _read_options(self, values: Row, options_key: str) -> DrawingOptions:
+        refuse_unknown(options_key, values, OPTION_NAMES)
+        return self.limits.parse_options(values, self.artist.sides, self.options)
+
+    def _read_requests(self, rows: list[Row]) -> list[ArtworkRequest]:
+        """The requests of all rows; where there are several, a refusal says which row it is about."""
+        requests = []
+        for number, row in enumerate(rows, start=1):
+            try:
+                requests.append(self._read_row(row))
+            except RequestError as error:
+                where = f"row {number}: " if len(rows) > 1 else ""
+                raise type(error)(f"{where}{error}") from None
+        return requests
+
+    def _read_row(self, row: Row) -> ArtworkRequest:
+        return read_request(row, self.limits, self._stored_profiles)

@@ -1,0 +1,190 @@
+"""What /openapi.json and /docs say of the bodies: every field with its type, range, default and an example.
+
+The types that requests are read into say it; the deployment's limits and defaults are put on top of them.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+from starlette.responses import Response
+
+from fan_model.drawing.artist import Artwork
+from fan_model.drawing.fields import Allowed
+from fan_model.drawing.limits import PUBLIC_NAMES, RequestLimits, Sides
+from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
+from fan_model.service.artwork_service import ArtworkService
+from fan_model.service.json_bodies import CONTENT_TYPE
+from fan_model.service.payloads import MLFLOW_ROW_KEYS
+from fan_model.service.request_rows import MAX_USER_ID_CHARACTERS
+
+Schema = dict[str, Any]
+WORDS = {str: "string", int: "integer", float: "number"}
+"""What JSON schema calls the types of items."""
+
+EXAMPLE_ROW = {
+    "prompt": "The Maltese Falcon (1941), film-noir mystery film poster",
+    "references": ["Blade Runner (1982), action sci-fi thriller film poster"],
+    "weights": [5],
+    "seed": 7,
+}
+EXAMPLE_OPTIONS = {
+    "alpha": 0.6,
+    "num_references": 10,
+    "num_inference_steps": 20,
+    "guidance_scale": 3.5,
+    "height": None,
+    "width": None,
+    "negative_prompt": "blurry",
+    "format": "webp",
+    "skip_layers": [0],
+    "target_query": True,
+    "profiling": True,
+}
+EXAMPLE_USER_ID = "4711"
+
+REFUSALS = {
+    400: "A field is unknown, missing, of the wrong type or out of its range.",
+    408: "The body did not arrive in time.",
+    413: "The body is too large.",
+    415: "The body is no JSON by its header.",
+    429: "The queue is full: `Retry-After` says when to come back.",
+    500: "The service failed; its log names the request by `X-Request-ID`.",
+    503: "Pictures were not drawn in time, or stored profiles cannot be read: see `Retry-After`.",
+}
+
+
+def describe_own(service: ArtworkService) -> dict[str, Any]:
+    """Describe `POST /artworks`, as FastAPI takes it."""
+    body = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["rows"],
+        "properties": {"rows": rows_schema(service.limits), "options": _options_of(service)},
+    }
+    example = {"rows": [EXAMPLE_ROW], "options": {"alpha": 0.6, "format": "webp"}}
+    return _describe("Draw pictures", body, example, "artworks")
+
+
+def describe_invocations(service: ArtworkService) -> dict[str, Any]:
+    """Describe `POST /invocations`, MLflow's scoring protocol, as FastAPI takes it."""
+    rows = {key: rows_schema(service.limits) for key in MLFLOW_ROW_KEYS if key != "dataframe_split"}
+    split = {
+        "type": "object",
+        "description": "Names of columns, and the values of each row.",
+        "required": ["columns", "data"],
+        "properties": {
+            "columns": {"type": "array", "items": {"type": "string"}, "examples": [list(EXAMPLE_ROW)]},
+            "data": {"type": "array", "items": {"type": "array"}, "examples": [[list(EXAMPLE_ROW.values())]]},
+            "index": {"type": "array", "description": "Not read.", "examples": [[0]]},
+        },
+    }
+    body = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {**rows, "dataframe_split": split, "params": _options_of(service)},
+        "oneOf": [{"required": [key]} for key in MLFLOW_ROW_KEYS],
+    }
+    example = {"dataframe_records": [EXAMPLE_ROW], "params": {"alpha": 0.6, "format": "webp"}}
+    return _describe("Draw pictures, in MLflow's scoring protocol", body, example, "predictions")
+
+
+def rows_schema(limits: RequestLimits) -> Schema:
+    """JSON schema of the rows of a request, one per picture."""
+    schema = TypeAdapter(ArtworkRequest).json_schema()
+    fields = schema["properties"]
+    _narrow(fields, limits.request)
+    fields["user_id"] = {
+        "type": "string",
+        "description": "Whose stored profile is used where no references are given.",
+        "minLength": 1,
+        "maxLength": MAX_USER_ID_CHARACTERS,
+    }
+    _add_examples(fields, {**EXAMPLE_ROW, "user_id": EXAMPLE_USER_ID})
+    return {"type": "array", "minItems": 1, "maxItems": limits.max_rows, "items": schema}
+
+
+def options_schema(limits: RequestLimits, sides: Sides, defaults: DrawingOptions) -> Schema:
+    """JSON schema of the options of a request, with what holds where they are not given."""
+    schema = TypeAdapter(DrawingOptions).json_schema(by_alias=False)
+    own = TypeAdapter(DrawingOptions).dump_python(defaults, mode="json", by_alias=False)
+    for name, field in schema["properties"].items():
+        field["default"] = own[name]
+    _narrow(schema["properties"], limits.options(sides))
+    fields = {PUBLIC_NAMES[name]: field for name, field in schema["properties"].items()}
+    _add_examples(fields, EXAMPLE_OPTIONS)
+    return {**schema, "properties": fields}
+
+
+def _narrow(fields: Mapping[str, Schema], allowed: Mapping[str, Allowed]) -> None:
+    """Put what a deployment allows in the place of what the fields themselves do."""
+    for name, field in fields.items():
+        _type_of(field).update(_range_of(allowed[name]))
+
+
+def _range_of(allowed: Allowed) -> Schema:
+    lengths = ("minItems", "maxItems") if allowed.kind is tuple else ("minLength", "maxLength")
+    bounds = {
+        "minimum": allowed.lowest,
+        "maximum": allowed.highest,
+        "multipleOf": allowed.multiple,
+        lengths[0]: allowed.shortest or None,
+        lengths[1]: allowed.longest,
+        "items": None
+        if allowed.item is None
+        else {"type": WORDS[allowed.item.kind], **_range_of(allowed.item)},
+    }
+    return {name: value for name, value in bounds.items() if value not in (None, math.inf, -math.inf)}
+
+
+def _options_of(service: ArtworkService) -> Schema:
+    return options_schema(service.limits, service.artist.sides, service.options)
+
+
+def _type_of(field: Schema) -> Schema:
+    """What a field is if it is not null."""
+    return field["anyOf"][0] if "anyOf" in field else field
+
+
+def _add_examples(fields: dict[str, Schema], examples: Mapping[str, object]) -> None:
+    for name, field in fields.items():
+        field["examples"] = [examples[name]]
+
+
+def _describe(summary: str, body: Schema, example: object, answer_key: str) -> dict[str, Any]:
+    content = {CONTENT_TYPE: {"schema": body, "example": example}}
+    answer = {"type": "object", "properties": {answer_key: {"type": "array", "items": _artwork_schema()}}}
+    refusals = {
+        status: {"description": why, "content": {CONTENT_TYPE: {"schema": REFUSAL_SCHEMA}}}
+        for status, why in REFUSALS.items()
+    }
+    pictures = {
+        "description": "One picture per row, in order.",
+        "content": {CONTENT_TYPE: {"schema": answer}},
+    }
+    return {
+        "summary": summary,
+        "response_class": Response,
+        "responses": {200: pictures, **refusals},
+        "openapi_extra": {"requestBody": {"required": True, "content": content}},
+    }
+
+
+REFUSAL_SCHEMA: Schema = {
+    "type": "object",
+    "properties": {
+        "error_code": {"type": "string", "examples": ["INVALID_PARAMETER_VALUE"]},
+        "message": {"type": "string", "examples": ["alpha must be a number from 0 to 1"]},
+    },
+}
+
+
+def _artwork_schema() -> Schema:
+    schema = TypeAdapter(Artwork).json_schema(mode="serialization")
+    schema["properties"]["image"] = {
+        "type": "string",
+        "contentEncoding": "base64",
+        "description": "The file; empty if the picture was flagged.",
+    }
+    return schema

@@ -1,0 +1,88 @@
+"""From one row of a request to what is drawn: its own references, or those stored for a user."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+
+from fan_model.drawing.limits import RequestLimits, refuse_unknown
+from fan_model.drawing.requests import ArtworkRequest, RequestError
+from fan_model.drawing.texts import check_unicode
+from fan_model.service.request_log import tell_failure
+
+MAX_USER_ID_CHARACTERS = 256
+ROW_FIELDS = (*ArtworkRequest.__dataclass_fields__, "user_id")
+
+StoredProfiles = Callable[[str, str], tuple[Sequence[str], Sequence[float]]]
+"""References and weights stored for a user (id) and a prompt; both empty where there are none."""
+
+logger = logging.getLogger(__name__)
+
+
+def check_no_nul(text: str) -> str:
+    """Return a text without the character NUL, at which databases cut texts off.
+
+    Raises:
+        ValueError: It holds one.
+    """
+    if "\0" in text:
+        raise ValueError("there is a NUL in it")
+    return text
+
+
+UserId = Annotated[str, Field(strict=True, min_length=1, max_length=MAX_USER_ID_CHARACTERS)]
+USER_ID = TypeAdapter(Annotated[UserId, AfterValidator(check_unicode), AfterValidator(check_no_nul)])
+
+
+class NoStoredProfilesError(RequestError):
+    """Stored profiles are configured, but cannot be read."""
+
+    http_status = 503
+
+
+def read_request(
+    row: Mapping[str, Any], limits: RequestLimits, stored_profiles: StoredProfiles | None
+) -> ArtworkRequest:
+    """The request of one row; a user without references is given those of the stored profile.
+
+    Fields that are null count as not given.
+
+    Raises:
+        RequestError: A field is unknown, missing, of the wrong type or out of its range.
+        NoStoredProfilesError: The stored profiles cannot be read.
+    """
+    refuse_unknown("a row", row, ROW_FIELDS)
+    asked = {name: value for name, value in row.items() if value is not None}
+    user_id = _read_user_id(asked.pop("user_id", None))
+    request = limits.parse_request(asked)
+    if user_id is None or stored_profiles is None or "references" in asked:
+        return request
+    references, weights = look_up(stored_profiles, user_id, request.prompt)
+    return limits.parse_request({**asked, "references": list(references), "weights": list(weights)})
+
+
+def look_up(
+    stored_profiles: StoredProfiles, user_id: str, prompt: str
+) -> tuple[Sequence[str], Sequence[float]]:
+    """References and weights of a user, both empty where none are stored.
+
+    Raises:
+        NoStoredProfilesError: They cannot be read; the log says where it failed, but not for whom.
+    """
+    try:
+        return stored_profiles(user_id, prompt)
+    except Exception as error:
+        logger.error("the stored profiles cannot be read: %s", tell_failure(error))
+        raise NoStoredProfilesError(
+            "user_id cannot be looked up now: give references, or try again later"
+        ) from None
+
+
+def _read_user_id(value: object) -> str | None:
+    try:
+        return None if value is None else USER_ID.validate_python(value)
+    except ValidationError:
+        raise RequestError(
+            f"user_id must be a text of 1 to {MAX_USER_ID_CHARACTERS} characters, none of them NUL"
+        ) from None

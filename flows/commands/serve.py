@@ -1,0 +1,71 @@
+"""The registered model as a service over HTTP."""
+
+import signal
+import socket
+import sys
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from fan_model.service.application import build_application
+from fan_model.service.artwork_service import ArtworkService
+from fan_model.service.request_log import open_log
+from flows.model.champion import load_champion
+from flows.model.served_model import deployment
+from flows.settings import Settings
+
+GRACE_SECONDS = 10
+"""How long a stopped service waits for answers to be sent, beyond the longest that callers wait."""
+
+
+class AddressError(OSError):
+    """The service cannot listen where it was told to."""
+
+
+def serve(settings: Settings, host: str, port: int) -> None:
+    """Load the settings' model, then open the port, and answer until the process is told to stop.
+
+    Told so by SIGTERM, it takes no more requests, answers those it has, and exits with code 0.
+
+    Raises:
+        AddressError: The port cannot be had.
+    """
+    listener = _reserve(host, port)
+    signal.signal(signal.SIGTERM, _leave)
+    application = _load_application(settings)
+    config = uvicorn.Config(
+        application,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(settings.serving.max_wait_seconds) + GRACE_SECONDS,
+    )
+    open_log()
+    print(f"listening at http://{host}:{listener.getsockname()[1]}, described at /docs", file=sys.stderr)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _load_application(settings: Settings) -> FastAPI:
+    champion = load_champion(settings, cache_bytes=settings.serving.cache_bytes)
+    model = settings.model
+    print(f"models:/{model.name}@{model.alias} is version {champion.version}", file=sys.stderr)
+    return build_application(ArtworkService(champion.artist, deployment(settings)))
+
+
+def _reserve(host: str, port: int) -> socket.socket:
+    """Take the port before there is a model to load; it refuses connections until the service listens."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise AddressError(
+            f"cannot listen at {host}:{port} ({error.strerror}): choose another --host or --port"
+        ) from error
+    return listener
+
+
+def _leave(_: int, __: FrameType | None) -> None:
+    """Exit in good order: by default the signal kills, also when uvicorn passes it on at its end."""
+    sys.exit(0)

@@ -1,0 +1,196 @@
+"""The application by itself: slow bodies, callers who hang up, lookups and drawings that fail."""
+
+import asyncio
+import json
+import logging
+import time
+
+import pytest
+from starlette.testclient import TestClient
+
+from fan_model.drawing.artist import Artist, DrawingOptions
+from fan_model.service import json_bodies
+from fan_model.service.application import build_application
+from fan_model.service.artwork_service import ArtworkService
+from fan_model.service.deployment import Deployment
+from tests.fan_model.pipelines import stable_diffusion
+
+QUICK = DrawingOptions(num_inference_steps=1)
+ROW = {"prompt": "a quiet harbour", "references": ["sea"]}
+NO_LAKE = "feature_store.tables.stored_profiles:StoredProfiles"
+
+
+class SlowArtist(Artist):
+    """An artist who takes time, remembers which seeds were drawn, and fails at one of them."""
+
+    seconds = 0.0
+    failing_seed = 13
+
+    def draw(self, requests, options):
+        self.__dict__.setdefault("seeds", []).extend(request.seed for request in requests)
+        time.sleep(self.seconds)
+        if self.failing_seed in (request.seed for request in requests):
+            raise RuntimeError(f"cannot draw {requests[0].prompt}")
+        return super().draw(requests, options)
+
+
+@pytest.fixture
+def artist():
+    return SlowArtist(stable_diffusion(), encoder_fingerprint="e", pipeline_fingerprint="p")
+
+
+def service_of(artist, hook=None, **settings):
+    profiles = None if hook is None else {"factory": hook} if isinstance(hook, str) else hook
+    return ArtworkService(artist, Deployment(options=QUICK, stored_profiles=profiles, **settings))
+
+
+def client_of(artist, hook=None, **settings):
+    return TestClient(build_application(service_of(artist, hook, **settings)))
+
+
+def exchange(application, *messages):
+    """Send messages to the application as a server does, the last one again and again; return its answer."""
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/artworks",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json")],
+    }
+    waiting, sent = list(messages), []
+
+    async def receive():
+        await asyncio.sleep(0.001)
+        return waiting.pop(0) if len(waiting) > 1 else waiting[0]
+
+    async def send(message):
+        sent.append(message)
+
+    async def run():
+        await application(scope, receive, send)
+        return sent[0]["status"], sent[1]["body"]
+
+    return run()
+
+
+async def begun(service):
+    """Wait until a picture is being drawn."""
+    async with asyncio.timeout(60):
+        while not service.queue.num_owed:
+            await asyncio.sleep(0.001)
+
+
+PART = {"type": "http.request", "body": b" ", "more_body": True}
+GONE = {"type": "http.disconnect"}
+
+
+def whole(*rows):
+    return {"type": "http.request", "body": json.dumps({"rows": rows}).encode(), "more_body": False}
+
+
+def test_a_body_that_does_not_end_is_given_up(artist, monkeypatch):
+    monkeypatch.setattr(json_bodies, "BODY_SECONDS", 0.01)
+    status, body = asyncio.run(exchange(build_application(service_of(artist)), PART))
+    assert status == 408
+    assert b"the body must arrive within" in body
+
+
+def test_a_body_that_is_cut_off_is_refused(artist):
+    status, body = asyncio.run(exchange(build_application(service_of(artist)), PART, GONE))
+    assert status == 400
+    assert b"the body must arrive whole" in body
+
+
+def test_nobody_draws_for_a_caller_who_hung_up(artist):
+    artist.seconds = 0.2
+    service = service_of(artist)
+    application = build_application(service)
+
+    async def hang_up_in_the_queue():
+        first = asyncio.create_task(exchange(application, whole({**ROW, "seed": 1}), PART))
+        await begun(service)
+        status, _ = await exchange(application, whole({**ROW, "seed": 2}), GONE)
+        return status, await first
+
+    status, (first_status, _) = asyncio.run(hang_up_in_the_queue())
+    assert (status, first_status) == (499, 200)
+    assert artist.seeds == [1]
+    assert service.queue.num_owed == 0
+
+
+def test_more_rows_than_the_queue_has_room_for_are_too_many_at_any_time(artist):
+    refusal = client_of(artist, max_queued_pictures=2).post("/artworks", json={"rows": [ROW] * 3})
+    assert refusal.status_code == 400
+    assert refusal.json()["message"] == "rows must have 1 to 2 rows"
+
+
+FAILING = "tests.fan_model.service.profile_hooks:always_failing"
+
+
+@pytest.mark.parametrize("num_rows", [1, 2])
+def test_a_lookup_that_fails_is_worth_another_try_later_and_names_no_user(artist, caplog, num_rows):
+    rows = [ROW] * (num_rows - 1) + [{"prompt": "private wish", "user_id": "user-4711"}]
+    with caplog.at_level(logging.INFO):
+        refusal = client_of(artist, FAILING).post("/artworks", json={"rows": rows})
+    assert refusal.status_code == 503
+    assert int(refusal.headers["Retry-After"]) > 0
+    assert "user_id cannot be looked up now" in refusal.json()["message"]
+    assert "profile_hooks.py" in caplog.text
+    for secret in ("4711", "private wish"):
+        assert secret not in caplog.text + refusal.text
+
+
+def test_a_full_queue_says_when_to_come_back(artist):
+    artist.seconds = 0.3
+    service = service_of(artist, max_queued_pictures=1)
+    application = build_application(service)
+
+    async def overfill():
+        first = asyncio.create_task(exchange(application, whole(ROW), PART))
+        await begun(service)
+        refused = await exchange(application, whole(ROW), PART)
+        return refused, await first
+
+    (status, body), (first_status, _) = asyncio.run(overfill())
+    assert (status, first_status) == (429, 200)
+    assert b"room for 1 pictures and is full" in body
+
+
+def test_a_drawing_that_fails_is_told_in_one_sentence_and_the_log_has_the_place(artist, caplog):
+    client = client_of(artist)
+    with caplog.at_level(logging.INFO):
+        failed = client.post("/artworks", json={"rows": [{"prompt": "private wish", "seed": 13}]})
+    assert failed.status_code == 500
+    assert failed.json()["message"] == "the service failed, and its log says where: please try again"
+    assert f"request {failed.headers['X-Request-ID']} failed: builtins.RuntimeError at" in caplog.text
+    assert "private wish" not in caplog.text + failed.text
+    assert client.post("/artworks", json={"rows": [ROW]}).status_code == 200
+
+
+def test_a_service_without_a_lake_is_alive_but_not_ready(artist, tmp_path):
+    client = client_of(artist, {"factory": NO_LAKE, "folder": str(tmp_path / "nowhere")})
+    assert client.get("/health").status_code == 200
+    refusal = client.get("/ready")
+    assert refusal.status_code == 503
+    assert "Retry-After" in refusal.headers
+    assert "the stored profiles cannot be read" in refusal.json()["message"]
+    assert client.post("/artworks", json={"rows": [ROW]}).status_code == 200
+
+
+@pytest.mark.parametrize("hook", [None, "tests.fan_model.service.profile_hooks:always_empty"])
+def test_a_service_whose_profiles_can_be_read_or_are_not_wanted_is_ready(artist, hook):
+    assert client_of(artist, hook).get("/ready").json() == {"status": "ready"}
+
+
+def test_a_service_that_stops_finishes_the_batch_in_hand(artist):
+    artist.seconds = 0.2
+    service = service_of(artist)
+
+    async def stop_while_drawing():
+        drawing = asyncio.create_task(exchange(build_application(service), whole(ROW), PART))
+        await begun(service)
+        await asyncio.sleep(0.05)  # Until the batch is in the artist's hand.
+        await service.close()
+        return await drawing
+
+    assert asyncio.run(stop_while_drawing())[0] == 200
