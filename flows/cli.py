@@ -99,7 +99,7 @@ def embed(
     settings = _prepare(settings_file)
     if rebuild:
         from feature_store.vectors.reference_store import erase_store
-        from flows.schedule.nightly import hold_night
+        from flows.night_lock import hold_night
         from flows.workspace import open_workspace
 
         with hold_night(settings):
@@ -170,7 +170,8 @@ def evaluate(
     have the sizes. Pictures drawn already are not drawn again: a run that was stopped is carried on.
     """
     _prepare(settings_file)
-    from flows.commands.evaluate import evaluate_locally, summarize_evaluation
+    from flows.commands.evaluate import summarize_evaluation
+    from flows.schedule.evaluation_flow import evaluate_locally
 
     result = evaluate_locally(settings_file, data=data, alias=alias, variants=variants or ())
     print(summarize_evaluation(result))

@@ -12,8 +12,7 @@ from feature_store.upkeep.maintenance import (
     purge_lake,
 )
 from feature_store.vectors.reference_store import open_as_it_is
-from flows.commands.prefect_memory import erase_from_prefect
-from flows.schedule.nightly import hold_night
+from flows.night_lock import hold_night
 from flows.settings import Settings
 from flows.stages.gallery import write_gallery
 from flows.study.report import EVALUATION_EXPERIMENT
@@ -34,7 +33,6 @@ def forget(settings: Settings, user_id: str) -> dict[str, int]:
         # Once the tables know the user no more, anything that is left can be finished without the name.
         counts = {
             "reports": _delete_reports(workspace, user_id),
-            "messages": erase_from_prefect(workspace.prefect / "prefect.db", user_id),
             "rows": erase_user(lake, user_id),
         }
         return counts | finish_forgetting(settings, workspace, lake)

@@ -3,6 +3,9 @@
 import random
 from pathlib import Path
 
+from flows.settings import read_settings
+from flows.stages.night import STAGES, run_night
+
 NUM_USERS = 5
 GENRES = ("Comedy", "Horror|Thriller", "Sci-Fi|Action", "Romance|Drama", "Western", "Animation|Children")
 TITLES = ("Night <b>Train</b>", "Last Harvest", "Blue Harbour", "Paper Moons", "Iron Tide", "Quiet Signal")
@@ -36,6 +39,11 @@ def write_settings(folder: Path, text: str) -> Path:
     file = folder / "fan.toml"
     file.write_text(text)
     return file
+
+
+def run(settings_file: Path, stages=STAGES):
+    """Run a night, or some of its stages, as they are without Prefect; return the run's row."""
+    return run_night(read_settings(settings_file), stages)
 
 
 NIGHT = """

@@ -1,4 +1,4 @@
-"""An evaluation on a small log, with real parts: DuckDB, MLflow, Prefect, the bundled model and its judge."""
+"""An evaluation on a small log, with real parts: DuckDB, MLflow, the bundled model and its judge."""
 
 import html
 import json
@@ -12,7 +12,6 @@ import time
 import mlflow
 import pytest
 import torch
-from prefect.settings import PREFECT_API_URL
 
 from evaluation.measures.judge import ClipJudge
 from evaluation.measures.picture_measures import MEASURES, P_VALUES
@@ -27,8 +26,6 @@ from flows.study.report import EVALUATION_EXPERIMENT
 from flows.workspace import Workspace, open_lake
 from tests.flows.nights import NIGHT, sample_ratings, write_movielens, write_settings
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
-
 SMALL = """
 [evaluation]
 max_users = 4
@@ -36,18 +33,25 @@ min_history = 5
 sheet_users = 2
 variants = ["bm25"]
 """
+EVALUATE = """
+import sys
+from pathlib import Path
+from flows.commands.evaluate import evaluate
+from flows.settings import read_settings
+evaluate(read_settings(Path(sys.argv[1])))
+"""
 VARIANTS = {"plain", "full", "bm25", "history of another user", "one picture for all"}
 
 
 @pytest.fixture(scope="module")
-def evaluated(tmp_path_factory, registry, prefect_server):
+def evaluated(tmp_path_factory, registry):
     """Settings whose workspace holds an evaluation, and what that one returned; rows are only ever added."""
     folder = tmp_path_factory.mktemp("evaluated")
     write_movielens(folder / "logs", sample_ratings())
     file = write_settings(folder, NIGHT + SMALL)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("FAN_MODEL__TRACKING_URI", registry)
-        return file, evaluate(str(file))
+        return file, evaluate(read_settings(file))
 
 
 def ask(settings_file, sql):
@@ -68,7 +72,7 @@ def numbers(settings_file, result):
 
 def study_of(settings_file):
     settings = read_settings(settings_file)
-    return open_study(settings, take_in_data.fn(settings))
+    return open_study(settings, take_in_data(settings))
 
 
 def test_there_is_a_row_per_user_variant_and_measure(evaluated):
@@ -129,7 +133,7 @@ def test_after_a_stop_only_what_is_missing_is_drawn_and_the_numbers_are_the_same
     lost = set(variants["bm25"].digests[3:]) | {variants["plain"].digests[0]}
     for digest in lost:
         picture_path(study, digest).unlink()
-    resumed = evaluate(str(file))
+    resumed = evaluate(read_settings(file))
     assert whole["drawn"] > resumed["drawn"] == len(lost)
     assert numbers(file, resumed) == numbers(file, whole)
 
@@ -141,15 +145,15 @@ def test_a_killed_evaluation_is_carried_on_with_the_same_numbers(evaluated, regi
     file = write_settings(tmp_path, whole_file.read_text())
     pictures = Workspace(tmp_path / "workspace").evaluation_pictures
     process = subprocess.Popen(
-        [sys.executable, "-c", f"from flows.commands.evaluate import evaluate; evaluate({str(file)!r})"],
-        env=os.environ | {"PREFECT_API_URL": PREFECT_API_URL.value(), "FAN_MODEL__TRACKING_URI": registry},
+        [sys.executable, "-c", EVALUATE, str(file)],
+        env=os.environ | {"FAN_MODEL__TRACKING_URI": registry},
     )
     while sum(1 for _ in pictures.rglob("*.png")) < 9 and process.poll() is None:
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     kept = {path: path.stat().st_mtime_ns for path in pictures.rglob("*.png")}
-    resumed = evaluate(str(file))
+    resumed = evaluate(read_settings(file))
     assert resumed["drawn"] == whole["drawn"] - len(kept) > 0
     assert all(path.stat().st_mtime_ns == written for path, written in kept.items())
     assert numbers(file, resumed) == numbers(whole_file, whole)
@@ -162,7 +166,7 @@ def test_a_picture_that_the_model_refuses_is_left_out_of_every_variant(evaluated
     path = picture_path(study, refused)
     kept = path.read_bytes()
     path.write_bytes(b"")
-    result = evaluate(str(file))
+    result = evaluate(read_settings(file))
     path.write_bytes(kept)
     counts = ask(
         file,
@@ -189,7 +193,7 @@ def test_nothing_is_reported_when_the_model_refuses_everything(evaluated):
 def test_prompt_histories_are_evaluated_in_a_lake_of_their_own(evaluated, tmp_path):
     file, _ = evaluated
     before = ask(file, "SELECT count(*) FROM interactions")
-    result = evaluate(str(file), data=f"prompt_histories={write_prompts(tmp_path / 'prompts')}")
+    result = evaluate(read_settings(file), data=f"prompt_histories={write_prompts(tmp_path / 'prompts')}")
     assert ask(file, "SELECT count(*) FROM interactions") == before
     assert result["users"] == 3
     rows = ask(
@@ -205,7 +209,7 @@ def test_prompt_histories_are_evaluated_in_a_lake_of_their_own(evaluated, tmp_pa
 def test_an_alias_that_names_no_model_is_an_error(evaluated):
     file, _ = evaluated
     with pytest.raises(UnknownModelError, match=r"registered as fan-artwork@nobody: .* fan register"):
-        evaluate(str(file), alias="nobody")
+        evaluate(read_settings(file), alias="nobody")
 
 
 def write_prompts(folder):
@@ -229,7 +233,7 @@ def test_another_judge_is_named_and_found_to_be_independent(evaluated, tmp_path)
     settings = write_settings(tmp_path, file.read_text() + f'judge = "{another_judge(tmp_path)}"\n')
     settings.write_text(f'workspace = "{file.parent / "workspace"}"\n{settings.read_text()}')
     settings.write_text(settings.read_text().replace('path = "logs"', f'path = "{file.parent / "logs"}"'))
-    replaced = evaluate(str(settings))
+    replaced = evaluate(read_settings(settings))
     assert replaced["drawn"] == 0
     judges = (
         "SELECT DISTINCT judge, judge_is_independent FROM evaluation_results "

@@ -28,7 +28,7 @@ def settings_file(settings_file):
 
 def study_of(settings_file):
     settings = read_settings(settings_file)
-    run = take_in_data.fn(settings)
+    run = take_in_data(settings)
     return build_study(settings, open_lake(settings), load_champion(settings), run)
 
 
@@ -94,7 +94,7 @@ def test_too_few_users_with_a_history_are_an_error(settings_file):
 
 def test_what_is_ingested_after_the_run_began_does_not_count(settings_file):
     settings = read_settings(settings_file)
-    run = take_in_data.fn(settings)
+    run = take_in_data(settings)
     before = Run(run_id="early", window_start=None, window_end=run.window_end.replace(year=2000))
     with pytest.raises(TooFewUsersError, match="has 0 users"):
         build_study(settings, open_lake(settings), load_champion(settings), before)
