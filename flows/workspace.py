@@ -81,10 +81,6 @@ class Workspace:
         """MLflow's address of the registry and the runs."""
         return f"sqlite:///{self.mlflow / 'mlflow.db'}"
 
-    def image_path(self, artwork_digest: str, image_format: str) -> Path:
-        """Name the file of a picture; folders of two letters keep each of them small."""
-        return self.images / artwork_digest[:2] / f"{artwork_digest}.{image_format}"
-
 
 def open_workspace(settings: Settings) -> Workspace:
     """Return the workspace of the settings, with its root folder made."""

@@ -9,7 +9,7 @@ from feature_store.vectors.reference_store import ReferenceStore
 from flows.model.champion import load_champion
 from flows.settings import Settings
 from flows.stages.embed import embed
-from flows.stages.generate import Studio, draw_pairs
+from flows.stages.generate import DrawingJob, draw_pairs
 from flows.stages.ingest import ingest
 from flows.stages.profile import profile_pairs
 from flows.stages.publish import UnfinishedNightError, publish, report_to_mlflow
@@ -49,8 +49,8 @@ def generate_bucket(settings: Settings, run: Run, bucket: Bucket) -> Counts:
     pairs = artworks.scan_stale_pairs(
         lake, run, recipe_digest=recipe, max_users=settings.users_limit, bucket=bucket
     )
-    studio = Studio(settings=settings, lake=lake, workspace=workspace, champion=champion, run=run)
-    return draw_pairs(studio, pairs)
+    job = DrawingJob(settings=settings, lake=lake, workspace=workspace, champion=champion, run=run)
+    return draw_pairs(job, pairs)
 
 
 def publish_night(settings: Settings, run: Run) -> Counts:

@@ -4,17 +4,8 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from flows.settings import read_settings
-from flows.workspace import open_lake
 from tests.fan_model.pipelines import strict_stable_diffusion
-from tests.flows.nights import NIGHT, run, sample_ratings, write_movielens, write_settings
-
-
-def ask(settings_file, sql):
-    lake = open_lake(read_settings(settings_file), read_only=True)
-    try:
-        return [tuple(row.values()) for row in lake.query(sql).to_pylist()]
-    finally:
-        lake.close()
+from tests.flows.nights import NIGHT, ask, run, sample_ratings, write_movielens, write_settings
 
 
 def test_a_user_who_opts_out_loses_pictures_files_and_place_in_the_gallery(settings_file):

@@ -23,8 +23,8 @@ from flows.study.choice import make_variants
 from flows.study.drawing import picture_path, plan
 from flows.study.measuring import MODEL_ITSELF, NothingToMeasureError, measure
 from flows.study.report import EVALUATION_EXPERIMENT
-from flows.workspace import Workspace, open_lake
-from tests.flows.nights import NIGHT, sample_ratings, write_movielens, write_settings
+from flows.workspace import Workspace
+from tests.flows.nights import NIGHT, ask, sample_ratings, write_movielens, write_settings
 
 SMALL = """
 [evaluation]
@@ -52,14 +52,6 @@ def evaluated(tmp_path_factory, registry):
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("FAN_MODEL__TRACKING_URI", registry)
         return file, evaluate(read_settings(file))
-
-
-def ask(settings_file, sql):
-    lake = open_lake(read_settings(settings_file), read_only=True)
-    try:
-        return [tuple(row.values()) for row in lake.query(sql).to_pylist()]
-    finally:
-        lake.close()
 
 
 def numbers(settings_file, result):

@@ -12,15 +12,7 @@ from flows.settings import read_settings
 from flows.stages.night import STAGES
 from flows.stages.publish import UnfinishedNightError
 from flows.workspace import open_lake
-from tests.flows.nights import NIGHT, run, sample_ratings, write_movielens, write_settings
-
-
-def ask(settings_file, sql):
-    lake = open_lake(read_settings(settings_file), read_only=True)
-    try:
-        return [tuple(row.values()) for row in lake.query(sql).to_pylist()]
-    finally:
-        lake.close()
+from tests.flows.nights import NIGHT, ask, run, sample_ratings, write_movielens, write_settings
 
 
 def pictures(settings_file):
