@@ -10,6 +10,9 @@ from feature_store.lake.lake import Lake
 from feature_store.vectors.reference_store import ReferenceStore, store_version
 from flows.settings import Settings
 
+EVALUATION_EXPERIMENT = "evaluation"
+"""MLflow's name for evaluations; their reports lie in a folder of that name among the artifacts."""
+
 
 class WorkspaceError(RuntimeError):
     """The workspace's folder cannot be written."""

@@ -17,7 +17,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class VariantFinding:
     """One variant."""
 
     name: str
@@ -34,7 +34,7 @@ class Finding:
 class Findings:
     """All variants, in the order of the evaluation, `plain` and `full` among them."""
 
-    variants: Mapping[str, Finding]
+    variants: Mapping[str, VariantFinding]
     judge: str
     judge_revision: str
     judge_is_independent: bool
@@ -100,10 +100,10 @@ def _finding(
     values: Mapping[str, Mapping[str, NDArray[np.float64]]],
     p_values: Mapping[str, float],
     how: Resampling,
-) -> Finding:
+) -> VariantFinding:
     """Compare the variant that `row` is one of with `plain` and `full`."""
     comparison = compare(values[row["variant"]], plain=values[PLAIN], full=values[FULL], how=how)
-    return Finding(
+    return VariantFinding(
         name=row["variant"],
         group=row["variant_group"],
         alpha=row["alpha"],

@@ -11,10 +11,10 @@ from prefect.artifacts import create_link_artifact
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from flows.commands.evaluate import evaluate
+from flows.commands.evaluation_choice import choose, make_variants
 from flows.schedule.prefect_tasks import PrefectTasks, log_if_deployed, tell_all, tell_kind
 from flows.schedule.server import ServerError, use_server
 from flows.settings import read_settings
-from flows.study.choice import choose, make_variants
 
 
 @flow(name="evaluate", validate_parameters=False, persist_result=False)

@@ -15,15 +15,21 @@ import torch
 
 from evaluation.measures.judge import ClipJudge
 from evaluation.measures.picture_measures import MEASURES, P_VALUES
+from evaluation.protocol.measuring import MODEL_ITSELF, NothingToMeasureError, measure
+from evaluation.protocol.plan import plan_variant
 from fan_model.bundled import JUDGE_FOLDER
-from flows.commands.evaluate import evaluate, open_study, summarize_evaluation, take_in_data
+from flows.commands.evaluate import (
+    evaluate,
+    load_judge,
+    open_pictures,
+    open_study,
+    summarize_evaluation,
+    take_in_data,
+)
+from flows.commands.evaluation_choice import make_variants
 from flows.model.champion import UnknownModelError, configure_mlflow
 from flows.settings import read_settings
-from flows.study.choice import make_variants
-from flows.study.drawing import picture_path, plan
-from flows.study.measuring import MODEL_ITSELF, NothingToMeasureError, measure
-from flows.study.report import EVALUATION_EXPERIMENT
-from flows.workspace import Workspace
+from flows.workspace import EVALUATION_EXPERIMENT, Workspace
 from tests.flows.nights import NIGHT, ask, sample_ratings, write_movielens, write_settings
 
 SMALL = """
@@ -62,9 +68,10 @@ def numbers(settings_file, result):
     return {row[:3]: row[3] for row in ask(settings_file, sql)}
 
 
-def study_of(settings_file):
+def opened(settings_file):
+    """The settings of an evaluation, what all its variants share, and its pictures."""
     settings = read_settings(settings_file)
-    return open_study(settings, take_in_data(settings))
+    return settings, open_study(settings, take_in_data(settings)), open_pictures(settings)
 
 
 def test_there_is_a_row_per_user_variant_and_measure(evaluated):
@@ -120,11 +127,11 @@ def test_the_run_is_in_mlflow_with_its_figures(evaluated):
 
 def test_after_a_stop_only_what_is_missing_is_drawn_and_the_numbers_are_the_same(evaluated):
     file, whole = evaluated
-    study = study_of(file)
-    variants = {variant.name: plan(study, variant) for variant in make_variants(study.settings)}
+    settings, study, pictures = opened(file)
+    variants = {variant.name: plan_variant(study, variant) for variant in make_variants(settings)}
     lost = set(variants["bm25"].digests[3:]) | {variants["plain"].digests[0]}
     for digest in lost:
-        picture_path(study, digest).unlink()
+        pictures.path(digest).unlink()
     resumed = evaluate(read_settings(file))
     assert whole["drawn"] > resumed["drawn"] == len(lost)
     assert numbers(file, resumed) == numbers(file, whole)
@@ -153,9 +160,9 @@ def test_a_killed_evaluation_is_carried_on_with_the_same_numbers(evaluated, regi
 
 def test_a_picture_that_the_model_refuses_is_left_out_of_every_variant(evaluated):
     file, _ = evaluated
-    study = study_of(file)
-    refused = plan(study, make_variants(study.settings)[1]).digests[0]
-    path = picture_path(study, refused)
+    settings, study, pictures = opened(file)
+    refused = plan_variant(study, make_variants(settings)[1]).digests[0]
+    path = pictures.path(refused)
     kept = path.read_bytes()
     path.write_bytes(b"")
     result = evaluate(read_settings(file))
@@ -165,19 +172,19 @@ def test_a_picture_that_the_model_refuses_is_left_out_of_every_variant(evaluated
         "SELECT variant, sum(num_pictures)::INTEGER FROM evaluation_results "
         f"WHERE run_id = '{result['run_id']}' AND measure = 'clip_target' GROUP BY ALL",
     )
-    num_refused = plan(study, make_variants(study.settings)[1]).digests.count(refused)
+    num_refused = plan_variant(study, make_variants(settings)[1]).digests.count(refused)
     assert dict(counts) == dict.fromkeys(VARIANTS, 8 - num_refused)
 
 
 def test_nothing_is_reported_when_the_model_refuses_everything(evaluated):
     file, _ = evaluated
-    study = study_of(file)
-    paths = {picture_path(study, digest) for digest in plan(study, make_variants(study.settings)[0]).digests}
+    settings, study, pictures = opened(file)
+    paths = {pictures.path(digest) for digest in plan_variant(study, make_variants(settings)[0]).digests}
     kept = {path: path.read_bytes() for path in paths}
     for path in paths:
         path.write_bytes(b"")
     with pytest.raises(NothingToMeasureError, match="refused a picture of each of the 8 targets"):
-        measure(study, make_variants(study.settings), "refused")
+        measure(study, make_variants(settings), pictures, load_judge(settings))
     for path, content in kept.items():
         path.write_bytes(content)
 

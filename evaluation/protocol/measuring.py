@@ -1,7 +1,7 @@
-"""Measuring the pictures of an evaluation, and the rows that say what was found."""
+"""Measuring the pictures of an evaluation: the rows of `evaluation_results`."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -17,22 +17,17 @@ from evaluation.measures.picture_measures import (
     measure_p_values,
     measure_pictures,
 )
+from evaluation.protocol.plan import PICTURES_PER_SAVE, Pictures, VariantPlan, plan_variant, read_pictures
+from evaluation.protocol.study import Study
 from evaluation.protocol.variants import CONSTANT, PLAIN, Variant
-from fan_model.bundled import JUDGE_FOLDER
 from fan_model.method.profiling import ReferenceVectors
-from flows.settings import BUNDLED_PIPELINE, Settings
-from flows.stages.recipes import evaluation_recipe
-from flows.study.choice import data_name
-from flows.study.drawing import PICTURES_PER_SAVE, Sketch, plan, read_pictures
-from flows.study.sample import Study, Target
 
 Vectors = NDArray[np.floating]
 
-
+PICTURES_AT_ONCE = 64
+"""Pictures that the judge looks at together."""
 MODEL_ITSELF = "the model's own text encoder"
 """The judge of measures of texts alone."""
-
-
 MEASURED = {**MEASURES, **P_VALUES}
 
 
@@ -41,12 +36,11 @@ class NothingToMeasureError(RuntimeError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bench:
+class MeasuringBasis:
     """What all variants are measured on."""
 
     study: Study
     """With the targets that every variant has a picture of."""
-    judge: ClipJudge
     audience: Audience
     images: Mapping[str, Vectors]
     """The judge's vector of each picture, by digest."""
@@ -54,7 +48,9 @@ class Bench:
     """`[P, d]` of the plain pictures."""
 
 
-def measure(study: Study, variants: Sequence[Variant], run_id: str) -> list[dict[str, object]]:
+def measure(
+    study: Study, variants: Sequence[Variant], pictures: Pictures, judge: ClipJudge
+) -> list[dict[str, object]]:
     """Measure all variants, and with them the control of one picture for all.
 
     A target whose picture the model refused in any variant is left out of all, so that they stay comparable.
@@ -65,67 +61,52 @@ def measure(study: Study, variants: Sequence[Variant], run_id: str) -> list[dict
     Raises:
         NothingToMeasureError: if that leaves no target.
     """
-    judge = load_judge(study.settings)
-    sketches = {variant.name: plan(study, variant) for variant in variants}
-    images = _encode_pictures(study, judge, sketches.values())
-    study, sketches = _comparable(study, sketches, images)
-    bench = Bench(
+    plans = {variant.name: plan_variant(study, variant) for variant in variants}
+    images = _encode_pictures(pictures, judge, plans.values())
+    study, plans = _comparable(study, plans, images)
+    basis = MeasuringBasis(
         study=study,
-        judge=judge,
         audience=_audience(study, judge),
         images=images,
-        plain_images=np.stack([images[digest] for digest in sketches[PLAIN].digests]),
+        plain_images=np.stack([images[digest] for digest in plans[PLAIN].digests]),
     )
-    origin = _origin(study, run_id)
-    rows = [row for variant in variants for row in _variant_rows(bench, variant, sketches[variant.name])]
-    rows += _constant_rows(bench, next(variant for variant in variants if variant.name == PLAIN))
+    origin = asdict(study.origin) | {"measured_at": datetime.now(UTC)}
+    rows = [row for variant in variants for row in _variant_rows(basis, variant, plans[variant.name])]
+    rows += _constant_rows(basis, next(variant for variant in variants if variant.name == PLAIN))
     judges = _judges(study, judge)
     return [row | origin | judges[MEASURED[str(row["measure"])].by_judge] for row in rows]
 
 
-def load_judge(settings: Settings) -> ClipJudge:
-    """Load the CLIP that the settings name."""
-    name = settings.evaluation.judge
-    source = JUDGE_FOLDER if name == BUNDLED_PIPELINE else name
-    return ClipJudge.from_pretrained(source, device=settings.model.device)
-
-
-def _encode_pictures(study: Study, judge: ClipJudge, sketches: Iterable[Sketch]) -> dict[str, Vectors]:
+def _encode_pictures(
+    pictures: Pictures, judge: ClipJudge, plans: Iterable[VariantPlan]
+) -> dict[str, Vectors]:
     """The judge's vector of each distinct picture, without the refused ones."""
-    digests = list(dict.fromkeys(digest for sketch in sketches for digest in sketch.digests))
+    digests = list(dict.fromkeys(digest for plan in plans for digest in plan.digests))
     vectors: dict[str, Vectors] = {}
-    for start in range(0, len(digests), 64):
-        batch = digests[start : start + 64]
-        pictures = dict(zip(batch, read_pictures(study, batch), strict=True))
-        shown = {digest: picture for digest, picture in pictures.items() if picture is not None}
+    for start in range(0, len(digests), PICTURES_AT_ONCE):
+        batch = digests[start : start + PICTURES_AT_ONCE]
+        read = dict(zip(batch, read_pictures(pictures, batch), strict=True))
+        shown = {digest: picture for digest, picture in read.items() if picture is not None}
         vectors |= zip(shown, judge.encode_images(list(shown.values())), strict=True)
     return vectors
 
 
 def _comparable(
-    study: Study, sketches: Mapping[str, Sketch], images: Mapping[str, Vectors]
-) -> tuple[Study, dict[str, Sketch]]:
+    study: Study, plans: Mapping[str, VariantPlan], images: Mapping[str, Vectors]
+) -> tuple[Study, dict[str, VariantPlan]]:
     """Leave out the targets that some variant has no picture of."""
     places = [
         place
         for place in range(len(study.targets))
-        if all(sketch.digests[place] in images for sketch in sketches.values())
+        if all(plan.digests[place] in images for plan in plans.values())
     ]
     if not places:
         raise NothingToMeasureError(
             f"the model refused a picture of each of the {len(study.targets)} targets in some variant: "
             "look at safety.blocklist, or choose variants with evaluation.variants"
         )
-    kept = {
-        name: replace(
-            sketch,
-            requests=tuple(sketch.requests[place] for place in places),
-            digests=tuple(sketch.digests[place] for place in places),
-        )
-        for name, sketch in sketches.items()
-    }
-    targets: tuple[Target, ...] = tuple(study.targets[place] for place in places)
-    return replace(study, targets=targets), kept
+    kept = replace(study, targets=tuple(study.targets[place] for place in places))
+    return kept, {name: plan.take(places) for name, plan in plans.items()}
 
 
 def _audience(study: Study, judge: ClipJudge) -> Audience:
@@ -143,53 +124,53 @@ def _audience(study: Study, judge: ClipJudge) -> Audience:
     )
 
 
-def _variant_rows(bench: Bench, variant: Variant, sketch: Sketch) -> Iterator[dict[str, object]]:
-    images = np.stack([bench.images[digest] for digest in sketch.digests])
+def _variant_rows(basis: MeasuringBasis, variant: Variant, plan: VariantPlan) -> Iterator[dict[str, object]]:
+    images = np.stack([basis.images[digest] for digest in plan.digests])
     values = measure_pictures(
-        bench.audience,
+        basis.audience,
         images=images,
-        plain_images=bench.plain_images,
-        text_features=_text_features(bench.study, sketch),
+        plain_images=basis.plain_images,
+        text_features=_text_features(basis.study, plan),
     )
-    yield from _rows(bench, variant, values, images)
+    yield from _rows(basis, variant, values, images)
 
 
-def _constant_rows(bench: Bench, plain: Variant) -> Iterator[dict[str, object]]:
+def _constant_rows(basis: MeasuringBasis, plain: Variant) -> Iterator[dict[str, object]]:
     """Measure one picture given to all: the plain one that suits all histories best."""
-    best = bench.audience.score_histories(bench.plain_images).mean(axis=1).argmax()
-    images = np.repeat(bench.plain_images[[best]], len(bench.plain_images), axis=0)
+    best = basis.audience.score_histories(basis.plain_images).mean(axis=1).argmax()
+    images = np.repeat(basis.plain_images[[best]], len(basis.plain_images), axis=0)
     values = measure_pictures(
-        bench.audience,
+        basis.audience,
         images=images,
-        plain_images=bench.plain_images,
-        text_features=bench.audience.target_features,
+        plain_images=basis.plain_images,
+        text_features=basis.audience.target_features,
     )
     of_pictures = {name: value for name, value in values.items() if MEASURES[name].by_judge}
-    yield from _rows(bench, replace(plain, name=CONSTANT, group="control"), of_pictures, images)
+    yield from _rows(basis, replace(plain, name=CONSTANT, group="control"), of_pictures, images)
 
 
-def _text_features(study: Study, sketch: Sketch) -> Vectors:
+def _text_features(study: Study, plan: VariantPlan) -> Vectors:
     """`[P, w]` the unit mean of the tokens of each personalized condition."""
     features = []
-    for start in range(0, len(sketch.requests), PICTURES_PER_SAVE):
-        condition = study.artist.condition(sketch.requests[start : start + PICTURES_PER_SAVE], sketch.options)
+    for start in range(0, len(plan.requests), PICTURES_PER_SAVE):
+        condition = study.artist.condition(plan.requests[start : start + PICTURES_PER_SAVE], plan.options)
         tokens = condition.prompt_embeds.float().cpu().numpy()
         features.append(ReferenceVectors.of_tokens(tokens).unit_mean_tokens)
     return np.concatenate(features)
 
 
 def _rows(
-    bench: Bench, variant: Variant, values: Mapping[str, Vectors], images: Vectors
+    basis: MeasuringBasis, variant: Variant, values: Mapping[str, Vectors], images: Vectors
 ) -> Iterator[dict[str, object]]:
     """One row per user and measure, and one per measure of all users together."""
-    owners, users = bench.audience.owners, bench.study.users
+    owners, users = basis.audience.owners, basis.study.users
     num_pictures = np.bincount(owners, minlength=len(users))
     for name, of_pictures in values.items():
         of_users = mean_by_user(of_pictures, owners, len(users))
         for user, value, number in zip(users, of_users, num_pictures, strict=True):
             yield _row(variant, name, MEASURES[name], value, number) | {"user_id": user.user_id}
     p_values = measure_p_values(
-        bench.audience, images=images, plain_images=bench.plain_images, seed=bench.study.settings.seed
+        basis.audience, images=images, plain_images=basis.plain_images, seed=basis.study.design.seed
     )
     for name, p_value in p_values.items():
         yield _row(variant, name, P_VALUES[name], p_value, len(images)) | {"user_id": None}
@@ -214,7 +195,7 @@ def _judges(study: Study, judge: ClipJudge) -> dict[bool, dict[str, object]]:
     """Who measured, by whether it was the judge."""
     return {
         True: {
-            "judge": study.settings.evaluation.judge,
+            "judge": study.design.judge,
             "judge_revision": judge.revision,
             "judge_is_independent": not judge.shares_text_encoder(study.artist.token_embeddings),
         },
@@ -223,15 +204,4 @@ def _judges(study: Study, judge: ClipJudge) -> dict[bool, dict[str, object]]:
             "judge_revision": study.artist.encoder_revision[:16],
             "judge_is_independent": False,
         },
-    }
-
-
-def _origin(study: Study, run_id: str) -> dict[str, object]:
-    return {
-        "run_id": run_id,
-        "data_set": data_name(study.settings),
-        "model_version": study.champion.version,
-        "recipe_digest": evaluation_recipe(study.settings, study.artist.pipeline_revision),
-        "snapshot_id": study.snapshot_id,
-        "measured_at": datetime.now(UTC),
     }
