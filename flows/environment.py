@@ -23,7 +23,6 @@ DEFAULTS = {
     # An error reaches the terminal once, from the command line itself; Prefect keeps its own record of it.
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_TO_API_ENABLED": "false",
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
 }
 
 

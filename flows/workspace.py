@@ -10,6 +10,9 @@ from feature_store.lake.lake import Lake
 from feature_store.vectors.reference_store import ReferenceStore, store_version
 from flows.settings import Settings
 
+EVALUATION_EXPERIMENT = "evaluation"
+"""MLflow's name for evaluations; their reports lie in a folder of that name among the artifacts."""
+
 
 class WorkspaceError(RuntimeError):
     """The workspace's folder cannot be written."""
@@ -80,10 +83,6 @@ class Workspace:
     def tracking_uri(self) -> str:
         """MLflow's address of the registry and the runs."""
         return f"sqlite:///{self.mlflow / 'mlflow.db'}"
-
-    def image_path(self, artwork_digest: str, image_format: str) -> Path:
-        """Name the file of a picture; folders of two letters keep each of them small."""
-        return self.images / artwork_digest[:2] / f"{artwork_digest}.{image_format}"
 
 
 def open_workspace(settings: Settings) -> Workspace:

@@ -60,6 +60,16 @@ def test_the_feature_store_never_imports_torch():
     }
 
 
+def test_only_the_schedule_imports_prefect():
+    importers = {
+        file.relative_to(ROOT).parts[:2]
+        for package in PACKAGES
+        for file in (ROOT / package).rglob("*.py")
+        if any(module.split(".")[0] == "prefect" for module in _imports(file))
+    }
+    assert importers == {("flows", "schedule")}
+
+
 def test_no_container_is_named_after_nothing():
     names = {path.stem for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
     names |= {path.name for package in PACKAGES for path in (ROOT / package).rglob("*") if path.is_dir()}

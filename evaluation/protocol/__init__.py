@@ -1,1 +1,1 @@
-"""What is compared and how: variants, ways to select references."""
+"""What is compared and how: the study, variants, ways to select references, what is drawn and measured."""

@@ -1,1 +1,1 @@
-"""What people read of an evaluation: tables and figures."""
+"""What people read of an evaluation: a page with tables and figures, and numbers by name."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from evaluation.measures.identification import chance_reciprocal_rank
 from evaluation.protocol.variants import PLAIN
-from evaluation.statistics.findings import Finding, Findings
+from evaluation.statistics.findings import Findings, VariantFinding
 
 HEADINGS = (
     "variant",
@@ -40,7 +40,7 @@ def _rows(findings: Findings) -> Iterator[tuple[str, ...]]:
     yield "a guess", "0", "", "", "", "", f"{chance_reciprocal_rank(findings.num_users):.3f}"
 
 
-def _cells(finding: Finding) -> tuple[str, ...]:
+def _cells(finding: VariantFinding) -> tuple[str, ...]:
     added = finding.comparison.minus_plain
     gain = finding.comparison.gains["clip_history"]
     return (

@@ -17,7 +17,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class VariantFinding:
     """One variant."""
 
     name: str
@@ -34,7 +34,7 @@ class Finding:
 class Findings:
     """All variants, in the order of the evaluation, `plain` and `full` among them."""
 
-    variants: Mapping[str, Finding]
+    variants: Mapping[str, VariantFinding]
     judge: str
     judge_revision: str
     judge_is_independent: bool
@@ -74,13 +74,13 @@ def find(results: pa.Table, order: Sequence[str], how: Resampling) -> Findings:
     """Compare the variants of one evaluation.
 
     Args:
-        results: rows of `evaluation_results`, of one run.
+        results: rows of `evaluation_results`, of one run, in the order in which they were measured.
         order: names of the variants; what is not among them comes last.
         how: intervals are made; `1 - confidence` is the level of the test, too.
     """
     rows = results.to_pylist()
     judged = [row for row in rows if row["measure"] == "clip_target" and row["num_pictures"]]
-    users = sorted({row["user_id"] for row in judged})
+    users = list(dict.fromkeys(row["user_key"] for row in judged))
     values, p_values = _values(rows, users), _p_values(rows)
     places = {name: place for place, name in enumerate(order)}
     firsts = {row["variant"]: row for row in rows}
@@ -100,10 +100,10 @@ def _finding(
     values: Mapping[str, Mapping[str, NDArray[np.float64]]],
     p_values: Mapping[str, float],
     how: Resampling,
-) -> Finding:
+) -> VariantFinding:
     """Compare the variant that `row` is one of with `plain` and `full`."""
     comparison = compare(values[row["variant"]], plain=values[PLAIN], full=values[FULL], how=how)
-    return Finding(
+    return VariantFinding(
         name=row["variant"],
         group=row["variant_group"],
         alpha=row["alpha"],
@@ -118,19 +118,19 @@ def _values(rows: Sequence[Row], users: Sequence[str]) -> dict[str, dict[str, ND
     places = {user: place for place, user in enumerate(users)}
     values: dict[str, dict[str, NDArray[np.float64]]] = {}
     for row in rows:
-        if row["user_id"] not in places:
+        if row["user_key"] not in places:
             continue
         measures = values.setdefault(row["variant"], {})
         of_users = measures.setdefault(row["measure"], np.full(len(users), np.nan))
         if row["value"] is not None:
-            of_users[places[row["user_id"]]] = row["value"]
+            of_users[places[row["user_key"]]] = row["value"]
     return values
 
 
 def _p_values(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for row in rows:
-        if row["user_id"] is None:
+        if row["user_key"] is None:
             found.setdefault(row["variant"], {})[row["measure"]] = row["value"]
     return found
 

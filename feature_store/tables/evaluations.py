@@ -105,5 +105,6 @@ def append_results(lake: Lake, results: pa.Table) -> None:
 
 
 def read_results(lake: Lake, run_id: str) -> pa.Table:
-    """Return the rows of one evaluation."""
-    return lake.query("FROM evaluation_results WHERE run_id = ? ORDER BY variant, measure, user_id", [run_id])
+    """Return the rows of one evaluation, in the order in which they were added."""
+    table = EVALUATION_RESULTS.qualified_name
+    return lake.query(f"FROM {table} WHERE run_id = ? ORDER BY rowid", [run_id])

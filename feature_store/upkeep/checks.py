@@ -8,7 +8,7 @@ import duckdb
 import numpy as np
 
 from feature_store.lake.lake import Lake
-from feature_store.schemas import TABLES, USERS
+from feature_store.schemas import EVALUATION_RESULTS, TABLES, USERS
 from feature_store.upkeep.erasure import is_forgetting_unfinished
 from feature_store.upkeep.maintenance import lost_pictures
 from feature_store.vectors.reference_store import ReferenceStoreError, open_as_it_is
@@ -42,7 +42,7 @@ class Finding:
 _ALL_KEYS = " UNION ALL ".join(
     f"SELECT user_key FROM {table.qualified_name} WHERE user_key IS NOT NULL"
     for table in TABLES
-    if table.has_users and table is not USERS
+    if table.has_users and table not in (USERS, EVALUATION_RESULTS)
 )
 
 PROMISES = (

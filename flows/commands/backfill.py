@@ -9,11 +9,11 @@ from feature_store.tables import profiles
 from feature_store.tables.runs import Run
 from feature_store.upkeep.past_windows import copy_given_targets, copy_known, copy_made_targets, read_window
 from flows.model.champion import load_champion
-from flows.schedule.nightly import hold_night
-from flows.schedule.tasks import divide
+from flows.night_lock import hold_night
 from flows.settings import Settings
 from flows.stages.embed import embed
 from flows.stages.ingest import refresh_targets
+from flows.stages.night_tasks import divide
 from flows.stages.profile import profile_pairs
 from flows.stages.recipes import profile_recipe, targets_recipe
 from flows.workspace import open_lake, open_references, open_workspace

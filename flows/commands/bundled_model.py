@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from evaluation.bundled_model.figures import ALPHAS, measure_studio
+from evaluation.bundled_model.sheets import write_sheets
 from evaluation.measures.judge import ClipJudge
 from fan_model.drawing.artist import Artist
 from fan_model.studio.training.recipe import EXPECTED, RECIPES
 from fan_model.studio.training.training_run import TrainingRun
-from flows.commands.studio_figures import ALPHAS, measure_studio
-from flows.commands.studio_sheets import write_sheets
 
 
 def train(size: str, seed: int, folder: Path, device: str | None) -> tuple[Path, Path]:

@@ -1,4 +1,4 @@
-"""The evaluation flow: draw the same targets in every variant, measure, compare, report.
+"""An evaluation: draw the same targets in every variant, measure, compare, report.
 
 Pictures are files named by what they are made of, so a run that was killed is carried on by the next one, and
 a second run draws nothing. The results enter the lake all at once.
@@ -8,80 +8,73 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from prefect import flow, task
-from prefect.artifacts import create_link_artifact
-from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+import mlflow
 
+from evaluation.measures.judge import ClipJudge
+from evaluation.protocol import measuring, plan
+from evaluation.protocol.design import StudyOrigin
+from evaluation.protocol.study import Study, build_study
+from evaluation.report.metrics import list_metrics
+from evaluation.report.page import ReportPage, write_report
+from fan_model.bundled import JUDGE_FOLDER
+from feature_store.lake.durable_files import write_durably
+from feature_store.schemas import EVALUATION_RESULTS
 from feature_store.tables.evaluations import append_results, read_results
 from feature_store.tables.items import render_texts
 from feature_store.tables.runs import Run
-from flows.model.champion import load_champion, require_alias
-from flows.schedule.nightly import hold_night
-from flows.schedule.server import start_temporary_server
-from flows.schedule.tasks import RETRIES
-from flows.settings import Settings, read_settings
+from flows.commands.evaluation_choice import choose, data_name, data_settings, make_design, make_variants
+from flows.commands.evaluation_data import read_evaluation_data
+from flows.model.champion import configure_mlflow, load_champion, require_alias
+from flows.night_lock import hold_night
+from flows.settings import BUNDLED_PIPELINE, Settings
 from flows.stages.ingest import ingest_files
-from flows.study.choice import choose, data_settings, make_variants
-from flows.study.drawing import draw
-from flows.study.measuring import measure
-from flows.study.report import report_to_mlflow, write_report
-from flows.study.sample import Study, build_study
-from flows.workspace import open_lake
+from flows.stages.pictures import PictureFiles
+from flows.stages.recipes import evaluation_recipe
+from flows.stages.task_map import IN_TURN, TaskMap
+from flows.workspace import EVALUATION_EXPERIMENT, Workspace, open_lake
 
 
-@flow(name="evaluate", validate_parameters=False)
 def evaluate(
-    settings_file: str | None = None,
+    settings: Settings,
+    *,
     data: str | None = None,
     alias: str | None = None,
     variants: Sequence[str] = (),
+    tasks: TaskMap = IN_TURN,
 ) -> dict[str, Any]:
     """Measure what personalization is worth on a data set, with a model, in some variants.
 
     Args:
-        settings_file: TOML file of the settings, `fan.toml` by default.
-        data: `movielens=FOLDER` or `prompt_histories=FOLDER`; by default what the settings say.
-        alias: of the registered model to evaluate; by default the settings'.
-        variants: names of variants; by default the settings'.
+        settings: hold for all that is not chosen here.
+        data: `movielens=FOLDER` or `prompt_histories=FOLDER`.
+        alias: of the registered model to evaluate.
+        variants: names of variants.
+        tasks: runs the parts.
 
     Returns:
         `run_id`, `users`, `pictures` (wanted), `drawn` (now), `report` (path of the page), `table` (the main
         one as Markdown), `verdict`.
-    """
-    settings = choose(
-        read_settings(Path(settings_file) if settings_file else None),
-        data=data,
-        alias=alias,
-        variants=variants,
-    )
-    wanted = make_variants(settings)
-    if alias:
-        require_alias(settings)
-    run = take_in_data(settings)
-    drawn = sum(draw_variant(settings, run, variant.name) for variant in wanted)
-    measure_variants(settings, run)
-    return {"run_id": run.run_id, "drawn": drawn, **report(settings, run)}
-
-
-def evaluate_locally(
-    settings_file: Path | None, *, data: str | None, alias: str | None, variants: Sequence[str]
-) -> dict[str, Any]:
-    """Run the flow in this process; Prefect starts a server if none is configured.
 
     Raises:
-        SettingsError, UnknownVariantError: before that, if the choice cannot be.
+        SettingsError: if there is no such kind of data set.
+        UnknownVariantError: if a variant does not exist.
+        UnknownModelError: if no registered model has the chosen alias.
+        NightInProgressError: if a night is running on the lake that histories are read from.
     """
-    make_variants(choose(read_settings(settings_file), data=data, alias=alias, variants=variants))
-    start_temporary_server()
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-        return evaluate(str(settings_file) if settings_file else None, data, alias, variants)
+    chosen = choose(settings, data=data, alias=alias, variants=variants)
+    names = [variant.name for variant in make_variants(chosen)]
+    if alias:
+        require_alias(chosen)
+    run = tasks.run("take-in-data", partial(take_in_data, chosen))
+    drawn = sum(tasks.map("draw-variant", partial(draw_variant, chosen, run), names, whole_machine=True))
+    tasks.run("measure-variants", partial(measure_variants, chosen, run))
+    return {"run_id": run.run_id, "drawn": drawn, **tasks.run("report", partial(report, chosen, run))}
 
 
-@task(name="take-in-data", **RETRIES)
 def take_in_data(settings: Settings) -> Run:
     """Take in what is new in the data set, and render the items' texts; what is known by then counts."""
     now = datetime.now(UTC)
@@ -100,41 +93,99 @@ def take_in_data(settings: Settings) -> Run:
     return replace(run, window_end=datetime.now(UTC))
 
 
-@task(name="draw-variant", task_run_name="draw {variant_name}", **RETRIES)
 def draw_variant(settings: Settings, run: Run, variant_name: str) -> int:
     """Draw the pictures of one variant that are not there yet; return how many."""
     (variant,) = (one for one in make_variants(settings) if one.name == variant_name)
-    return draw(open_study(settings, run), variant)
+    return plan.draw_variant(open_study(settings, run), variant, open_pictures(settings))
 
 
-@task(name="measure-variants", **RETRIES)
 def measure_variants(settings: Settings, run: Run) -> None:
     """Measure all variants and add the results to the workspace's lake."""
-    rows = measure(open_study(settings, run), make_variants(settings), run.run_id)
-    append_results(open_lake(settings), rows)
+    study, pictures = open_study(settings, run), open_pictures(settings)
+    rows = measuring.measure(study, make_variants(settings), pictures, load_judge(settings))
+    append_results(open_lake(settings), EVALUATION_RESULTS.to_arrow(rows))
 
 
-@task(name="report", **RETRIES)
 def report(settings: Settings, run: Run) -> dict[str, Any]:
-    """Write the report page from the lake's rows, and log the run to MLflow and Prefect."""
+    """Write the report page from the lake's rows, and log the run to MLflow."""
     study, variants = open_study(settings, run), make_variants(settings)
     results = read_results(open_lake(settings), run.run_id)
-    page = write_report(study, variants, results, run.run_id)
-    report_to_mlflow(study, page, run.run_id)
-    create_link_artifact(page.path.as_uri(), link_text="Evaluation", key="evaluation")
+    page = write_report(study, variants, results, open_pictures(settings))
+    folder = Workspace(settings.workspace).evaluation / run.run_id
+    for name, content in page.files.items():
+        write_durably(folder / name, content)
+    report_to_mlflow(settings, study, page, folder)
     return {
         "users": page.findings.num_users,
         "pictures": len(study.targets) * len(variants),
-        "report": str(page.path),
+        "report": str(folder / "index.html"),
         "table": page.table,
         "verdict": page.findings.verdict,
     }
 
 
+def report_to_mlflow(settings: Settings, study: Study, page: ReportPage, folder: Path) -> None:
+    """Log settings, means, differences to the plain pictures, gains, p-values and the report's folder."""
+    configure_mlflow(settings, EVALUATION_EXPERIMENT)
+    sections = settings.model_dump(include={"evaluation", "drawing", "profile", "texts"})
+    params = {
+        f"{section}.{name}": value for section, values in sections.items() for name, value in values.items()
+    }
+    params |= {
+        "seed": settings.seed,
+        "model": f"{settings.model.name}@{settings.model.alias}",
+        "model_version": study.origin.model_version,
+    }
+    tags = {
+        "run_id": study.origin.run_id,
+        "snapshot_id": study.origin.snapshot_id,
+        "data_set": page.findings.data_set,
+        "judge_revision": page.findings.judge_revision,
+        "verdict": page.findings.verdict,
+    }
+    with mlflow.start_run(run_name=study.origin.run_id):
+        mlflow.log_params(params)
+        mlflow.log_metrics(dict(list_metrics(page.findings)))
+        mlflow.set_tags(tags)
+        mlflow.log_artifacts(str(folder))
+
+
 @lru_cache(maxsize=1)
 def open_study(settings: Settings, run: Run) -> Study:
-    """Build the study of a run, once per process."""
-    return build_study(settings, open_lake(data_settings(settings)), load_champion(settings), run)
+    """Build the study of a run, once per process.
+
+    Raises:
+        TooFewUsersError: if fewer than two users have enough history.
+    """
+    lake, champion = open_lake(data_settings(settings)), load_champion(settings)
+    data = read_evaluation_data(settings, lake, run)
+    origin = StudyOrigin(
+        run_id=run.run_id,
+        data_set=data_name(settings),
+        model_version=champion.version,
+        recipe_digest=evaluation_recipe(settings, champion.artist.pipeline_fingerprint),
+        snapshot_id=lake.snapshot_id(),
+    )
+    return build_study(
+        make_design(settings), origin, champion.artist, histories=data.histories, targets=data.targets
+    )
+
+
+def open_pictures(settings: Settings) -> PictureFiles:
+    """Open the pictures of evaluations, which are kept apart from the gallery's."""
+    return PictureFiles(
+        artist=load_champion(settings).artist,
+        folder=Workspace(settings.workspace).evaluation_pictures,
+        image_format=settings.drawing.image_format,
+        notes_refusals=True,
+    )
+
+
+def load_judge(settings: Settings) -> ClipJudge:
+    """Load the CLIP that the settings name."""
+    name = settings.evaluation.judge
+    source = JUDGE_FOLDER if name == BUNDLED_PIPELINE else name
+    return ClipJudge.from_pretrained(source, device=settings.model.device)
 
 
 def summarize_evaluation(result: dict[str, Any]) -> str:

@@ -13,11 +13,10 @@ from feature_store.upkeep.maintenance import (
     purge_lake,
 )
 from feature_store.vectors.reference_store import open_as_it_is
-from flows.schedule.nightly import hold_night
+from flows.night_lock import hold_night
 from flows.settings import Settings
 from flows.stages.gallery import write_gallery
-from flows.study.report import EVALUATION_EXPERIMENT
-from flows.workspace import Workspace, open_lake, open_workspace
+from flows.workspace import EVALUATION_EXPERIMENT, Workspace, open_lake, open_workspace
 
 
 def forget(settings: Settings, user_id: str) -> dict[str, int]:

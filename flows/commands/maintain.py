@@ -12,7 +12,7 @@ from feature_store.upkeep.maintenance import (
 )
 from feature_store.vectors.reference_store import drop_unnamed_segments, open_as_it_is
 from flows.commands.forget import finish_forgetting
-from flows.schedule.nightly import hold_night
+from flows.night_lock import hold_night
 from flows.settings import Settings
 from flows.workspace import open_lake, open_workspace
 

@@ -1,7 +1,4 @@
-"""Prefect's server, where none is configured: one for the clock, or Prefect's temporary one for one night.
-
-Either ends with this process, even where that is killed: what a kill left behind would stay in memory.
-"""
+"""Prefect's server: the one that is configured, or one started here with `prefect server start`."""
 
 import os
 import socket
@@ -13,108 +10,76 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from prefect.settings import (
-    PREFECT_API_DATABASE_CONNECTION_URL,
-    PREFECT_API_URL,
-    PREFECT_HOME,
-    temporary_settings,
-)
-
-from feature_store.lake.durable_files import name_aside
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
 HOST = "127.0.0.1"
 PREFECT_PORT = 4200
 STARTUP_SECONDS = 120.0
-SQLITE = "sqlite+aiosqlite:///"
-_WATCHERS: list[subprocess.Popen[bytes]] = []
-"""Kept, for what they read from closes when they are forgotten."""
 
 
 class ServerError(RuntimeError):
-    """Prefect's server did not start."""
+    """Prefect's server does not answer; the message says what to do."""
 
 
 @contextmanager
 def use_server() -> Iterator[str]:
-    """Use the configured Prefect server, or one started here: only a server of its own keeps the time.
+    """Use the configured Prefect server, or one that is started here and ended with this block.
+
+    Prefect would start a temporary server for a flow by itself, but one that cannot open its database would
+    be started over and over, and only a server of its own keeps the time of a schedule.
 
     Yields:
         The address of its API.
+
+    Raises:
+        ServerError: if it does not answer, or does not start.
     """
     configured = PREFECT_API_URL.value()
     if configured:
+        _require_answer(str(configured))
         yield str(configured)
         return
-    _make_database()
     port = _free_port(PREFECT_PORT)
     url = f"http://{HOST}:{port}/api"
+    with _run_server(port), _point_to(url):
+        yield url
+
+
+@contextmanager
+def _run_server(port: int) -> Iterator[None]:
+    """Start a server on a port of this machine, and end it with this block."""
+    home = PREFECT_HOME.value()
+    home.mkdir(parents=True, exist_ok=True)
+    log = home / "server.log"
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
-    log = PREFECT_HOME.value() / "server.log"
-    with log.open("ab") as output:
+    with log.open("wb") as output:
         server = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-    end_with_this_process(server)
     try:
-        _wait_until_healthy(server, url, log)
-        # The runs that are served start in processes of their own, which read the environment.
-        os.environ["PREFECT_API_URL"] = url
-        with temporary_settings({PREFECT_API_URL: url}):
-            yield url
+        _wait_until_healthy(server, f"http://{HOST}:{port}/api/health", log)
+        yield
     finally:
-        os.environ.pop("PREFECT_API_URL", None)
         server.terminate()
         server.wait(timeout=30)
 
 
-def start_temporary_server() -> None:
-    """Start the server that Prefect would start by itself, unless one is configured.
-
-    Raises:
-        ServerError: if it does not start.
-    """
-    if PREFECT_API_URL.value():
-        return
-    from prefect.server.api.server import SubprocessASGIServer  # the whole server: only where it is wanted
-
-    server = SubprocessASGIServer()
-    _make_database()
+@contextmanager
+def _point_to(url: str) -> Iterator[None]:
+    """Let this process, and those that it starts, find the server: runs that are served have their own."""
+    os.environ["PREFECT_API_URL"] = url
     try:
-        server.start()
-    except RuntimeError as error:
-        home = PREFECT_HOME.value()
-        raise ServerError(
-            f"Prefect's temporary server did not start: see that the disk of {home} has room and may be "
-            "written, and run the same command again"
-        ) from error
-    assert server.server_process is not None
-    end_with_this_process(server.server_process)
+        with temporary_settings({PREFECT_API_URL: url}):
+            yield
+    finally:
+        del os.environ["PREFECT_API_URL"]
 
 
-def end_with_this_process(child: subprocess.Popen[bytes]) -> None:
-    """Let a shell wait for this process to be gone, however it goes, and then end the child."""
-    watch = ["/bin/sh", "-c", f"read _ || kill {child.pid}"]
-    nowhere = subprocess.DEVNULL
-    _WATCHERS.append(subprocess.Popen(watch, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere))
-
-
-def _make_database() -> None:
-    """Make the server's SQLite file whole or not at all: stopped among its tables, it never opens again."""
-    file = PREFECT_HOME.value() / "prefect.db"
-    if file.exists() or PREFECT_API_DATABASE_CONNECTION_URL.value() != f"{SQLITE}{file}":
-        return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = name_aside(file)
-    made = subprocess.run(
-        [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"],
-        env=os.environ | {"PREFECT_API_DATABASE_CONNECTION_URL": f"{SQLITE}{aside}"},
-        capture_output=True,
-    )
-    if made.returncode:
-        aside.unlink(missing_ok=True)
-        raise ServerError(
-            f"Prefect's database {file} could not be made: see that its disk has room and may be written, "
-            "and run the same command again"
-        )
-    os.replace(aside, file)
+def _require_answer(url: str) -> None:
+    with get_client(sync_client=True) as client:
+        if client.api_healthcheck() is not None:
+            raise ServerError(
+                f"Prefect's server at {url} does not answer: start it, or name another in PREFECT_API_URL"
+            )
 
 
 def _free_port(wanted: int) -> int:
@@ -125,18 +90,20 @@ def _free_port(wanted: int) -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    raise ServerError(f"no port is free on {HOST}")
+    raise ServerError(f"no port is free on {HOST}: stop what listens there")
 
 
-def _wait_until_healthy(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
+def _wait_until_healthy(server: subprocess.Popen[bytes], health: str, log: Path) -> None:
     deadline = time.monotonic() + STARTUP_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
         try:
-            if httpx.get(f"{url}/health", timeout=2).is_success:
+            if httpx.get(health, timeout=2).is_success:
                 return
         except httpx.TransportError:
-            time.sleep(0.5)
+            time.sleep(0.2)
+    database = log.with_name("prefect.db")
     raise ServerError(
-        f"Prefect's server did not answer at {url} within {STARTUP_SECONDS:.0f} s ({log} has its words): "
-        "start one with `prefect server start` and name it in PREFECT_API_URL"
+        f"Prefect's server did not start ({log} has its words): see that the disk has room and may be "
+        f"written; if a kill left the database half-made, delete {database} or run `prefect server database "
+        "reset -y`, which loses nothing but Prefect's record of past runs"
     )

@@ -28,7 +28,7 @@ def write_gallery(settings: Settings, lake: Lake, workspace: Workspace, night: d
         The first page.
     """
     pictures = read_pictures(lake, max_users=settings.gallery.max_users)
-    users = [(user_id, list(rows)) for user_id, rows in groupby(pictures, key=lambda row: row["user_id"])]
+    users = [(key, list(shown)) for key, shown in groupby(pictures, key=lambda picture: picture.user_key)]
     size = settings.gallery.users_per_page
     num_pages = max(1, ceil(len(users) / size))
     template = Environment(

@@ -69,7 +69,7 @@ def refresh_targets(settings: Settings, lake: Lake, run: Run) -> int:
     return len(users)
 
 
-def _make_targets(settings: Settings, lake: Lake, run: Run, users: list[str]) -> pa.Table:
+def _make_targets(settings: Settings, lake: Lake, run: Run, users: list[int]) -> pa.Table:
     if settings.targets.method == "latest":
         return scan_latest_items(lake, run, users, num_targets=settings.targets.per_user)
     return recommend_targets(

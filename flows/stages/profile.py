@@ -1,6 +1,7 @@
 """Stage 3, profile: tailored profiling of each (user, target), a bucket of users at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from fan_model.method.profiling import ReferenceVectors, Selection
 from feature_store.history.histories import scan_histories
 from feature_store.history.neighbours import add_neighbours
 from feature_store.lake.lake import Lake
-from feature_store.tables.profiles import profile_digest, replace_profiles
+from feature_store.tables.profiles import ProfileRow, profile_digest, replace_profiles
 from feature_store.tables.runs import Run
 from feature_store.vectors.reference_store import ReferenceStore
 from flows.settings import Settings
@@ -24,7 +25,7 @@ PAIRS_AT_ONCE = 256
 def profile_pairs(
     settings: Settings, lake: Lake, store: ReferenceStore, run: Run, pairs: pa.Table
 ) -> dict[str, int]:
-    """Select the references of each pair (`user_id`, `item_id`, `target_id`, `as_of`) and store them.
+    """Select the references of each pair (`user_key`, `item_id`, `target_id`, `as_of`) and store them.
 
     Returns:
         Counts: targets, references selected, targets that got some from what others liked, or have none.
@@ -33,13 +34,8 @@ def profile_pairs(
     numbered = pairs.append_column("pair_number", pa.array(np.arange(pairs.num_rows)))
     histories = _scan_references(settings, lake, store, run, numbered)
     recipe_digest = profile_recipe(settings, store.encoder_revision)
-    origin = {
-        "encoder_revision": store.encoder_revision,
-        "recipe_digest": recipe_digest,
-        "run_id": run.run_id,
-        "snapshot_id": snapshot_id,
-    }
-    rows = [row | origin for row in _select_all(settings, store, numbered, histories)]
+    origin = _Origin(store.encoder_revision, recipe_digest, run.run_id, snapshot_id)
+    rows = list(_select_all(settings, store, numbered, histories, origin))
     replace_profiles(lake, pairs, rows, recipe_digest=recipe_digest, run_id=run.run_id)
     return _count(pairs, rows)
 
@@ -56,8 +52,8 @@ def _scan_references(
 
 
 def _select_all(
-    settings: Settings, store: ReferenceStore, pairs: pa.Table, histories: pa.Table
-) -> Iterator[dict[str, object]]:
+    settings: Settings, store: ReferenceStore, pairs: pa.Table, histories: pa.Table, origin: "_Origin"
+) -> Iterator[ProfileRow]:
     """Yield the profile rows of all pairs; `histories` is sorted by pair."""
     bounds = np.searchsorted(histories["pair_number"].to_numpy(), np.arange(pairs.num_rows + 1))
     for start in range(0, pairs.num_rows, PAIRS_AT_ONCE):
@@ -66,7 +62,18 @@ def _select_all(
         vectors = _Vectors(store, some, histories.slice(bounds[start], bounds[end] - bounds[start]))
         for number, pair in enumerate(some.to_pylist(), start=start):
             history = histories.slice(bounds[number], bounds[number + 1] - bounds[number])
-            yield from _rows(pair, history, _select(settings, vectors, pair["target_id"], history))
+            selection = _select(settings, vectors, pair["target_id"], history)
+            yield from _rows(pair, history, selection, origin)
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """What all rows of a bucket came from."""
+
+    encoder_revision: str
+    recipe_digest: str
+    run_id: str
+    snapshot_id: int
 
 
 class _Vectors:
@@ -91,29 +98,32 @@ def _select(settings: Settings, vectors: _Vectors, target_id: int, history: pa.T
     )
 
 
-def _rows(pair: dict[str, Any], history: pa.Table, selection: Selection) -> Iterator[dict[str, object]]:
+def _rows(
+    pair: dict[str, Any], history: pa.Table, selection: Selection, origin: _Origin
+) -> Iterator[ProfileRow]:
     chosen = history.take(pa.array(selection.indices)).to_pylist()
     digest = profile_digest(pair["target_id"], [(row["reference_id"], row["weight"]) for row in chosen])
     history_size = history["origin"].to_pylist().count("history")
     for position, (row, relevance) in enumerate(zip(chosen, selection.relevance, strict=True), start=1):
-        yield {
-            "user_id": pair["user_id"],
-            "item_id": pair["item_id"],
-            "position": position,
-            "reference_item_id": row["reference_item_id"],
-            "reference_id": row["reference_id"],
-            "origin": row["origin"],
-            "relevance": float(relevance),
-            "weight": row["weight"],
-            "as_of": pair["as_of"],
-            "history_size": history_size,
-            "profile_digest": digest,
-        }
+        yield ProfileRow(
+            user_key=pair["user_key"],
+            item_id=pair["item_id"],
+            position=position,
+            reference_item_id=row["reference_item_id"],
+            reference_id=row["reference_id"],
+            origin=row["origin"],
+            relevance=float(relevance),
+            weight=row["weight"],
+            as_of=pair["as_of"],
+            history_size=history_size,
+            profile_digest=digest,
+            **asdict(origin),
+        )
 
 
-def _count(pairs: pa.Table, rows: list[dict[str, object]]) -> dict[str, int]:
-    profiled = {(row["user_id"], row["item_id"]) for row in rows}
-    helped = {(row["user_id"], row["item_id"]) for row in rows if row["origin"] == "neighbours"}
+def _count(pairs: pa.Table, rows: Sequence[ProfileRow]) -> dict[str, int]:
+    profiled = {(row.user_key, row.item_id) for row in rows}
+    helped = {(row.user_key, row.item_id) for row in rows if row.origin == "neighbours"}
     return {
         "targets_profiled": pairs.num_rows,
         "references_selected": len(rows),

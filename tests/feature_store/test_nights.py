@@ -7,7 +7,16 @@ from feature_store.tables.profiles import count_stale_users as count_users_to_pr
 from feature_store.tables.profiles import profile_digest
 from feature_store.tables.published import read_items_of, read_picture, read_pictures
 from feature_store.tables.runs import open_run
-from tests.feature_store.logs import ask, close, hours, take_in_events, take_in_items, take_in_targets
+from tests.feature_store.logs import (
+    ask,
+    close,
+    hours,
+    id_of,
+    key_of,
+    take_in_events,
+    take_in_items,
+    take_in_targets,
+)
 from tests.feature_store.nights import draw, finish_night, profile
 
 

@@ -3,6 +3,10 @@
 import random
 from pathlib import Path
 
+from flows.settings import read_settings
+from flows.stages.night import STAGES, run_night
+from flows.workspace import open_lake
+
 NUM_USERS = 5
 GENRES = ("Comedy", "Horror|Thriller", "Sci-Fi|Action", "Romance|Drama", "Western", "Animation|Children")
 TITLES = ("Night <b>Train</b>", "Last Harvest", "Blue Harbour", "Paper Moons", "Iron Tide", "Quiet Signal")
@@ -36,6 +40,20 @@ def write_settings(folder: Path, text: str) -> Path:
     file = folder / "fan.toml"
     file.write_text(text)
     return file
+
+
+def run(settings_file: Path, stages=STAGES):
+    """Run a night, or some of its stages, as they are without Prefect; return the run's row."""
+    return run_night(read_settings(settings_file), stages)
+
+
+def ask(settings_file: Path, sql: str) -> list[tuple[object, ...]]:
+    """Ask the night's lake, read only; return the rows."""
+    lake = open_lake(read_settings(settings_file), read_only=True)
+    try:
+        return [tuple(row.values()) for row in lake.query(sql).to_pylist()]
+    finally:
+        lake.close()
 
 
 NIGHT = """

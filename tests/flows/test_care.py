@@ -7,10 +7,10 @@ import pytest
 from flows.commands.doctor import describe, examine
 from flows.commands.forget import forget
 from flows.commands.maintain import maintain
-from flows.schedule.nightly import NightInProgressError, hold_night, nightly
+from flows.night_lock import NightInProgressError, hold_night
 from flows.settings import read_settings
 from flows.workspace import open_lake
-from tests.flows.nights import NIGHT, sample_ratings, write_movielens, write_settings
+from tests.flows.nights import NIGHT, run, sample_ratings, write_movielens, write_settings
 
 LEAVER = "leaver4711"
 SECRET_FILM, SECRET = 25, "Most Secret Footage"
@@ -19,7 +19,7 @@ BROKEN = [(LEAVER, 4, 4.0, "yesterday")]
 
 
 @pytest.fixture(scope="module")
-def night(prefect_server, tmp_path_factory):
+def night(tmp_path_factory):
     """Settings of a published night with everything, MLflow too, in one workspace."""
     folder = tmp_path_factory.mktemp("care")
     write_movielens(folder / "logs", [*sample_ratings(), *ratings_of_leaver(), *BROKEN])
@@ -28,7 +28,7 @@ def night(prefect_server, tmp_path_factory):
     settings_file = write_settings(folder, NIGHT.replace("max_users = 4", 'max_users = "all"'))
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("FAN_MODEL__TRACKING_URI", raising=False)
-        nightly(str(settings_file))
+        run(settings_file)
         return read_settings(settings_file)
 
 
@@ -68,7 +68,7 @@ def test_the_doctor_finds_nothing_after_a_night_and_a_damaged_picture_is_drawn_a
     (line,) = broken(night)
     assert "run `fan maintain`, then `fan nightly`" in line
     assert maintain(night, keep=timedelta(0))["pictures_to_draw_again"] >= 1
-    nightly(str(night.workspace.parent / "fan.toml"))
+    run(night.workspace.parent / "fan.toml")
     assert broken(night) == []
     assert (night.workspace / path).read_bytes() == before
 
@@ -91,7 +91,7 @@ def test_no_file_of_the_workspace_tells_of_a_forgotten_user(night):
     assert broken(night) == []
     found = ask(night, "SELECT user_id, item_id, image_sha256 FROM artworks")
     assert sorted(found) == sorted(others)
-    nightly(str(night.workspace.parent / "fan.toml"))
+    run(night.workspace.parent / "fan.toml")
     assert files_with(night, LEAVER) == []
 
 

@@ -13,20 +13,20 @@ from flows.cli import app
 from flows.commands.explain import NoPictureError, explain
 from flows.commands.query import QueryError, run_query
 from flows.commands.summary import summarize
-from flows.schedule.nightly import STAGES, nightly
 from flows.settings import read_settings
 from flows.stages.gallery import write_gallery
+from flows.stages.night import STAGES
 from flows.workspace import open_lake, open_workspace
-from tests.flows.nights import NIGHT, sample_ratings, write_movielens, write_settings
+from tests.flows.nights import NIGHT, run, sample_ratings, write_movielens, write_settings
 
 
 @pytest.fixture(scope="module")
-def night(prefect_server, registry, tmp_path_factory):
+def night(registry, tmp_path_factory):
     """One published night: its settings file and its run."""
     folder = tmp_path_factory.mktemp("night")
     write_movielens(folder / "logs", sample_ratings())
     settings_file = write_settings(folder, NIGHT + f'[model]\ntracking_uri = "{registry}"\n')
-    return settings_file, nightly(str(settings_file), STAGES)
+    return settings_file, run(settings_file)
 
 
 def read_gallery(settings):
@@ -87,10 +87,10 @@ def test_an_explanation_names_prompt_references_and_file(lake):
     assert "images/" in words
 
 
-def test_what_others_liked_is_told_from_what_the_user_did(prefect_server, tmp_path):
+def test_what_others_liked_is_told_from_what_the_user_did(tmp_path):
     write_movielens(tmp_path / "logs", [*sample_ratings(), ("new", 7, 5.0, 1_000_900_000)])
     settings_file = write_settings(tmp_path, NIGHT.replace("max_users = 4", 'max_users = "all"'))
-    nightly(str(settings_file), STAGES)
+    run(settings_file)
     settings = read_settings(settings_file)
     words = explain(open_lake(settings, read_only=True), "new", "7")
     assert "has 0 references only, so 3 were taken from what others liked" in words

@@ -1,33 +1,20 @@
 """What is never drawn, or no longer shown."""
 
-import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
-from flows.schedule.nightly import STAGES, nightly
 from flows.settings import read_settings
-from flows.workspace import open_lake
 from tests.fan_model.pipelines import strict_stable_diffusion
-from tests.flows.nights import NIGHT, sample_ratings, write_movielens, write_settings
-
-pytestmark = pytest.mark.usefixtures("prefect_server")
-
-
-def ask(settings_file, sql):
-    lake = open_lake(read_settings(settings_file), read_only=True)
-    try:
-        return [tuple(row.values()) for row in lake.query(sql).to_pylist()]
-    finally:
-        lake.close()
+from tests.flows.nights import NIGHT, ask, run, sample_ratings, write_movielens, write_settings
 
 
 def test_a_user_who_opts_out_loses_pictures_files_and_place_in_the_gallery(settings_file):
-    nightly(str(settings_file), STAGES)
+    run(settings_file)
     workspace = read_settings(settings_file).workspace
     ((image,),) = ask(settings_file, "SELECT image_path FROM artworks WHERE user_id = '2'")
     said = CliRunner().invoke(app, ["opt-out", "2", "--settings", str(settings_file)])
     assert "user 2 gets no personalized pictures" in said.output
-    nightly(str(settings_file), STAGES)
+    run(settings_file)
     assert ask(settings_file, "SELECT count(*) FROM artworks WHERE user_id = '2'") == [(0,)]
     assert ask(settings_file, "SELECT count(*) FROM profiles WHERE user_id = '2'") == [(0,)]
     assert not (workspace / image).exists()
@@ -65,7 +52,7 @@ def test_what_the_safety_checker_refuses_is_not_kept_and_the_stock_image_stands_
     (tmp_path / "stock.csv").write_text("\n".join(["sku,name,picture", *stock]) + "\n")
     strict_stable_diffusion().save_pretrained(tmp_path / "strict")
     settings_file = write_settings(tmp_path, STRICT_NIGHT)
-    nightly(str(settings_file), STAGES)
+    run(settings_file)
     rows = ask(settings_file, "SELECT status, image_path, plain_image_path, reason, item_id FROM artworks")
     workspace = read_settings(settings_file).workspace
     html = (workspace / "gallery" / "index.html").read_text()
@@ -78,14 +65,14 @@ def test_what_the_safety_checker_refuses_is_not_kept_and_the_stock_image_stands_
 
 
 def test_a_word_that_is_blocked_later_takes_its_pictures_away(settings_file):
-    nightly(str(settings_file), STAGES)
+    run(settings_file)
     ((title, user),) = ask(
         settings_file,
         "SELECT title, user_id FROM artworks JOIN items USING (item_id) ORDER BY user_id LIMIT 1",
     )
     (settings_file.parent / "blocked.txt").write_text(title.rsplit(" (", 1)[0] + "\n")
     write_settings(settings_file.parent, NIGHT + '[safety]\nblocklist = "blocked.txt"\n')
-    night = nightly(str(settings_file), STAGES)
+    night = run(settings_file)
     assert night["counts"]["generate"]["flagged"] >= 1
     ((status, path, reason),) = ask(
         settings_file, f"SELECT status, image_path, reason FROM artworks WHERE user_id = '{user}'"

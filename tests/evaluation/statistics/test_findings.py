@@ -20,7 +20,7 @@ def row(variant, measure, user, value):
         "variant_group": GROUPS[variant],
         "alpha": 0.3,
         "measure": measure,
-        "user_id": user,
+        "user_key": user,
         "value": value,
         "num_pictures": 2,
         "judge": "somebody" if measure in P_VALUES or MEASURES[measure].by_judge else "the model",
@@ -78,7 +78,7 @@ def test_a_control_that_comes_out_personal_casts_doubt_on_the_verdict():
 def test_users_without_a_picture_are_not_counted():
     rows = results({"full": 2.0}, {"full": 0.01}).to_pylist()
     for one in rows:
-        if one["user_id"] == "u3":
+        if one["user_key"] == "u3":
             one |= {"value": None, "num_pictures": 0}
     findings = find(pa.Table.from_pylist(rows), ["plain", "full"], Resampling())
     assert findings.num_users == 11

@@ -12,7 +12,7 @@ from feature_store.tables.runs import (
     record_stage,
 )
 from tests.feature_store.intake.test_source_files import write_states
-from tests.feature_store.logs import ask, hours, take_in_events
+from tests.feature_store.logs import ask, hours, key_of, take_in_events, users_of
 
 
 def test_the_windows_of_published_runs_follow_one_another_half_open(lake):

@@ -5,13 +5,10 @@ import pytest
 from feature_store.lake.lake import Lake
 from feature_store.upkeep.past_windows import UnknownRunError
 from flows.commands.backfill import backfill
-from flows.schedule.nightly import nightly
 from flows.settings import read_settings
 from flows.workspace import open_lake
-from tests.flows.nights import NIGHT, sample_ratings, write_movielens, write_settings
+from tests.flows.nights import NIGHT, run, sample_ratings, write_movielens, write_settings
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
-STAGES = ("ingest", "embed", "profile", "generate", "publish")
 ROWS = (
     "SELECT t.user_id, t.item_id, t.rank, p.* EXCLUDE (user_id, item_id, run_id, snapshot_id) "
     "FROM {targets} AS t LEFT JOIN {profiles} AS p USING (user_id, item_id) WHERE {condition} ORDER BY ALL"
@@ -34,7 +31,7 @@ def test_a_backfill_gives_the_rows_of_then(settings_file):
         if ratings[-1] in late:
             films = (logs / "movies.csv").read_text().replace("Iron Tide", "Iron Tide Revised")
             (logs / "movies.csv").write_text(films)
-        run_id = nightly(str(settings_file), STAGES)["run_id"]
+        run_id = run(settings_file)["run_id"]
         given.append((run_id, rows_of(lake), rows_of(lake, condition=f"t.run_id = '{run_id}'")))
     (first, all_of_first, _), (second, _, changed_by_second) = given
     assert rows_of(lake) != all_of_first

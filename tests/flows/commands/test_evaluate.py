@@ -1,4 +1,4 @@
-"""An evaluation on a small log, with real parts: DuckDB, MLflow, Prefect, the bundled model and its judge."""
+"""An evaluation on a small log, with real parts: DuckDB, MLflow, the bundled model and its judge."""
 
 import html
 import json
@@ -12,22 +12,25 @@ import time
 import mlflow
 import pytest
 import torch
-from prefect.settings import PREFECT_API_URL
 
 from evaluation.measures.judge import ClipJudge
 from evaluation.measures.picture_measures import MEASURES, P_VALUES
+from evaluation.protocol.measuring import MODEL_ITSELF, NothingToMeasureError, measure
+from evaluation.protocol.plan import plan_variant
 from fan_model.bundled import JUDGE_FOLDER
-from flows.commands.evaluate import evaluate, open_study, summarize_evaluation, take_in_data
+from flows.commands.evaluate import (
+    evaluate,
+    load_judge,
+    open_pictures,
+    open_study,
+    summarize_evaluation,
+    take_in_data,
+)
+from flows.commands.evaluation_choice import make_variants
 from flows.model.champion import UnknownModelError, configure_mlflow
 from flows.settings import read_settings
-from flows.study.choice import make_variants
-from flows.study.drawing import picture_path, plan
-from flows.study.measuring import MODEL_ITSELF, NothingToMeasureError, measure
-from flows.study.report import EVALUATION_EXPERIMENT
-from flows.workspace import Workspace, open_lake
-from tests.flows.nights import NIGHT, sample_ratings, write_movielens, write_settings
-
-pytestmark = pytest.mark.usefixtures("prefect_server")
+from flows.workspace import EVALUATION_EXPERIMENT, Workspace
+from tests.flows.nights import NIGHT, ask, sample_ratings, write_movielens, write_settings
 
 SMALL = """
 [evaluation]
@@ -36,26 +39,25 @@ min_history = 5
 sheet_users = 2
 variants = ["bm25"]
 """
+EVALUATE = """
+import sys
+from pathlib import Path
+from flows.commands.evaluate import evaluate
+from flows.settings import read_settings
+evaluate(read_settings(Path(sys.argv[1])))
+"""
 VARIANTS = {"plain", "full", "bm25", "history of another user", "one picture for all"}
 
 
 @pytest.fixture(scope="module")
-def evaluated(tmp_path_factory, registry, prefect_server):
+def evaluated(tmp_path_factory, registry):
     """Settings whose workspace holds an evaluation, and what that one returned; rows are only ever added."""
     folder = tmp_path_factory.mktemp("evaluated")
     write_movielens(folder / "logs", sample_ratings())
     file = write_settings(folder, NIGHT + SMALL)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("FAN_MODEL__TRACKING_URI", registry)
-        return file, evaluate(str(file))
-
-
-def ask(settings_file, sql):
-    lake = open_lake(read_settings(settings_file), read_only=True)
-    try:
-        return [tuple(row.values()) for row in lake.query(sql).to_pylist()]
-    finally:
-        lake.close()
+        return file, evaluate(read_settings(file))
 
 
 def numbers(settings_file, result):
@@ -66,9 +68,10 @@ def numbers(settings_file, result):
     return {row[:3]: row[3] for row in ask(settings_file, sql)}
 
 
-def study_of(settings_file):
+def opened(settings_file):
+    """The settings of an evaluation, what all its variants share, and its pictures."""
     settings = read_settings(settings_file)
-    return open_study(settings, take_in_data.fn(settings))
+    return settings, open_study(settings, take_in_data(settings)), open_pictures(settings)
 
 
 def test_there_is_a_row_per_user_variant_and_measure(evaluated):
@@ -124,12 +127,12 @@ def test_the_run_is_in_mlflow_with_its_figures(evaluated):
 
 def test_after_a_stop_only_what_is_missing_is_drawn_and_the_numbers_are_the_same(evaluated):
     file, whole = evaluated
-    study = study_of(file)
-    variants = {variant.name: plan(study, variant) for variant in make_variants(study.settings)}
+    settings, study, pictures = opened(file)
+    variants = {variant.name: plan_variant(study, variant) for variant in make_variants(settings)}
     lost = set(variants["bm25"].digests[3:]) | {variants["plain"].digests[0]}
     for digest in lost:
-        picture_path(study, digest).unlink()
-    resumed = evaluate(str(file))
+        pictures.path(digest).unlink()
+    resumed = evaluate(read_settings(file))
     assert whole["drawn"] > resumed["drawn"] == len(lost)
     assert numbers(file, resumed) == numbers(file, whole)
 
@@ -141,15 +144,15 @@ def test_a_killed_evaluation_is_carried_on_with_the_same_numbers(evaluated, regi
     file = write_settings(tmp_path, whole_file.read_text())
     pictures = Workspace(tmp_path / "workspace").evaluation_pictures
     process = subprocess.Popen(
-        [sys.executable, "-c", f"from flows.commands.evaluate import evaluate; evaluate({str(file)!r})"],
-        env=os.environ | {"PREFECT_API_URL": PREFECT_API_URL.value(), "FAN_MODEL__TRACKING_URI": registry},
+        [sys.executable, "-c", EVALUATE, str(file)],
+        env=os.environ | {"FAN_MODEL__TRACKING_URI": registry},
     )
     while sum(1 for _ in pictures.rglob("*.png")) < 9 and process.poll() is None:
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     kept = {path: path.stat().st_mtime_ns for path in pictures.rglob("*.png")}
-    resumed = evaluate(str(file))
+    resumed = evaluate(read_settings(file))
     assert resumed["drawn"] == whole["drawn"] - len(kept) > 0
     assert all(path.stat().st_mtime_ns == written for path, written in kept.items())
     assert numbers(file, resumed) == numbers(whole_file, whole)
@@ -157,31 +160,31 @@ def test_a_killed_evaluation_is_carried_on_with_the_same_numbers(evaluated, regi
 
 def test_a_picture_that_the_model_refuses_is_left_out_of_every_variant(evaluated):
     file, _ = evaluated
-    study = study_of(file)
-    refused = plan(study, make_variants(study.settings)[1]).digests[0]
-    path = picture_path(study, refused)
+    settings, study, pictures = opened(file)
+    refused = plan_variant(study, make_variants(settings)[1]).digests[0]
+    path = pictures.path(refused)
     kept = path.read_bytes()
     path.write_bytes(b"")
-    result = evaluate(str(file))
+    result = evaluate(read_settings(file))
     path.write_bytes(kept)
     counts = ask(
         file,
         "SELECT variant, sum(num_pictures)::INTEGER FROM evaluation_results "
         f"WHERE run_id = '{result['run_id']}' AND measure = 'clip_target' GROUP BY ALL",
     )
-    num_refused = plan(study, make_variants(study.settings)[1]).digests.count(refused)
+    num_refused = plan_variant(study, make_variants(settings)[1]).digests.count(refused)
     assert dict(counts) == dict.fromkeys(VARIANTS, 8 - num_refused)
 
 
 def test_nothing_is_reported_when_the_model_refuses_everything(evaluated):
     file, _ = evaluated
-    study = study_of(file)
-    paths = {picture_path(study, digest) for digest in plan(study, make_variants(study.settings)[0]).digests}
+    settings, study, pictures = opened(file)
+    paths = {pictures.path(digest) for digest in plan_variant(study, make_variants(settings)[0]).digests}
     kept = {path: path.read_bytes() for path in paths}
     for path in paths:
         path.write_bytes(b"")
     with pytest.raises(NothingToMeasureError, match="refused a picture of each of the 8 targets"):
-        measure(study, make_variants(study.settings), "refused")
+        measure(study, make_variants(settings), pictures, load_judge(settings))
     for path, content in kept.items():
         path.write_bytes(content)
 
@@ -189,7 +192,7 @@ def test_nothing_is_reported_when_the_model_refuses_everything(evaluated):
 def test_prompt_histories_are_evaluated_in_a_lake_of_their_own(evaluated, tmp_path):
     file, _ = evaluated
     before = ask(file, "SELECT count(*) FROM interactions")
-    result = evaluate(str(file), data=f"prompt_histories={write_prompts(tmp_path / 'prompts')}")
+    result = evaluate(read_settings(file), data=f"prompt_histories={write_prompts(tmp_path / 'prompts')}")
     assert ask(file, "SELECT count(*) FROM interactions") == before
     assert result["users"] == 3
     rows = ask(
@@ -205,7 +208,7 @@ def test_prompt_histories_are_evaluated_in_a_lake_of_their_own(evaluated, tmp_pa
 def test_an_alias_that_names_no_model_is_an_error(evaluated):
     file, _ = evaluated
     with pytest.raises(UnknownModelError, match=r"registered as fan-artwork@nobody: .* fan register"):
-        evaluate(str(file), alias="nobody")
+        evaluate(read_settings(file), alias="nobody")
 
 
 def write_prompts(folder):
@@ -229,7 +232,7 @@ def test_another_judge_is_named_and_found_to_be_independent(evaluated, tmp_path)
     settings = write_settings(tmp_path, file.read_text() + f'judge = "{another_judge(tmp_path)}"\n')
     settings.write_text(f'workspace = "{file.parent / "workspace"}"\n{settings.read_text()}')
     settings.write_text(settings.read_text().replace('path = "logs"', f'path = "{file.parent / "logs"}"'))
-    replaced = evaluate(str(settings))
+    replaced = evaluate(read_settings(settings))
     assert replaced["drawn"] == 0
     judges = (
         "SELECT DISTINCT judge, judge_is_independent FROM evaluation_results "

@@ -13,6 +13,7 @@ from flows.schedule.nightly import nightly
 ROOT = Path(__file__).parents[3]
 SCHEDULE_AND_WAIT = """
 import time
+import httpx
 from prefect.client.orchestration import get_client
 from flows.schedule.nightly import nightly
 from flows.schedule.server import use_server
@@ -26,6 +27,10 @@ with use_server() as url:
                 break
             time.sleep(0.5)
     print(len(runs), sorted(run.expected_start_time for run in runs)[0].strftime("%H:%M"), url)
+try:
+    httpx.get(url + "/health")
+except httpx.ConnectError:
+    print("gone")
 """
 
 
@@ -37,7 +42,7 @@ def test_the_deployment_runs_the_nightly_in_the_command_lines_environment():
     assert environment.items() <= DEFAULTS.items()
 
 
-def test_a_server_is_started_where_none_is_configured_and_schedules_the_nightly(tmp_path):
+def test_a_server_is_started_where_none_is_configured_schedules_the_nightly_and_ends(tmp_path):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_API")}
     done = subprocess.run(
         [sys.executable, "-c", SCHEDULE_AND_WAIT],
@@ -47,7 +52,8 @@ def test_a_server_is_started_where_none_is_configured_and_schedules_the_nightly(
         env=environment | {"PREFECT_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr
-    count, start, url = done.stdout.split()[-3:]
+    count, start, url, afterwards = done.stdout.split()[-4:]
     assert int(count) >= 1
     assert start == "03:00"
     assert url.startswith("http://127.0.0.1:")
+    assert afterwards == "gone"

@@ -1,176 +1,68 @@
-"""The whole night on a small log, with real parts: DuckDB, FAISS, MLflow, Prefect and the bundled model."""
-
-import hashlib
-import subprocess
-import sys
+"""The night as Prefect runs it: the same night, shown without a word about users."""
 
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.commands.explain import explain
-from flows.schedule.nightly import STAGES, NightInProgressError, hold_night, nightly
+from flows.night_lock import NightInProgressError, hold_night
+from flows.schedule.nightly import nightly, run_locally
+from flows.schedule.prefect_tasks import StoppedError
 from flows.settings import read_settings
-from flows.stages.publish import UnfinishedNightError
 from flows.workspace import open_lake
-from tests.flows.nights import NIGHT, sample_ratings, write_movielens, write_settings
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
-
-
-def run_night(settings_file, stages=STAGES):
-    return nightly(str(settings_file), stages)
+NOBODY_LISTENS = "http://127.0.0.1:9/api"
 
 
-def ask(settings_file, sql):
-    lake = open_lake(read_settings(settings_file), read_only=True)
+def count_pictures(settings):
+    lake = open_lake(settings, read_only=True)
     try:
-        return [tuple(row.values()) for row in lake.query(sql).to_pylist()]
+        return lake.query("SELECT count(*) AS n FROM artworks")["n"][0].as_py()
     finally:
         lake.close()
 
 
-def pictures(settings_file):
-    return dict(
-        ((user, item), (digest, sha256))
-        for user, item, digest, sha256 in ask(
-            settings_file, "SELECT user_id, item_id, profile_digest, image_sha256 FROM artworks"
-        )
-    )
-
-
-def test_a_night_draws_a_picture_for_every_target_and_says_from_what(settings_file):
-    night = run_night(settings_file)
+def test_prefect_shows_the_night_its_counts_and_the_way_to_the_gallery(prefect_server, settings_file):
+    night = nightly(str(settings_file))
     assert night["status"] == "published"
-    assert ask(settings_file, "SELECT count(*), count(DISTINCT user_id) FROM artworks") == [(4, 4)]
-    workspace = read_settings(settings_file).workspace
-    for path, sha256, plain in ask(
-        settings_file, "SELECT image_path, image_sha256, plain_image_path FROM artworks"
-    ):
-        assert hashlib.sha256((workspace / path).read_bytes()).hexdigest() == sha256
-        assert (workspace / plain).read_bytes() != (workspace / path).read_bytes()
-    # Twelve films rated, the latest is the target: round(0.1 * 11) = 1 reference of 11.
-    assert ask(settings_file, "SELECT count(*), min(history_size), max(history_size) FROM profiles") == [
-        (4, 11, 11)
-    ]
-    assert ask(
-        settings_file,
-        "SELECT count(*) FROM profiles JOIN interactions AS i ON i.user_id = profiles.user_id "
-        "AND i.item_id = reference_item_id AND i.event_time < as_of",
-    ) == [(4,)]
+    assert night["counts"]["profile"]["targets_profiled"] == night["counts"]["generate"]["generated"] == 4
+    assert count_pictures(read_settings(settings_file)) == 4
+    with get_client(sync_client=True) as client:
+        (run,) = [
+            run
+            for run in client.read_flow_runs()
+            if run.parameters.get("settings_file") == str(settings_file)
+        ]
+        shown = [one for one in client.read_artifacts() if one.flow_run_id == run.id]
+    assert run.state.is_completed()
+    assert {one.key for one in shown} == {"nightly-counts", "gallery"}
+    assert night["run_id"] in " ".join(str(one.description) for one in shown)
 
 
-def test_a_second_night_on_unchanged_input_draws_nothing(settings_file):
-    run_night(settings_file)
-    before = pictures(settings_file)
-    night = run_night(settings_file)
-    assert night["counts"]["ingest"]["files"] == 0
-    assert night["counts"]["generate"] == {}
-    assert pictures(settings_file) == before
+def test_prefect_is_told_the_kind_of_an_error_and_whoever_ran_the_night_all_of_it(
+    prefect_server, settings_file, settings
+):
+    with hold_night(settings):
+        with pytest.raises(StoppedError, match="^NightInProgressError$"):
+            nightly(str(settings_file), ("ingest",))
+        with pytest.raises(NightInProgressError, match="another night is running on"):
+            run_locally(settings_file, ("ingest",))
 
 
-def test_new_events_redraw_only_the_pictures_whose_profile_changed(settings_file):
-    run_night(settings_file)
-    before = pictures(settings_file)
-    films = {film for user, film, *_ in sample_ratings() if user == 2}
-    new = next(film for film in range(1, 25) if film not in films)
-    write_movielens(settings_file.parent / "logs", [*sample_ratings(), (2, new, 5.0, 1_100_000_000)])
-    night = run_night(settings_file)
-    after = pictures(settings_file)
-    assert night["counts"]["ingest"]["accepted"] == 1
-    assert night["counts"]["generate"]["generated"] == 1
-    assert {user for user, _ in after} == {user for user, _ in before}
-    assert ("2", str(new)) in after
-    assert {pair: picture for pair, picture in before.items() if pair[0] != "2"} == {
-        pair: picture for pair, picture in after.items() if pair[0] != "2"
-    }
-
-
-def test_another_alpha_redraws_every_picture_and_profiles_nobody(settings_file):
-    run_night(settings_file)
-    before = pictures(settings_file)
-    write_settings(settings_file.parent, NIGHT + "alpha = 0.9\n")
-    night = run_night(settings_file)
-    after = pictures(settings_file)
-    assert night["counts"]["profile"] == {}
-    assert night["counts"]["generate"]["generated"] == 4
-    assert {pair: digest for pair, (digest, _) in after.items()} == {
-        pair: digest for pair, (digest, _) in before.items()
-    }
-    assert all(after[pair] != before[pair] for pair in after)
-
-
-def test_another_template_profiles_and_redraws_everybody(settings_file):
-    run_night(settings_file)
-    write_settings(settings_file.parent, NIGHT + '[texts]\ntarget_template = "{genres} poster, {title}"\n')
-    night = run_night(settings_file)
-    assert night["counts"]["profile"]["targets_profiled"] == 4
-    assert night["counts"]["generate"]["generated"] == 4
-
-
-def test_a_smaller_limit_of_users_takes_the_others_pictures_away(settings_file):
-    run_night(settings_file)
-    write_settings(settings_file.parent, NIGHT.replace("max_users = 4", "max_users = 2"))
-    run_night(settings_file)
-    assert ask(settings_file, "SELECT DISTINCT user_id FROM artworks ORDER BY ALL") == [("1",), ("2",)]
-
-
-def test_broken_rows_are_counted_and_kept_and_the_night_goes_on(settings_file):
-    broken = [("", 3, 4.0, 1_000_000_000), (1, 3, "nan", 1_000_000_001), (1, 4, 4.0, "yesterday"), (1, 5)]
-    write_movielens(settings_file.parent / "logs", [*sample_ratings(), *broken])
-    night = run_night(settings_file)
-    counts = night["counts"]["ingest"]
-    assert counts["rejected"] == len(broken)
-    assert counts["rows_read"] == counts["accepted"] + counts["duplicate"] + counts["rejected"]
-    assert ask(settings_file, "SELECT count(*), count(DISTINCT reason) FROM rejected_rows") == [(4, 4)]
-    assert night["counts"]["publish"] == {"users": 4, "targets": 4}
-
-
-def test_the_stages_one_by_one_make_the_same_night(settings_file, tmp_path):
-    for stage in STAGES:
-        night = run_night(settings_file, (stage,))
-    assert night["status"] == "published"
-    assert set(night["counts"]) == set(STAGES)
-    whole = write_settings(tmp_path, NIGHT + '[model]\nname = "other"\n')
-    whole.write_text(f'workspace = "other"\n{whole.read_text()}')
-    run_night(whole)
-    assert pictures(whole) == pictures(settings_file)
-
-
-def test_a_night_is_not_published_before_its_pictures_are_drawn(settings_file):
-    run_night(settings_file, ("ingest", "embed", "profile"))
-    assert ask(settings_file, "SELECT count(*) FROM profiles") == [(0,)]
-    with pytest.raises(UnfinishedNightError, match="fan generate"):
-        run_night(settings_file, ("publish",))
-    assert ask(settings_file, "SELECT status, reason FROM runs") == [
-        ("failed", "publish stopped: UnfinishedNightError")
+def test_a_night_whose_server_does_not_answer_goes_on_without_it(settings_file, capsys):
+    with temporary_settings({PREFECT_API_URL: NOBODY_LISTENS}):
+        night = run_locally(settings_file, ("ingest",))
+    assert night["counts"]["ingest"]["files"] == 2
+    said = capsys.readouterr().err.splitlines()
+    assert [line for line in said if line.startswith("fan: ")] == [
+        f"fan: Prefect's server at {NOBODY_LISTENS} does not answer: start it, or name another in "
+        "PREFECT_API_URL. This goes on without Prefect"
     ]
 
 
-def test_a_target_that_the_catalogue_does_not_know_is_a_failed_picture_with_its_reason(settings_file):
-    write_movielens(settings_file.parent / "logs", [*sample_ratings(), (3, 999, 5.0, 1_100_000_000)])
-    run_night(settings_file)
-    failed = ask(settings_file, "SELECT user_id, item_id, reason FROM artworks WHERE status = 'failed'")
-    assert failed == [("3", "999", "the catalogue does not know the item, so there is no text to draw")]
-    words = explain(open_lake(read_settings(settings_file), read_only=True), "3", "999")
-    assert words.splitlines()[1:] == ["", f"There is no file: failed, {failed[0][2]}."]
-
-
-def test_a_second_night_at_the_same_time_is_refused(settings_file):
-    holder = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            "import sys, time; from filelock import FileLock\n"
-            "with FileLock(sys.argv[1]): print('held', flush=True); time.sleep(60)",
-            str(read_settings(settings_file).workspace / "night.lock"),
-        ],
-        stdout=subprocess.PIPE,
-    )
-    assert holder.stdout.readline() == b"held\n"
-    try:
-        with pytest.raises(NightInProgressError, match="another night is running"):
-            run_night(settings_file)
-    finally:
-        holder.kill()
-        holder.wait()
-    with hold_night(read_settings(settings_file)):
-        pass
+def test_where_nobody_waits_for_a_night_its_error_is_in_the_log_of_its_process(
+    prefect_server, settings_file, settings, monkeypatch, caplog
+):
+    monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", "by-the-clock")
+    with hold_night(settings), pytest.raises(StoppedError, match="^NightInProgressError$"):
+        nightly(str(settings_file), ("ingest",))
+    assert "another night is running on" in caplog.text

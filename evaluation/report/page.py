@@ -1,29 +1,22 @@
-"""The report of an evaluation: a page that stands alone, and a run in MLflow."""
+"""The report of an evaluation: a page that stands alone, its figures, its rows and its main table."""
 
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import mlflow
 import pyarrow as pa
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from PIL import Image
 
 from evaluation.measures.identification import chance_hit, chance_reciprocal_rank
 from evaluation.measures.picture_measures import MEASURES
+from evaluation.protocol.plan import Pictures, plan_variant, read_pictures
+from evaluation.protocol.study import Study
 from evaluation.protocol.variants import ANOTHER, CONSTANT, FULL, PLAIN, Variant
 from evaluation.report.markdown import write_table
 from evaluation.report.plots import Point, draw_contact_sheet, plot_alpha_sweep, plot_trade_off
 from evaluation.statistics.findings import Findings, find
 from evaluation.statistics.intervals import Resampling
-from feature_store.lake.durable_files import write_durably
-from flows.model.champion import configure_mlflow
-from flows.study.drawing import plan, read_pictures
-from flows.study.sample import Study
-from flows.workspace import Workspace
-
-EVALUATION_EXPERIMENT = "evaluation"
 
 TABLES = {
     "Fidelity and preference": ("clip_target", "clip_history", "history_cosine", "own_minus_other"),
@@ -41,36 +34,33 @@ REFERENCES_SHOWN = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Page:
-    """The report that was written."""
+class ReportPage:
+    """The report, ready to be written into a folder."""
 
-    path: Path
+    files: Mapping[str, bytes]
+    """Contents by name: `index.html`, figures, `results.csv`, `table.md`."""
     findings: Findings
     table: str
     """The main table as Markdown."""
 
 
-def write_report(study: Study, variants: Sequence[Variant], results: pa.Table, run_id: str) -> Page:
-    """Write the page of an evaluation, its figures beside it and within, its rows as CSV and its main table.
+def write_report(
+    study: Study, variants: Sequence[Variant], results: pa.Table, pictures: Pictures
+) -> ReportPage:
+    """Write the page of an evaluation with its figures within, and the files beside it.
 
     Args:
         study: what was evaluated.
         variants: as they were drawn.
         results: rows of `evaluation_results`, of this run.
-        run_id: names the folder.
+        pictures: as they were drawn.
     """
-    how = Resampling(confidence=study.settings.evaluation.confidence, seed=study.settings.seed)
+    how = Resampling(confidence=study.design.confidence, seed=study.design.seed)
     findings = find(results, [variant.name for variant in variants], how)
-    figures, table = _figures(study, variants, findings), write_table(findings)
-    folder = Workspace(study.settings.workspace).evaluation / run_id
-    for name, png in figures.items():
-        write_durably(folder / f"{name}.png", png)
-    write_durably(folder / "results.csv", results.to_pandas().to_csv(index=False).encode())
-    write_durably(folder / "table.md", table.encode())
+    figures, table = _figures(study, variants, findings, pictures), write_table(findings)
     html = _template().render(
-        run_id=run_id,
         study=study,
-        evaluation=study.settings.evaluation,
+        design=study.design,
         findings=findings,
         tables=TABLES,
         measures=MEASURES,
@@ -78,55 +68,20 @@ def write_report(study: Study, variants: Sequence[Variant], results: pa.Table, r
         figures={name: b64encode(png).decode() for name, png in figures.items()},
         sheet_rows=list(_sheet_rows(study, variants)),
     )
-    write_durably(folder / "index.html", html.encode())
-    return Page(path=folder / "index.html", findings=findings, table=table)
-
-
-def report_to_mlflow(study: Study, page: Page, run_id: str) -> None:
-    """Log settings, means, differences to the plain pictures, gains, p-values and the report's folder."""
-    configure_mlflow(study.settings, EVALUATION_EXPERIMENT)
-    sections = study.settings.model_dump(include={"evaluation", "drawing", "profile", "texts"})
-    params = {
-        f"{section}.{name}": value for section, values in sections.items() for name, value in values.items()
+    files = {
+        "index.html": html.encode(),
+        "results.csv": results.to_pandas().to_csv(index=False).encode(),
+        "table.md": table.encode(),
     }
-    params |= {
-        "seed": study.settings.seed,
-        "model": f"{study.settings.model.name}@{study.settings.model.alias}",
-        "model_version": study.champion.version,
-    }
-    tags = {
-        "run_id": run_id,
-        "snapshot_id": study.snapshot_id,
-        "data_set": page.findings.data_set,
-        "judge_revision": page.findings.judge_revision,
-        "verdict": page.findings.verdict,
-    }
-    with mlflow.start_run(run_name=run_id):
-        mlflow.log_params(params)
-        mlflow.log_metrics(dict(_metrics(page.findings)))
-        mlflow.set_tags(tags)
-        mlflow.log_artifacts(str(page.path.parent))
+    files |= {f"{name}.png": png for name, png in figures.items()}
+    return ReportPage(files=files, findings=findings, table=table)
 
 
 def _template() -> Template:
-    loader = PackageLoader("flows.study", ".")
+    loader = PackageLoader("evaluation.report", ".")
     return Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     ).get_template("report.html")
-
-
-def _metrics(findings: Findings) -> Iterator[tuple[str, float]]:
-    yield "num_users", float(findings.num_users)
-    for variant in findings.variants.values():
-        prefix, comparison = variant.name.replace(",", ""), variant.comparison
-        for measure, estimate in comparison.means.items():
-            yield f"{prefix}/{measure}", estimate.mean
-            yield f"{prefix}/{measure}_minus_plain", comparison.minus_plain[measure].mean
-        for measure, gain in comparison.gains.items():
-            yield f"{prefix}/{measure}_gain_mean_of_ratios_percent", gain.mean_of_ratios.mean
-            yield f"{prefix}/{measure}_gain_ratio_of_means_percent", gain.ratio_of_means.mean
-        for measure, p_value in variant.p_values.items():
-            yield f"{prefix}/{measure}", p_value
 
 
 def _chance(num_users: int) -> dict[str, float]:
@@ -139,7 +94,9 @@ def _chance(num_users: int) -> dict[str, float]:
     }
 
 
-def _figures(study: Study, variants: Sequence[Variant], findings: Findings) -> dict[str, bytes]:
+def _figures(
+    study: Study, variants: Sequence[Variant], findings: Findings, pictures: Pictures
+) -> dict[str, bytes]:
     points = [
         Point(name=found.name, group=found.group, alpha=found.alpha, estimates=found.comparison.minus_plain)
         for found in findings.variants.values()
@@ -155,7 +112,7 @@ def _figures(study: Study, variants: Sequence[Variant], findings: Findings) -> d
             preference="own_minus_other",
             labels=(SWEPT["clip_target"], SWEPT["own_minus_other"]),
         ),
-        **{f"sheet_{name}": _sheet(study, columns) for name, columns in sheets.items()},
+        **{f"sheet_{name}": _sheet(study, columns, pictures) for name, columns in sheets.items()},
     }
 
 
@@ -173,15 +130,15 @@ def _shown(study: Study) -> list[int]:
     firsts: dict[int, int] = {}
     for place, target in enumerate(study.targets):
         firsts.setdefault(target.owner, place)
-    return list(firsts.values())[: study.settings.evaluation.sheet_users]
+    return list(firsts.values())[: study.design.sheet_users]
 
 
-def _sheet(study: Study, columns: Sequence[Variant]) -> bytes:
+def _sheet(study: Study, columns: Sequence[Variant], pictures: Pictures) -> bytes:
     """A contact sheet: a row per shown target, a column per variant; a refused picture is blank."""
     blank = Image.new("RGB", (8, 8), "lightgray")
-    digests = [plan(study, variant).digests for variant in columns]
+    digests = [plan_variant(study, variant).digests for variant in columns]
     rows = [
-        [picture or blank for picture in read_pictures(study, [column[place] for column in digests])]
+        [picture or blank for picture in read_pictures(pictures, [column[place] for column in digests])]
         for place in _shown(study)
     ]
     return draw_contact_sheet(rows, [variant.name for variant in columns])
@@ -190,11 +147,11 @@ def _sheet(study: Study, columns: Sequence[Variant]) -> bytes:
 def _sheet_rows(study: Study, variants: Sequence[Variant]) -> Iterator[Mapping[str, object]]:
     """What the rows of the sheets show: the user, the target, and the first references of the full method."""
     (full,) = (variant for variant in variants if variant.name == FULL)
-    requests = plan(study, full).requests
+    requests = plan_variant(study, full).requests
     for place in _shown(study):
         target = study.targets[place]
         yield {
-            "user_id": study.users[target.owner].user_id,
+            "user_key": study.users[target.owner].user_key,
             "text": target.text,
             "references": requests[place].references[:REFERENCES_SHOWN],
             "num_more": max(0, len(requests[place].references) - REFERENCES_SHOWN),

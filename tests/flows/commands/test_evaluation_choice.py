@@ -1,7 +1,7 @@
 import pytest
 
+from flows.commands.evaluation_choice import choose, data_name, data_settings, make_variants
 from flows.settings import SettingsError, read_settings
-from flows.study.choice import choose, data_name, data_settings, make_variants
 from tests.flows.nights import NIGHT, write_settings
 
 ELSEWHERE = """

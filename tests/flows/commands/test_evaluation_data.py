@@ -1,16 +1,15 @@
-"""The sample of users, their histories, and how each variant draws."""
+"""What an evaluation reads of the lake: users, their histories, and how each variant draws."""
 
 import numpy as np
 import pytest
 
+from evaluation.protocol.plan import plan_variant
+from evaluation.protocol.study import TooFewUsersError
 from feature_store.history.opt_outs import opt_out
 from feature_store.tables.runs import Run
-from flows.commands.evaluate import take_in_data
-from flows.model.champion import load_champion
+from flows.commands.evaluate import open_study, take_in_data
+from flows.commands.evaluation_choice import make_variants
 from flows.settings import read_settings
-from flows.study.choice import make_variants
-from flows.study.drawing import plan
-from flows.study.sample import TooFewUsersError, build_study
 from flows.workspace import open_lake
 from tests.flows.nights import NIGHT, write_settings
 
@@ -28,13 +27,12 @@ def settings_file(settings_file):
 
 def study_of(settings_file):
     settings = read_settings(settings_file)
-    run = take_in_data.fn(settings)
-    return build_study(settings, open_lake(settings), load_champion(settings), run)
+    return open_study(settings, take_in_data(settings))
 
 
 def test_history_is_strictly_before_the_targets_and_held_out_references_are_never_offered(settings_file):
     study = study_of(settings_file)
-    lake = open_lake(study.settings, read_only=True)
+    lake = open_lake(read_settings(settings_file), read_only=True)
     assert len(study.targets) == 2 * len(study.users) == 8
     for place, user in enumerate(study.users):
         drawn = [target for target in study.targets if target.owner == place]
@@ -52,11 +50,11 @@ def test_history_is_strictly_before_the_targets_and_held_out_references_are_neve
 
 
 def test_every_variant_draws_the_same_targets_with_the_same_seeds(settings_file):
-    study = study_of(settings_file)
-    plans = [plan(study, variant) for variant in make_variants(study.settings)]
-    assert len({tuple(request.seed for request in sketch.requests) for sketch in plans}) == 1
+    study, variants = study_of(settings_file), make_variants(read_settings(settings_file))
+    plans = [plan_variant(study, variant) for variant in variants]
+    assert len({tuple(request.seed for request in one.requests) for one in plans}) == 1
     offered = [set(study.users[target.owner].offered.texts) for target in study.targets]
-    by_name = dict(zip((variant.name for variant in make_variants(study.settings)), plans, strict=True))
+    by_name = dict(zip((variant.name for variant in variants), plans, strict=True))
     for name in ("full", "bm25"):
         for request, own in zip(by_name[name].requests, offered, strict=True):
             assert set(request.references) <= own
@@ -94,7 +92,7 @@ def test_too_few_users_with_a_history_are_an_error(settings_file):
 
 def test_what_is_ingested_after_the_run_began_does_not_count(settings_file):
     settings = read_settings(settings_file)
-    run = take_in_data.fn(settings)
+    run = take_in_data(settings)
     before = Run(run_id="early", window_start=None, window_end=run.window_end.replace(year=2000))
     with pytest.raises(TooFewUsersError, match="has 0 users"):
-        build_study(settings, open_lake(settings), load_champion(settings), before)
+        open_study(settings, before)

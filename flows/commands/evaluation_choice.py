@@ -3,8 +3,10 @@
 import hashlib
 from collections.abc import Sequence
 
+from evaluation.protocol.design import StudyDesign
 from evaluation.protocol.variants import Variant
 from evaluation.protocol.variants import make_variants as make
+from flows.model.served_model import drawing_options
 from flows.settings import DataSet, Settings
 from flows.source_settings import Source
 from flows.workspace import Workspace
@@ -36,7 +38,11 @@ def choose(
 
 
 def make_variants(settings: Settings) -> list[Variant]:
-    """Make the settings' variants."""
+    """Make the settings' variants.
+
+    Raises:
+        UnknownVariantError: if the settings name one that there is not.
+    """
     evaluation, drawing = settings.evaluation, settings.drawing
     return make(
         alpha=drawing.alpha,
@@ -44,6 +50,24 @@ def make_variants(settings: Settings) -> list[Variant]:
         alphas=evaluation.alphas,
         skips=evaluation.skips,
         wanted=evaluation.variants,
+    )
+
+
+def make_design(settings: Settings) -> StudyDesign:
+    """Write the settings in the evaluation's words."""
+    evaluation = settings.evaluation
+    return StudyDesign(
+        options=drawing_options(settings, num_references=None),
+        selection=settings.profile,
+        seed=settings.seed,
+        sample=evaluation.sample,
+        targets_per_user=evaluation.targets_per_user,
+        min_history=evaluation.min_history,
+        max_history=evaluation.max_history,
+        held_out=evaluation.held_out,
+        judge=evaluation.judge,
+        confidence=evaluation.confidence,
+        sheet_users=evaluation.sheet_users,
     )
 
 

@@ -1,9 +1,9 @@
-"""Drawing the pictures of an evaluation: each once, into a file named by all that it is made of."""
+"""What each variant draws: its options and one request per target, each picture once for all variants."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,72 +17,79 @@ from evaluation.protocol.selection import (
     select_recent,
     select_similar,
 )
+from evaluation.protocol.study import Study, StudyTarget, UserHistory, random_numbers
 from evaluation.protocol.variants import Variant
 from fan_model.drawing.artist import ArtworkRequest, DrawingOptions, artwork_digest
-from feature_store.lake.durable_files import write_durably
-from flows.model.served_model import drawing_options
-from flows.study.sample import History, Study, Target, random_numbers
-from flows.workspace import Workspace
 
 PICTURES_PER_SAVE = 16
 """Pictures drawn and saved together: what a crash can cost."""
 
 
+class Pictures(Protocol):
+    """Where pictures are drawn to and read from, by the digest of what they are made of."""
+
+    def is_known(self, digest: str) -> bool:
+        """Tell whether a picture was drawn, or refused, and need not be asked for again."""
+
+    def draw(self, requests: Mapping[str, ArtworkRequest], options: DrawingOptions) -> object:
+        """Draw pictures; one that the model refuses or cannot draw is none."""
+
+    def read(self, digest: str) -> bytes | None:
+        """Read a picture's file; None if there is none."""
+
+
 @dataclass(frozen=True)
-class Sketch:
-    """One variant's plan: how it is drawn, and one request per target of the study."""
+class VariantPlan:
+    """How a variant draws, and one request per target of the study."""
 
     options: DrawingOptions
     requests: tuple[ArtworkRequest, ...]
     digests: tuple[str, ...]
     """Of the pictures: equal digests are the same picture, drawn once for all variants."""
 
+    def take(self, places: Sequence[int]) -> "VariantPlan":
+        """The plan for some of the targets."""
+        return replace(
+            self,
+            requests=tuple(self.requests[place] for place in places),
+            digests=tuple(self.digests[place] for place in places),
+        )
 
-def plan(study: Study, variant: Variant) -> Sketch:
+
+def plan_variant(study: Study, variant: Variant) -> VariantPlan:
     """Select each target's references and write the requests."""
     options = replace(
-        drawing_options(study.settings, num_references=None),
+        study.design.options,
         alpha=variant.alpha,
         skip_layers=variant.skip_layers,
         target_query=variant.target_query,
     )
     requests = tuple(_request(study, variant, target) for target in study.targets)
-    fingerprint = study.artist.pipeline_fingerprint
-    return Sketch(options, requests, tuple(artwork_digest(one, options, fingerprint) for one in requests))
+    revision = study.artist.pipeline_fingerprint
+    return VariantPlan(options, requests, tuple(artwork_digest(one, options, revision) for one in requests))
 
 
-def draw(study: Study, variant: Variant) -> int:
-    """Draw the variant's pictures that no file has yet; return how many that were.
-
-    A picture that the model refused to show leaves an empty file.
-    """
-    sketch = plan(study, variant)
-    wanted = dict(zip(sketch.digests, sketch.requests, strict=True))
-    missing = [digest for digest in wanted if not picture_path(study, digest).exists()]
+def draw_variant(study: Study, variant: Variant, pictures: Pictures) -> int:
+    """Draw the variant's pictures that are not there yet; return how many were asked for."""
+    plan = plan_variant(study, variant)
+    wanted = dict(zip(plan.digests, plan.requests, strict=True))
+    missing = [digest for digest in wanted if not pictures.is_known(digest)]
     with tqdm(total=len(missing), desc=variant.name, unit="picture", disable=not missing) as progress:
         for start in range(0, len(missing), PICTURES_PER_SAVE):
             batch = missing[start : start + PICTURES_PER_SAVE]
-            artworks = study.artist.draw([wanted[digest] for digest in batch], sketch.options)
-            for digest, artwork in zip(batch, artworks, strict=True):
-                write_durably(picture_path(study, digest), artwork.image)
+            pictures.draw({digest: wanted[digest] for digest in batch}, plan.options)
             progress.update(len(batch))
     return len(missing)
 
 
-def read_pictures(study: Study, digests: Sequence[str]) -> Iterator[Image.Image | None]:
-    """Read pictures from their files, None for one that was refused."""
+def read_pictures(pictures: Pictures, digests: Sequence[str]) -> Iterator[Image.Image | None]:
+    """Read pictures, None for one that was refused."""
     for digest in digests:
-        content = picture_path(study, digest).read_bytes()
+        content = pictures.read(digest)
         yield Image.open(io.BytesIO(content)).convert("RGB") if content else None
 
 
-def picture_path(study: Study, digest: str) -> Path:
-    """Name the file of a picture; evaluations keep theirs apart from the gallery's."""
-    folder = Workspace(study.settings.workspace).evaluation_pictures
-    return folder / digest[:2] / f"{digest}.{study.settings.drawing.image_format}"
-
-
-def _request(study: Study, variant: Variant, target: Target) -> ArtworkRequest:
+def _request(study: Study, variant: Variant, target: StudyTarget) -> ArtworkRequest:
     history = _history(study, variant, target)
     if variant.selection == "none":
         return ArtworkRequest(prompt=target.text, seed=target.seed)
@@ -95,21 +102,20 @@ def _request(study: Study, variant: Variant, target: Target) -> ArtworkRequest:
     )
 
 
-def _history(study: Study, variant: Variant, target: Target) -> History:
+def _history(study: Study, variant: Variant, target: StudyTarget) -> UserHistory:
     """What references are selected from: the user's own history, or in the control the next user's."""
     owner = (target.owner + 1) % len(study.users) if variant.of_another else target.owner
     return study.users[owner].offered
 
 
-def _select(study: Study, variant: Variant, target: Target, history: History) -> NDArray[np.int64]:
-    """Select references in the variant's way, as many as the settings' share of the history."""
-    policy = study.settings.profile
-    count = policy.num_references(len(history))
+def _select(study: Study, variant: Variant, target: StudyTarget, history: UserHistory) -> NDArray[np.int64]:
+    """Select references in the variant's way, as many as the design's share of the history."""
+    design = study.design
+    count = design.selection.num_references(len(history))
     own = study.vectors_of([target.text])
     vectors = study.vectors_of(history.texts)
-    generator = random_numbers(
-        study.settings, variant.selection, study.users[target.owner].user_id, target.item_id
-    )
+    place = study.users[target.owner].place
+    generator = random_numbers(design.seed, variant.selection, str(place), target.item_id)
     match variant.selection:
         case "all":
             return np.arange(len(history))
@@ -124,4 +130,4 @@ def _select(study: Study, variant: Variant, target: Target, history: History) ->
         case "coreset":
             return select_coreset(vectors.unit_mean_tokens, count, generator)
         case _:
-            return policy.select(own, vectors, history.weights).indices
+            return design.selection.select(own, vectors, history.weights).indices

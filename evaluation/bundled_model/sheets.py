@@ -6,6 +6,7 @@ from random import Random
 
 from PIL import Image
 
+from evaluation.bundled_model.figures import ALPHAS, draw
 from fan_model.drawing.artist import Artist
 from fan_model.drawing.requests import ArtworkRequest
 from fan_model.studio.posters.captions import GENRE_WORDS, PALETTE_WORDS, STYLE_WORDS, TEST, write_caption
@@ -13,7 +14,6 @@ from fan_model.studio.posters.genres import GENRES, GENRES_BY_NAME
 from fan_model.studio.posters.palettes import PALETTES
 from fan_model.studio.posters.poster import PosterSpec, render, sample_spec
 from fan_model.studio.posters.styles import POSTER_PIXELS, STYLES
-from flows.commands.studio_figures import ALPHAS, draw
 
 GAP = 4
 Row = Sequence[Image.Image]

@@ -1,0 +1,1 @@
+"""What the bundled model can do: figures, and sheets of unpicked pictures."""

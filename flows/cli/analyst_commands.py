@@ -1,0 +1,101 @@
+"""For who asks what was drawn and why, and what it is worth."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.preparation import SettingsFile, prepare
+
+
+class OutputFormat(StrEnum):
+    """How `fan query` prints rows."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+def query(
+    sql: str,
+    output_format: Annotated[
+        OutputFormat, typer.Option("--format", help="How to print the rows.")
+    ] = OutputFormat.TABLE,
+    settings_file: SettingsFile = None,
+) -> None:
+    """Run SQL on the lake, read only, and print the rows.
+
+    `targets`, `profiles` and `artworks` are those of the last published night; a night in progress writes to
+    the schema `night`.
+    """
+    settings = prepare(settings_file)
+    from flows.commands.query import run_query
+
+    print(run_query(settings, sql, output_format.value))
+
+
+def explain(user: str, item: str, settings_file: SettingsFile = None) -> None:
+    """Say in words why the picture of an item for a user looks as it does."""
+    settings = prepare(settings_file)
+    from flows.commands.explain import explain as explain_picture
+    from flows.workspace import open_lake
+
+    print(explain_picture(open_lake(settings, read_only=True), user, item))
+
+
+def search(
+    user: str,
+    text: Annotated[str | None, typer.Argument(help="What is looked for, in words.")] = None,
+    image: Annotated[Path | None, typer.Option(help="Look for an image in place of a text.")] = None,
+    num_hits: Annotated[int, typer.Option("--hits", min=1, help="Items to show.")] = 10,
+    alpha: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Degree of personalization; 0 is the plain query.")
+    ] = None,
+    settings_file: SettingsFile = None,
+) -> None:
+    """Search the catalogue for a text or an image, in a user's taste (personalized retrieval).
+
+    A text takes on the texts of what the user likes; an image takes on the items' own artwork.
+    """
+    settings = prepare(settings_file)
+    from flows.commands.search import search as search_text
+    from flows.commands.search_by_image import search_by_image
+
+    if text is not None and image is None:
+        hits = search_text(settings, user, text, num_hits=num_hits, alpha=alpha)
+    elif image is not None and text is None:
+        hits = search_by_image(settings, user, image, num_hits=num_hits, alpha=alpha)
+    else:
+        raise typer.BadParameter("give either a text or --image")
+    for hit in hits:
+        print(f"{hit.score:6.3f}  {hit.item_id:>8}  {hit.title}")
+
+
+def evaluate(
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Evaluate on movielens=FOLDER or prompt_histories=FOLDER, not on the workspace's log."
+        ),
+    ] = None,
+    alias: Annotated[
+        str | None, typer.Option(help="Evaluate the registered model of this alias, not the nightly's.")
+    ] = None,
+    variants: Annotated[
+        list[str] | None,
+        typer.Option("--variant", help="Draw this variant (repeatable), plain, full and the control only."),
+    ] = None,
+    settings_file: SettingsFile = None,
+) -> None:
+    """Measure what personalization is worth: draw the same targets in every variant, compare, report.
+
+    The table evaluation_results holds every user's value of every measure; the evaluation settings
+    have the sizes. Pictures drawn already are not drawn again: a run that was stopped is carried on.
+    """
+    prepare(settings_file)
+    from flows.commands.evaluate import summarize_evaluation
+    from flows.schedule.evaluation_flow import evaluate_locally
+
+    result = evaluate_locally(settings_file, data=data, alias=alias, variants=variants or ())
+    print(summarize_evaluation(result))

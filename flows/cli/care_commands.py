@@ -1,0 +1,64 @@
+"""For who takes care of the data: opting out, forgetting, past nights, upkeep and checks."""
+
+from typing import Annotated
+
+import typer
+
+from flows.cli.preparation import SettingsFile, prepare, print_counts
+
+
+def opt_out(
+    user: str,
+    undo: Annotated[bool, typer.Option("--undo", help="The user wants personalized pictures again.")] = False,
+    settings_file: SettingsFile = None,
+) -> None:
+    """Note that a user wants no personalized pictures; the next night removes what was drawn for them."""
+    settings = prepare(settings_file)
+    from feature_store.history import opt_outs
+    from flows.workspace import open_lake
+
+    (opt_outs.opt_in if undo else opt_outs.opt_out)(open_lake(settings), user)
+    print(f"user {user} {'gets' if undo else 'gets no'} personalized pictures, from the next night on")
+
+
+def forget(user: str, settings_file: SettingsFile = None) -> None:
+    """Take a user out of every table, vector, picture, page and old snapshot, for good."""
+    settings = prepare(settings_file)
+    from flows.commands.forget import forget as forget_user
+
+    print_counts("forgotten", forget_user(settings, user))
+
+
+def backfill(run: str, settings_file: SettingsFile = None) -> None:
+    """Select targets and references over again as a past run did, from what was known then."""
+    settings = prepare(settings_file)
+    from flows.commands.backfill import backfill as run_again
+
+    folder, counts = run_again(settings, run)
+    print_counts(f"in {folder}", counts)
+
+
+def maintain(
+    keep_days: Annotated[
+        float, typer.Option(min=0, help="Keep snapshots of this many days; longer than any query runs.")
+    ] = 2.0,
+    settings_file: SettingsFile = None,
+) -> None:
+    """Compact the lake, expire old snapshots, delete pictures and files that nothing names any more."""
+    settings = prepare(settings_file)
+    from datetime import timedelta
+
+    from flows.commands.maintain import maintain as maintain_workspace
+
+    print_counts("maintained", maintain_workspace(settings, keep=timedelta(days=keep_days)))
+
+
+def doctor(settings_file: SettingsFile = None) -> None:
+    """Check the promises about the workspace, and say what to do where one is broken."""
+    settings = prepare(settings_file)
+    from flows.commands.doctor import describe, examine
+
+    findings = list(examine(settings))
+    print("\n".join(describe(finding) for finding in findings))
+    if any(finding.num_offenders for finding in findings):
+        raise typer.Exit(1)

@@ -1,0 +1,79 @@
+"""For the person who runs the night: the whole of it, each of its stages, and the clock that starts it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flows.cli.preparation import SettingsFile, prepare
+
+
+def nightly(settings_file: SettingsFile = None) -> None:
+    """Run the whole night: ingest, embed, profile, generate, publish.
+
+    What is done already is not done again: a second run on unchanged input draws nothing, and a run that was
+    stopped is carried on.
+    """
+    _run_stages(settings_file, ("ingest", "embed", "profile", "generate", "publish"))
+
+
+def ingest(settings_file: SettingsFile = None) -> None:
+    """Stage 1: take new logs, catalogues and lists into the lake, and decide which pictures are wanted."""
+    _run_stages(settings_file, ("ingest",))
+
+
+def embed(
+    settings_file: SettingsFile = None,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Encode every text anew, with the model in use.")
+    ] = False,
+) -> None:
+    """Stage 2: encode new texts into the reference store."""
+    settings = prepare(settings_file)
+    if rebuild:
+        from feature_store.vectors.reference_store import erase_store
+        from flows.night_lock import hold_night
+        from flows.workspace import open_workspace
+
+        with hold_night(settings):
+            erase_store(open_workspace(settings).references)
+    _run_stages(settings_file, ("embed",))
+
+
+def profile(settings_file: SettingsFile = None) -> None:
+    """Stage 3: select each user's references for each target (tailored profiling)."""
+    _run_stages(settings_file, ("profile",))
+
+
+def generate(settings_file: SettingsFile = None) -> None:
+    """Stage 4: draw the pictures whose profile, text or settings changed, through the registered model."""
+    _run_stages(settings_file, ("generate",))
+
+
+def publish(settings_file: SettingsFile = None) -> None:
+    """Stage 5: show the night to readers all at once, write the gallery and the reports."""
+    _run_stages(settings_file, ("publish",))
+
+
+def schedule(
+    cron: Annotated[str, typer.Option(help="When, as a cron expression in UTC.")] = "0 3 * * *",
+    settings_file: SettingsFile = None,
+) -> None:
+    """Serve the nightly: run it by the clock, until this command is stopped."""
+    prepare(settings_file)
+    from flows.schedule.clock import serve_nightly
+
+    serve_nightly(cron, settings_file)
+
+
+def _run_stages(settings_file: Path | None, stages: Sequence[str]) -> None:
+    """Run stages as one Prefect flow and print what they did."""
+    settings = prepare(settings_file)
+    from flows.commands.summary import summarize
+    from flows.schedule.nightly import run_locally
+    from flows.workspace import check_writable
+
+    check_writable(settings)
+    night: dict[str, Any] = run_locally(settings_file, stages)
+    print(summarize(settings, night, stages, settings_file))

@@ -1,0 +1,55 @@
+"""For who wants a picture now: the registered model, and one picture at a time."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.preparation import SettingsFile, prepare
+
+
+def register(settings_file: SettingsFile = None) -> None:
+    """Register the settings' pipeline as a new model version, and let the alias name it."""
+    settings = prepare(settings_file)
+    from flows.model import champion
+
+    version = champion.register(settings)
+    print(f"models:/{settings.model.name}@{settings.model.alias} is now version {version}")
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; 0.0.0.0 is every one of this machine's.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at; 0 is any free one.")] = 5001,
+    settings_file: SettingsFile = None,
+) -> None:
+    """Serve the registered model over HTTP, until this command is stopped; /docs says how to ask it.
+
+    It knows no callers: put it behind a gateway of your own.
+    """
+    settings = prepare(settings_file)
+    from flows.commands.serve import serve as serve_model
+
+    serve_model(settings, host, port)
+
+
+def draw(
+    prompt: str,
+    users: Annotated[
+        list[str] | None, typer.Option("--user", help="Whose taste; several make a group.")
+    ] = None,
+    style: Annotated[
+        str | None, typer.Option(help="A text whose style is mixed in, such as a brand's.")
+    ] = None,
+    style_share: Annotated[float, typer.Option(min=0, max=1, help="Its share of the weight.")] = 0.3,
+    output: Annotated[Path, typer.Option(help="File to write.")] = Path("artwork.png"),
+    settings_file: SettingsFile = None,
+) -> None:
+    """Draw one picture now: for a user, for a group of users, or in the style of a text."""
+    settings = prepare(settings_file)
+    from flows.commands.draw import draw as draw_picture
+
+    drawn = draw_picture(settings, prompt, users or [], style=style, style_share=style_share)
+    output.write_bytes(drawn.image)
+    print(f"{output}: {len(drawn.references)} references, digest {drawn.artwork_digest}")

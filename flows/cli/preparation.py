@@ -1,0 +1,27 @@
+"""What every command needs: its settings, and an environment prepared before the libraries are imported."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.environment import prepare_environment
+from flows.settings import Settings, read_settings
+
+SettingsFile = Annotated[
+    Path | None,
+    typer.Option("--settings", help="TOML file of the settings [default: $FAN_SETTINGS, or fan.toml here]"),
+]
+
+
+def prepare(settings_file: Path | None) -> Settings:
+    """Read the settings, and prepare the environment for their workspace."""
+    settings = read_settings(settings_file)
+    (settings.workspace / "prefect").mkdir(parents=True, exist_ok=True)
+    prepare_environment(settings.workspace / "prefect")
+    return settings
+
+
+def print_counts(done: str, counts: dict[str, int]) -> None:
+    """Print what was done, and how often."""
+    print(f"{done}: " + ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in counts.items()))

@@ -1,0 +1,93 @@
+"""The night: ingest, embed, profile, generate, publish, one after another.
+
+The truth about what is done is in the lake, so a night that was stopped is carried on by the next one. Who
+runs the tasks, here and now or side by side on other machines, is the task map's business.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from feature_store.lake.lake import Lake
+from feature_store.tables.runs import Run, fail_run, open_run, read_run, record_stage, reread_run
+from flows.night_lock import hold_night
+from flows.settings import Settings
+from flows.stages import night_tasks
+from flows.stages.night_tasks import Counts
+from flows.stages.task_map import IN_TURN, TaskMap
+from flows.workspace import open_lake
+
+STAGES = ("ingest", "embed", "profile", "generate", "publish")
+
+
+def run_night(settings: Settings, stages: Sequence[str] = STAGES, tasks: TaskMap = IN_TURN) -> dict[str, Any]:
+    """Run stages in order, carrying on a run that is not published yet.
+
+    Args:
+        settings: of the night.
+        stages: which of ingest, embed, profile, generate, publish.
+        tasks: runs their tasks.
+
+    Returns:
+        The run's row: its window, status, counts and seconds per stage.
+
+    Raises:
+        NightInProgressError: if another night is running on the workspace.
+    """
+    with hold_night(settings):
+        lake = open_lake(settings)
+        run = open_run(lake)
+        for stage in stages:
+            _run_stage(stage, settings, lake, reread_run(lake, run), tasks)
+        return read_run(lake, run.run_id)
+
+
+def _run_stage(stage: str, settings: Settings, lake: Lake, run: Run, tasks: TaskMap) -> None:
+    started = time.monotonic()
+    try:
+        counts = STAGE_FUNCTIONS[stage](settings, run, tasks)
+    except BaseException as error:
+        fail_run(lake, run, f"{stage} stopped: {type(error).__name__}")
+        raise
+    record_stage(lake, run, stage, counts, time.monotonic() - started)
+
+
+def _ingest(settings: Settings, run: Run, tasks: TaskMap) -> Counts:
+    return tasks.run("ingest", partial(night_tasks.ingest_sources, settings, run))
+
+
+def _embed(settings: Settings, run: Run, tasks: TaskMap) -> Counts:
+    return tasks.run("embed", partial(night_tasks.embed_texts, settings, run))
+
+
+def _profile(settings: Settings, run: Run, tasks: TaskMap) -> Counts:
+    buckets = night_tasks.profile_buckets(settings, run)
+    return _total(tasks.map("profile-bucket", partial(night_tasks.profile_bucket, settings, run), buckets))
+
+
+def _generate(settings: Settings, run: Run, tasks: TaskMap) -> Counts:
+    buckets = night_tasks.generate_buckets(settings, run)
+    draw = partial(night_tasks.generate_bucket, settings, run)
+    return _total(tasks.map("generate-bucket", draw, buckets, whole_machine=True))
+
+
+def _publish(settings: Settings, run: Run, tasks: TaskMap) -> Counts:
+    return tasks.run("publish", partial(night_tasks.publish_night, settings, run))
+
+
+def _total(counts: Iterable[Counts]) -> Counts:
+    total: Counter[str] = Counter()
+    for bucket in counts:
+        total.update(bucket)
+    return dict(total)
+
+
+STAGE_FUNCTIONS: dict[str, Callable[[Settings, Run, TaskMap], Counts]] = {
+    "ingest": _ingest,
+    "embed": _embed,
+    "profile": _profile,
+    "generate": _generate,
+    "publish": _publish,
+}

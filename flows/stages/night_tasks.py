@@ -1,0 +1,94 @@
+"""The tasks of a night. Each opens what it needs, so that it can run on another machine."""
+
+from math import ceil
+
+from feature_store.tables import artworks, profiles
+from feature_store.tables.runs import Run, read_run
+from feature_store.tables.targets import Bucket
+from feature_store.vectors.reference_store import ReferenceStore
+from flows.model.champion import load_champion
+from flows.settings import Settings
+from flows.stages.embed import embed
+from flows.stages.generate import DrawingJob, draw_pairs
+from flows.stages.ingest import ingest
+from flows.stages.profile import profile_pairs
+from flows.stages.publish import UnfinishedNightError, publish, report_to_mlflow
+from flows.stages.recipes import drawing_recipe, profile_recipe
+from flows.workspace import open_lake, open_references, open_workspace, share_references
+
+Counts = dict[str, int]
+"""What a task did, by name."""
+
+
+def ingest_sources(settings: Settings, run: Run) -> Counts:
+    """Take in what is new in the sources, and decide on the targets."""
+    return ingest(settings, open_lake(settings), run)
+
+
+def embed_texts(settings: Settings, run: Run) -> Counts:
+    """Encode the texts that have no vectors yet."""
+    artist = load_champion(settings).artist
+    store = open_references(settings, encoder_revision=artist.encoder_fingerprint, width=artist.width)
+    return embed(settings, open_lake(settings), store, artist)
+
+
+def profile_bucket(settings: Settings, run: Run, bucket: Bucket) -> Counts:
+    """Profile the users of one bucket."""
+    lake, store = open_lake(settings), _references(settings)
+    recipe = profile_recipe(settings, store.encoder_revision)
+    pairs = profiles.scan_stale_pairs(
+        lake, run, recipe_digest=recipe, max_users=settings.users_limit, bucket=bucket
+    )
+    return profile_pairs(settings, lake, store, run, pairs)
+
+
+def generate_bucket(settings: Settings, run: Run, bucket: Bucket) -> Counts:
+    """Draw the pictures of one bucket's users."""
+    lake, champion, workspace = open_lake(settings), load_champion(settings), open_workspace(settings)
+    recipe = drawing_recipe(settings, champion.artist.pipeline_fingerprint)
+    pairs = artworks.scan_stale_pairs(
+        lake, run, recipe_digest=recipe, max_users=settings.users_limit, bucket=bucket
+    )
+    job = DrawingJob(settings=settings, lake=lake, workspace=workspace, champion=champion, run=run)
+    return draw_pairs(job, pairs)
+
+
+def publish_night(settings: Settings, run: Run) -> Counts:
+    """Show the night to readers, and report it to MLflow.
+
+    Raises:
+        UnfinishedNightError: if there is something left to profile or to draw.
+    """
+    lake, workspace = open_lake(settings), open_workspace(settings)
+    if profile_buckets(settings, run):
+        raise UnfinishedNightError("there are targets to profile: run `fan profile` and `fan generate` first")
+    if generate_buckets(settings, run):
+        raise UnfinishedNightError("there are pictures to draw: run `fan generate` first")
+    counts = publish(settings, lake, workspace, run)
+    report_to_mlflow(settings, workspace, read_run(lake, run.run_id))
+    return counts
+
+
+def profile_buckets(settings: Settings, run: Run) -> list[Bucket]:
+    """Divide the users that are to be profiled into buckets; none if there is nobody."""
+    recipe = profile_recipe(settings, _references(settings).encoder_revision)
+    lake, limit = open_lake(settings), settings.users_limit
+    return divide(settings, profiles.count_stale_users(lake, recipe_digest=recipe, max_users=limit))
+
+
+def generate_buckets(settings: Settings, run: Run) -> list[Bucket]:
+    """Divide the users whose pictures are to be drawn into buckets; none if there is nobody."""
+    recipe = drawing_recipe(settings, load_champion(settings).artist.pipeline_fingerprint)
+    lake, limit = open_lake(settings), settings.users_limit
+    return divide(settings, artworks.count_stale_users(lake, run, recipe_digest=recipe, max_users=limit))
+
+
+def divide(settings: Settings, num_users: int) -> list[Bucket]:
+    """Divide a number of users into the settings' buckets."""
+    count = ceil(num_users / settings.bucket_users)
+    return [Bucket(number, count) for number in range(count)]
+
+
+def _references(settings: Settings) -> ReferenceStore:
+    artist = load_champion(settings).artist
+    return share_references(settings, encoder_revision=artist.encoder_fingerprint, width=artist.width)

@@ -1,0 +1,87 @@
+"""The one way from requests to picture files, for the night and for evaluations.
+
+A picture's file is named by the digest of all that the picture is made of, so each is drawn once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from fan_model.drawing.artist import Artist, Artwork, ArtworkRequest, DrawingOptions, artwork_digest
+from feature_store.lake.durable_files import write_durably
+
+REFUSED = "the text filter refused a text, or the pipeline's safety checker the picture"
+
+
+@dataclass(frozen=True)
+class DrawingOutcome:
+    """What became of one request: its file, or the reason why there is none."""
+
+    status: Literal["generated", "flagged", "failed"]
+    reason: str | None = None
+    """None if there is a file."""
+
+
+GENERATED, FLAGGED = DrawingOutcome("generated"), DrawingOutcome("flagged", REFUSED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureFiles:
+    """Pictures in a folder, and the registered model's artist who draws them."""
+
+    artist: Artist
+    folder: Path
+    image_format: str
+    """Suffix of the files."""
+    notes_refusals: bool = False
+    """Leave an empty file for a picture that was refused, so that it is not asked for again."""
+
+    def digest(self, request: ArtworkRequest, options: DrawingOptions) -> str:
+        """Digest all that a picture is made of."""
+        return artwork_digest(request, options, self.artist.pipeline_fingerprint)
+
+    def path(self, digest: str) -> Path:
+        """Name the file of a picture; folders of two letters keep each of them small."""
+        return self.folder / digest[:2] / f"{digest}.{self.image_format}"
+
+    def is_known(self, digest: str) -> bool:
+        """Tell whether there is a file, so that the artist need not be asked."""
+        return self.path(digest).exists()
+
+    def read(self, digest: str) -> bytes | None:
+        """Read a picture's file; None for one that was refused, or that could not be drawn."""
+        path = self.path(digest)
+        return (path.read_bytes() or None) if path.exists() else None
+
+    def draw(
+        self, requests: Mapping[str, ArtworkRequest], options: DrawingOptions
+    ) -> dict[str, DrawingOutcome]:
+        """Draw pictures into their files; a request that the artist cannot serve fails alone.
+
+        Args:
+            requests: by the digests of their pictures, which no profiling changes any more.
+            options: hold for all of them.
+
+        Raises:
+            FileAccessError: if a file cannot be written.
+        """
+        if not requests:
+            return {}
+        try:
+            artworks = self.artist.draw(list(requests.values()), options)
+        except ValueError as error:
+            if len(requests) == 1:
+                return dict.fromkeys(requests, DrawingOutcome("failed", str(error).splitlines()[0]))
+            singles = (self.draw({digest: request}, options) for digest, request in requests.items())
+            return {digest: outcome for single in singles for digest, outcome in single.items()}
+        return {
+            digest: self._keep(digest, artwork) for digest, artwork in zip(requests, artworks, strict=True)
+        }
+
+    def _keep(self, digest: str, artwork: Artwork) -> DrawingOutcome:
+        if artwork.artwork_digest != digest:
+            raise RuntimeError(f"the artist drew {artwork.artwork_digest}, but {digest} was asked for")
+        if not artwork.flagged or self.notes_refusals:
+            write_durably(self.path(digest), artwork.image)
+        return FLAGGED if artwork.flagged else GENERATED
