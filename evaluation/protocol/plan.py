@@ -114,8 +114,8 @@ def _select(study: Study, variant: Variant, target: StudyTarget, history: UserHi
     count = design.selection.num_references(len(history))
     own = study.vectors_of([target.text])
     vectors = study.vectors_of(history.texts)
-    place = study.users[target.owner].place
-    generator = random_numbers(design.seed, variant.selection, str(place), target.item_id)
+    lot = study.users[target.owner].lot
+    generator = random_numbers(design.seed, variant.selection, str(lot), target.item_id)
     match variant.selection:
         case "all":
             return np.arange(len(history))

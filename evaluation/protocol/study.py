@@ -47,8 +47,8 @@ class SampledUser:
 
     user_key: int
     """Pseudonym: random, so that nothing may depend on it."""
-    place: int
-    """Among all users of the sample, by their ids: what stands for the user in random choices."""
+    lot: int
+    """A number that follows from the user's id: what stands for the user in random choices."""
     offered: UserHistory
     """What variants may select references from."""
     held_out: UserHistory
@@ -103,7 +103,7 @@ def build_study(
         design: how.
         origin: for the rows that come of it.
         artist: the model.
-        histories: `user_key`, `text`, `weight`, `last_event_time`, strictly before the user's targets; all
+        histories: `user_key`, `lot`, `text`, `weight`, `last_event_time`, strictly before the user's targets; all
             of a user's together, in the order of the users' ids, latest first.
         targets: `user_key`, `item_id`, `target_text`, `seed`; those of users with too little history are left
             out, and so is any text that the model takes from nobody.
@@ -152,24 +152,25 @@ def _users(design: StudyDesign, histories: pa.Table) -> Iterator[SampledUser]:
     keys = histories["user_key"].to_numpy()
     starts = np.flatnonzero(np.diff(keys, prepend=keys[:1] - 1))
     sizes = np.diff(starts, append=len(keys))
-    for place, (start, size) in enumerate(zip(starts, sizes, strict=True)):
+    for start, size in zip(starts, sizes, strict=True):
         rows = histories.slice(start, min(size, design.max_history))
         if rows.num_rows >= design.min_history:
-            yield _split(design, int(keys[start]), place, rows)
+            yield _split(design, rows)
 
 
-def _split(design: StudyDesign, user_key: int, place: int, rows: pa.Table) -> SampledUser:
+def _split(design: StudyDesign, rows: pa.Table) -> SampledUser:
     """Hold out a part of a history at random; each part keeps its order."""
+    user_key, lot = rows["user_key"][0].as_py(), rows["lot"][0].as_py()
     history = UserHistory(
         texts=tuple(rows["text"].to_pylist()),
         weights=rows["weight"].to_numpy(),
         event_times=rows["last_event_time"].to_numpy(),
     )
     num_held_out = min(max(1, round(design.held_out * len(history))), len(history) - 1)
-    order = random_numbers(design.seed, "held out", str(place)).permutation(len(history))
+    order = random_numbers(design.seed, "held out", str(lot)).permutation(len(history))
     return SampledUser(
         user_key=user_key,
-        place=place,
+        lot=lot,
         offered=history.take(np.sort(order[num_held_out:])),
         held_out=history.take(np.sort(order[:num_held_out])),
     )

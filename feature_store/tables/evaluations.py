@@ -22,7 +22,8 @@ TARGETS = """
 """
 
 REFERENCES = """
-    SELECT pair.user_key, item.reference_text AS text, history.weight,
+    SELECT pair.user_key, (md5_number_lower(person.user_id) & 9223372036854775807)::BIGINT AS lot,
+           item.reference_text AS text, history.weight,
            max(event.event_time) AS last_event_time
     FROM histories AS history
     JOIN pairs AS pair ON pair.pair_number = history.pair_number
@@ -82,7 +83,7 @@ def scan_reference_texts(
         known_before: only what was ingested before this time counts.
 
     Returns:
-        `user_key`, `text`, `weight`, `last_event_time`; sorted by user id, latest first.
+        `user_key`, `lot` (a number that follows from the id), `text`, `weight`, `last_event_time`; sorted by user id, latest first.
     """
     connection = lake.cursor()
     for name, table in (("pairs", pairs), ("histories", histories), ("targets", targets)):

@@ -19,7 +19,7 @@ class EvaluationData:
     """Histories and targets of the sampled users."""
 
     histories: pa.Table
-    """`user_key`, `text`, `weight`, `last_event_time`, strictly before the user's targets; users
+    """`user_key`, `lot`, `text`, `weight`, `last_event_time`, strictly before the user's targets; users
     in the order of their ids, latest first."""
     targets: pa.Table
     """`user_key`, `item_id`, `target_text`, `seed`."""

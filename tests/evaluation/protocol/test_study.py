@@ -38,11 +38,16 @@ def design(**values):
     )
 
 
+KEYS = {"a": 41, "b": 7, "c": 99, "d": 23, "0": 60}
+"""Random numbers: their order is not that of the ids."""
+
+
 def histories(sizes):
     """A history of as many texts as each user has, latest first."""
     rows = [
         {
-            "user_key": user,
+            "user_key": KEYS[user],
+            "lot": ord(user),
             "text": f"{user} liked {number}",
             "weight": 1.0 + number,
             "last_event_time": datetime(2020, 1, 1) - timedelta(days=number),
@@ -56,7 +61,7 @@ def histories(sizes):
 def targets(*users):
     return pa.Table.from_pylist(
         [
-            {"user_key": user, "item_id": f"of {user}", "target_text": f"{user}'s film", "seed": 7}
+            {"user_key": KEYS[user], "item_id": f"of {user}", "target_text": f"{user}'s film", "seed": 7}
             for user in users
         ]
     )
@@ -76,12 +81,12 @@ def build(artist):
 
 def test_users_come_in_the_order_of_their_ids_and_own_their_targets(build):
     study = build({"b": 4, "c": 1, "a": 3, "d": 2})
-    assert [user.user_key for user in study.users] == ["a", "b", "d"]
+    assert [user.user_key for user in study.users] == [KEYS[user] for user in "abd"]
     owners = {study.users[target.owner].user_key: target for target in study.targets}
     assert {user: target.item_id for user, target in owners.items()} == {
-        "a": "of a",
-        "b": "of b",
-        "d": "of d",
+        KEYS["a"]: "of a",
+        KEYS["b"]: "of b",
+        KEYS["d"]: "of d",
     }
 
 
@@ -92,7 +97,7 @@ def test_a_history_is_offered_or_held_out_in_its_own_order_and_nothing_of_it_is_
         assert len(user.offered)
         assert len(user.held_out)
         both = [*user.offered.texts, *user.held_out.texts]
-        assert len(both) == len(set(both)) == (size if user.user_key == "a" else 2)
+        assert len(both) == len(set(both)) == (size if user.user_key == KEYS["a"] else 2)
         for part in (user.offered, user.held_out):
             assert (np.diff(part.event_times) < np.timedelta64(0)).all()
             assert [1.0 + int(text.rpartition(" ")[2]) for text in part.texts] == part.weights.tolist()
@@ -100,9 +105,9 @@ def test_a_history_is_offered_or_held_out_in_its_own_order_and_nothing_of_it_is_
 
 def test_only_the_latest_references_are_looked_at(build):
     study = build({"a": 9, "b": 9}, max_history=4)
-    for user in study.users:
+    for name, user in zip("ab", study.users, strict=True):
         texts = {*user.offered.texts, *user.held_out.texts}
-        assert texts == {f"{user.user_key} liked {number}" for number in range(4)}
+        assert texts == {f"{name} liked {number}" for number in range(4)}
 
 
 def test_who_is_held_out_does_not_depend_on_the_other_users(build):
