@@ -103,8 +103,8 @@ def build_study(
         design: how.
         origin: for the rows that come of it.
         artist: the model.
-        histories: `user_key`, `lot`, `text`, `weight`, `last_event_time`, strictly before the user's targets; all
-            of a user's together, in the order of the users' ids, latest first.
+        histories: `user_key`, `lot`, `text`, `weight`, `last_event_time`, strictly before the user's targets;
+            all of a user's together, in the order of the users' ids, latest first.
         targets: `user_key`, `item_id`, `target_text`, `seed`; those of users with too little history are left
             out, and so is any text that the model takes from nobody.
 

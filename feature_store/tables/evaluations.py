@@ -83,7 +83,8 @@ def scan_reference_texts(
         known_before: only what was ingested before this time counts.
 
     Returns:
-        `user_key`, `lot` (a number that follows from the id), `text`, `weight`, `last_event_time`; sorted by user id, latest first.
+        `user_key`, `lot` (a number that follows from the id), `text`, `weight`, `last_event_time`; sorted by
+        user id, latest first.
     """
     connection = lake.cursor()
     for name, table in (("pairs", pairs), ("histories", histories), ("targets", targets)):
