@@ -21,7 +21,7 @@ from tests.feature_store.logs import ask
 
 
 def insert(lake, user, num_rows=1):
-    sql = f"INSERT INTO night.target_states SELECT '{user}' || i, 'r', 'n' FROM range({num_rows}) AS t(i)"
+    sql = f"INSERT INTO night.target_states SELECT i, '{user}' || i, 'n' FROM range({num_rows}) AS t(i)"
     lake.write(lambda connection: connection.execute(sql), "states")
 
 
@@ -50,9 +50,7 @@ def test_a_lake_that_another_version_made_is_read_but_not_written(lake):
 
 def test_a_transaction_that_fails_leaves_nothing(lake):
     def fail(connection):
-        connection.execute(
-            "INSERT INTO night.target_states SELECT 'u' || i, 'r', 'n' FROM range(2000) AS t(i)"
-        )
+        connection.execute("INSERT INTO night.target_states SELECT i, 'u' || i, 'n' FROM range(2000) AS t(i)")
         raise ValueError("stop")
 
     with pytest.raises(ValueError, match="stop"):
@@ -79,7 +77,7 @@ def test_a_reader_sees_one_state_while_a_writer_is_at_work(lake):
     reader = Lake(lake.folder, read_only=True)
 
     def write_and_look(connection):
-        connection.execute("INSERT INTO night.target_states VALUES ('u', 'r', 'n')")
+        connection.execute("INSERT INTO night.target_states VALUES (1, 'r', 'n')")
         assert count(reader) == 0
 
     lake.write(write_and_look, "one")
@@ -106,7 +104,7 @@ def test_a_view_pinned_to_a_snapshot_shows_it_whatever_follows(lake):
     lake.write(lambda connection: connection.execute(pin), "pin")
     insert(lake, "after", 2000)
     lake.write(lambda connection: connection.execute("DELETE FROM night.target_states"), "delete")
-    assert ask(lake, "SELECT user_id FROM pinned") == [("before0",)]
+    assert ask(lake, "SELECT recipe_digest FROM pinned") == [("before0",)]
 
 
 FULL_DISK = """
@@ -115,7 +113,7 @@ from pathlib import Path
 from feature_store.lake.lake import Lake, LakeError
 lake = Lake(Path(sys.argv[1]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-sql = "INSERT INTO night.target_states SELECT md5(i::VARCHAR), 'r', 'n' FROM range(200000) AS t(i)"
+sql = "INSERT INTO night.target_states SELECT i, md5(i::VARCHAR), 'n' FROM range(200000) AS t(i)"
 try:
     lake.write(lambda connection: connection.execute(sql), "too much")
 except LakeError as error:

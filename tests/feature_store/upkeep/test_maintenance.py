@@ -46,7 +46,7 @@ def test_expiring_every_old_snapshot_leaves_readers_the_published_night(publishe
 
 def test_many_small_commits_become_one_file(lake):
     for number in range(3):
-        sql = f"INSERT INTO night.target_states SELECT 'u' || i, 'r{number}', 'n' FROM range(1000) AS t(i)"
+        sql = f"INSERT INTO night.target_states SELECT i, 'r{number}', 'n' FROM range(1000) AS t(i)"
         lake.write(lambda connection, sql=sql: connection.execute(sql), "states")
     before = len(list(lake.folder.glob("data/night/target_states/*.parquet")))
     maintain_lake(lake, keep=timedelta(0))

@@ -9,7 +9,10 @@ from feature_store.upkeep.past_windows import copy_given_targets, copy_known, co
 from tests.feature_store.logs import ask, hours, render, take_in_events, take_in_items, take_in_targets
 from tests.feature_store.nights import embed, finish_night, profile
 
-PROFILES = "SELECT * EXCLUDE snapshot_id FROM {table} WHERE run_id = '{run_id}' ORDER BY ALL"
+PROFILES = (
+    "SELECT user_id, made.* EXCLUDE (user_key, snapshot_id) FROM {table} AS made "
+    "JOIN keyed.users USING (user_key) WHERE run_id = '{run_id}' ORDER BY ALL"
+)
 USERS = ("ann", "bob", "cid", "dan", "eve")
 
 
