@@ -43,9 +43,7 @@ def describe_tables() -> str:
 def _describe(table: Table) -> str:
     key = f" A row is known by {', '.join(f'`{name}`' for name in table.key)}." if table.key else ""
     heading = f"## {table.name}\n\n`{table.qualified_name}`{_shown(table)}. {table.comment}{key}"
-    return "\n".join(
-        [heading, "", "| column | type | empty? | what it means |", "|---|---|---|---|", *_rows(table), ""]
-    )
+    return "\n".join([heading, "", COLUMNS, *_rows(table), ""])
 
 
 def _shown(table: Table) -> str:
