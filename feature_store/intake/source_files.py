@@ -45,7 +45,7 @@ class IntakeError(RuntimeError):
     """The lake holds other rows of a file than were counted; nothing of it was taken in."""
 
 
-class SourceFile(Protocol):
+class OfferedFile(Protocol):
     """A source file as an adapter offers it."""
 
     @property
@@ -99,7 +99,7 @@ class _Origin:
         return {"source": self.source, "ingested_at": self.ingested_at.isoformat(), "run_id": self.run_id}
 
 
-def append_file(lake: Lake, file: SourceFile, run: Run) -> FileCounts | None:
+def append_file(lake: Lake, file: OfferedFile, run: Run) -> FileCounts | None:
     """Take a source file in.
 
     Args:
@@ -128,7 +128,7 @@ def append_file(lake: Lake, file: SourceFile, run: Run) -> FileCounts | None:
         return lake.write(append, f"ingest {owner.name}", connection=connection)
 
 
-def _is_known(lake: Lake, file: SourceFile, sha256: str) -> bool:
+def _is_known(lake: Lake, file: OfferedFile, sha256: str) -> bool:
     known = lake.query(
         f"SELECT 1 FROM {INGESTED_FILES.qualified_name} "
         "WHERE source = ? AND table_name = ? AND sha256 = ? LIMIT 1",
@@ -137,7 +137,7 @@ def _is_known(lake: Lake, file: SourceFile, sha256: str) -> bool:
     return known.num_rows > 0
 
 
-def _give_keys(lake: Lake, connection: DuckDBPyConnection, file: SourceFile) -> str | None:
+def _give_keys(lake: Lake, connection: DuckDBPyConnection, file: OfferedFile) -> str | None:
     """Give the file's users keys, and name the relation of their ids; None if its records are nobody's."""
     users = file.users(connection)
     if users is None:

@@ -64,7 +64,8 @@ def record_stage(lake: Lake, run: Run, stage: str, counts: dict[str, int], secon
         row = connection.execute("SELECT counts, seconds FROM runs WHERE run_id = ?", [run.run_id]).fetchone()
         all_counts, all_seconds = (json.loads(text) for text in row or ("{}", "{}"))
         before = all_counts.get(stage, {})
-        all_counts[stage] = {name: count + before.get(name, 0) for name, count in counts.items()}
+        added = {name: count + before.get(name, 0) for name, count in counts.items()}
+        all_counts[stage] = before | added
         all_seconds[stage] = round(all_seconds.get(stage, 0.0) + seconds, 3)
         _set(connection, run.run_id, counts=json.dumps(all_counts), seconds=json.dumps(all_seconds))
 

@@ -135,7 +135,7 @@ def check_reading(lake: Lake) -> Finding:
         try:
             lake.query(f"SELECT bit_xor(hash(every_row)) AS digest FROM {relation} AS every_row")
         except duckdb.Error as error:
-            unreadable = f"{relation}: {str(error).splitlines()[0]}"
+            unreadable = unreadable or f"{relation}: {str(error).splitlines()[0]}"
     return Finding(
         promise="every table can be read",
         num_offenders=int(bool(unreadable)),

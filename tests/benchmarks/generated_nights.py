@@ -99,11 +99,19 @@ def _note_pictures(lake: Lake, run, bucket: Bucket) -> int:
     for pair in pairs:
         digest = hashlib.sha256(f"{pair['target_text']}{pair['references']}".encode()).hexdigest()
         rows.append(
-            {name: pair[name] for name in ("user_id", "item_id", "profile_digest", "target_id")}
-            | {"artwork_id": artworks.artwork_id(pair["user_id"], pair["item_id"], digest)}
-            | {"artwork_digest": digest, "alpha": 0.3, "num_references": len(pair["references"])}
-            | {"model_version": "1", "status": "generated", "drawn_at": datetime.now(UTC)}
-            | {"recipe_digest": "d", "run_id": run.run_id, "snapshot_id": 0}
+            artworks.ArtworkRow(
+                **{name: pair[name] for name in ("user_key", "item_id", "profile_digest", "target_id")},
+                artwork_id=artworks.artwork_id(pair["user_key"], pair["item_id"], digest),
+                artwork_digest=digest,
+                alpha=0.3,
+                num_references=len(pair["references"]),
+                model_version="1",
+                status="generated",
+                drawn_at=datetime.now(UTC),
+                recipe_digest="d",
+                run_id=run.run_id,
+                snapshot_id=0,
+            )
         )
     artworks.replace_artworks(lake, rows)
     return len(rows)

@@ -22,7 +22,8 @@ from tests.flows.nights import NIGHT, sample_ratings, write_movielens, write_set
 
 KILLS = 5
 DIFFERS = {"run_id", "snapshot_id", "ingested_at", "drawn_at", "model_version", "window_end", "sha256"}
-"""Columns that no two nights have in common: their names, times and versions."""
+DIFFERS |= {"user_key", "artwork_id"}
+"""Columns that no two nights have in common: their names, times, versions, and keys, which are random."""
 TABLES = ("interactions", "items", "ingested_files", "rejected_rows", "targets", "profiles", "artworks")
 BROKEN = [("", 3, 4.0, 1_000_000_000), (1, 4, 4.0, "yesterday")]
 
@@ -125,13 +126,13 @@ def assert_same_night(runner, undisturbed, folder, chance):
     lake = Lake(folder / "workspace" / "lake", read_only=True)
     statuses = lake.query("SELECT status FROM runs ORDER BY window_end")["status"].to_pylist()
     assert set(statuses) == {"published"}
-    known = lake.query("SELECT data_file FROM ducklake_list_files('lake', 'interactions')")[
-        "data_file"
-    ].to_pylist()
+    known = lake.query(
+        "SELECT data_file FROM ducklake_list_files('lake', 'interactions', schema => 'keyed')"
+    )["data_file"].to_pylist()
     lake.close()
     files = {
         str(path)
-        for path in (folder / "workspace" / "lake" / "data" / "main" / "interactions").glob("*.parquet")
+        for path in (folder / "workspace" / "lake" / "data" / "keyed" / "interactions").rglob("*.parquet")
     }
     assert {path for path in files if not path.endswith("-delete.parquet")} <= set(known)
 

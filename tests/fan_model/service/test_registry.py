@@ -103,3 +103,13 @@ def test_a_seed_that_a_gap_made_inexact_is_refused(tmp_path, pipeline):
     rows = pd.DataFrame([{"prompt": "a", "seed": 2**60 + 1}, {"prompt": "b"}])
     with pytest.raises(MlflowException, match="seed must be a whole number"):
         load_artist().predict(rows)
+
+
+@pytest.mark.parametrize(("params", "expected"), [({"num_references": None}, 25), ({}, 20)])
+def test_null_asks_for_every_reference_and_no_value_for_the_deployments_number(
+    tmp_path, pipeline, params, expected
+):
+    register(tmp_path, pipeline)
+    row = {"prompt": "x", "references": [f"taste {number}" for number in range(25)]}
+    drawn = load_artist().predict([row], params={"num_inference_steps": 1, **params})
+    assert len(drawn["references_used"].iloc[0]) == expected

@@ -6,7 +6,7 @@ from feature_store.history.opt_outs import count_opt_outs, opt_in, opt_out
 from feature_store.lake.lake import LakeError
 from feature_store.tables.stored_profiles import StoredProfiles
 from feature_store.tables.targets import scan_stale_users, wanted_targets
-from tests.feature_store.logs import hours, take_in_events, take_in_items, take_in_targets
+from tests.feature_store.logs import hours, key_of, take_in_events, take_in_items, take_in_targets
 from tests.feature_store.nights import finish_night
 
 EVENTS = [
@@ -76,6 +76,6 @@ def test_who_opts_out_is_left_out_of_the_next_night_and_comes_back_on_wish(publi
     opt_out(published, "ann")
     assert count_opt_outs(published) == 1
     assert wanted_users(published) == {"bob"}
-    assert scan_stale_users(published, recipe_digest="new", max_users=1) == ["bob"]
+    assert scan_stale_users(published, recipe_digest="new", max_users=1) == [key_of(published, "bob")]
     opt_in(published, "ann")
     assert wanted_users(published) == {"ann", "bob"}

@@ -8,11 +8,12 @@ from tests.feature_store.logs import hours, take_in_events, take_in_items, take_
 from tests.feature_store.nights import finish_night
 
 BREAKING = {
-    "of every source file": "UPDATE ingested_files SET accepted = accepted + 1",
-    "every refused row": "DELETE FROM rejected_rows",
-    "every accepted row": "DELETE FROM interactions",
-    "every event": "INSERT INTO interactions FROM (FROM interactions LIMIT 1)",
+    "of every source file": "UPDATE keyed.ingested_files SET accepted = accepted + 1",
+    "every refused row": "DELETE FROM keyed.rejected_rows",
+    "every accepted row": "DELETE FROM keyed.interactions",
+    "every event": "INSERT INTO keyed.interactions FROM (FROM keyed.interactions LIMIT 1)",
     "every item": "INSERT INTO items FROM (FROM items LIMIT 1)",
+    "every row of a user": "UPDATE keyed.users SET user_key = user_key + 1",
     "the windows": "UPDATE runs SET window_start = window_end",
     "at most one run": "INSERT INTO runs SELECT runs.* REPLACE ('failed' AS status) FROM runs, range(2)",
     "every published artwork has": "DELETE FROM night.targets WHERE item_id = 'goal'",
@@ -61,7 +62,7 @@ def broken_by(lake, sql):
         for name in ("artworks", "profiles", "targets"):
             offenders = offenders.replace(f"FROM {name}", f"FROM night.{name}")
             offenders = offenders.replace(f"JOIN {name}", f"JOIN night.{name}")
-        if connection.execute(offenders).fetchall()[0][0]:
+        if any(count for (count,) in connection.execute(offenders).fetchall()):
             broken.append(promise.text)
     connection.execute("ROLLBACK")
     return broken
@@ -69,14 +70,14 @@ def broken_by(lake, sql):
 
 def test_a_table_that_cannot_be_read_is_found_with_what_to_do(published):
     assert check_reading(published).num_offenders == 0
-    insert = "INSERT INTO opt_outs SELECT md5(i::VARCHAR), now() FROM range(1000) AS t(i)"
+    insert = "INSERT INTO keyed.opt_outs SELECT i, now() FROM range(1000) AS t(i)"
     published.write(lambda connection: connection.execute(insert), "enough for a file")
-    (file,) = published.folder.glob("data/main/opt_outs/*.parquet")
+    (file,) = published.folder.glob("data/keyed/opt_outs/*.parquet")
     whole = file.read_bytes()
     for content in (whole[:-200], b"damaged"):
         file.write_bytes(content)
         finding = check_reading(published)
-        assert finding.example.startswith("main.opt_outs: ")
+        assert finding.example.startswith("keyed.opt_outs: ")
         assert "restore the workspace from a backup" in finding.remedy
     file.unlink()
     assert check_reading(published).num_offenders == 1

@@ -7,6 +7,7 @@ from evaluation.protocol.plan import plan_variant
 from evaluation.protocol.study import TooFewUsersError
 from feature_store.history.opt_outs import opt_out
 from feature_store.tables.runs import Run
+from feature_store.tables.users import find_key
 from flows.commands.evaluate import open_study, take_in_data
 from flows.commands.evaluation_choice import make_variants
 from flows.settings import read_settings
@@ -39,7 +40,7 @@ def test_history_is_strictly_before_the_targets_and_held_out_references_are_neve
         items = ", ".join(f"'{target.item_id}'" for target in drawn)
         (earliest,) = lake.query(
             "SELECT min(event_time) AS time FROM interactions "
-            f"WHERE user_id = '{user.user_id}' AND item_id IN ({items})"
+            f"WHERE user_key = {user.user_key} AND item_id IN ({items})"
         )["time"].to_pylist()
         times = np.concatenate([user.offered.event_times, user.held_out.event_times])
         assert (times < np.datetime64(earliest.replace(tzinfo=None))).all()
@@ -72,16 +73,19 @@ def test_samples_share_no_user(settings_file):
     samples = []
     for sample in (0, 1):
         file = write_settings(settings_file.parent, text + f"sample = {sample}\n")
-        samples.append({user.user_id for user in study_of(file).users})
+        samples.append({user.user_key for user in study_of(file).users})
     assert [len(sample) for sample in samples] == [2, 2]
     assert not samples[0] & samples[1]
 
 
 def test_who_opted_out_is_not_drawn_for(settings_file):
-    before = {user.user_id for user in study_of(settings_file).users}
-    opt_out(open_lake(read_settings(settings_file)), "2")
-    assert "2" in before
-    assert {user.user_id for user in study_of(settings_file).users} & before == before - {"2"}
+    before = {user.user_key for user in study_of(settings_file).users}
+    lake = open_lake(read_settings(settings_file))
+    opt_out(lake, "2")
+    assert find_key(lake, "2") in before
+    assert {user.user_key for user in study_of(settings_file).users} & before == before - {
+        find_key(lake, "2")
+    }
 
 
 def test_too_few_users_with_a_history_are_an_error(settings_file):

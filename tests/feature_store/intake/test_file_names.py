@@ -1,0 +1,58 @@
+"""Files that are named after users are named after their keys in the ledger."""
+
+import pytest
+
+from feature_store.intake.file_names import name_file
+from feature_store.lake.sql import quote
+from tests.feature_store.logs import key_of
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory):
+    from feature_store.lake.lake import Lake
+
+    lake = Lake(tmp_path_factory.mktemp("names") / "lake")
+    yield lake
+    lake.close()
+
+
+def named(lake, name, *users):
+    """What a file of these users is called, and whose it is."""
+    for user in users:
+        key_of(lake, user)
+    rows = ", ".join(f"({quote(user)})" for user in users)
+    return name_file(lake.cursor(), name, f"(VALUES {rows}) AS named(user_id)")
+
+
+def test_a_file_of_one_user_that_has_the_users_name_is_the_users_own(lake):
+    owner = named(lake, "ann.jsonl", "ann")
+    assert (owner.name, owner.user_key) == (f"{key_of(lake, 'ann')}.jsonl", key_of(lake, "ann"))
+
+
+def test_a_file_of_several_users_hides_the_name_and_is_nobodys(lake):
+    owner = named(lake, "ann.csv", "ann", "bob")
+    assert (owner.name, owner.user_key) == (f"{key_of(lake, 'ann')}.csv", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "user", "hidden"),
+    [
+        ("users/user=ann/part-0.parquet", "ann", "users/user={}/part-0.parquet"),
+        ("ann/2024.csv", "ann", "{}/2024.csv"),
+        ("1.2.csv", "1.2", "{}.csv"),
+        ("Жанна.csv.gz", "Жанна", "{}.csv.gz"),
+        ("7.csv", "7", "{}.csv"),
+    ],
+)
+def test_a_users_name_is_hidden_wherever_it_stands_in_the_path(lake, name, user, hidden):
+    assert named(lake, name, user).name == hidden.format(key_of(lake, user))
+
+
+@pytest.mark.parametrize("name", ["annual.csv", "joann.csv", "17.csv", "log-1.csv", "1a/2024.csv"])
+def test_a_name_that_only_contains_an_id_stays(lake, name):
+    owner = named(lake, name, "ann", "1", "7")
+    assert (owner.name, owner.user_key) == (name, None)
+
+
+def test_a_file_that_names_no_user_keeps_its_name(lake):
+    assert name_file(lake.cursor(), "items.csv", None).name == "items.csv"
