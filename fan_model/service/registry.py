@@ -105,7 +105,7 @@ def register_artist(
             model_config={**place, "checksums": checksums, **deployment.to_config()},
             signature=ModelSignature(INPUTS, OUTPUTS, params_schema(deployment.options)),
             input_example=INPUT_EXAMPLE,
-            pip_requirements=[f"fan-artwork=={version}"],
+            pip_requirements=[f"fan-artwork[serve]=={version}"],
             registered_model_name=name,
         )
     tags = {

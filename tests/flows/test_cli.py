@@ -4,7 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from flows.cli import app
+import pytest
+
+from flows.cli.program import app
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,3 +56,34 @@ def test_a_query_before_the_first_night_says_what_to_run(tmp_path):
     refused = fan("query", "FROM artworks", cwd=tmp_path)
     assert refused.returncode == 1
     assert "run `fan ingest` or `fan nightly` first" in refused.stderr
+
+
+def fan_without(module, *arguments):
+    code = f"import sys; sys.modules[{module!r}] = None; from flows.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+
+
+@pytest.mark.parametrize("module", ["typer", "pydantic_settings", "duckdb"])
+def test_without_its_extra_a_command_is_one_line_that_names_it(module):
+    refused = fan_without(module, "query", "FROM artworks")
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        f"fan: {module} is not installed: `pip install 'fan-artwork[nightly]'` brings all that the "
+        "commands need\n"
+    )
+
+
+def test_without_the_studio_its_command_says_how_to_get_it(tmp_path):
+    refused = fan_without("fan_model.studio", "studio", "show", "--folder", str(tmp_path))
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1] == (
+        "fan: the studio is a distribution of its own: `pip install fan-artwork-studio`"
+    )
+
+
+def test_a_module_of_our_own_that_is_missing_is_no_matter_of_installing():
+    broken = fan_without("flows.settings", "query", "FROM artworks")
+    assert "ModuleNotFoundError" in broken.stderr
+    assert "pip install" not in broken.stderr

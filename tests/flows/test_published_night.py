@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from feature_store.tables.runs import read_run
-from flows.cli import app
+from flows.cli.program import app
 from flows.commands.explain import NoPictureError, explain
 from flows.commands.query import QueryError, run_query
 from flows.commands.summary import summarize

@@ -2,7 +2,7 @@
 
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.cli.program import app
 from flows.settings import read_settings
 from tests.fan_model.pipelines import strict_stable_diffusion
 from tests.flows.nights import NIGHT, ask, run, sample_ratings, write_movielens, write_settings

@@ -1,0 +1,82 @@
+"""The commands as one program: what they are for, and how their failures are told."""
+
+import logging
+import sys
+from collections.abc import Callable
+
+import typer
+
+from feature_store.lake.durable_files import NOTHING_LOST
+from flows.cli import (
+    OWN_PACKAGES,
+    analyst_commands,
+    care_commands,
+    night_commands,
+    picture_commands,
+    studio_commands,
+)
+from flows.failures import what_failed
+
+COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
+    "The night": (
+        night_commands.nightly,
+        night_commands.ingest,
+        night_commands.embed,
+        night_commands.profile,
+        night_commands.generate,
+        night_commands.publish,
+        night_commands.schedule,
+    ),
+    "Pictures on request": (picture_commands.register, picture_commands.serve, picture_commands.draw),
+    "Questions": (
+        analyst_commands.query,
+        analyst_commands.explain,
+        analyst_commands.search,
+        analyst_commands.evaluate,
+    ),
+    "Care": (
+        care_commands.opt_out,
+        care_commands.forget,
+        care_commands.backfill,
+        care_commands.maintain,
+        care_commands.doctor,
+    ),
+}
+"""By what they are for, in the order of the help."""
+
+app = typer.Typer(
+    help="Per-user artwork for recommender systems: every night, pictures in each user's taste.\n\n"
+    "Settings come from fan.toml and from FAN_* variables (FAN_MAX_USERS=all, FAN_DRAWING__ALPHA=0.4).",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+studio_app = typer.Typer(
+    help="Make the bundled image model anew, and see what it can do.", no_args_is_help=True
+)
+for purpose, commands in COMMANDS.items():
+    for command in commands:
+        app.command(rich_help_panel=purpose)(command)
+for command in (studio_commands.train, studio_commands.show):
+    studio_app.command()(command)
+app.add_typer(studio_app, name="studio", rich_help_panel="The bundled model")
+
+
+def run() -> None:
+    """Run the command; an error that the project or the machine explains is one line and exit code 1."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        app()
+    except Exception as error:
+        message = _explain_failure(error)
+        if message is None:
+            raise
+        print(f"fan: {message}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _explain_failure(error: Exception) -> str | None:
+    if type(error).__module__.split(".")[0] in OWN_PACKAGES:
+        return str(error)
+    failed = what_failed(error)
+    return f"{failed}. {NOTHING_LOST}" if failed else None
