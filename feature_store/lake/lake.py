@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from feature_store.lake.durable_files import NOTHING_LOST
 from feature_store.lake.reader_views import create_views, pin_views
 from feature_store.lake.sql import LAKE, quote
-from feature_store.schemas import PUBLISHED_TABLES, TABLES, Table
+from feature_store.schemas import PUBLISHED_TABLES, TABLES, USERS, Table
 
 T = TypeVar("T")
 
@@ -144,11 +144,15 @@ class Lake:
             found = {column: sql_type for name, column, sql_type in rows if name == table.qualified_name}
             if found and found != table.sql_types:
                 columns = sorted({name for name, _ in found.items() ^ table.sql_types.items()})
-                raise LakeError(
-                    f"another version made the lake in {self.folder}: {table.qualified_name} differs in "
-                    f"{', '.join(columns)}. Move the folder aside and run `fan nightly`, which takes the "
-                    "logs in anew; opt-outs must be told anew, too"
-                )
+                raise LakeError(self._refusal(f"{table.qualified_name} differs in {', '.join(columns)}"))
+        if not any(name == USERS.qualified_name for name, *_ in rows) and rows:
+            raise LakeError(self._refusal(f"it has no {USERS.qualified_name}"))
+
+    def _refusal(self, difference: str) -> str:
+        return (
+            f"another version made the lake in {self.folder}: {difference}. Move the folder aside and run "
+            "`fan nightly`, which takes the logs in anew; opt-outs must be told anew, too"
+        )
 
     def relations(self) -> set[str]:
         """Return the tables and views, each as schema and name."""

@@ -48,6 +48,13 @@ def test_a_lake_that_another_version_made_is_read_but_not_written(lake):
     assert count(Lake(lake.folder, read_only=True)) == 1
 
 
+def test_a_lake_of_before_users_were_pseudonyms_is_refused_for_writing(lake):
+    lake.write(lambda connection: connection.execute("DROP TABLE keyed.users"), "as it was then")
+    lake.close()
+    with pytest.raises(LakeError, match=r"another version made the lake in .*: it has no keyed\.users"):
+        Lake(lake.folder)
+
+
 def test_a_transaction_that_fails_leaves_nothing(lake):
     def fail(connection):
         connection.execute("INSERT INTO night.target_states SELECT i, 'u' || i, 'n' FROM range(2000) AS t(i)")
@@ -157,7 +164,7 @@ def test_a_file_is_written_whole_over_the_one_before_and_known_by_its_checksum(t
 
 def test_a_lake_of_before_a_table_was_invented_is_given_it(lake):
     insert(lake, "u")
-    drop = "DROP TABLE target_lists"
+    drop = "DROP TABLE keyed.target_lists"
     lake.write(lambda connection: connection.execute(drop), "as an earlier version left it")
     lake.close()
     reopened = Lake(lake.folder)
