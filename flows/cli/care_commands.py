@@ -18,7 +18,8 @@ def opt_out(
     from flows.workspace import open_lake
 
     (opt_outs.opt_in if undo else opt_outs.opt_out)(open_lake(settings), user)
-    print(f"user {user} {'gets' if undo else 'gets no'} personalized pictures, from the next night on")
+    change = "personalized pictures, from the next night" if undo else "no personalized pictures, from now"
+    print(f"user {user} gets {change} on")
 
 
 def forget(user: str, settings_file: SettingsFile = None) -> None:

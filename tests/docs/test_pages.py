@@ -1,11 +1,14 @@
 """The pages for people: they are up to date, and what they name is there."""
 
+import importlib.util
 import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from docs.write_tables import PAGE, describe_tables
+from feature_store.lake.lake import Lake
 from flows.cli.program import app, studio_app
 
 ROOT = Path(__file__).parents[2]
@@ -18,6 +21,10 @@ PAGES = [
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 CODE = re.compile(r"`[^`]+`|^ *fan .*$", re.MULTILINE)
+FOLDERS = "distributions|docs|evaluation|fan_model|feature_store|flows|recsys_adapters|tests"
+MODULE = re.compile(rf"python -m ((?:{FOLDERS})[\w.]*)")
+FILE = re.compile(rf"\b(?:{FOLDERS})/[\w./-]+")
+MADE_LATER = {"tests/benchmarks/results.json"}
 COMMAND = re.compile(r"(?:^|`|\s)fan ([a-z][a-z-]+)(?: ([a-z]+))?")
 
 
@@ -63,3 +70,39 @@ def test_every_command_of_a_page_exists(page):
         if command not in names(app) and not (command == "studio" and word in names(studio_app) | {None})
     ]
     assert unknown == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_every_module_and_file_that_a_page_names_exists(page):
+    text = LINK.sub("", page.read_text(encoding="utf-8"))
+    assert [name for name in MODULE.findall(text) if importlib.util.find_spec(name) is None] == []
+    files = {name.rstrip(".") for name in FILE.findall(text)} - MADE_LATER
+    assert [name for name in files if not (ROOT / name).exists()] == []
+
+
+def blocks(page, language):
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_readmes_example_of_the_library_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (example,) = [block for block in blocks(ROOT / "README.md", "python") if "Personalizer" in block]
+    exec(compile(example, "README.md", "exec"), {})
+    assert Image.open(tmp_path / "western.png").size == (128, 128)
+
+
+def test_plain_duckdb_opens_the_lake_as_the_readme_says(tmp_path, monkeypatch):
+    Lake(tmp_path / "workspace" / "lake").close()
+    monkeypatch.chdir(tmp_path)
+    (example,) = [block for block in blocks(ROOT / "README.md", "python") if "ATTACH" in block]
+    exec(compile(example, "README.md", "exec"), {})
+
+
+def test_the_questions_of_the_pages_are_good_sql(tmp_path):
+    lake = Lake(tmp_path)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    asked = re.findall(r'fan query "(.*)"', readme) + re.findall(r"`(SELECT .*)`", readme)
+    asked += [block for page in PAGES for block in blocks(page, "sql") if block.startswith("SELECT")]
+    assert len(asked) >= 7
+    for sql in asked:
+        assert lake.query(sql).num_columns
