@@ -107,6 +107,22 @@ def open_lake(settings: Settings, *, read_only: bool = False) -> Lake:
     return Lake(Workspace(settings.workspace).lake, catalog=settings.catalog, read_only=read_only)
 
 
+def share_lake(settings: Settings) -> Lake:
+    """Open the lake of the settings for a night's tasks, once per process: opening takes a second."""
+    folder = Workspace(settings.workspace).lake
+    return _load_lake(folder, settings.catalog, _file_number(folder / "catalog.sqlite"))
+
+
+@lru_cache(maxsize=1)
+def _load_lake(folder: Path, catalog: str | None, _catalog_file: int | None) -> Lake:
+    return Lake(folder, catalog=catalog)
+
+
+def _file_number(file: Path) -> int | None:
+    """What tells a file from another that was put in its place; None if there is none."""
+    return file.stat().st_ino if file.exists() else None
+
+
 def open_references(settings: Settings, *, encoder_revision: str, width: int) -> ReferenceStore:
     """Open the reference store for one text encoder, to write to it."""
     folder = Workspace(settings.workspace).references

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from feature_store.lake.durable_files import NOTHING_LOST
 from feature_store.lake.reader_views import create_views, pin_views
 from feature_store.lake.sql import LAKE, quote
-from feature_store.schemas import PUBLISHED_TABLES, TABLES, USERS, Table
+from feature_store.schemas import KEYED_TABLES, PUBLISHED_TABLES, TABLES, USERS, Table
 
 T = TypeVar("T")
 
@@ -128,7 +128,7 @@ class Lake:
         missing = [table for table in TABLES if table.qualified_name not in relations]
         if missing:
             self.write(lambda connection: _create_tables(connection, missing), "create the tables")
-        if missing:
+        if not {f"main.{table.name}" for table in KEYED_TABLES if table is not USERS} <= relations:
             self.write(create_views, "show what is known")
         if not {f"main.{table.name}" for table in PUBLISHED_TABLES} <= relations:
             self.publish("show the empty tables")

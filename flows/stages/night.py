@@ -17,7 +17,7 @@ from flows.settings import Settings
 from flows.stages import night_tasks
 from flows.stages.night_tasks import Counts
 from flows.stages.task_map import IN_TURN, TaskMap
-from flows.workspace import open_lake
+from flows.workspace import share_lake
 
 STAGES = ("ingest", "embed", "profile", "generate", "publish")
 
@@ -37,7 +37,7 @@ def run_night(settings: Settings, stages: Sequence[str] = STAGES, tasks: TaskMap
         NightInProgressError: if another night is running on the workspace.
     """
     with hold_night(settings):
-        lake = open_lake(settings)
+        lake = share_lake(settings)
         run = open_run(lake)
         for stage in stages:
             _run_stage(stage, settings, lake, reread_run(lake, run), tasks)

@@ -14,7 +14,7 @@ from flows.stages.ingest import ingest
 from flows.stages.profile import profile_pairs
 from flows.stages.publish import UnfinishedNightError, publish, report_to_mlflow
 from flows.stages.recipes import drawing_recipe, profile_recipe
-from flows.workspace import open_lake, open_references, open_workspace, share_references
+from flows.workspace import open_references, open_workspace, share_lake, share_references
 
 Counts = dict[str, int]
 """What a task did, by name."""
@@ -22,19 +22,19 @@ Counts = dict[str, int]
 
 def ingest_sources(settings: Settings, run: Run) -> Counts:
     """Take in what is new in the sources, and decide on the targets."""
-    return ingest(settings, open_lake(settings), run)
+    return ingest(settings, share_lake(settings), run)
 
 
 def embed_texts(settings: Settings, run: Run) -> Counts:
     """Encode the texts that have no vectors yet."""
     artist = load_champion(settings).artist
     store = open_references(settings, encoder_revision=artist.encoder_fingerprint, width=artist.width)
-    return embed(settings, open_lake(settings), store, artist)
+    return embed(settings, share_lake(settings), store, artist)
 
 
 def profile_bucket(settings: Settings, run: Run, bucket: Bucket) -> Counts:
     """Profile the users of one bucket."""
-    lake, store = open_lake(settings), _references(settings)
+    lake, store = share_lake(settings), _references(settings)
     recipe = profile_recipe(settings, store.encoder_revision)
     pairs = profiles.scan_stale_pairs(
         lake, run, recipe_digest=recipe, max_users=settings.users_limit, bucket=bucket
@@ -44,7 +44,7 @@ def profile_bucket(settings: Settings, run: Run, bucket: Bucket) -> Counts:
 
 def generate_bucket(settings: Settings, run: Run, bucket: Bucket) -> Counts:
     """Draw the pictures of one bucket's users."""
-    lake, champion, workspace = open_lake(settings), load_champion(settings), open_workspace(settings)
+    lake, champion, workspace = share_lake(settings), load_champion(settings), open_workspace(settings)
     recipe = drawing_recipe(settings, champion.artist.pipeline_fingerprint)
     pairs = artworks.scan_stale_pairs(
         lake, run, recipe_digest=recipe, max_users=settings.users_limit, bucket=bucket
@@ -59,7 +59,7 @@ def publish_night(settings: Settings, run: Run) -> Counts:
     Raises:
         UnfinishedNightError: if there is something left to profile or to draw.
     """
-    lake, workspace = open_lake(settings), open_workspace(settings)
+    lake, workspace = share_lake(settings), open_workspace(settings)
     if profile_buckets(settings, run):
         raise UnfinishedNightError("there are targets to profile: run `fan profile` and `fan generate` first")
     if generate_buckets(settings, run):
@@ -72,14 +72,14 @@ def publish_night(settings: Settings, run: Run) -> Counts:
 def profile_buckets(settings: Settings, run: Run) -> list[Bucket]:
     """Divide the users that are to be profiled into buckets; none if there is nobody."""
     recipe = profile_recipe(settings, _references(settings).encoder_revision)
-    lake, limit = open_lake(settings), settings.users_limit
+    lake, limit = share_lake(settings), settings.users_limit
     return divide(settings, profiles.count_stale_users(lake, recipe_digest=recipe, max_users=limit))
 
 
 def generate_buckets(settings: Settings, run: Run) -> list[Bucket]:
     """Divide the users whose pictures are to be drawn into buckets; none if there is nobody."""
     recipe = drawing_recipe(settings, load_champion(settings).artist.pipeline_fingerprint)
-    lake, limit = open_lake(settings), settings.users_limit
+    lake, limit = share_lake(settings), settings.users_limit
     return divide(settings, artworks.count_stale_users(lake, run, recipe_digest=recipe, max_users=limit))
 
 
