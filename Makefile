@@ -29,8 +29,8 @@ nightly: $(STAMP) ## Run the whole night on the settings of fan.toml, and say wh
 	@$(BIN)/fan nightly
 
 .PHONY: test
-test: $(STAMP) ## Pass the tests (minutes)
-	$(BIN)/python -m pytest
+test: $(STAMP) ## Pass the tests (minutes), a file at a time on each of two cores
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 .PHONY: test-slow
 test-slow: $(STAMP) ## Pass the heavy tests too

@@ -6,7 +6,13 @@ from pathlib import Path
 
 import hypothesis
 
+from feature_store.lake import lake
 from flows.environment import prepare_environment
+
+QUICK_LAKES = {"threads": "1", "allow_unsigned_extensions": "true"}
+"""Tests open a thousand lakes of a few rows: a second thread triples the processor time of each query on
+them, and a check of the extensions' signatures costs as much as the rest of opening a lake. Lakes in
+processes of their own, as in `flows/test_crash.py`, have both."""
 
 # No test fails because the machine is slow, least of all on a fresh clone, where tables are built first.
 hypothesis.settings.register_profile(
@@ -14,8 +20,11 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("patient")
 
+# One worker has one core; a second thread of torch's would only wait for it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 _prefect_home = tempfile.TemporaryDirectory(prefix="fan-prefect-", ignore_cleanup_errors=True)
 prepare_environment(Path(_prefect_home.name))
+lake.OPTIONS |= QUICK_LAKES
 os.environ["HF_HUB_OFFLINE"] = "1"
 for variable in [name for name in os.environ if name.startswith("FAN_") and name != "FAN_PARITY_DIR"]:
     del os.environ[variable]

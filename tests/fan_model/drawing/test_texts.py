@@ -10,7 +10,9 @@ from fan_model.drawing.artist import Artist
 from fan_model.drawing.limits import RequestLimits
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
 from fan_model.drawing.texts import MAX_CHARACTERS
-from fan_model.service.payloads import decode_payload, read_request
+from fan_model.service.json_bodies import decode_json
+from fan_model.service.payloads import read_invocations_body
+from fan_model.service.request_rows import read_request
 from tests.fan_model.pipelines import stable_diffusion
 
 LIMITS = RequestLimits(max_characters=40)
@@ -38,7 +40,7 @@ def drawn_by_service(text):
     """The request that a service makes of a body, None if it is refused."""
     body = json.dumps({"inputs": [{"prompt": text, "references": [text], "weights": [2.5]}]}).encode()
     try:
-        payload = decode_payload(body, "application/json", LIMITS)
+        payload = read_invocations_body(decode_json(body, "application/json"), LIMITS.max_rows)
         return read_request(payload.rows[0], LIMITS, None)
     except RequestError:
         return None
