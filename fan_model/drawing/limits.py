@@ -120,7 +120,6 @@ class RequestLimits:
     def options(self, sides: Sides) -> dict[str, Allowed]:
         """What each option may be, for a pipeline that draws such sides."""
         narrower: dict[str, dict[str, Any]] = {
-            "num_references": {"highest": self.max_references},
             "num_inference_steps": {"highest": self.max_inference_steps},
             "guidance_scale": {"highest": self.max_guidance_scale},
             "negative_prompt": {"longest": self.max_characters},

@@ -22,19 +22,24 @@ TARGETS = """
 """
 
 REFERENCES = """
+    WITH met AS (
+        SELECT pair.pair_number, event.item_id, max(event.event_time) AS last_event_time
+        FROM pairs AS pair,
+            LATERAL (
+                FROM known_events(pair.as_of, $known_before) AS known WHERE known.user_key = pair.user_key
+            ) AS event
+        GROUP BY ALL
+    )
     SELECT pair.user_key, (md5_number_lower(person.user_id) & 9223372036854775807)::BIGINT AS lot,
-           item.reference_text AS text, history.weight,
-           max(event.event_time) AS last_event_time
+           item.reference_text AS text, history.weight, max(met.last_event_time) AS last_event_time
     FROM histories AS history
     JOIN pairs AS pair ON pair.pair_number = history.pair_number
     JOIN items AS item ON item.item_id = history.reference_item_id
-    JOIN keyed.users AS person ON person.user_key = pair.user_key,
-        LATERAL (FROM known_events(pair.as_of, $known_before) AS known WHERE known.user_key = pair.user_key)
-            AS event
+    JOIN keyed.users AS person ON person.user_key = pair.user_key
+    JOIN met ON met.pair_number = pair.pair_number AND met.item_id = history.reference_item_id
     ANTI JOIN (
         SELECT user_key, reference_id FROM targets JOIN items USING (item_id)
     ) AS target ON target.user_key = pair.user_key AND target.reference_id = history.reference_id
-    WHERE event.item_id = history.reference_item_id
     GROUP BY pair.user_key, person.user_id, item.reference_text, history.weight
     ORDER BY person.user_id, last_event_time DESC, text
 """

@@ -8,6 +8,7 @@ exit status.
 import os
 import sys
 import traceback
+from functools import partial
 from pathlib import Path
 
 
@@ -34,5 +35,6 @@ if __name__ == "__main__":
 
     prepare_environment(Path(os.environ["PREFECT_HOME"]))
     from flows.schedule.nightly import nightly
+    from flows.schedule.prefect_tasks import tell_all
 
-    serve(nightly)
+    serve(lambda settings_file: tell_all(partial(nightly, settings_file)))

@@ -8,6 +8,7 @@ from contextlib import closing
 import pytest
 
 from flows import cli
+from flows.cli import program
 from flows.failures import what_failed
 
 
@@ -57,7 +58,7 @@ def test_the_command_line_says_it_in_one_line_with_what_to_do(monkeypatch, capsy
     def fail():
         raise OSError(errno.EROFS, "Read-only file system", "/w/night.lock")
 
-    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(program, "app", fail)
     monkeypatch.setattr(sys, "argv", ["fan"])
     with pytest.raises(SystemExit, match="1"):
         cli.main()

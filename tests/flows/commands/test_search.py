@@ -53,7 +53,7 @@ def test_a_search_encodes_the_catalogue_once(settings, capsys):
 
 
 def test_an_unknown_user_is_named(settings):
-    with pytest.raises(UnknownUserError, match="user nobody has no history"):
+    with pytest.raises(UnknownUserError, match="user nobody is unknown"):
         search(settings, "nobody", QUERY, num_hits=1)
 
 
