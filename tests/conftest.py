@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 import hypothesis
+import pytest
 
 from feature_store.lake import lake
 from flows.environment import prepare_environment
@@ -28,3 +29,11 @@ lake.OPTIONS |= QUICK_LAKES
 os.environ["HF_HUB_OFFLINE"] = "1"
 for variable in [name for name in os.environ if name.startswith("FAN_") and name != "FAN_PARITY_DIR"]:
     del os.environ[variable]
+
+
+@pytest.fixture(scope="session")
+def empty_lake(tmp_path_factory):
+    """The folder of a lake with its tables and nothing in them, made once to be copied."""
+    folder = tmp_path_factory.mktemp("template") / "lake"
+    lake.Lake(folder).close()
+    return folder

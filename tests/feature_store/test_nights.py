@@ -1,7 +1,5 @@
 """Profiles and artworks: what is up to date is left alone, and only what changed is made anew."""
 
-import pytest
-
 from feature_store.tables.artworks import artwork_id, count_stale_users, known_digests
 from feature_store.tables.profiles import count_stale_users as count_users_to_profile
 from feature_store.tables.profiles import profile_digest
@@ -20,13 +18,11 @@ from tests.feature_store.logs import (
 from tests.feature_store.nights import draw, finish_night, profile
 
 
-@pytest.fixture
-def published(lake, tmp_path):
-    take_in_items(lake, tmp_path, {"i1": "One", "i2": "Two", "goal": "The Goal"})
-    take_in_events(lake, tmp_path, [("e1", "ann", "i1", hours(1), 5.0), ("e2", "bob", "i2", hours(1), 5.0)])
-    take_in_targets(lake, tmp_path, [("ann", "goal", 1), ("bob", "goal", 1)])
-    finish_night(lake, tmp_path)
-    return lake
+def fill(lake, folder):
+    take_in_items(lake, folder, {"i1": "One", "i2": "Two", "goal": "The Goal"})
+    take_in_events(lake, folder, [("e1", "ann", "i1", hours(1), 5.0), ("e2", "bob", "i2", hours(1), 5.0)])
+    take_in_targets(lake, folder, [("ann", "goal", 1), ("bob", "goal", 1)])
+    finish_night(lake, folder)
 
 
 def test_a_night_without_news_has_nothing_to_do(published):

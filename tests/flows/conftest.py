@@ -1,11 +1,14 @@
-"""A night on a small MovieLens folder, with the bundled model at two steps."""
+"""Nights on a small MovieLens folder, with a tiny model that all of them share."""
+
+import shutil
 
 import pytest
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
 
 from flows.settings import Settings, read_settings
-from tests.flows.nights import NIGHT, sample_ratings, write_movielens, write_settings
+from tests.fan_model.pipelines import stable_diffusion
+from tests.flows.nights import NIGHT, run, sample_ratings, use_variables, write_movielens, write_settings
 
 
 @pytest.fixture(scope="session")
@@ -20,19 +23,64 @@ def prefect_server():
 
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory):
-    """A model registry for all tests: the first night registers the bundled model, the others find it."""
+    """A model registry for all tests: the first night registers a model, the others find it."""
     return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
 
 
-@pytest.fixture(autouse=True)
-def _use_registry(registry, monkeypatch):
-    monkeypatch.setenv("FAN_MODEL__TRACKING_URI", registry)
+@pytest.fixture(scope="session")
+def tiny_pipeline(tmp_path_factory):
+    """The folder of a pipeline 32 wide, for nights whose pictures nobody looks at."""
+    folder = tmp_path_factory.mktemp("tiny") / "pipeline"
+    stable_diffusion().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(registry, tiny_pipeline):
+    """Variables of settings with the tiny pipeline, in the registry of all tests."""
+    return {"FAN_MODEL__TRACKING_URI": registry, "FAN_MODEL__PIPELINE": str(tiny_pipeline)}
+
+
+@pytest.fixture(scope="session")
+def bundled_model(registry):
+    """Variables of settings with the bundled pipeline, in the registry of all tests."""
+    return {"FAN_MODEL__TRACKING_URI": registry, "FAN_MODEL__NAME": "bundled"}
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model):
+    """Variables that say which model a module's nights draw with; a module that needs another says so."""
+    return tiny_model
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _use_model(model):
+    with use_variables(model):
+        yield
+
+
+@pytest.fixture(scope="session")
+def published_night(tiny_model, tmp_path_factory):
+    """The folder of a published night, made once to be copied."""
+    folder = tmp_path_factory.mktemp("published")
+    write_movielens(folder / "logs", sample_ratings())
+    with use_variables(tiny_model):
+        run(write_settings(folder, NIGHT))
+    return folder
 
 
 @pytest.fixture
-def settings_file(tmp_path):
+def published_file(published_night, tmp_path):
+    """Settings of a night that was published, which is the test's own."""
+    shutil.copytree(published_night, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "fan.toml"
+
+
+@pytest.fixture
+def settings_file(empty_lake, tmp_path):
     """Settings of a night on a small MovieLens folder."""
     write_movielens(tmp_path / "logs", sample_ratings())
+    shutil.copytree(empty_lake, tmp_path / "workspace" / "lake")
     return write_settings(tmp_path, NIGHT)
 
 

@@ -1,7 +1,11 @@
 """Small logs and settings for nights on them."""
 
 import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from flows.settings import read_settings
 from flows.stages.night import STAGES, run_night
@@ -40,6 +44,15 @@ def write_settings(folder: Path, text: str) -> Path:
     file = folder / "fan.toml"
     file.write_text(text)
     return file
+
+
+@contextmanager
+def use_variables(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of the environment until the block ends."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        yield
 
 
 def run(settings_file: Path, stages=STAGES):

@@ -19,23 +19,21 @@ BROKEN = [(LEAVER, 4, 4.0, "yesterday")]
 
 
 @pytest.fixture(scope="module")
-def night(tmp_path_factory):
+def model(tiny_pipeline):
+    """Leave the registry in the workspace, where forgetting must reach it."""
+    return {"FAN_MODEL__PIPELINE": str(tiny_pipeline)}
+
+
+@pytest.fixture(scope="module")
+def night(model, tmp_path_factory):
     """Settings of a published night with everything, MLflow too, in one workspace."""
     folder = tmp_path_factory.mktemp("care")
     write_movielens(folder / "logs", [*sample_ratings(), *ratings_of_leaver(), *BROKEN])
     with (folder / "logs" / "movies.csv").open("a") as films:
         films.write(f'{SECRET_FILM},"{SECRET} (1999)",Drama\n')
     settings_file = write_settings(folder, NIGHT.replace("max_users = 4", 'max_users = "all"'))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("FAN_MODEL__TRACKING_URI", raising=False)
-        run(settings_file)
-        return read_settings(settings_file)
-
-
-@pytest.fixture(autouse=True)
-def _use_registry(monkeypatch):
-    """Leave the registry in the workspace, where forgetting must reach it."""
-    monkeypatch.delenv("FAN_MODEL__TRACKING_URI", raising=False)
+    run(settings_file)
+    return read_settings(settings_file)
 
 
 def ratings_of_leaver():

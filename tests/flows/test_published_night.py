@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from feature_store.tables.runs import read_run
+from feature_store.tables.runs import read_last_published, read_run
 from flows.cli.program import app
 from flows.commands.explain import NoPictureError, explain
 from flows.commands.query import QueryError, run_query
@@ -21,12 +21,11 @@ from tests.flows.nights import NIGHT, run, sample_ratings, write_movielens, writ
 
 
 @pytest.fixture(scope="module")
-def night(registry, tmp_path_factory):
+def night(published_night):
     """One published night: its settings file and its run."""
-    folder = tmp_path_factory.mktemp("night")
-    write_movielens(folder / "logs", sample_ratings())
-    settings_file = write_settings(folder, NIGHT + f'[model]\ntracking_uri = "{registry}"\n')
-    return settings_file, run(settings_file)
+    settings_file = published_night / "fan.toml"
+    lake = open_lake(read_settings(settings_file), read_only=True)
+    return settings_file, read_last_published(lake)
 
 
 def read_gallery(settings):

@@ -8,18 +8,17 @@ from tests.fan_model.pipelines import strict_stable_diffusion
 from tests.flows.nights import NIGHT, ask, run, sample_ratings, write_movielens, write_settings
 
 
-def test_a_user_who_opts_out_loses_pictures_files_and_place_in_the_gallery(settings_file):
-    run(settings_file)
-    workspace = read_settings(settings_file).workspace
-    ((image,),) = ask(settings_file, "SELECT image_path FROM artworks WHERE user_id = '2'")
-    said = CliRunner().invoke(app, ["opt-out", "2", "--settings", str(settings_file)])
+def test_a_user_who_opts_out_loses_pictures_files_and_place_in_the_gallery(published_file):
+    workspace = read_settings(published_file).workspace
+    ((image,),) = ask(published_file, "SELECT image_path FROM artworks WHERE user_id = '2'")
+    said = CliRunner().invoke(app, ["opt-out", "2", "--settings", str(published_file)])
     assert "user 2 gets no personalized pictures" in said.output
-    run(settings_file)
-    assert ask(settings_file, "SELECT count(*) FROM artworks WHERE user_id = '2'") == [(0,)]
-    assert ask(settings_file, "SELECT count(*) FROM profiles WHERE user_id = '2'") == [(0,)]
+    run(published_file)
+    assert ask(published_file, "SELECT count(*) FROM artworks WHERE user_id = '2'") == [(0,)]
+    assert ask(published_file, "SELECT count(*) FROM profiles WHERE user_id = '2'") == [(0,)]
     assert not (workspace / image).exists()
     assert "User 2<" not in (workspace / "gallery" / "index.html").read_text()
-    for (path,) in ask(settings_file, "SELECT image_path FROM artworks"):
+    for (path,) in ask(published_file, "SELECT image_path FROM artworks"):
         assert (workspace / path).exists()
 
 
@@ -38,19 +37,18 @@ target_template = "{title} film poster"
 [targets]
 method = "latest"
 per_user = 1
-[model]
-pipeline = "strict"
-name = "strict"
 [drawing]
 num_inference_steps = 1
 """
 
 
-def test_what_the_safety_checker_refuses_is_not_kept_and_the_stock_image_stands_in(tmp_path):
+def test_what_the_safety_checker_refuses_is_not_kept_and_the_stock_image_stands_in(tmp_path, monkeypatch):
     write_movielens(tmp_path / "logs", sample_ratings())
     stock = [f"{number},Film {number},https://stock.example/{number}.jpg" for number in range(1, 25)]
     (tmp_path / "stock.csv").write_text("\n".join(["sku,name,picture", *stock]) + "\n")
     strict_stable_diffusion().save_pretrained(tmp_path / "strict")
+    monkeypatch.setenv("FAN_MODEL__PIPELINE", str(tmp_path / "strict"))
+    monkeypatch.setenv("FAN_MODEL__NAME", "strict")
     settings_file = write_settings(tmp_path, STRICT_NIGHT)
     run(settings_file)
     rows = ask(settings_file, "SELECT status, image_path, plain_image_path, reason, item_id FROM artworks")
@@ -64,18 +62,17 @@ def test_what_the_safety_checker_refuses_is_not_kept_and_the_stock_image_stands_
     assert not list(workspace.glob("images/**/*.png"))
 
 
-def test_a_word_that_is_blocked_later_takes_its_pictures_away(settings_file):
-    run(settings_file)
+def test_a_word_that_is_blocked_later_takes_its_pictures_away(published_file):
     ((title, user),) = ask(
-        settings_file,
+        published_file,
         "SELECT title, user_id FROM artworks JOIN items USING (item_id) ORDER BY user_id LIMIT 1",
     )
-    (settings_file.parent / "blocked.txt").write_text(title.rsplit(" (", 1)[0] + "\n")
-    write_settings(settings_file.parent, NIGHT + '[safety]\nblocklist = "blocked.txt"\n')
-    night = run(settings_file)
+    (published_file.parent / "blocked.txt").write_text(title.rsplit(" (", 1)[0] + "\n")
+    write_settings(published_file.parent, NIGHT + '[safety]\nblocklist = "blocked.txt"\n')
+    night = run(published_file)
     assert night["counts"]["generate"]["flagged"] >= 1
     ((status, path, reason),) = ask(
-        settings_file, f"SELECT status, image_path, reason FROM artworks WHERE user_id = '{user}'"
+        published_file, f"SELECT status, image_path, reason FROM artworks WHERE user_id = '{user}'"
     )
     assert (status, path) == ("flagged", None)
     assert "the text filter refused" in reason

@@ -4,8 +4,6 @@ import re
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
-
 import evaluation
 import feature_store
 import flows
@@ -26,10 +24,8 @@ def known(lake, *, as_of=LATER, known_before=LATER):
     return ask(lake, sql, as_of, known_before)
 
 
-@pytest.fixture
-def filled(lake, tmp_path):
-    take_in_events(lake, tmp_path, EVENTS)
-    return lake
+def fill(lake, folder):
+    take_in_events(lake, folder, EVENTS)
 
 
 def test_an_event_at_the_very_time_is_not_before_it(filled):

@@ -26,12 +26,15 @@ from tests.feature_store.logs import (
 ANGLES = {"goal": 0, "near": 5, "far": 90, "disliked": 10, "later": 1, "own": 60}
 
 
-@pytest.fixture
-def store(lake, tmp_path):
-    take_in_items(lake, tmp_path, {item: item for item in ANGLES})
+def open_store(folder):
+    return ReferenceStore(folder / "references", encoder_revision="e", width=2)
+
+
+def fill(lake, folder):
+    take_in_items(lake, folder, {item: item for item in ANGLES})
     take_in_events(
         lake,
-        tmp_path,
+        folder,
         [
             ("e1", "bob", "near", hours(1), 4.0),
             ("e2", "bob", "far", hours(1), 4.0),
@@ -41,14 +44,24 @@ def store(lake, tmp_path):
             ("e6", "cid", "near", hours(2), -2.0),
         ],
     )
-    take_in_targets(lake, tmp_path, [("new", "goal", 1), ("cid", "goal", 1)])
+    take_in_targets(lake, folder, [("new", "goal", 1), ("cid", "goal", 1)])
     render(lake)
-    store = ReferenceStore(tmp_path / "references", encoder_revision="e", width=2)
+    store = open_store(folder)
     for column in ("reference_id", "target_id"):
         rows = ask(lake, f"SELECT item_id, {column} FROM items")
         vectors = np.array([circle(ANGLES[item]) for item, _ in rows], np.float32)
         store.add([number for _, number in rows], StoredVectors(vectors, vectors))
-    return store
+    store.save()
+
+
+@pytest.fixture
+def lake(filled):
+    return filled
+
+
+@pytest.fixture
+def store(lake, tmp_path):
+    return open_store(tmp_path)
 
 
 def circle(degrees):

@@ -8,13 +8,11 @@ from feature_store.tables.users import UnknownUserError
 from tests.feature_store.logs import hours, render, take_in_events, take_in_items
 
 
-@pytest.fixture
-def filled(lake, tmp_path):
-    take_in_items(lake, tmp_path, {"i1": "One", "i2": "Two"})
+def fill(lake, folder):
+    take_in_items(lake, folder, {"i1": "One", "i2": "Two"})
     events = [("e1", "ann", "i1", hours(1), 5.0), ("e2", "ann", "i1", hours(2), 2.0)]
-    take_in_events(lake, tmp_path, events)
+    take_in_events(lake, folder, events)
     render(lake)
-    return lake
 
 
 def test_equal_texts_are_one_with_their_weights_added_up(filled):

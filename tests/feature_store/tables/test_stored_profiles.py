@@ -17,14 +17,12 @@ EVENTS = [
 TITLES = {"one": "First", "two": "Second", "goal": "The Goal", "other": "Other Goal"}
 
 
-@pytest.fixture
-def published(lake, tmp_path):
+def fill(lake, folder):
     """Two users' profiles, published."""
-    take_in_items(lake, tmp_path, TITLES)
-    take_in_events(lake, tmp_path, EVENTS)
-    take_in_targets(lake, tmp_path, [("ann", "goal", 1), ("ann", "other", 2), ("bob", "goal", 1)])
-    finish_night(lake, tmp_path)
-    return lake
+    take_in_items(lake, folder, TITLES)
+    take_in_events(lake, folder, EVENTS)
+    take_in_targets(lake, folder, [("ann", "goal", 1), ("ann", "other", 2), ("bob", "goal", 1)])
+    finish_night(lake, folder)
 
 
 def texts(lake, *item_ids):

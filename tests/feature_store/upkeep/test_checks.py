@@ -1,7 +1,5 @@
 """The checks find what is broken, and nothing in a healthy store."""
 
-import pytest
-
 from feature_store.upkeep.checks import PROMISES, check_images, check_reading, check_tables, check_vectors
 from feature_store.upkeep.maintenance import drop_lost_pictures
 from tests.feature_store.logs import hours, take_in_events, take_in_items, take_in_targets
@@ -22,16 +20,14 @@ BREAKING = {
 }
 
 
-@pytest.fixture
-def published(lake, tmp_path):
-    take_in_items(lake, tmp_path, {"i1": "One", "i2": "Two", "goal": "The Goal"})
+def fill(lake, folder):
+    take_in_items(lake, folder, {"i1": "One", "i2": "Two", "goal": "The Goal"})
     broken = ("e9", "ann", "i1", "never", 5.0)
-    take_in_events(lake, tmp_path, [("e1", "ann", "i1", hours(1), 5.0), broken])
-    take_in_targets(lake, tmp_path, [("ann", "goal", 1), ("ann", "i2", 2)])
-    finish_night(lake, tmp_path)
-    take_in_events(lake, tmp_path, [("e2", "ann", "i2", hours(2), 5.0)], name="next")
-    finish_night(lake, tmp_path)
-    return lake
+    take_in_events(lake, folder, [("e1", "ann", "i1", hours(1), 5.0), broken])
+    take_in_targets(lake, folder, [("ann", "goal", 1), ("ann", "i2", 2)])
+    finish_night(lake, folder)
+    take_in_events(lake, folder, [("e2", "ann", "i2", hours(2), 5.0)], name="next")
+    finish_night(lake, folder)
 
 
 def examine(lake, folder):

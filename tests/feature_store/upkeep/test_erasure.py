@@ -30,29 +30,19 @@ EVENTS = [
 TITLES = {"shared": "A Shared Title", "public": "Met By One", "other": "Other", "goal": "The Goal"}
 
 
-@pytest.fixture
-def large_file():
-    return ingest.LARGE_FILE
-
-
-@pytest.fixture
-def published(lake, tmp_path, large_file, monkeypatch):
+def fill(lake, folder):
     """Two users' night, published; then corrections and refused rows, in a night that is still going on."""
-    monkeypatch.setattr(ingest, "LARGE_FILE", large_file)
-    take_in_items(lake, tmp_path, TITLES)
-    take_in_prompts(
-        lake, tmp_path, f'{{"prompt": "My Secret Diary", "id": "secret", "user_id": "{LEAVER}"}}\n'
-    )
-    take_in_events(lake, tmp_path, EVENTS, name=LEAVER)
-    take_in_targets(lake, tmp_path, [(LEAVER, "goal", 1), (STAYER, "goal", 1)])
-    finish_night(lake, tmp_path)
+    take_in_items(lake, folder, TITLES)
+    take_in_prompts(lake, folder, f'{{"prompt": "My Secret Diary", "id": "secret", "user_id": "{LEAVER}"}}\n')
+    take_in_events(lake, folder, EVENTS, name=LEAVER)
+    take_in_targets(lake, folder, [(LEAVER, "goal", 1), (STAYER, "goal", 1)])
+    finish_night(lake, folder)
     take_in_events(
         lake,
-        tmp_path,
+        folder,
         [("e2", LEAVER, "secret", hours(2), 1.0), ("e9", LEAVER, "shared", "never", 1.0)],
         name="later",
     )
-    return lake
 
 
 def take_in_prompts(lake, folder, lines):
@@ -77,18 +67,22 @@ def forget(lake, folder, user_id):
 
 
 @pytest.mark.parametrize("large_file", [1, ingest.LARGE_FILE], ids=["taken over", "inserted"])
-def test_no_byte_of_the_workspace_tells_of_a_forgotten_user_or_of_a_text_only_they_had(published, tmp_path):
+def test_no_byte_of_the_workspace_tells_of_a_forgotten_user_or_of_a_text_only_they_had(
+    large_file, lake, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(ingest, "LARGE_FILE", large_file)
+    fill(lake, tmp_path)
     workspace = [tmp_path / name for name in ("lake", "references", "images")]
     before = b"".join(everything(folder) for folder in workspace)
     assert LEAVER.encode() in before
     assert b"My Secret Diary" in before
-    forget(published, tmp_path, LEAVER)
+    forget(lake, tmp_path, LEAVER)
     for state in ("while it is open", "after it was closed"):
         after = b"".join(everything(folder) for folder in workspace)
         assert LEAVER.encode() not in after, state
         assert b"My Secret Diary" not in after, state
         assert b"A Shared Title" in after, state
-        published.close()
+        lake.close()
 
 
 def test_an_event_that_is_named_after_the_leaver_but_was_given_to_another_gets_another_name(lake, tmp_path):

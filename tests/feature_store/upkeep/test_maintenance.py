@@ -19,13 +19,11 @@ from tests.feature_store.nights import draw, finish_night, profile
 ITEMS = {"i1": "One", "i2": "Two", "goal": "The Goal"}
 
 
-@pytest.fixture
-def published(lake, tmp_path):
-    take_in_items(lake, tmp_path, ITEMS)
-    take_in_events(lake, tmp_path, [("e1", "ann", "i1", hours(1), 5.0)])
-    take_in_targets(lake, tmp_path, [("ann", "goal", 1)])
-    finish_night(lake, tmp_path)
-    return lake
+def fill(lake, folder):
+    take_in_items(lake, folder, ITEMS)
+    take_in_events(lake, folder, [("e1", "ann", "i1", hours(1), 5.0)])
+    take_in_targets(lake, folder, [("ann", "goal", 1)])
+    finish_night(lake, folder)
 
 
 def begin_next_night(lake, tmp_path):

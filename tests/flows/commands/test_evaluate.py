@@ -50,14 +50,12 @@ VARIANTS = {"plain", "full", "bm25", "history of another user", "one picture for
 
 
 @pytest.fixture(scope="module")
-def evaluated(tmp_path_factory, registry):
+def evaluated(tmp_path_factory):
     """Settings whose workspace holds an evaluation, and what that one returned; rows are only ever added."""
     folder = tmp_path_factory.mktemp("evaluated")
     write_movielens(folder / "logs", sample_ratings())
     file = write_settings(folder, NIGHT + SMALL)
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("FAN_MODEL__TRACKING_URI", registry)
-        return file, evaluate(read_settings(file))
+    return file, evaluate(read_settings(file))
 
 
 def numbers(settings_file, result):
@@ -137,15 +135,12 @@ def test_after_a_stop_only_what_is_missing_is_drawn_and_the_numbers_are_the_same
 
 
 @pytest.mark.slow
-def test_a_killed_evaluation_is_carried_on_with_the_same_numbers(evaluated, registry, tmp_path):
+def test_a_killed_evaluation_is_carried_on_with_the_same_numbers(evaluated, tmp_path):
     whole_file, whole = evaluated
     write_movielens(tmp_path / "logs", sample_ratings())
     file = write_settings(tmp_path, whole_file.read_text())
     pictures = Workspace(tmp_path / "workspace").evaluation_pictures
-    process = subprocess.Popen(
-        [sys.executable, "-c", EVALUATE, str(file)],
-        env=os.environ | {"FAN_MODEL__TRACKING_URI": registry},
-    )
+    process = subprocess.Popen([sys.executable, "-c", EVALUATE, str(file)])
     while sum(1 for _ in pictures.rglob("*.png")) < 9 and process.poll() is None:
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)

@@ -10,21 +10,26 @@ from feature_store.history.tastes import UnknownUserError, read_taste
 from feature_store.vectors.feature_index import FeatureIndex
 from flows.commands.draw import draw
 from flows.commands.search import SearchError, search
-from flows.schedule.nightly import nightly
 from flows.settings import read_settings
 from flows.workspace import open_lake
-from tests.flows.nights import NIGHT, sample_ratings, write_movielens, write_settings
+from tests.flows.nights import NIGHT, run, sample_ratings, write_movielens, write_settings
 
 QUERY = "a western film poster"
 
 
 @pytest.fixture(scope="module")
-def settings(prefect_server, registry, tmp_path_factory):
+def model(bundled_model):
+    """Whose text encoder knows genres."""
+    return bundled_model
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
     """Settings of a log that was ingested and embedded."""
     folder = tmp_path_factory.mktemp("search")
     write_movielens(folder / "logs", sample_ratings())
-    settings_file = write_settings(folder, NIGHT + f'[model]\ntracking_uri = "{registry}"\n')
-    nightly(str(settings_file), ("ingest", "embed"))
+    settings_file = write_settings(folder, NIGHT)
+    run(settings_file, ("ingest", "embed"))
     return read_settings(settings_file)
 
 

@@ -7,9 +7,8 @@ from PIL import Image
 
 from flows.commands.search import SearchError
 from flows.commands.search_by_image import search_by_image
-from flows.schedule.nightly import nightly
 from flows.settings import read_settings
-from tests.flows.nights import write_settings
+from tests.flows.nights import run, write_settings
 
 COLORS = {"sunset": "orange", "dawn": "salmon", "night": "midnightblue", "abyss": "black"}
 TITLES = ["sunset", "dawn", "night", "abyss", "lost", "bare"]
@@ -19,23 +18,21 @@ SETTINGS = """
 adapter = "event_log"
 path = "log.csv"
 format = "csv"
-columns = {{user_id = "user", item_id = "item", event_time = "time", kind = "kind"}}
+columns = {user_id = "user", item_id = "item", event_time = "time", kind = "kind"}
 time_format = "seconds"
-kinds = {{like = 3}}
+kinds = {like = 3}
 [[sources]]
 adapter = "catalogue"
 path = "items.csv"
-columns = {{item_id = "item", title = "title", stock_image_uri = "stock_image_uri"}}
+columns = {item_id = "item", title = "title", stock_image_uri = "stock_image_uri"}
 [texts]
-reference_template = "{{title}}"
-target_template = "{{title}} film poster"
+reference_template = "{title}"
+target_template = "{title} film poster"
 [targets]
 method = "latest"
 per_user = 1
 [profile]
 fraction = 1.0
-[model]
-tracking_uri = "{registry}"
 """
 
 
@@ -45,7 +42,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def settings(prefect_server, registry, folder):
+def settings(folder):
     """Users who like warm, cold and no artwork; one item's file is lost, one item has none."""
     for title, color in COLORS.items():
         Image.new("RGB", (64, 64), color).save(folder / f"{title} art.png")
@@ -55,8 +52,8 @@ def settings(prefect_server, registry, folder):
     likes = {"warm": TITLES[:2], "cold": TITLES[2:5], "blind": TITLES[5:]}
     events = [f"{user},{item},1700000000,like" for user, items in likes.items() for item in items]
     (folder / "log.csv").write_text("\n".join(["user,item,time,kind", *events]) + "\n")
-    file = write_settings(folder, SETTINGS.format(registry=registry))
-    nightly(str(file), ("ingest", "embed"))
+    file = write_settings(folder, SETTINGS)
+    run(file, ("ingest", "embed"))
     return read_settings(file)
 
 

@@ -31,9 +31,10 @@ def test_prefect_shows_the_way_to_the_report(prefect_server, settings_file):
     assert any(result["run_id"] in link for link in shown)
 
 
-def test_a_choice_that_cannot_be_stops_it_before_anything_is_started(prefect_server, settings_file):
+def test_a_choice_that_cannot_be_stops_it_before_anything_is_started(prefect_server, tmp_path):
+    settings_file = write_settings(tmp_path, NIGHT + TINY)
     with pytest.raises(StoppedError, match="^UnknownVariantError$"):
         evaluation(str(settings_file), variants=["bm26"])
     with pytest.raises(UnknownVariantError, match="no variant is called bm26"):
         evaluate_locally(settings_file, data=None, alias=None, variants=["bm26"])
-    assert not (settings_file.parent / "workspace" / "lake").exists()
+    assert not (tmp_path / "workspace" / "lake").exists()

@@ -24,9 +24,9 @@ def pictures(settings_file):
     )
 
 
-def test_a_night_draws_a_picture_for_every_target_and_says_from_what(settings_file):
-    night = run(settings_file)
-    assert night["status"] == "published"
+def test_a_night_draws_a_picture_for_every_target_and_says_from_what(published_file):
+    settings_file = published_file
+    assert ask(settings_file, "SELECT status FROM runs") == [("published",)]
     assert ask(settings_file, "SELECT count(*), count(DISTINCT user_id) FROM artworks") == [(4, 4)]
     workspace = read_settings(settings_file).workspace
     for path, sha256, plain in ask(
@@ -45,23 +45,21 @@ def test_a_night_draws_a_picture_for_every_target_and_says_from_what(settings_fi
     ) == [(4,)]
 
 
-def test_a_second_night_on_unchanged_input_draws_nothing(settings_file):
-    run(settings_file)
-    before = pictures(settings_file)
-    night = run(settings_file)
+def test_a_second_night_on_unchanged_input_draws_nothing(published_file):
+    before = pictures(published_file)
+    night = run(published_file)
     assert night["counts"]["ingest"]["files"] == 0
     assert night["counts"]["generate"] == {}
-    assert pictures(settings_file) == before
+    assert pictures(published_file) == before
 
 
-def test_new_events_redraw_only_the_pictures_whose_profile_changed(settings_file):
-    run(settings_file)
-    before = pictures(settings_file)
+def test_new_events_redraw_only_the_pictures_whose_profile_changed(published_file):
+    before = pictures(published_file)
     films = {film for user, film, *_ in sample_ratings() if user == 2}
     new = next(film for film in range(1, 25) if film not in films)
-    write_movielens(settings_file.parent / "logs", [*sample_ratings(), (2, new, 5.0, 1_100_000_000)])
-    night = run(settings_file)
-    after = pictures(settings_file)
+    write_movielens(published_file.parent / "logs", [*sample_ratings(), (2, new, 5.0, 1_100_000_000)])
+    night = run(published_file)
+    after = pictures(published_file)
     assert night["counts"]["ingest"]["accepted"] == 1
     assert night["counts"]["generate"]["generated"] == 1
     assert {user for user, _ in after} == {user for user, _ in before}
@@ -71,12 +69,11 @@ def test_new_events_redraw_only_the_pictures_whose_profile_changed(settings_file
     }
 
 
-def test_another_alpha_redraws_every_picture_and_profiles_nobody(settings_file):
-    run(settings_file)
-    before = pictures(settings_file)
-    write_settings(settings_file.parent, NIGHT + "alpha = 0.9\n")
-    night = run(settings_file)
-    after = pictures(settings_file)
+def test_another_alpha_redraws_every_picture_and_profiles_nobody(published_file):
+    before = pictures(published_file)
+    write_settings(published_file.parent, NIGHT + "alpha = 0.9\n")
+    night = run(published_file)
+    after = pictures(published_file)
     assert night["counts"]["profile"] == {}
     assert night["counts"]["generate"]["generated"] == 4
     assert {pair: digest for pair, (digest, _) in after.items()} == {
@@ -85,19 +82,17 @@ def test_another_alpha_redraws_every_picture_and_profiles_nobody(settings_file):
     assert all(after[pair] != before[pair] for pair in after)
 
 
-def test_another_template_profiles_and_redraws_everybody(settings_file):
-    run(settings_file)
-    write_settings(settings_file.parent, NIGHT + '[texts]\ntarget_template = "{genres} poster, {title}"\n')
-    night = run(settings_file)
+def test_another_template_profiles_and_redraws_everybody(published_file):
+    write_settings(published_file.parent, NIGHT + '[texts]\ntarget_template = "{genres} poster, {title}"\n')
+    night = run(published_file)
     assert night["counts"]["profile"]["targets_profiled"] == 4
     assert night["counts"]["generate"]["generated"] == 4
 
 
-def test_a_smaller_limit_of_users_takes_the_others_pictures_away(settings_file):
-    run(settings_file)
-    write_settings(settings_file.parent, NIGHT.replace("max_users = 4", "max_users = 2"))
-    run(settings_file)
-    assert ask(settings_file, "SELECT DISTINCT user_id FROM artworks ORDER BY ALL") == [("1",), ("2",)]
+def test_a_smaller_limit_of_users_takes_the_others_pictures_away(published_file):
+    write_settings(published_file.parent, NIGHT.replace("max_users = 4", "max_users = 2"))
+    run(published_file)
+    assert ask(published_file, "SELECT DISTINCT user_id FROM artworks ORDER BY ALL") == [("1",), ("2",)]
 
 
 def test_broken_rows_are_counted_and_kept_and_the_night_goes_on(settings_file):
@@ -111,15 +106,12 @@ def test_broken_rows_are_counted_and_kept_and_the_night_goes_on(settings_file):
     assert night["counts"]["publish"] == {"users": 4, "targets": 4}
 
 
-def test_the_stages_one_by_one_make_the_same_night(settings_file, tmp_path):
+def test_the_stages_one_by_one_make_the_same_night(settings_file, published_night):
     for stage in STAGES:
         night = run(settings_file, (stage,))
     assert night["status"] == "published"
     assert set(night["counts"]) == set(STAGES)
-    whole = write_settings(tmp_path, NIGHT + '[model]\nname = "other"\n')
-    whole.write_text(f'workspace = "other"\n{whole.read_text()}')
-    run(whole)
-    assert pictures(whole) == pictures(settings_file)
+    assert pictures(settings_file) == pictures(published_night / "fan.toml")
 
 
 def test_a_night_is_not_published_before_its_pictures_are_drawn(settings_file):
