@@ -32,8 +32,12 @@ nightly: $(STAMP) ## Run the whole night on the settings of fan.toml, and say wh
 test: $(STAMP) ## Pass the tests (minutes), a file at a time on each of two cores
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
+.PHONY: test-crash
+test-crash: $(STAMP) ## Kill nights at any moment, and see what the next one finishes (minutes)
+	$(BIN)/python -m pytest -m "crash and not slow"
+
 .PHONY: test-slow
-test-slow: $(STAMP) ## Pass the heavy tests too
+test-slow: $(STAMP) ## Pass all tests, those that take long and those of killed nights too
 	$(BIN)/python -m pytest -m "slow or not slow"
 
 .PHONY: bench

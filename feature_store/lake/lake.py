@@ -86,8 +86,8 @@ class Lake:
         self._lock = FileLock(self.folder / "writer.lock", timeout=LOCK_TIMEOUT_SECONDS)
         self.data = self.folder / "data"
         self.spill = self.folder / "spill"
-        self.connection = connect_duckdb(self.catalog)
-        self.connection.execute(f"SET temp_directory = {quote(str(self.spill))}")
+        self._connection = connect_duckdb(self.catalog)
+        self._connection.execute(f"SET temp_directory = {quote(str(self.spill))}")
         if read_only:
             self._attach("READ_ONLY")
         else:
@@ -117,10 +117,10 @@ class Lake:
         data = f"DATA_PATH {quote(f'{self.data}/')}, OVERRIDE_DATA_PATH true"
         attach = f"ATTACH {quote(f'ducklake:{self.catalog}')} AS {LAKE} ({data}, {options})"
         try:
-            self.connection.execute(attach)
+            self._connection.execute(attach)
         except duckdb.Error as error:
             raise LakeError(_describe_failure(self.folder, error)) from error
-        self.connection.execute(f"USE {LAKE}")
+        self._connection.execute(f"USE {LAKE}")
 
     def _create_tables(self) -> None:
         relations = self.relations()
@@ -135,7 +135,7 @@ class Lake:
 
     def _check_columns(self) -> None:
         """Refuse a lake with a table whose columns are not those of `schemas`."""
-        rows = self.connection.execute(
+        rows = self._connection.execute(
             "SELECT schema_name || '.' || table_name, column_name, data_type FROM duckdb_columns() "
             "WHERE database_name = ?",
             [LAKE],
@@ -156,7 +156,7 @@ class Lake:
 
     def relations(self) -> set[str]:
         """Return the tables and views, each as schema and name."""
-        rows = self.connection.execute(
+        rows = self.cursor().execute(
             "SELECT table_schema || '.' || table_name FROM information_schema.tables WHERE table_catalog = ?",
             [LAKE],
         )
@@ -217,7 +217,7 @@ class Lake:
 
     def cursor(self) -> DuckDBPyConnection:
         """Open a connection of its own on the same lake: one thread, one cursor."""
-        connection = self.connection.cursor()
+        connection = self._connection.cursor()
         connection.execute(f"USE {LAKE}; {QUIET}")
         return connection
 
@@ -227,7 +227,8 @@ class Lake:
 
     def snapshot_id(self) -> int:
         """Return the number of the latest snapshot."""
-        return int(self.connection.execute(f"FROM {LAKE}.current_snapshot()").fetchall()[0][0])
+        rows = self.cursor().execute(f"FROM {LAKE}.current_snapshot()").fetchall()
+        return int(rows[0][0])
 
     def publish(self, message: str, mark: Callable[[DuckDBPyConnection, int], None] = lambda *_: None) -> int:
         """Let readers see the night's tables as they are now, all in one step.
@@ -254,7 +255,7 @@ class Lake:
 
     def close(self) -> None:
         """Close the connection; the lake's files stay."""
-        self.connection.close()
+        self._connection.close()
 
 
 def _transact(connection: DuckDBPyConnection, work: Callable[[DuckDBPyConnection], T], message: str) -> T:

@@ -140,7 +140,7 @@ REFUSED = {
     "too many steps": (ROW, {"num_inference_steps": 10**9}, "from 1 to 200"),
     "half a step": (ROW, {"num_inference_steps": 2.5}, "num_inference_steps must be"),
     "no references wanted": (ROW, {"num_references": 0}, "num_references must be"),
-    "too many references wanted": (ROW, {"num_references": 2**70}, "from 1 to 50, or null"),
+    "too many references wanted": (ROW, {"num_references": 2**70}, "from 1 to 1000, or null"),
     "a layer that no encoder has": (ROW, {"skip_layers": [2**70]}, "each a whole number from 0 to 99"),
     "strong guidance": (ROW, {"guidance_scale": 1e9}, "a number from 1 to 50"),
     "a foreign format": (ROW, {"format": "bmp"}, "format must be png or webp"),

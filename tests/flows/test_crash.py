@@ -1,6 +1,6 @@
 """Kill -9 at any moment: what the next night finishes equals a night that was never killed.
 
-`python -m pytest -m slow tests/flows/test_crash.py` kills a hundred times.
+`make test-crash` kills a few times, `python -m pytest -m slow tests/flows/test_crash.py` a hundred times.
 """
 
 import os
@@ -20,6 +20,8 @@ from flows.commands.maintain import maintain
 from flows.settings import read_settings
 from tests.flows.nights import NIGHT, sample_ratings, write_movielens, write_settings
 
+pytestmark = pytest.mark.crash
+
 KILLS = 5
 DIFFERS = {"run_id", "snapshot_id", "ingested_at", "drawn_at", "model_version", "window_end", "sha256"}
 DIFFERS |= {"user_key", "artwork_id"}
@@ -29,21 +31,16 @@ BROKEN = [("", 3, 4.0, 1_000_000_000), (1, 4, 4.0, "yesterday")]
 
 
 class Runner:
-    """A process that runs nights in processes of their own."""
+    """A process that runs nights in processes of their own, and logs what they say."""
 
     def __init__(self, home):
-        # A model registry of their own, so that registering is among what is killed.
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("FAN_")}
-        environment |= {"PREFECT_API_URL": PREFECT_API_URL.value(), "PREFECT_HOME": str(home)}
+        environment = os.environ | {"PREFECT_API_URL": PREFECT_API_URL.value(), "PREFECT_HOME": str(home)}
         command = [sys.executable, "-m", "tests.flows.night_runner"]
-        self.process = subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        home.mkdir(exist_ok=True)
+        self.log = home / "nights.log"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(command, env=environment, stderr=log, **pipes)
 
     def run(self, settings_file, *, kill_after=None):
         """Run a night, killing it after some seconds; return its exit status and how long it ran."""
@@ -64,14 +61,22 @@ class Runner:
         """Wait until the night has ended; return its exit status."""
         return int(self.process.stdout.readline())
 
+    def close(self):
+        """End the process, whose nights have ended."""
+        self.process.communicate()
+
 
 @pytest.fixture(scope="module")
-def runner(prefect_server, tmp_path_factory):
+def model(tiny_pipeline):
+    """With a model registry of each night's own, so that registering is among what is killed."""
+    return {"FAN_MODEL__PIPELINE": str(tiny_pipeline)}
+
+
+@pytest.fixture(scope="module")
+def runner(model, prefect_server, tmp_path_factory):
     runner = Runner(tmp_path_factory.mktemp("prefect"))
     yield runner
-    runner.process.stdin.close()
-    runner.process.terminate()
-    runner.process.wait()
+    runner.close()
 
 
 def write_night(folder, extra=()):
@@ -192,7 +197,7 @@ def test_of_two_nights_at_once_the_second_stops(runner, tmp_path):
     os.kill(first, signal.SIGSTOP)  # else it might end before the second has begun
     status, _ = second.run(settings_file)
     os.kill(first, signal.SIGCONT)
-    _, message = second.process.communicate()
+    second.close()
     assert status != 0
-    assert "another night is running" in message
-    assert runner.wait() == 0
+    assert "another night is running" in second.log.read_text()
+    assert runner.wait() == 0, runner.log.read_text()[-2000:]

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
 import pytest
@@ -194,3 +195,9 @@ def test_what_killed_processes_left_aside_goes_and_what_is_being_written_stays(t
         (tmp_path / name).write_bytes(b"x")
     assert delete_unfinished(tmp_path) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[1:])
+
+
+def test_threads_that_ask_for_the_snapshot_at_once_each_get_an_answer(lake):
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda _: lake.snapshot_id(), range(200)))
+    assert set(answers) == {lake.snapshot_id()}
