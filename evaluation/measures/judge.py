@@ -66,7 +66,7 @@ class ClipJudge(Clip):
     def _encode(
         self, inputs: Sequence[Input], features: Callable[[Sequence[Input]], torch.Tensor]
     ) -> NDArray[np.float32]:
-        width = self.model.config.projection_dim
+        width = int(self.model.config.projection_dim or 0)
         batches = [inputs[start : start + _BATCH_SIZE] for start in range(0, len(inputs), _BATCH_SIZE)]
         vectors: list[NDArray[np.float32]] = [
             torch.nn.functional.normalize(features(batch), dim=-1).cpu().numpy() for batch in batches

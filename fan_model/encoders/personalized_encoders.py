@@ -82,7 +82,7 @@ class Encoder(ABC):
     """
 
     def __init__(self, stack: PreTrainedModel) -> None:
-        self._stack = _twin(stack).eval()
+        self._stack: Any = _twin(stack).eval()  # each family's parts have names of their own
         self._stack.set_attn_implementation(RECORDING)
 
     @property
@@ -114,6 +114,11 @@ class Encoder(ABC):
     def _attention(self, num_tokens: int) -> Attention:
         """This encoder's softmax(Q K' / sqrt(d)) V."""
 
+    def _states(self, inputs: Tensor, recorder: list[KeysValues]) -> tuple[Tensor, ...]:
+        states = self._forward(inputs, recorder).hidden_states
+        assert states is not None, "the stack was asked for them"
+        return tuple(states)
+
     def _leave(self, states: Tensor) -> Tensor:
         """What transformers reports as the last hidden state, given what leaves the last layer."""
         return states
@@ -121,13 +126,13 @@ class Encoder(ABC):
     @torch.no_grad()
     def encode(self, inputs: Tensor) -> tuple[Tensor, ...]:
         """Hidden states of plain inputs (token ids [b, n], or pixels [b, channels, height, width])."""
-        return tuple(self._forward(inputs, []).hidden_states)
+        return self._states(inputs, [])
 
     @torch.no_grad()
     def record(self, inputs: Tensor, *, first_layer: int = 0) -> list[Stream]:
         """Encode plain inputs and keep what personalized queries will need, one stream per input."""
         recorder: list[KeysValues] = []
-        hidden_states = self._forward(inputs, recorder).hidden_states
+        hidden_states = self._states(inputs, recorder)
         keys, values = (torch.stack(tensors[first_layer:], dim=1) for tensors in zip(*recorder, strict=True))
         # Clones, or a stream that stays in the cache would keep its whole batch alive.
         return [

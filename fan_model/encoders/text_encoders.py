@@ -7,6 +7,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -143,7 +144,7 @@ class ClipTower(TextTower):
         stack = getattr(model, "text_model", model)
         super().__init__(ClipEncoder(stack), tokenizer, cache, tokenizer.model_max_length)
         self._projection = getattr(model, "text_projection", None)
-        self._eos_token_id = stack.config.eos_token_id
+        self._eos_token_id = cast(int, stack.config.eos_token_id)
         self._detector = detector
 
     @torch.no_grad()

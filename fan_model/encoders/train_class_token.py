@@ -8,6 +8,7 @@ construction, since the personalized query starts as the target's tokens.
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -34,7 +35,7 @@ def main() -> None:
     model = CLIPTextModel.from_pretrained(arguments.pipeline / "text_encoder", dtype=torch.float32)
     encoder = ClipEncoder(getattr(model, "text_model", model))
     token_ids = _tokenize(arguments.pipeline / "tokenizer", arguments.captions.read_text().splitlines())
-    positions = end_positions(token_ids, model.config.eos_token_id)
+    positions = end_positions(token_ids, cast(int, model.config.eos_token_id))
     held_out = max(1, len(token_ids) // 10)
     detector, losses = train_detector(
         encoder, token_ids[held_out:], positions[held_out:], num_epochs=arguments.epochs

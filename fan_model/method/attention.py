@@ -6,6 +6,7 @@ K_Ri and V_Ri the i-th reference's, all of one layer.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -113,7 +114,8 @@ def recording_attention(
     """
     if recorder is not None:
         recorder.append((key, value))
-    return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+    options: dict[str, Any] = kwargs
+    return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
 
 
 AttentionInterface.register(RECORDING, recording_attention)

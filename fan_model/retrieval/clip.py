@@ -42,7 +42,8 @@ class Clip:
         Raises:
             OSError: There is no such model.
         """
-        model = CLIPModel.from_pretrained(name, dtype=torch.float32, use_safetensors=True).to(device).eval()
+        model = CLIPModel.from_pretrained(name, dtype=torch.float32, use_safetensors=True).eval()
+        torch.nn.Module.to(model, device)
         return cls(
             model=model,
             tokenizer=CLIPTokenizer.from_pretrained(tokenizer or _tokenizer_of(name)),

@@ -73,17 +73,32 @@ class ArtworkRow:
     snapshot_id: int
 
 
-def scan_stale_pairs(
-    lake: Lake, run: Run, *, recipe_digest: str, max_users: int | None, bucket: Bucket = EVERYBODY
-) -> pa.Table:
-    """Return the pairs to draw: new, with another profile, text or recipe, or failed last night.
+@dataclass(frozen=True, kw_only=True)
+class StalePicture:
+    """A (user, target) whose picture is to be drawn, and what it is drawn from."""
 
-    Returns:
-        `user_key`, `item_id`, `target_id` and `target_text` (null for an item that the catalogue does not
-        know), `profile_digest`, `references` (texts), `weights`; users in a stable order.
+    user_key: int
+    item_id: str
+    target_id: int | None
+    """Of the target's text; None for an item that the catalogue does not know."""
+    target_text: str | None
+    profile_digest: str
+    references: list[str]
+    """Texts, the most relevant first."""
+    weights: list[float]
+    """One per reference."""
+
+
+def scan_stale_pictures(
+    lake: Lake, run: Run, *, recipe_digest: str, max_users: int | None, bucket: Bucket = EVERYBODY
+) -> list[StalePicture]:
+    """Return what is to be drawn: new, with another profile, text or recipe, or failed last night.
+
+    Users are in a stable order.
     """
     sql = PAIRS.format(stale=_stale(max_users, bucket), no_profile=NO_PROFILE)
-    return lake.query(sql, {"recipe_digest": recipe_digest, "run_id": run.run_id})
+    rows = lake.query(sql, {"recipe_digest": recipe_digest, "run_id": run.run_id}).to_pylist()
+    return [StalePicture(**row) for row in rows]
 
 
 def count_stale_users(lake: Lake, run: Run, *, recipe_digest: str, max_users: int | None) -> int:

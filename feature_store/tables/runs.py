@@ -26,6 +26,22 @@ class Run:
     """What was known before this time counts."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunRecord(Run):
+    """What is noted of a run: a row of `runs`, its counts and seconds read from JSON."""
+
+    status: str
+    """`running`, `failed` or `published`."""
+    counts: dict[str, dict[str, int]]
+    """What each stage did, by stage and name."""
+    seconds: dict[str, float]
+    """How long each stage took."""
+    reason: str | None
+    """Why it failed."""
+    snapshot_id: int | None
+    """The snapshot that readers see since it was published."""
+
+
 def open_run(lake: Lake) -> Run:
     """Carry on the run that is not published yet, or begin a new one, with its window up to now."""
     now = datetime.now(UTC)
@@ -101,14 +117,14 @@ def publish_run(lake: Lake, run: Run) -> int:
     return lake.publish(f"publish {run.run_id}", mark)
 
 
-def read_run(lake: Lake, run_id: str) -> dict[str, object]:
-    """Return a run's row, its counts and seconds per stage as dictionaries."""
+def read_run(lake: Lake, run_id: str) -> RunRecord:
+    """Return what is noted of a run."""
     row = lake.query("SELECT * FROM runs WHERE run_id = ?", [run_id]).to_pylist()[0]
-    return row | {"counts": json.loads(row["counts"]), "seconds": json.loads(row["seconds"])}
+    return RunRecord(**row | {"counts": json.loads(row["counts"]), "seconds": json.loads(row["seconds"])})
 
 
-def read_last_published(lake: Lake) -> dict[str, object] | None:
-    """Return the row of the run that readers see, like `read_run`; None if no night was published yet."""
+def read_last_published(lake: Lake) -> RunRecord | None:
+    """Return what is noted of the run that readers see; None if no night was published yet."""
     last = lake.query(
         "SELECT run_id FROM runs WHERE status = ? ORDER BY window_end DESC LIMIT 1", [PUBLISHED]
     )["run_id"].to_pylist()

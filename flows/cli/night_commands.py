@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -75,5 +75,4 @@ def _run_stages(settings_file: Path | None, stages: Sequence[str]) -> None:
     from flows.workspace import check_writable
 
     check_writable(settings)
-    night: dict[str, Any] = run_locally(settings_file, stages)
-    print(summarize(settings, night, stages, settings_file))
+    print(summarize(settings, run_locally(settings_file, stages), stages, settings_file))

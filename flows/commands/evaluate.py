@@ -6,11 +6,10 @@ a second run draws nothing. The results enter the lake all at once.
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
 
 import mlflow
 
@@ -38,6 +37,23 @@ from flows.stages.task_map import IN_TURN, TaskMap
 from flows.workspace import EVALUATION_EXPERIMENT, Workspace, open_lake
 
 
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSummary:
+    """What an evaluation found, and where to look."""
+
+    run_id: str
+    num_users: int
+    num_pictures: int
+    """Pictures that were wanted."""
+    drawn: int = 0
+    """Those of them that were drawn now."""
+    page: Path
+    """The report."""
+    table: str
+    """The main table, as Markdown."""
+    verdict: str
+
+
 def evaluate(
     settings: Settings,
     *,
@@ -45,7 +61,7 @@ def evaluate(
     alias: str | None = None,
     variants: Sequence[str] = (),
     tasks: TaskMap = IN_TURN,
-) -> dict[str, Any]:
+) -> EvaluationSummary:
     """Measure what personalization is worth on a data set, with a model, in some variants.
 
     Args:
@@ -56,8 +72,7 @@ def evaluate(
         tasks: runs the parts.
 
     Returns:
-        `run_id`, `users`, `pictures` (wanted), `drawn` (now), `report` (path of the page), `table` (the main
-        one as Markdown), `verdict`.
+        What was found, and where to look.
 
     Raises:
         SettingsError: if there is no such kind of data set.
@@ -72,7 +87,7 @@ def evaluate(
     run = tasks.run("take-in-data", partial(take_in_data, chosen))
     drawn = sum(tasks.map("draw-variant", partial(draw_variant, chosen, run), names, whole_machine=True))
     tasks.run("measure-variants", partial(measure_variants, chosen, run))
-    return {"run_id": run.run_id, "drawn": drawn, **tasks.run("report", partial(report, chosen, run))}
+    return replace(tasks.run("report", partial(report, chosen, run)), drawn=drawn)
 
 
 def take_in_data(settings: Settings) -> Run:
@@ -106,7 +121,7 @@ def measure_variants(settings: Settings, run: Run) -> None:
     append_results(open_lake(settings), EVALUATION_RESULTS.to_arrow(rows))
 
 
-def report(settings: Settings, run: Run) -> dict[str, Any]:
+def report(settings: Settings, run: Run) -> EvaluationSummary:
     """Write the report page from the lake's rows, and log the run to MLflow."""
     study, variants = open_study(settings, run), make_variants(settings)
     results = read_results(open_lake(settings), run.run_id)
@@ -115,13 +130,14 @@ def report(settings: Settings, run: Run) -> dict[str, Any]:
     for name, content in page.files.items():
         write_durably(folder / name, content)
     report_to_mlflow(settings, study, page, folder)
-    return {
-        "users": page.findings.num_users,
-        "pictures": len(study.targets) * len(variants),
-        "report": str(folder / "index.html"),
-        "table": page.table,
-        "verdict": page.findings.verdict,
-    }
+    return EvaluationSummary(
+        run_id=run.run_id,
+        num_users=page.findings.num_users,
+        num_pictures=len(study.targets) * len(variants),
+        page=folder / "index.html",
+        table=page.table,
+        verdict=page.findings.verdict,
+    )
 
 
 def report_to_mlflow(settings: Settings, study: Study, page: ReportPage, folder: Path) -> None:
@@ -188,19 +204,19 @@ def load_judge(settings: Settings) -> ClipJudge:
     return ClipJudge.from_pretrained(source, device=settings.model.device)
 
 
-def summarize_evaluation(result: dict[str, Any]) -> str:
+def summarize_evaluation(summary: EvaluationSummary) -> str:
     """Say what an evaluation found and where to look, for the person at the terminal."""
     return "\n".join(
         [
             "",
-            result["table"],
-            f"Run {result['run_id']}: {result['users']:,} users, {result['pictures']:,} pictures, "
-            f"{result['drawn']:,} of them drawn now",
-            f"  {result['verdict']}",
+            summary.table,
+            f"Run {summary.run_id}: {summary.num_users:,} users, {summary.num_pictures:,} pictures, "
+            f"{summary.drawn:,} of them drawn now",
+            f"  {summary.verdict}",
             "Look at",
-            f"  report    {Path(result['report']).as_uri()}",
-            f"  table     {Path(result['report']).with_name('table.md')}",
+            f"  report    {summary.page.as_uri()}",
+            f"  table     {summary.page.with_name('table.md')}",
             '  DuckDB    fan query "select variant, measure, avg(value) from evaluation_results '
-            f"where run_id = '{result['run_id']}' group by all order by all\"",
+            f"where run_id = '{summary.run_id}' group by all order by all\"",
         ]
     )

@@ -24,7 +24,7 @@ def run_query(settings: Settings, sql: str, output_format: str) -> str:
     """
     lake = open_lake(settings, read_only=True)
     try:
-        rows = pl.from_arrow(lake.query(sql))
+        rows = pl.DataFrame(lake.query(sql))
     except duckdb.Error as error:
         raise QueryError(str(error)) from error
     return render_rows(rows, output_format)

@@ -4,8 +4,8 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from feature_store.tables.runs import RunRecord
 from flows.settings import Settings
 from flows.workspace import open_workspace
 
@@ -13,33 +13,33 @@ PICTURES = "select user_id, item_id, status, image_path from artworks limit 10"
 
 
 def summarize(
-    settings: Settings, night: dict[str, Any], stages: Sequence[str], settings_file: Path | None = None
+    settings: Settings, night: RunRecord, stages: Sequence[str], settings_file: Path | None = None
 ) -> str:
     """Say what the stages did; after publishing, also where to look.
 
     Args:
         settings: of the night.
-        night: the run's row, with its counts and seconds per stage.
+        night: what is noted of the run.
         stages: those to speak of.
         settings_file: the file named on the command line, for commands that look at the same lake.
     """
-    lines = ["", f"Run {night['run_id']}: {night['status']}"]
+    lines = ["", f"Run {night.run_id}: {night.status}"]
     lines += [_stage_line(stage, night) for stage in stages]
     if "publish" in stages:
         lines += ["", *_totals(night), "", *_where_to_look(settings, settings_file)]
     return "\n".join(lines)
 
 
-def _stage_line(stage: str, night: dict[str, Any]) -> str:
-    counts = night["counts"].get(stage, {})
+def _stage_line(stage: str, night: RunRecord) -> str:
+    counts = night.counts.get(stage, {})
     words = (
         ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in counts.items()) or "nothing to do"
     )
-    return f"  {stage:<9} {night['seconds'].get(stage, 0.0):7.1f} s   {words}"
+    return f"  {stage:<9} {night.seconds.get(stage, 0.0):7.1f} s   {words}"
 
 
-def _totals(night: dict[str, Any]) -> list[str]:
-    counts = {stage: night["counts"].get(stage, {}) for stage in ("embed", "generate", "publish")}
+def _totals(night: RunRecord) -> list[str]:
+    counts = {stage: night.counts.get(stage, {}) for stage in ("embed", "generate", "publish")}
     drawn = counts["generate"].get("generated", 0)
     targets = counts["publish"].get("targets", 0)
     missing = counts["generate"].get("failed", 0) + counts["generate"].get("flagged", 0)

@@ -4,13 +4,12 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_link_artifact
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-from flows.commands.evaluate import evaluate
+from flows.commands.evaluate import EvaluationSummary, evaluate
 from flows.commands.evaluation_choice import choose, make_variants
 from flows.schedule.prefect_tasks import PrefectTasks, log_if_deployed, tell_all, tell_kind
 from flows.schedule.server import ServerError, use_server
@@ -23,7 +22,7 @@ def evaluation(
     data: str | None = None,
     alias: str | None = None,
     variants: Sequence[str] = (),
-) -> dict[str, Any]:
+) -> EvaluationSummary:
     """Measure what personalization is worth on a data set, with a model, in some variants.
 
     Args:
@@ -33,7 +32,7 @@ def evaluation(
         variants: names of variants; by default the settings'.
 
     Returns:
-        As `flows.commands.evaluate.evaluate`.
+        What was found, and where to look.
 
     Raises:
         StoppedError: in place of any error, which it holds.
@@ -43,7 +42,7 @@ def evaluation(
 
 def evaluate_locally(
     settings_file: Path | None, *, data: str | None, alias: str | None, variants: Sequence[str]
-) -> dict[str, Any]:
+) -> EvaluationSummary:
     """Run the flow in this process; without Prefect if it has no server to tell.
 
     Raises:
@@ -62,11 +61,11 @@ def evaluate_locally(
 
 def _run(
     settings_file: str | None, data: str | None, alias: str | None, variants: Sequence[str]
-) -> dict[str, Any]:
+) -> EvaluationSummary:
     try:
         settings = read_settings(Path(settings_file) if settings_file else None)
         result = evaluate(settings, data=data, alias=alias, variants=variants, tasks=PrefectTasks())
-        create_link_artifact(Path(result["report"]).as_uri(), link_text="Evaluation", key="evaluation")
+        create_link_artifact(result.page.as_uri(), link_text="Evaluation", key="evaluation")
     except Exception as error:
         log_if_deployed(error)
         raise

@@ -11,20 +11,23 @@ from prefect.artifacts import create_link_artifact, create_table_artifact
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from feature_store.tables.runs import RunRecord
 from flows.schedule.prefect_tasks import PrefectTasks, log_if_deployed, tell_all, tell_kind
 from flows.schedule.server import ServerError, use_server
 from flows.settings import Settings, read_settings
 from flows.stages.night import STAGES, run_night
 from flows.workspace import open_workspace
 
+SIDE_BY_SIDE: Any = ThreadPoolTaskRunner(max_workers=2)
+
 
 @flow(
     name="nightly",
-    task_runner=ThreadPoolTaskRunner(max_workers=2),
+    task_runner=SIDE_BY_SIDE,
     validate_parameters=False,
     persist_result=False,
 )
-def nightly(settings_file: str | None = None, stages: Sequence[str] = STAGES) -> dict[str, Any]:
+def nightly(settings_file: str | None = None, stages: Sequence[str] = STAGES) -> RunRecord:
     """Run the stages in order, carrying on a run that is not published yet.
 
     Args:
@@ -32,7 +35,7 @@ def nightly(settings_file: str | None = None, stages: Sequence[str] = STAGES) ->
         stages: which of ingest, embed, profile, generate, publish.
 
     Returns:
-        The run's row: its window, status, counts and seconds per stage.
+        What is noted of the run: its window, status, counts and seconds per stage.
 
     Raises:
         StoppedError: in place of any error, which it holds.
@@ -40,7 +43,7 @@ def nightly(settings_file: str | None = None, stages: Sequence[str] = STAGES) ->
     return tell_kind(partial(_run, settings_file, stages))
 
 
-def run_locally(settings_file: Path | None, stages: Sequence[str]) -> dict[str, Any]:
+def run_locally(settings_file: Path | None, stages: Sequence[str]) -> RunRecord:
     """Run the flow in this process, named after its stages; without Prefect if it has no server to tell.
 
     Raises:
@@ -58,7 +61,7 @@ def run_locally(settings_file: Path | None, stages: Sequence[str]) -> dict[str, 
         return run_night(read_settings(settings_file), stages)
 
 
-def _run(settings_file: str | None, stages: Sequence[str]) -> dict[str, Any]:
+def _run(settings_file: str | None, stages: Sequence[str]) -> RunRecord:
     try:
         settings = read_settings(Path(settings_file) if settings_file else None)
         night = run_night(settings, stages, PrefectTasks())
@@ -70,13 +73,13 @@ def _run(settings_file: str | None, stages: Sequence[str]) -> dict[str, Any]:
     return night
 
 
-def _show(settings: Settings, night: dict[str, Any]) -> None:
+def _show(settings: Settings, night: RunRecord) -> None:
     """Show the night's counts and the way to its gallery in Prefect."""
     rows = [
         {"stage": stage, "count": name, "value": value}
-        for stage, counts in night["counts"].items()
+        for stage, counts in night.counts.items()
         for name, value in counts.items()
     ]
-    create_table_artifact(rows, key="nightly-counts", description=f"Counts of run {night['run_id']}")
+    create_table_artifact(rows, key="nightly-counts", description=f"Counts of run {night.run_id}")
     gallery = (open_workspace(settings).gallery / "index.html").as_uri()
     create_link_artifact(gallery, link_text="Gallery", key="gallery", description="Pictures of the night")

@@ -13,6 +13,8 @@ import httpx
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
+from flows.schedule import server_process
+
 HOST = "127.0.0.1"
 PREFECT_PORT = 4200
 STARTUP_SECONDS = 120.0
@@ -52,15 +54,15 @@ def _run_server(port: int) -> Iterator[None]:
     home = PREFECT_HOME.value()
     home.mkdir(parents=True, exist_ok=True)
     log = home / "server.log"
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
+    command = [sys.executable, server_process.__file__, "--host", HOST, "--port", str(port)]
     with log.open("wb") as output:
-        server = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT)
     try:
         _wait_until_healthy(server, f"http://{HOST}:{port}/api/health", log)
         yield
     finally:
-        server.terminate()
-        server.wait(timeout=30)
+        # Its input ends with this, and with a process that was killed.
+        server.communicate(timeout=30)
 
 
 @contextmanager

@@ -4,25 +4,25 @@ import shutil
 from itertools import groupby
 from math import ceil
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from feature_store.lake.durable_files import write_durably
 from feature_store.lake.lake import Lake
 from feature_store.tables.published import read_pictures
+from feature_store.tables.runs import RunRecord
 from flows.settings import Settings
 from flows.workspace import Workspace
 
 
-def write_gallery(settings: Settings, lake: Lake, workspace: Workspace, night: dict[str, Any]) -> Path:
+def write_gallery(settings: Settings, lake: Lake, workspace: Workspace, night: RunRecord) -> Path:
     """Write the pages of the published night.
 
     Args:
         settings: how many users, and how many on a page.
         lake: what was published.
         workspace: where the pictures are and the pages go.
-        night: the run's row, with its counts.
+        night: what is noted of the run.
 
     Returns:
         The first page.

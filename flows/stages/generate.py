@@ -1,19 +1,24 @@
 """Stage 4, generate: draw the pictures whose profile, text or recipe is new, with the registered model."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import pyarrow as pa
 from tqdm import tqdm
 
 from fan_model.drawing.artist import ArtworkRequest, DrawingOptions
 from fan_model.drawing.requests import RequestError
 from feature_store.lake.durable_files import checksum
 from feature_store.lake.lake import Lake
-from feature_store.tables.artworks import ArtworkRow, artwork_id, known_digests, replace_artworks
+from feature_store.tables.artworks import (
+    ArtworkRow,
+    StalePicture,
+    artwork_id,
+    known_digests,
+    replace_artworks,
+)
 from feature_store.tables.runs import Run
 from flows.model.champion import Champion
 from flows.model.served_model import drawing_options
@@ -60,20 +65,20 @@ class DrawingJob:
         return str(self.pictures.path(digest).relative_to(self.workspace.root))
 
 
-def draw_pairs(job: DrawingJob, pairs: pa.Table) -> dict[str, int]:
+def draw_pairs(job: DrawingJob, pairs: Sequence[StalePicture]) -> dict[str, int]:
     """Draw each pair's picture and its plain twin where no file has them, and store the rows.
 
     Args:
         job: what to draw with, and where to.
-        pairs: `user_key`, `item_id`, `target_id`, `target_text`, `profile_digest`, `references`, `weights`.
+        pairs: users and items whose picture is to be drawn.
 
     Returns:
         Counts of pictures: generated, reused, flagged and failed (the rows), plain (drawn beside them).
     """
     counts = Counter(generated=0, reused=0, flagged=0, failed=0, plain=0)
-    with tqdm(total=pairs.num_rows, desc="generate", unit="picture") as progress:
-        for start in range(0, pairs.num_rows, PAIRS_PER_COMMIT):
-            chunk = pairs.slice(start, PAIRS_PER_COMMIT).to_pylist()
+    with tqdm(total=len(pairs), desc="generate", unit="picture") as progress:
+        for start in range(0, len(pairs), PAIRS_PER_COMMIT):
+            chunk = pairs[start : start + PAIRS_PER_COMMIT]
             counts.update(_draw_chunk(job, chunk))
             progress.update(len(chunk))
     return dict(counts)
@@ -83,12 +88,12 @@ def draw_pairs(job: DrawingJob, pairs: pa.Table) -> dict[str, int]:
 class _PairRequests:
     """The two pictures that one pair needs."""
 
-    pair: dict[str, Any]
+    pair: StalePicture
     personal: ArtworkRequest
     plain: ArtworkRequest
 
 
-def _draw_chunk(job: DrawingJob, pairs: list[dict[str, Any]]) -> Counter[str]:
+def _draw_chunk(job: DrawingJob, pairs: Sequence[StalePicture]) -> Counter[str]:
     wanted, not_drawn = _write_requests(job, pairs)
     requests = {job.digest(request): request for both in wanted for request in (both.personal, both.plain)}
     seen = known_digests(job.lake, list(requests))
@@ -106,7 +111,7 @@ def _draw_chunk(job: DrawingJob, pairs: list[dict[str, Any]]) -> Counter[str]:
 
 
 def _write_requests(
-    job: DrawingJob, pairs: list[dict[str, Any]]
+    job: DrawingJob, pairs: Sequence[StalePicture]
 ) -> tuple[list[_PairRequests], list[ArtworkRow]]:
     """Write the requests of all pairs; rows of those that there is no text for, or that the model refuses."""
     wanted, not_drawn = [], []
@@ -114,15 +119,15 @@ def _write_requests(
         try:
             wanted.append(_requests(job, pair))
         except RequestError as error:
-            reason = str(error) if pair["target_text"] else UNKNOWN_ITEM
+            reason = str(error) if pair.target_text else UNKNOWN_ITEM
             not_drawn.append(_row_not_drawn(job, pair, reason))
     return wanted, not_drawn
 
 
-def _requests(job: DrawingJob, pair: dict[str, Any]) -> _PairRequests:
+def _requests(job: DrawingJob, pair: StalePicture) -> _PairRequests:
     parse = job.champion.artist.limits.parse_request
-    plain = {"prompt": pair["target_text"], "seed": item_seed(job.settings, pair["item_id"])}
-    taste = {"references": pair["references"], "weights": pair["weights"]} if pair["references"] else {}
+    plain = {"prompt": pair.target_text, "seed": item_seed(job.settings, pair.item_id)}
+    taste = {"references": pair.references, "weights": pair.weights} if pair.references else {}
     return _PairRequests(pair, parse({**plain, **taste}), parse(plain))
 
 
@@ -140,7 +145,7 @@ def _row(
     has_plain = not drawn.get(plain, GENERATED).reason and job.pictures.is_known(plain)
     return ArtworkRow(
         **_origin(job, both.pair),
-        artwork_id=artwork_id(both.pair["user_key"], both.pair["item_id"], digest),
+        artwork_id=artwork_id(both.pair.user_key, both.pair.item_id, digest),
         artwork_digest=digest,
         image_path=path,
         image_sha256=checksum(job.workspace.root / path) if path else None,
@@ -152,22 +157,22 @@ def _row(
     )
 
 
-def _row_not_drawn(job: DrawingJob, pair: dict[str, Any], reason: str) -> ArtworkRow:
+def _row_not_drawn(job: DrawingJob, pair: StalePicture, reason: str) -> ArtworkRow:
     return ArtworkRow(
         **_origin(job, pair),
-        artwork_id=artwork_id(pair["user_key"], pair["item_id"], ""),
-        num_references=len(pair["references"]),
+        artwork_id=artwork_id(pair.user_key, pair.item_id, ""),
+        num_references=len(pair.references),
         status="failed",
         reason=reason,
     )
 
 
-def _origin(job: DrawingJob, pair: dict[str, Any]) -> dict[str, Any]:
+def _origin(job: DrawingJob, pair: StalePicture) -> dict[str, Any]:
     return {
-        "user_key": pair["user_key"],
-        "item_id": pair["item_id"],
-        "profile_digest": pair["profile_digest"],
-        "target_id": pair["target_id"],
+        "user_key": pair.user_key,
+        "item_id": pair.item_id,
+        "profile_digest": pair.profile_digest,
+        "target_id": pair.target_id,
         "alpha": job.settings.drawing.alpha,
         "model_version": job.champion.version,
         "drawn_at": datetime.now(UTC),

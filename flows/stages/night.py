@@ -8,10 +8,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
 
 from feature_store.lake.lake import Lake
-from feature_store.tables.runs import Run, fail_run, open_run, read_run, record_stage, reread_run
+from feature_store.tables.runs import Run, RunRecord, fail_run, open_run, read_run, record_stage, reread_run
 from flows.night_lock import hold_night
 from flows.settings import Settings
 from flows.stages import night_tasks
@@ -22,7 +21,7 @@ from flows.workspace import share_lake
 STAGES = ("ingest", "embed", "profile", "generate", "publish")
 
 
-def run_night(settings: Settings, stages: Sequence[str] = STAGES, tasks: TaskMap = IN_TURN) -> dict[str, Any]:
+def run_night(settings: Settings, stages: Sequence[str] = STAGES, tasks: TaskMap = IN_TURN) -> RunRecord:
     """Run stages in order, carrying on a run that is not published yet.
 
     Args:
@@ -31,7 +30,7 @@ def run_night(settings: Settings, stages: Sequence[str] = STAGES, tasks: TaskMap
         tasks: runs their tasks.
 
     Returns:
-        The run's row: its window, status, counts and seconds per stage.
+        What is noted of the run: its window, status, counts and seconds per stage.
 
     Raises:
         NightInProgressError: if another night is running on the workspace.

@@ -46,7 +46,7 @@ def generate_bucket(settings: Settings, run: Run, bucket: Bucket) -> Counts:
     """Draw the pictures of one bucket's users."""
     lake, champion, workspace = share_lake(settings), load_champion(settings), open_workspace(settings)
     recipe = drawing_recipe(settings, champion.artist.pipeline_fingerprint)
-    pairs = artworks.scan_stale_pairs(
+    pairs = artworks.scan_stale_pictures(
         lake, run, recipe_digest=recipe, max_users=settings.users_limit, bucket=bucket
     )
     job = DrawingJob(settings=settings, lake=lake, workspace=workspace, champion=champion, run=run)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -60,10 +60,22 @@ def _select_all(
         some = pairs.slice(start, PAIRS_AT_ONCE)
         end = start + some.num_rows
         vectors = _Vectors(store, some, histories.slice(bounds[start], bounds[end] - bounds[start]))
-        for number, pair in enumerate(some.to_pylist(), start=start):
-            history = histories.slice(bounds[number], bounds[number + 1] - bounds[number])
-            selection = _select(settings, vectors, pair["target_id"], history)
+        for pair in (_NumberedPair(**row) for row in some.to_pylist()):
+            first, last = bounds[pair.pair_number], bounds[pair.pair_number + 1]
+            history = histories.slice(first, last - first)
+            selection = _select(settings, vectors, pair.target_id, history)
             yield from _rows(pair, history, selection, origin)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _NumberedPair:
+    """One of a bucket's pairs, with its number among them."""
+
+    pair_number: int
+    user_key: int
+    item_id: str
+    target_id: int
+    as_of: datetime
 
 
 @dataclass(frozen=True)
@@ -99,22 +111,22 @@ def _select(settings: Settings, vectors: _Vectors, target_id: int, history: pa.T
 
 
 def _rows(
-    pair: dict[str, Any], history: pa.Table, selection: Selection, origin: _Origin
+    pair: _NumberedPair, history: pa.Table, selection: Selection, origin: _Origin
 ) -> Iterator[ProfileRow]:
     chosen = history.take(pa.array(selection.indices)).to_pylist()
-    digest = profile_digest(pair["target_id"], [(row["reference_id"], row["weight"]) for row in chosen])
+    digest = profile_digest(pair.target_id, [(row["reference_id"], row["weight"]) for row in chosen])
     history_size = history["origin"].to_pylist().count("history")
     for position, (row, relevance) in enumerate(zip(chosen, selection.relevance, strict=True), start=1):
         yield ProfileRow(
-            user_key=pair["user_key"],
-            item_id=pair["item_id"],
+            user_key=pair.user_key,
+            item_id=pair.item_id,
             position=position,
             reference_item_id=row["reference_item_id"],
             reference_id=row["reference_id"],
             origin=row["origin"],
             relevance=float(relevance),
             weight=row["weight"],
-            as_of=pair["as_of"],
+            as_of=pair.as_of,
             history_size=history_size,
             profile_digest=digest,
             **asdict(origin),

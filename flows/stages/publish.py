@@ -8,7 +8,7 @@ import mlflow
 from feature_store.history.opt_outs import count_opt_outs
 from feature_store.lake.lake import Lake
 from feature_store.tables.artworks import count_wanted
-from feature_store.tables.runs import Run, publish_run, read_run
+from feature_store.tables.runs import Run, RunRecord, publish_run, read_run
 from feature_store.upkeep.maintenance import delete_unreferenced_images
 from flows.model.champion import configure_mlflow
 from flows.settings import Settings
@@ -34,26 +34,24 @@ def publish(settings: Settings, lake: Lake, workspace: Workspace, run: Run) -> d
     return {"users": users, "targets": targets}
 
 
-def report_to_mlflow(settings: Settings, workspace: Workspace, night: dict[str, Any]) -> None:
+def report_to_mlflow(settings: Settings, workspace: Workspace, night: RunRecord) -> None:
     """Log the night as an MLflow run: its settings, counts and seconds per stage, and its gallery's place."""
     configure_mlflow(settings, NIGHTLY_EXPERIMENT)
-    with mlflow.start_run(run_name=night["run_id"]):
+    with mlflow.start_run(run_name=night.run_id):
         mlflow.log_params(_flatten(settings.model_dump(exclude={"sources", "catalog", "workspace"})))
         mlflow.log_metrics(_numbers(night))
-        mlflow.set_tags({"run_id": night["run_id"], "snapshot_id": night["snapshot_id"]})
+        mlflow.set_tags({"run_id": night.run_id, "snapshot_id": night.snapshot_id})
         mlflow.log_dict(
             {"sources": [source.model_dump(mode="json") for source in settings.sources]}, "sources.json"
         )
         mlflow.log_text(str(workspace.gallery / "index.html"), "gallery.txt")
 
 
-def _numbers(night: dict[str, Any]) -> dict[str, float]:
+def _numbers(night: RunRecord) -> dict[str, float]:
     counts = {
-        f"{stage}.{name}": value
-        for stage, values in night["counts"].items()
-        for name, value in values.items()
+        f"{stage}.{name}": value for stage, values in night.counts.items() for name, value in values.items()
     }
-    seconds = {f"{stage}.seconds": value for stage, value in night["seconds"].items()}
+    seconds = {f"{stage}.seconds": value for stage, value in night.seconds.items()}
     return {name: float(value) for name, value in (counts | seconds).items()}
 
 

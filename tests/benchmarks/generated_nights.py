@@ -94,17 +94,20 @@ def _divide(settings: Settings, num_users: int) -> list[Bucket]:
 
 def _note_pictures(lake: Lake, run, bucket: Bucket) -> int:
     """Write the rows of a bucket's pictures, as drawing does, without a file."""
-    pairs = artworks.scan_stale_pairs(lake, run, recipe_digest="d", max_users=None, bucket=bucket).to_pylist()
+    pairs = artworks.scan_stale_pictures(lake, run, recipe_digest="d", max_users=None, bucket=bucket)
     rows = []
     for pair in pairs:
-        digest = hashlib.sha256(f"{pair['target_text']}{pair['references']}".encode()).hexdigest()
+        digest = hashlib.sha256(f"{pair.target_text}{pair.references}".encode()).hexdigest()
         rows.append(
             artworks.ArtworkRow(
-                **{name: pair[name] for name in ("user_key", "item_id", "profile_digest", "target_id")},
-                artwork_id=artworks.artwork_id(pair["user_key"], pair["item_id"], digest),
+                **{
+                    name: getattr(pair, name)
+                    for name in ("user_key", "item_id", "profile_digest", "target_id")
+                },
+                artwork_id=artworks.artwork_id(pair.user_key, pair.item_id, digest),
                 artwork_digest=digest,
                 alpha=0.3,
-                num_references=len(pair["references"]),
+                num_references=len(pair.references),
                 model_version="1",
                 status="generated",
                 drawn_at=datetime.now(UTC),

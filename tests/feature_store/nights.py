@@ -7,8 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from feature_store.history.histories import scan_histories
-from feature_store.tables.artworks import ArtworkRow, artwork_id, replace_artworks
-from feature_store.tables.artworks import scan_stale_pairs as scan_pairs_to_draw
+from feature_store.tables.artworks import ArtworkRow, artwork_id, replace_artworks, scan_stale_pictures
 from feature_store.tables.items import scan_texts
 from feature_store.tables.profiles import ProfileRow, profile_digest, replace_profiles, scan_stale_pairs
 from feature_store.tables.runs import close_window, open_run, publish_run
@@ -66,23 +65,26 @@ def profile(lake, run, *, recipe="p"):
 
 def draw(lake, folder, run, *, recipe="d"):
     """Write a file and a row for every stale pair."""
-    pairs = scan_pairs_to_draw(lake, run, recipe_digest=recipe, max_users=None).to_pylist()
+    pictures = scan_stale_pictures(lake, run, recipe_digest=recipe, max_users=None)
     rows = []
-    for pair in pairs:
-        digest = hashlib.sha256(f"{pair['target_text']}{pair['references']}".encode()).hexdigest()
+    for picture in pictures:
+        digest = hashlib.sha256(f"{picture.target_text}{picture.references}".encode()).hexdigest()
         path = folder / "images" / digest[:2] / f"{digest}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(digest.encode())
         rows.append(
             ArtworkRow(
-                **{name: pair[name] for name in ("user_key", "item_id", "profile_digest", "target_id")},
-                artwork_id=artwork_id(pair["user_key"], pair["item_id"], digest),
+                **{
+                    name: getattr(picture, name)
+                    for name in ("user_key", "item_id", "profile_digest", "target_id")
+                },
+                artwork_id=artwork_id(picture.user_key, picture.item_id, digest),
                 artwork_digest=digest,
                 image_path=str(path.relative_to(folder)),
                 image_sha256=hashlib.sha256(digest.encode()).hexdigest(),
                 seed=1,
                 alpha=0.3,
-                num_references=len(pair["references"]),
+                num_references=len(picture.references),
                 model_version="1",
                 status="generated",
                 drawn_at=datetime.now(UTC),
@@ -93,7 +95,7 @@ def draw(lake, folder, run, *, recipe="d"):
         )
     if rows:
         replace_artworks(lake, rows)
-    return pairs
+    return pictures
 
 
 def finish_night(lake, folder):

@@ -38,7 +38,7 @@ def test_an_event_redraws_its_users_pictures_only_and_only_if_the_profile_change
     assert count_users_to_profile(published, recipe_digest="p", max_users=None) == 2
     keys = profile(published, run)["user_key"].to_pylist()
     assert [id_of(published, key) for key in keys] == ["ann", "bob"]
-    assert [id_of(published, pair["user_key"]) for pair in draw(published, tmp_path, run)] == ["ann"]
+    assert [id_of(published, picture.user_key) for picture in draw(published, tmp_path, run)] == ["ann"]
 
 
 def test_another_drawing_recipe_redraws_everything_and_profiles_nobody(published, tmp_path):
@@ -61,7 +61,7 @@ def test_a_failed_picture_is_tried_again_by_the_next_night_only(published, tmp_p
     (last,) = ask(published, "SELECT run_id FROM runs")
     run = open_run(published)
     assert run.run_id != last[0]
-    assert [id_of(published, pair["user_key"]) for pair in draw(published, tmp_path, run)] == ["ann"]
+    assert [id_of(published, picture.user_key) for picture in draw(published, tmp_path, run)] == ["ann"]
 
 
 def test_readers_find_a_picture_with_the_references_it_was_drawn_from(published):

@@ -70,7 +70,7 @@ def test_a_word_that_is_blocked_later_takes_its_pictures_away(published_file):
     (published_file.parent / "blocked.txt").write_text(title.rsplit(" (", 1)[0] + "\n")
     write_settings(published_file.parent, NIGHT + '[safety]\nblocklist = "blocked.txt"\n')
     night = run(published_file)
-    assert night["counts"]["generate"]["flagged"] >= 1
+    assert night.counts["generate"]["flagged"] >= 1
     ((status, path, reason),) = ask(
         published_file, f"SELECT status, image_path, reason FROM artworks WHERE user_id = '{user}'"
     )

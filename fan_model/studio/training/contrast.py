@@ -6,6 +6,7 @@ Both learn to match posters with captions, and besides, to name the attributes o
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import torch
@@ -111,11 +112,10 @@ class _Pupil(nn.Module):
         self.text_head = AttributeHead(FEATURES, genre_share)
 
     def forward(self, images: Tensor, tokens: Tensor, labels: Tensor, genres: Tensor) -> Tensor:
+        text_config: Any = self.clip.config.text_config
         with half_precision(images.device):
             image = self.clip.get_image_features(pixel_values=to_pixel_values(images))
-            text = self.clip.get_text_features(
-                input_ids=without_padding(tokens, self.clip.config.text_config.eos_token_id)
-            )
+            text = self.clip.get_text_features(input_ids=without_padding(tokens, text_config.eos_token_id))
         image, text = _unit(image), _unit(text)
         logits = image @ text.T * self.clip.logit_scale.exp().clamp(max=MAX_LOGIT_SCALE)
         pairs = torch.arange(len(images), device=images.device)

@@ -108,7 +108,7 @@ class Lessons:
     ) -> Callable[[int], Tensor]:
         """Return the loss by step; `first` is the number of steps that were taken before these."""
         signal = DDPMScheduler(**SCHEDULE).alphas_cumprod.to(self.device)
-        text_encoder = self.text_encoder.to(self.device).eval().requires_grad_(False)
+        text_encoder = torch.nn.Module.to(self.text_encoder, self.device).eval().requires_grad_(False)
 
         def loss(step: int) -> Tensor:
             clean, tokens = self._batch(first + step, wording)

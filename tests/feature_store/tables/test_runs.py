@@ -26,14 +26,14 @@ def test_the_windows_of_published_runs_follow_one_another_half_open(lake):
 def test_a_run_that_failed_is_carried_on_with_its_window_until_it_is_published(lake):
     run = close_window(lake, open_run(lake))
     fail_run(lake, run, "embed stopped: KeyError")
-    assert read_run(lake, run.run_id)["status"] == "failed"
+    assert read_run(lake, run.run_id).status == "failed"
     assert open_run(lake) == run
     assert ask(lake, "SELECT status, reason FROM runs") == [("running", None)]
     publish_run(lake, run)
     later = open_run(lake)
     assert later.run_id != run.run_id
     assert later.window_start == run.window_end
-    assert read_last_published(lake)["run_id"] == run.run_id
+    assert read_last_published(lake).run_id == run.run_id
 
 
 def test_a_stage_that_runs_twice_has_its_counts_added_up(lake):
@@ -41,8 +41,8 @@ def test_a_stage_that_runs_twice_has_its_counts_added_up(lake):
     record_stage(lake, run, "generate", {"generated": 2}, 1.5)
     record_stage(lake, run, "generate", {"generated": 3, "failed": 1}, 2.0)
     row = read_run(lake, run.run_id)
-    assert row["counts"] == {"generate": {"generated": 5, "failed": 1}}
-    assert row["seconds"] == {"generate": 3.5}
+    assert row.counts == {"generate": {"generated": 5, "failed": 1}}
+    assert row.seconds == {"generate": 3.5}
 
 
 def test_readers_see_nothing_before_a_night_is_published_and_then_all_of_it(lake):

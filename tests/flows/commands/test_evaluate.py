@@ -61,7 +61,7 @@ def evaluated(tmp_path_factory):
 def numbers(settings_file, result):
     """Every value of an evaluation, by variant, measure and user."""
     columns = "variant, measure, user_key, value"
-    sql = f"SELECT {columns} FROM evaluation_results WHERE run_id = '{result['run_id']}'"
+    sql = f"SELECT {columns} FROM evaluation_results WHERE run_id = '{result.run_id}'"
     return {row[:3]: row[3] for row in ask(settings_file, sql)}
 
 
@@ -73,7 +73,7 @@ def opened(settings_file):
 
 def test_there_is_a_row_per_user_variant_and_measure(evaluated):
     file, result = evaluated
-    assert (result["users"], result["pictures"]) == (4, 32)
+    assert (result.num_users, result.num_pictures) == (4, 32)
     rows = numbers(file, result)
     of_users = [row for row in rows if row[2] is not None]
     # One picture for all has no personalized text: two measures fewer.
@@ -84,7 +84,7 @@ def test_there_is_a_row_per_user_variant_and_measure(evaluated):
     assert ask(
         file,
         "SELECT DISTINCT data_set, judge, num_pictures, measure LIKE 'text_%' FROM evaluation_results "
-        f"WHERE user_key IS NOT NULL AND run_id = '{result['run_id']}' ORDER BY judge",
+        f"WHERE user_key IS NOT NULL AND run_id = '{result.run_id}' ORDER BY judge",
     ) == [("workspace", "bundled", 2, False), ("workspace", MODEL_ITSELF, 2, True)]
     assert ask(file, "SELECT DISTINCT scale FROM evaluation_results WHERE measure = 'clip_target'") == [
         ("100 * cosine, at least 0",)
@@ -93,13 +93,13 @@ def test_there_is_a_row_per_user_variant_and_measure(evaluated):
 
 def test_the_page_says_what_was_found_and_whether_the_judge_is_partial(evaluated):
     file, result = evaluated
-    folder = read_settings(file).workspace / "evaluation" / result["run_id"]
+    folder = read_settings(file).workspace / "evaluation" / result.run_id
     page = (folder / "index.html").read_text()
-    assert result["verdict"] in html.unescape(page)
+    assert result.verdict in html.unescape(page)
     ((independent,),) = ask(
         file,
         "SELECT DISTINCT judge_is_independent FROM evaluation_results WHERE judge = 'bundled' "
-        f"AND run_id = '{result['run_id']}'",
+        f"AND run_id = '{result.run_id}'",
     )
     assert ("has the same text encoder as the image" in page) is not independent
     assert page.count("data:image/png;base64,") == 4
@@ -112,7 +112,7 @@ def test_the_run_is_in_mlflow_with_its_figures(evaluated):
     configure_mlflow(read_settings(file), EVALUATION_EXPERIMENT)
     (run,) = mlflow.search_runs(
         experiment_names=[EVALUATION_EXPERIMENT],
-        filter_string=f"tags.run_id = '{result['run_id']}'",
+        filter_string=f"tags.run_id = '{result.run_id}'",
         output_format="list",
     )
     assert run.data.params["evaluation.max_users"] == "4"
@@ -130,7 +130,7 @@ def test_after_a_stop_only_what_is_missing_is_drawn_and_the_numbers_are_the_same
     for digest in lost:
         pictures.path(digest).unlink()
     resumed = evaluate(read_settings(file))
-    assert whole["drawn"] > resumed["drawn"] == len(lost)
+    assert whole.drawn > resumed.drawn == len(lost)
     assert numbers(file, resumed) == numbers(file, whole)
 
 
@@ -147,7 +147,7 @@ def test_a_killed_evaluation_is_carried_on_with_the_same_numbers(evaluated, tmp_
     assert process.wait() == -signal.SIGKILL
     kept = {path: path.stat().st_mtime_ns for path in pictures.rglob("*.png")}
     resumed = evaluate(read_settings(file))
-    assert resumed["drawn"] == whole["drawn"] - len(kept) > 0
+    assert resumed.drawn == whole.drawn - len(kept) > 0
     assert all(path.stat().st_mtime_ns == written for path, written in kept.items())
     assert numbers(file, resumed) == numbers(whole_file, whole)
 
@@ -164,7 +164,7 @@ def test_a_picture_that_the_model_refuses_is_left_out_of_every_variant(evaluated
     counts = ask(
         file,
         "SELECT variant, sum(num_pictures)::INTEGER FROM evaluation_results "
-        f"WHERE run_id = '{result['run_id']}' AND measure = 'clip_target' GROUP BY ALL",
+        f"WHERE run_id = '{result.run_id}' AND measure = 'clip_target' GROUP BY ALL",
     )
     num_refused = plan_variant(study, make_variants(settings)[1]).digests.count(refused)
     assert dict(counts) == dict.fromkeys(VARIANTS, 8 - num_refused)
@@ -188,14 +188,14 @@ def test_prompt_histories_are_evaluated_in_a_lake_of_their_own(evaluated, tmp_pa
     before = ask(file, "SELECT count(*) FROM interactions")
     result = evaluate(read_settings(file), data=f"prompt_histories={write_prompts(tmp_path / 'prompts')}")
     assert ask(file, "SELECT count(*) FROM interactions") == before
-    assert result["users"] == 3
+    assert result.num_users == 3
     rows = ask(
         file,
         "SELECT data_set, count(DISTINCT user_key), count(user_id) FROM evaluation_results "
-        f"WHERE user_key IS NOT NULL AND run_id = '{result['run_id']}' GROUP BY ALL",
+        f"WHERE user_key IS NOT NULL AND run_id = '{result.run_id}' GROUP BY ALL",
     )
     assert rows == [("prompt_histories:prompts", 3, 0)]
-    page = (read_settings(file).workspace / "evaluation" / result["run_id"] / "index.html").read_text()
+    page = (read_settings(file).workspace / "evaluation" / result.run_id / "index.html").read_text()
     assert "painter0 paints tree 9 in red" in page
 
 
@@ -227,7 +227,7 @@ def test_another_judge_is_named_and_found_to_be_independent(evaluated, tmp_path)
     settings.write_text(f'workspace = "{file.parent / "workspace"}"\n{settings.read_text()}')
     settings.write_text(settings.read_text().replace('path = "logs"', f'path = "{file.parent / "logs"}"'))
     replaced = evaluate(read_settings(settings))
-    assert replaced["drawn"] == 0
+    assert replaced.drawn == 0
     judges = (
         "SELECT DISTINCT judge, judge_is_independent FROM evaluation_results "
         f"WHERE measure = 'clip_target' AND run_id = '{replaced['run_id']}'"

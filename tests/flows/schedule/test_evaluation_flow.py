@@ -25,10 +25,10 @@ def settings_file(settings_file):
 
 def test_prefect_shows_the_way_to_the_report(prefect_server, settings_file):
     result = evaluation(str(settings_file))
-    assert (result["users"], result["pictures"]) == (2, 8)
+    assert (result.num_users, result.num_pictures) == (2, 8)
     with get_client(sync_client=True) as client:
         shown = [artifact.data for artifact in client.read_artifacts() if artifact.key == "evaluation"]
-    assert any(result["run_id"] in link for link in shown)
+    assert any(result.run_id in link for link in shown)
 
 
 def test_a_choice_that_cannot_be_stops_it_before_anything_is_started(prefect_server, tmp_path):

@@ -23,8 +23,8 @@ def count_pictures(settings):
 
 def test_prefect_shows_the_night_its_counts_and_the_way_to_the_gallery(prefect_server, settings_file):
     night = nightly(str(settings_file))
-    assert night["status"] == "published"
-    assert night["counts"]["profile"]["targets_profiled"] == night["counts"]["generate"]["generated"] == 4
+    assert night.status == "published"
+    assert night.counts["profile"]["targets_profiled"] == night.counts["generate"]["generated"] == 4
     assert count_pictures(read_settings(settings_file)) == 4
     with get_client(sync_client=True) as client:
         (run,) = [
@@ -35,7 +35,7 @@ def test_prefect_shows_the_night_its_counts_and_the_way_to_the_gallery(prefect_s
         shown = [one for one in client.read_artifacts() if one.flow_run_id == run.id]
     assert run.state.is_completed()
     assert {one.key for one in shown} == {"nightly-counts", "gallery"}
-    assert night["run_id"] in " ".join(str(one.description) for one in shown)
+    assert night.run_id in " ".join(str(one.description) for one in shown)
 
 
 def test_prefect_is_told_the_kind_of_an_error_and_whoever_ran_the_night_all_of_it(
@@ -51,7 +51,7 @@ def test_prefect_is_told_the_kind_of_an_error_and_whoever_ran_the_night_all_of_i
 def test_a_night_whose_server_does_not_answer_goes_on_without_it(settings_file, capsys):
     with temporary_settings({PREFECT_API_URL: NOBODY_LISTENS}):
         night = run_locally(settings_file, ("ingest",))
-    assert night["counts"]["ingest"]["files"] == 2
+    assert night.counts["ingest"]["files"] == 2
     said = capsys.readouterr().err.splitlines()
     assert [line for line in said if line.startswith("fan: ")] == [
         f"fan: Prefect's server at {NOBODY_LISTENS} does not answer: start it, or name another in "

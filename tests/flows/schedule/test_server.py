@@ -4,9 +4,11 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 
 from flows.settings import read_settings
@@ -54,3 +56,30 @@ def test_the_clock_says_so_and_stops(half_made, settings_file):
     done = fan("schedule", "--settings", str(settings_file), home=half_made)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("fan: Prefect's server did not start")
+
+
+def test_the_server_of_a_night_that_was_killed_ends_too(tmp_path):
+    night = (
+        "import time\nfrom flows.schedule.server import use_server\n"
+        "with use_server() as url:\n    print(url, flush=True)\n    time.sleep(600)"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_API")}
+    environment |= {"PREFECT_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", night], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    health = process.stdout.readline().strip() + "/health"
+    assert httpx.get(health).is_success
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 60
+    while answers(health) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not answers(health)
+
+
+def answers(url):
+    try:
+        return httpx.get(url).is_success
+    except httpx.TransportError:
+        return False

@@ -48,8 +48,8 @@ def test_a_night_draws_a_picture_for_every_target_and_says_from_what(published_f
 def test_a_second_night_on_unchanged_input_draws_nothing(published_file):
     before = pictures(published_file)
     night = run(published_file)
-    assert night["counts"]["ingest"]["files"] == 0
-    assert night["counts"]["generate"] == {}
+    assert night.counts["ingest"]["files"] == 0
+    assert night.counts["generate"] == {}
     assert pictures(published_file) == before
 
 
@@ -60,8 +60,8 @@ def test_new_events_redraw_only_the_pictures_whose_profile_changed(published_fil
     write_movielens(published_file.parent / "logs", [*sample_ratings(), (2, new, 5.0, 1_100_000_000)])
     night = run(published_file)
     after = pictures(published_file)
-    assert night["counts"]["ingest"]["accepted"] == 1
-    assert night["counts"]["generate"]["generated"] == 1
+    assert night.counts["ingest"]["accepted"] == 1
+    assert night.counts["generate"]["generated"] == 1
     assert {user for user, _ in after} == {user for user, _ in before}
     assert ("2", str(new)) in after
     assert {pair: picture for pair, picture in before.items() if pair[0] != "2"} == {
@@ -74,8 +74,8 @@ def test_another_alpha_redraws_every_picture_and_profiles_nobody(published_file)
     write_settings(published_file.parent, NIGHT + "alpha = 0.9\n")
     night = run(published_file)
     after = pictures(published_file)
-    assert night["counts"]["profile"] == {}
-    assert night["counts"]["generate"]["generated"] == 4
+    assert night.counts["profile"] == {}
+    assert night.counts["generate"]["generated"] == 4
     assert {pair: digest for pair, (digest, _) in after.items()} == {
         pair: digest for pair, (digest, _) in before.items()
     }
@@ -85,8 +85,8 @@ def test_another_alpha_redraws_every_picture_and_profiles_nobody(published_file)
 def test_another_template_profiles_and_redraws_everybody(published_file):
     write_settings(published_file.parent, NIGHT + '[texts]\ntarget_template = "{genres} poster, {title}"\n')
     night = run(published_file)
-    assert night["counts"]["profile"]["targets_profiled"] == 4
-    assert night["counts"]["generate"]["generated"] == 4
+    assert night.counts["profile"]["targets_profiled"] == 4
+    assert night.counts["generate"]["generated"] == 4
 
 
 def test_a_smaller_limit_of_users_takes_the_others_pictures_away(published_file):
@@ -99,18 +99,18 @@ def test_broken_rows_are_counted_and_kept_and_the_night_goes_on(settings_file):
     broken = [("", 3, 4.0, 1_000_000_000), (1, 3, "nan", 1_000_000_001), (1, 4, 4.0, "yesterday"), (1, 5)]
     write_movielens(settings_file.parent / "logs", [*sample_ratings(), *broken])
     night = run(settings_file)
-    counts = night["counts"]["ingest"]
+    counts = night.counts["ingest"]
     assert counts["rejected"] == len(broken)
     assert counts["rows_read"] == counts["accepted"] + counts["duplicate"] + counts["rejected"]
     assert ask(settings_file, "SELECT count(*), count(DISTINCT reason) FROM rejected_rows") == [(4, 4)]
-    assert night["counts"]["publish"] == {"users": 4, "targets": 4}
+    assert night.counts["publish"] == {"users": 4, "targets": 4}
 
 
 def test_the_stages_one_by_one_make_the_same_night(settings_file, published_night):
     for stage in STAGES:
         night = run(settings_file, (stage,))
-    assert night["status"] == "published"
-    assert set(night["counts"]) == set(STAGES)
+    assert night.status == "published"
+    assert set(night.counts) == set(STAGES)
     assert pictures(settings_file) == pictures(published_night / "fan.toml")
 
 

@@ -26,8 +26,8 @@ def test_the_recommender_is_the_default_and_wants_films_that_the_user_has_not_me
     assert Targets().method == "recommender"
     write_settings(settings_file.parent, FEW.replace(LATEST, "per_user = 2"))
     night = run(settings_file)
-    assert night["status"] == "published"
-    assert night["counts"]["publish"] == {"users": 3, "targets": 6}
+    assert night.status == "published"
+    assert night.counts["publish"] == {"users": 3, "targets": 6}
     targets = ask(settings_file, TARGETS)
     assert [(user, rank) for user, _, rank, _ in targets] == [
         (user, rank) for user in "123" for rank in (1, 2)
@@ -58,4 +58,4 @@ def test_only_what_the_lists_give_is_drawn_and_a_new_list_takes_the_old_ones_pla
     (folder / "lists" / "tuesday.csv").write_text("user_id,item_id,rank\n1,11,1\n")
     night = run(settings_file)
     assert ask(settings_file, DRAWN) == [("1", "11"), ("2", "8")]
-    assert night["counts"]["generate"]["generated"] == 1
+    assert night.counts["generate"]["generated"] == 1
