@@ -230,7 +230,7 @@ def test_another_judge_is_named_and_found_to_be_independent(evaluated, tmp_path)
     assert replaced.drawn == 0
     judges = (
         "SELECT DISTINCT judge, judge_is_independent FROM evaluation_results "
-        f"WHERE measure = 'clip_target' AND run_id = '{replaced['run_id']}'"
+        f"WHERE measure = 'clip_target' AND run_id = '{replaced.run_id}'"
     )
     assert ask(file, judges) == [(str(tmp_path / "judge"), True)]
     before, after = numbers(file, bundled), numbers(file, replaced)
