@@ -123,6 +123,7 @@ class RequestLimits:
             "num_inference_steps": {"highest": self.max_inference_steps},
             "guidance_scale": {"highest": self.max_guidance_scale},
             "negative_prompt": {"longest": self.max_characters},
+            "crowd": {"item": self.request["prompt"]},
         }
         allowed = {name: replace(OPTIONS[name], **limits) for name, limits in narrower.items()}
         side = {name: sides.narrow(OPTIONS[name], self.max_enlargement) for name in ("height", "width")}

@@ -23,7 +23,6 @@ from fan_model.drawing.limits import RequestLimits, Sides
 from fan_model.drawing.requests import (
     ArtworkRequest,
     DrawingOptions,
-    PictureOptions,
     RequestError,
     canonical,
 )
@@ -87,6 +86,9 @@ class Personalizer:
         weights: Weights | Sequence[Weights] = None,
         *,
         alpha: float = Personalization.alpha,
+        contrast: float = Personalization.contrast,
+        crowd: Texts = (),
+        crowd_weights: Sequence[float] = (),
         skip_layers: Sequence[int] = Personalization.skip_layers,
         target_query: bool = Personalization.target_query,
         negative_prompt: str = "",
@@ -99,6 +101,10 @@ class Personalizer:
             weights: Preference strength of each reference, above 0; for several prompts, one list (or None)
                 per prompt. All equal if not given; only proportions matter.
             alpha: Degree of personalization, 0 (the prompt only) to 1 (the references only).
+            contrast: How far to go along what sets the references apart from `crowd`, if there is one; then
+                alpha plays no part. 0 is the paper's method.
+            crowd: Texts that stand for what everybody likes.
+            crowd_weights: One per text of the crowd; all equal if not given.
             skip_layers: Layers of the text encoder without personalized attention.
             target_query: Whether the personalized query starts as the prompt; if not, as the empty text.
             negative_prompt: What guidance leads away from, for families that take one.
@@ -111,7 +117,8 @@ class Personalizer:
             RequestError: There is nothing to read in a text, or a value is out of its range.
         """
         how = {"alpha": alpha, "skip_layers": skip_layers, "target_query": target_query}
-        options = self._options({**how, "negative_prompt": negative_prompt})
+        contrasted = {"contrast": contrast, "crowd": crowd, "crowd_weights": crowd_weights}
+        options = self._options({**how, **contrasted, "negative_prompt": negative_prompt})
         return self.prompt_arguments(self._requests(prompt, references, weights, seed=0), options)
 
     @overload
@@ -224,13 +231,14 @@ class Personalizer:
         for request in requests:
             self.limits.check_request(request)
 
-    def personalize(self, requests: Sequence[ArtworkRequest], how: Personalization) -> Condition:
+    def personalize(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> Condition:
         """The personalized condition of each request, whose references are all used."""
-        profiles = [Profile(request.prompt, request.references, request.strengths) for request in requests]
-        return self._conditioner.personalize(profiles, how)
+        crowd = options.contrasted_crowd
+        profiles = [Profile(one.prompt, one.references, one.strengths, crowd) for one in requests]
+        return self._conditioner.personalize(profiles, options)
 
     def prompt_arguments(
-        self, requests: Sequence[ArtworkRequest], options: PictureOptions
+        self, requests: Sequence[ArtworkRequest], options: DrawingOptions
     ) -> dict[str, torch.Tensor]:
         """Condition and negative condition, by diffusers' names."""
         self._check_negative_prompt(options)
@@ -245,13 +253,13 @@ class Personalizer:
                 arguments[f"{prefix}pooled_prompt_embeds"] = condition.pooled_prompt_embeds
         return arguments
 
-    def paint(self, requests: Sequence[ArtworkRequest], options: PictureOptions) -> list[Image.Image | None]:
+    def paint(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> list[Image.Image | None]:
         """The picture of each request, None where the pipeline's safety checker refuses it."""
         batches = _batches(requests, self.batch_size)
         return list(chain.from_iterable(self._paint_batch(batch, options) for batch in batches))
 
     def _paint_batch(
-        self, requests: Sequence[ArtworkRequest], options: PictureOptions
+        self, requests: Sequence[ArtworkRequest], options: DrawingOptions
     ) -> Iterator[Image.Image | None]:
         filled = _fill(requests, ROWS_MULTIPLE // (2 if self._is_guided(options) else 1))
         drawn = self._own_pipeline()(
@@ -298,7 +306,7 @@ class Personalizer:
         rows = zip(*columns.values(), strict=True)
         return [self.limits.parse_request(dict(zip(columns, row, strict=True))) for row in rows]
 
-    def _check_negative_prompt(self, options: PictureOptions) -> None:
+    def _check_negative_prompt(self, options: DrawingOptions) -> None:
         if options.negative_prompt and not self._conditioner.takes_negative_prompt:
             raise RequestError(
                 "negative_prompt must be empty: this pipeline's guidance leads away from nothing"
@@ -310,7 +318,7 @@ class Personalizer:
         pipeline.scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config)
         return pipeline
 
-    def _is_guided(self, options: PictureOptions) -> bool:
+    def _is_guided(self, options: DrawingOptions) -> bool:
         """Whether the image model sees each picture twice, with its condition and with the negative one."""
         return self._conditioner.takes_negative_prompt and options.guidance_scale > 1
 

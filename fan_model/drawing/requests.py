@@ -7,6 +7,7 @@ that is narrower, and checked against `limits.RequestLimits`.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, fields, replace
 from typing import Annotated, Any, Literal
 
@@ -14,10 +15,14 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from fan_model.drawing.texts import Text, Words
+from fan_model.method.crowd_contrast import Crowd
 from fan_model.method.personalization import STRICT, Personalization
 from fan_model.method.selection_policy import MAX_REFERENCES, SelectionPolicy
 
 MAX_SEED = 2**63 - 1
+
+MAX_CROWD = 64
+"""Texts of a crowd: a few stand for a population well."""
 
 LEAST_WEIGHT = 1e-9
 """Far below what single precision can show of a share."""
@@ -91,10 +96,21 @@ class PictureOptions(Personalization):
 class DrawingOptions(PictureOptions):
     """All that can be said about drawing, the same for all pictures of a call.
 
-    The fields of its own say which references are used. They are no part of a picture's digest, which names
-    the references themselves.
+    What is said here of references is which of them are used. It is no part of a picture's digest, which
+    names the references themselves.
     """
 
+    crowd: Annotated[
+        tuple[Text, ...],
+        Field(max_length=MAX_CROWD, description="Texts that stand for what everybody likes."),
+    ] = ()
+    crowd_weights: Annotated[
+        tuple[Weight, ...],
+        Field(
+            max_length=MAX_CROWD,
+            description="Weight of each text of the crowd; all equal if not given. Only proportions matter.",
+        ),
+    ] = ()
     num_references: Annotated[
         Annotated[int, Field(ge=1, le=MAX_REFERENCES)] | None,
         Field(description="References kept by tailored profiling; null keeps all that are given."),
@@ -102,6 +118,22 @@ class DrawingOptions(PictureOptions):
     profiling: Annotated[
         bool, Field(description='False: use every reference, the ablation "without profiling".')
     ] = True
+
+    @model_validator(mode="after")
+    def _one_weight_per_text(self) -> "DrawingOptions":
+        if len(self.crowd_weights) not in (0, len(self.crowd)):
+            raise ValueError(
+                "crowd_weights must be none, or as many as the texts of the crowd: there are "
+                f"{len(self.crowd_weights)} weights and {len(self.crowd)} texts"
+            )
+        return self
+
+    @property
+    def contrasted_crowd(self) -> Crowd:
+        """The crowd in its one spelling, like that of references; empty where nothing is contrasted."""
+        if not self.contrast:
+            return Crowd()
+        return Crowd(*_canonical(self.crowd, self.crowd_weights or (1.0,) * len(self.crowd)))
 
     @property
     def selection(self) -> SelectionPolicy:
@@ -121,34 +153,47 @@ def canonical(request: ArtworkRequest) -> ArtworkRequest:
     but for such rounding are shares already and stay as they are, so that the canonical spelling is its own.
     A reference whose share is below the least weight cannot be seen, and is left out.
     """
-    total = math.fsum(request.strengths)
+    references, weights = _canonical(request.references, request.strengths)
+    return replace(request, references=references, weights=weights)
+
+
+def _canonical(texts: Sequence[str], weights: Sequence[float]) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """The one spelling of weighted texts, see `canonical`."""
+    total = math.fsum(weights)
     if abs(total - 1) < SHARE_TOLERANCE:
         total = 1.0
     merged: dict[str, list[float]] = {}
-    for reference, weight in zip(request.references, request.strengths, strict=True):
-        merged.setdefault(reference, []).append(weight)
-    shares = {reference: float(f"{math.fsum(merged[reference]) / total:.9g}") for reference in sorted(merged)}
-    seen = {reference: share for reference, share in shares.items() if share >= LEAST_WEIGHT}
-    return replace(request, references=tuple(seen), weights=tuple(seen.values()))
+    for text, weight in zip(texts, weights, strict=True):
+        merged.setdefault(text, []).append(weight)
+    shares = {text: float(f"{math.fsum(merged[text]) / total:.9g}") for text in sorted(merged)}
+    seen = {text: share for text, share in shares.items() if share >= LEAST_WEIGHT}
+    return tuple(seen), tuple(seen.values())
 
 
-def describe(request: ArtworkRequest, options: PictureOptions) -> dict[str, Any]:
+def describe(request: ArtworkRequest, options: DrawingOptions) -> dict[str, Any]:
     """Everything that makes the picture, as plain values; how references were selected is no part of it.
 
     Without references there is nothing to personalize, and a plain picture is the same at every alpha;
-    without guidance nothing leads away from the negative prompt.
+    without guidance nothing leads away from the negative prompt. Contrasted with a crowd, alpha plays no
+    part; without one, neither do the crowd and how far to go from it.
     """
+    crowd = options.contrasted_crowd
     drawn_with = {field.name: getattr(options, field.name) for field in fields(PictureOptions)}
     drawn_with["skip_layers"] = sorted(set(options.skip_layers))
+    drawn_with |= {"crowd": crowd.texts, "crowd_weights": crowd.weights}
     return {**asdict(canonical(request)), **drawn_with, **dict.fromkeys(_unseen(request, options))}
 
 
-def _unseen(request: ArtworkRequest, options: PictureOptions) -> set[str]:
+def _unseen(request: ArtworkRequest, options: DrawingOptions) -> set[str]:
     """Options that this picture does not show."""
     unseen = set()
     if not request.references:
         # The query that starts from the empty text still attends itself in a skipped layer.
         unseen |= {"alpha", "skip_layers"} if options.target_query else {"alpha"}
+    if request.references and options.contrasted_crowd:
+        unseen.add("alpha")
+    else:
+        unseen |= {"contrast", "crowd", "crowd_weights"}
     if options.guidance_scale == 1:
         unseen.add("negative_prompt")
     return unseen

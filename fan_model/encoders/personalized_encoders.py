@@ -24,7 +24,13 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
 from fan_model.encoders.onednn_linear import multiply_by_one_dnn
-from fan_model.method.attention import RECORDING, Attention, KeysValues, personalized_attention
+from fan_model.method.attention import (
+    RECORDING,
+    Attention,
+    KeysValues,
+    contrasted_attention,
+    personalized_attention,
+)
 
 
 @dataclass(frozen=True)
@@ -57,16 +63,20 @@ class Preference:
     target: Stream
     references: Sequence[Stream]
     weights: Sequence[float]
-    """One per reference, above 0, summing to 1."""
+    """One per reference, above 0, summing to 1; of a contrast what each text counts for, summing to 0."""
     start: Stream | None = None
     """Where the personalized query starts; the target if not given. The empty text is the paper's ablation
     "without target query"."""
+    strength: float | None = None
+    """Of the contrast with a crowd, whose texts are among the references; None: the paper's way."""
 
-
-def normalize_weights(weights: Sequence[float]) -> tuple[float, ...]:
-    """w_i = W_i / sum W."""
-    total = sum(weights)
-    return tuple(weight / total for weight in weights)
+    def attend(self, query: Tensor, layer: int, alpha: float, attention: Attention) -> Tensor:
+        """What the personalized query [h, n, d] attends in a layer; `alpha` is of the paper's way."""
+        target = self.target.at(layer)
+        references = [reference.at(layer) for reference in self.references]
+        if self.strength is None:
+            return personalized_attention(query, target, references, self.weights, alpha, attention)
+        return contrasted_attention(query, target, references, self.weights, self.strength, attention)
 
 
 def first_personalized_layer(skip_layers: Collection[int]) -> int:
@@ -148,7 +158,7 @@ class Encoder(ABC):
 
         Args:
             preferences: b targets with their references, all recorded from the same layer on.
-            alpha: Degree of personalization, 0 to 1.
+            alpha: Degree of personalization, 0 to 1, of those that are not contrasted.
             skip_layers: Layers in which the personalized query attends itself as usual.
 
         Returns:
@@ -164,14 +174,7 @@ class Encoder(ABC):
             else:
                 queries = self._query(layer, states)
                 attended = [
-                    personalized_attention(
-                        query,
-                        preference.target.at(layer),
-                        [reference.at(layer) for reference in preference.references],
-                        preference.weights,
-                        alpha,
-                        attention,
-                    )
+                    preference.attend(query, layer, alpha, attention)
                     for query, preference in zip(queries, preferences, strict=True)
                 ]
                 states = self._finish(layer, states, _join_heads(torch.stack(attended)))

@@ -5,7 +5,7 @@ Legend: b batch, n tokens, w width, p width of the pooled state.
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -28,8 +28,8 @@ from fan_model.encoders.personalized_encoders import (
     Stream,
     T5Encoder,
     first_personalized_layer,
-    normalize_weights,
 )
+from fan_model.method.crowd_contrast import Crowd, contrast_shares, normalize_weights
 from fan_model.method.personalization import Personalization
 
 RECORDING_BATCH = 16
@@ -44,6 +44,19 @@ class Profile:
     references: tuple[str, ...] = ()
     weights: tuple[float, ...] = ()
     """One per reference, above 0; only their proportions matter."""
+    crowd: Crowd = Crowd()
+    """What to contrast the references with, where that is asked for."""
+
+    def contrasts(self, how: Personalization) -> bool:
+        """Whether the references act by what sets them apart from the crowd, or else in the paper's way."""
+        return bool(how.contrast and self.references and self.crowd)
+
+    def sources(self, how: Personalization) -> tuple[Sequence[str], Sequence[float]]:
+        """The texts that the target attends beside itself, and what each counts for."""
+        if self.contrasts(how):
+            shares = contrast_shares(self.references, self.weights, self.crowd)
+            return list(shares), list(shares.values())
+        return self.references, normalize_weights(self.weights)
 
 
 @dataclass(frozen=True)
@@ -83,15 +96,7 @@ class TextTower(ABC):
         if first_layer >= len(self.encoder.layers):
             return self.encode(targets)
         streams = self._streams(profiles, how, first_layer)
-        preferences = [
-            Preference(
-                streams[profile.target],
-                [streams[reference] for reference in profile.references],
-                normalize_weights(profile.weights),
-                start=None if how.target_query else streams[""],
-            )
-            for profile in profiles
-        ]
+        preferences = [_preference(profile, how, streams) for profile in profiles]
         hidden_states = self.encoder.personalize(preferences, alpha=how.alpha, skip_layers=how.skip_layers)
         return self._read(hidden_states, self._tokenize(targets))
 
@@ -101,7 +106,7 @@ class TextTower(ABC):
     def _streams(
         self, profiles: Sequence[Profile], how: Personalization, first_layer: int
     ) -> dict[str, Stream]:
-        texts = [text for profile in profiles for text in (profile.target, *profile.references)]
+        texts = [text for profile in profiles for text in (profile.target, *profile.sources(how)[0])]
         texts += [] if how.target_query else [""]
         keys = [(id(self), first_layer, text) for text in texts]
 
@@ -176,6 +181,17 @@ class T5Tower(TextTower):
 
     def _read(self, hidden_states: Sequence[Tensor], token_ids: Tensor) -> Encoding:
         return Encoding(hidden_states[-2], hidden_states[-1])
+
+
+def _preference(profile: Profile, how: Personalization, streams: Mapping[str, Stream]) -> Preference:
+    texts, weights = profile.sources(how)
+    return Preference(
+        streams[profile.target],
+        [streams[text] for text in texts],
+        weights,
+        start=None if how.target_query else streams[""],
+        strength=how.contrast if profile.contrasts(how) else None,
+    )
 
 
 def end_positions(token_ids: Tensor, eos_token_id: int) -> Tensor:

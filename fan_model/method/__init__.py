@@ -4,12 +4,14 @@ Nothing here loads a model or knows a pipeline; `encoders` and `drawing` build o
 (`attention`) is imported from its own module.
 """
 
+from fan_model.method.crowd_contrast import Crowd
 from fan_model.method.personalization import Personalization
 from fan_model.method.profiling import ReferenceVectors, Selection
 from fan_model.method.selection_policy import SelectionPolicy
 from fan_model.method.taste import Taste, blend_tastes, group_taste, style_taste, with_house_style
 
 __all__ = [
+    "Crowd",
     "Personalization",
     "ReferenceVectors",
     "Selection",

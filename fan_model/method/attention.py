@@ -99,6 +99,30 @@ def personalized_attention(
     return attention.weighted_sum(query, sources, shares)
 
 
+def contrasted_attention(
+    query: Tensor,
+    target: KeysValues,
+    texts: Sequence[KeysValues],
+    shares: Sequence[float],
+    strength: float,
+    attention: Attention,
+) -> Tensor:
+    """H = A(T) + s sum_k (w_k - v_k) A(X_k), with A(X) = softmax(Q K_X' / sqrt(d)) V_X: see `crowd_contrast`.
+
+    Args:
+        query: [h, n, d] Q of the personalized query.
+        target: K_T and V_T.
+        texts: Keys and values of the references' and the crowd's texts, each once.
+        shares: w_k - v_k of each of them; they sum to 0.
+        strength: s, how far to go; 0 is the target alone.
+        attention: The encoder's own softmax(Q K' / sqrt(d)) V.
+
+    Returns:
+        [h, n, d] what the layer goes on with in place of its self-attention.
+    """
+    return attention.weighted_sum(query, [target, *texts], [1.0, *(strength * share for share in shares)])
+
+
 def recording_attention(
     module: torch.nn.Module,
     query: Tensor,

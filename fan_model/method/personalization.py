@@ -25,6 +25,15 @@ class Personalization:
         float,
         Field(ge=0, le=1, description="Degree of personalization: 0 is the target, 1 the references only."),
     ] = 0.3
+    contrast: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=10,
+            description="How far a picture goes along what sets the user apart from the crowd, where there "
+            "is a crowd; alpha then plays no part. 0 is the paper's method.",
+        ),
+    ] = 0.0
     skip_layers: Annotated[
         tuple[Layer, ...],
         Field(

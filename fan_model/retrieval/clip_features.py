@@ -17,9 +17,9 @@ from fan_model.encoders.personalized_encoders import (
     ClipVisionEncoder,
     Preference,
     first_personalized_layer,
-    normalize_weights,
 )
 from fan_model.encoders.text_encoders import ClipTower, Profile
+from fan_model.method.crowd_contrast import normalize_weights
 from fan_model.method.personalization import Personalization
 from fan_model.method.profiling import FloatArray, ReferenceVectors
 from fan_model.method.selection_policy import SelectionPolicy

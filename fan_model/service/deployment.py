@@ -60,7 +60,9 @@ class Deployment:
     def to_config(self) -> dict[str, Any]:
         """Write it as plain values, for a model's configuration."""
         values = asdict(self)
-        values["options"]["skip_layers"] = list(self.options.skip_layers)  # YAML has no tuples
+        options = values["options"]
+        # YAML has no tuples.
+        options |= {name: list(value) for name, value in options.items() if isinstance(value, tuple)}
         return values
 
 

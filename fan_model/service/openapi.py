@@ -31,6 +31,9 @@ EXAMPLE_ROW = {
 }
 EXAMPLE_OPTIONS = {
     "alpha": 0.6,
+    "contrast": 0.0,
+    "crowd": [],
+    "crowd_weights": [],
     "num_references": 10,
     "num_inference_steps": 20,
     "guidance_scale": 3.5,

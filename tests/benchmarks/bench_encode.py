@@ -7,7 +7,8 @@ import torch
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from fan_model.encoders.key_value_cache import KeyValueCache
-from fan_model.encoders.personalized_encoders import ClipEncoder, Preference, normalize_weights
+from fan_model.encoders.personalized_encoders import ClipEncoder, Preference
+from fan_model.method.crowd_contrast import normalize_weights
 from tests.benchmarks.direct import NAME, personalize_directly
 from tests.benchmarks.registry import Measurement, alternate, benchmark, cpu_seconds, peak_mib, seconds
 

@@ -18,8 +18,8 @@ from fan_model.encoders.personalized_encoders import (
     Preference,
     T5Encoder,
     first_personalized_layer,
-    normalize_weights,
 )
+from fan_model.method.crowd_contrast import normalize_weights
 from fan_model.method.profiling import ReferenceVectors, count_references, select_references
 
 FOLDER = Path(os.environ.get("FAN_PARITY_DIR", Path(__file__).parents[1] / "golden" / "parity"))

@@ -26,6 +26,9 @@ CHANGES_THE_PICTURE = {
     "weights": st.sampled_from([(1.0, 1.0), (2.0, 1.0), (1.0, 2.0), (1e-3, 1e3)]),
     "seed": st.integers(0, 2**63 - 1),
     "alpha": st.floats(0.01, 1),
+    "contrast": st.floats(0.01, 10),
+    "crowd": st.lists(TEXTS, min_size=2, max_size=2, unique=True).map(tuple),
+    "crowd_weights": st.sampled_from([(), (2.0, 1.0), (1.0, 2.0), (1e-3, 1e3)]),
     "skip_layers": st.frozensets(st.integers(0, 5)).map(lambda layers: tuple(sorted(layers))),
     "target_query": st.booleans(),
     "num_inference_steps": st.integers(1, 200),
@@ -44,12 +47,23 @@ CHANGES_NOTHING = {
 """Inputs that say which references are used: the request names those, once they are selected."""
 EVERYTHING = CHANGES_THE_PICTURE | CHANGES_NOTHING
 
+UNSEEN = {"contrasted": {"alpha"}, "the paper's": {"crowd", "crowd_weights"}}
+"""Inputs that change nothing in each of the two ways to personalize."""
+WEIGHTS_OF = {"references": "weights", "crowd": "crowd_weights"}
+
 INPUTS = [
     *(field.name for kind in (ArtworkRequest, DrawingOptions) for field in fields(kind)),
     *(name for name in signature(artwork_digest).parameters if name not in ("request", "options")),
 ]
 REQUEST = ArtworkRequest(prompt="a quiet harbour", references=("neon", "pastel"), weights=(3.0, 1.0), seed=7)
-OPTIONS = DrawingOptions(alpha=0.5, num_inference_steps=1, height=16, width=16)
+OPTIONS = DrawingOptions(
+    alpha=0.5,
+    crowd=("neon", "western"),
+    crowd_weights=(1.0, 1.0),
+    num_inference_steps=1,
+    height=16,
+    width=16,
+)
 
 
 def digest_of(inputs):
@@ -64,23 +78,28 @@ def test_every_input_has_a_decision():
     assert sorted(INPUTS) == sorted(EVERYTHING)
 
 
+@pytest.mark.parametrize("way", UNSEEN)
 @given(st.fixed_dictionaries(EVERYTHING), st.sampled_from(sorted(EVERYTHING)), st.data())
-def test_a_digest_changes_with_what_changes_the_picture_and_with_nothing_else(inputs, name, data):
+def test_a_digest_changes_with_what_changes_the_picture_and_with_nothing_else(way, inputs, name, data):
+    inputs = inputs if way == "contrasted" else inputs | {"contrast": 0.0}
     other = data.draw(EVERYTHING[name].filter(lambda value: value != inputs[name]))
-    same = digest_of(inputs) == digest_of({**inputs, name: other})
-    is_reordered = name == "references" and set(other) == set(inputs["references"])
+    change = {name: other}
+    is_reordered = name in WEIGHTS_OF and set(other) == set(inputs[name])
     if is_reordered:
-        same = digest_of(inputs) == digest_of({**inputs, name: other, "weights": inputs["weights"][::-1]})
-    assert same == (name in CHANGES_NOTHING or is_reordered)
+        change |= {WEIGHTS_OF[name]: inputs[WEIGHTS_OF[name]][::-1]}
+    same = digest_of(inputs) == digest_of(inputs | change)
+    assert same == (name in {*CHANGES_NOTHING, *UNSEEN[way]} or is_reordered)
 
 
 @given(st.fixed_dictionaries(EVERYTHING), st.sampled_from([0.25, 2.0, 8.0]), st.permutations([0, 1]))
-def test_neither_the_order_of_references_nor_a_factor_of_their_weights_is_in_the_digest(
-    inputs, factor, order
+@pytest.mark.parametrize("texts", WEIGHTS_OF)
+def test_neither_the_order_of_texts_nor_a_factor_of_their_weights_is_in_the_digest(
+    texts, inputs, factor, order
 ):
+    weights = inputs[WEIGHTS_OF[texts]] or (1.0, 1.0)
     other = inputs | {
-        "references": tuple(inputs["references"][place] for place in order),
-        "weights": tuple(factor * inputs["weights"][place] for place in order),
+        texts: tuple(inputs[texts][place] for place in order),
+        WEIGHTS_OF[texts]: tuple(factor * weights[place] for place in order),
     }
     assert digest_of(other) == digest_of(inputs)
 
@@ -91,6 +110,9 @@ ANOTHER = {
     "weights": (1.0, 3.0),
     "seed": 8,
     "alpha": 0.6,
+    "contrast": 1.0,
+    "crowd": ("noir", "flat"),
+    "crowd_weights": (1.0, 3.0),
     "skip_layers": (1,),
     "target_query": False,
     "num_inference_steps": 2,
@@ -115,18 +137,21 @@ def draw(artist, request, options):
     return artwork.artwork_digest, artwork.mime_type, np.asarray(Image.open(io.BytesIO(artwork.image)))
 
 
-def changed(name, value):
+def changed(name, value, options):
     if name in asdict(REQUEST):
-        return replace(REQUEST, **{name: value}), OPTIONS
-    return REQUEST, replace(OPTIONS, **{name: value})
+        return replace(REQUEST, **{name: value}), options
+    return REQUEST, replace(options, **{name: value})
 
 
+@pytest.mark.parametrize("way", UNSEEN)
 @pytest.mark.parametrize("name", sorted(set(INPUTS) - {"pipeline_fingerprint", "image_format"}))
-def test_a_picture_is_another_where_its_digest_is(artist, name):
-    digest, _, pixels = draw(artist, REQUEST, OPTIONS)
-    other_digest, _, other_pixels = draw(artist, *changed(name, ANOTHER[name]))
-    assert (digest != other_digest) == (name in CHANGES_THE_PICTURE)
-    assert np.array_equal(pixels, other_pixels) == (name in CHANGES_NOTHING)
+def test_a_picture_is_another_where_its_digest_is(artist, way, name):
+    options = replace(OPTIONS, contrast=0.5 if way == "contrasted" else 0.0)
+    digest, _, pixels = draw(artist, REQUEST, options)
+    other_digest, _, other_pixels = draw(artist, *changed(name, ANOTHER[name], options))
+    changes_nothing = name in {*CHANGES_NOTHING, *UNSEEN[way]}
+    assert (digest == other_digest) == changes_nothing
+    assert np.array_equal(pixels, other_pixels) == changes_nothing
 
 
 def test_a_file_of_another_format_has_another_digest_and_the_same_pixels(artist):
@@ -140,6 +165,8 @@ def test_a_file_of_another_format_has_another_digest_and_the_same_pixels(artist)
 INVISIBLE = {
     "alpha without references": (replace(REQUEST, references=(), weights=None), {"alpha": 0.9}),
     "layers without references": (replace(REQUEST, references=(), weights=None), {"skip_layers": (1,)}),
+    "a crowd that nothing is contrasted with": (REQUEST, {"crowd": ("drama",), "crowd_weights": ()}),
+    "a contrast without a crowd": (REQUEST, {"crowd": (), "crowd_weights": (), "contrast": 2.0}),
     "the negative prompt without guidance": (REQUEST, {"guidance_scale": 1.0, "negative_prompt": "noir"}),
     "a layer named twice": (REQUEST, {"skip_layers": (0, 0)}),
 }

@@ -71,7 +71,9 @@ def test_the_registered_models_params_are_the_options_by_their_public_names():
     defaults = DrawingOptions(alpha=0.6, num_references=None, height=64)
     params = {param.name: param.default for param in params_schema(defaults).params}
     expected = {names[field.name]: getattr(defaults, field.name) for field in fields(defaults)}
-    assert params == expected | {"skip_layers": list(defaults.skip_layers)}
+    lists = {name: list(value) for name, value in expected.items() if isinstance(value, tuple)}
+    assert params == expected | lists
+    assert set(lists) == {"crowd", "crowd_weights", "skip_layers"}
     assert "format" in params
 
 
@@ -93,7 +95,9 @@ def beyond(allowed):
     if allowed.kind is bool:
         return [1, "true"], [True, False]
     if allowed.kind is tuple:
-        return [(allowed.item.highest + 1,), (0,) * (allowed.longest + 1)], [(), (allowed.item.highest,)]
+        item = "x" * allowed.item.longest if allowed.item.kind is str else allowed.item.highest
+        too_much = item + "x" if allowed.item.kind is str else item + 1
+        return [(too_much,), (item,) * (allowed.longest + 1)], [(), (item,)]
     step = allowed.multiple or 1
     inside = [allowed.kind(allowed.lowest), allowed.kind(allowed.highest)]
     return [inside[0] - step, inside[1] + step], inside
@@ -104,7 +108,7 @@ def beyond(allowed):
 def test_what_an_option_may_be_in_words_is_what_is_accepted(name, limits):
     allowed = limits.options(SIDES)[name]
     public = public_names(DrawingOptions)[name]
-    usual = DrawingOptions(num_inference_steps=1)
+    usual = DrawingOptions(num_inference_steps=1, crowd=("a",))
     outside, inside = beyond(allowed)
     for value in inside:
         assert getattr(limits.parse_options({public: value}, SIDES, usual), name) == value

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import diffusers
 import pytest
@@ -11,6 +12,7 @@ from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestEr
 from fan_model.encoders.conditioning import build_conditioner
 from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.text_encoders import Profile
+from fan_model.method.crowd_contrast import Crowd
 from fan_model.method.personalization import Personalization
 from tests.fan_model.pipelines import FAMILIES, clip_text_model, stable_diffusion
 
@@ -91,6 +93,59 @@ def test_half_precision_differs_by_its_rounding_only(saved, conditioner):
     ).prompt_embeds
     assert condition.dtype == torch.float16
     torch.testing.assert_close(condition.float(), full, rtol=0, atol=0.02)
+
+
+CONTRASTED = Personalization(contrast=0.8, skip_layers=())
+
+
+def contrast(conditioner, references, weights, crowd, how=CONTRASTED, targets=("western film poster",)):
+    profiles = [Profile(target, references, weights, crowd) for target in targets]
+    return conditioner.personalize(profiles, how)
+
+
+def test_references_that_are_the_crowds_give_the_plain_condition_exactly(conditioner):
+    texts, weights = ("pastel watercolor", "neon city"), (3.0, 1.0)
+    alike = contrast(conditioner, texts, weights, Crowd(texts, (0.75, 0.25)))
+    alone = conditioner.personalize([Profile("western film poster")], CONTRASTED)
+    assert torch.equal(alike.prompt_embeds, alone.prompt_embeds)
+
+
+def test_a_contrast_of_nothing_is_the_papers_method(conditioner):
+    crowd = Crowd(("neon city",), (1.0,))
+    paper = Personalization(alpha=0.4, skip_layers=())
+    without = conditioner.personalize([Profile("western film poster", ("pastel",), (1.0,))], paper)
+    for how, with_whom in ((paper, crowd), (replace(paper, contrast=0.8), Crowd())):
+        same = contrast(conditioner, ("pastel",), (1.0,), with_whom, how)
+        assert torch.equal(same.prompt_embeds, without.prompt_embeds)
+
+
+def test_alpha_plays_no_part_in_a_contrast(conditioner):
+    crowd = Crowd(("neon city",), (1.0,))
+    one, other = (
+        contrast(conditioner, ("pastel",), (1.0,), crowd, replace(CONTRASTED, alpha=alpha))
+        for alpha in (0.1, 0.9)
+    )
+    assert torch.equal(one.prompt_embeds, other.prompt_embeds)
+
+
+def test_a_contrast_changes_the_condition_by_how_far_it_goes(conditioner):
+    crowd = Crowd(("neon city", "drama"), (2.0, 1.0))
+    plain = conditioner.encode(["western film poster"]).prompt_embeds
+    moved = [
+        contrast(conditioner, ("pastel",), (1.0,), crowd, replace(CONTRASTED, contrast=how_far)).prompt_embeds
+        for how_far in (0.2, 0.8)
+    ]
+    near, far = ((one - plain).norm().item() for one in moved)
+    assert 0 < near < far
+
+
+def test_a_contrast_does_not_depend_on_what_it_is_computed_with(conditioner):
+    crowd = Crowd(("neon city", "drama"), (2.0, 1.0))
+    targets = ("western film poster", "a comedy", "a war film of 1944")
+    together = contrast(conditioner, ("pastel", "noir"), (1.0, 2.0), crowd, targets=targets).prompt_embeds
+    for place, target in enumerate(targets):
+        alone = contrast(conditioner, ("noir", "pastel"), (4.0, 2.0), crowd, targets=(target,))
+        torch.testing.assert_close(alone.prompt_embeds[0], together[place], rtol=0, atol=1e-5)
 
 
 def test_target_query_matters(conditioner):

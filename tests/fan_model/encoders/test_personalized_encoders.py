@@ -13,8 +13,8 @@ from fan_model.encoders.personalized_encoders import (
     Preference,
     T5Encoder,
     first_personalized_layer,
-    normalize_weights,
 )
+from fan_model.method.crowd_contrast import normalize_weights
 from tests.benchmarks.direct import NAME, personalize_directly
 from tests.fan_model.pipelines import clip_text_model, t5_model
 

@@ -72,7 +72,7 @@ def test_the_ends_of_a_described_range_are_those_of_what_is_read(name, inside, o
 def test_every_number_and_every_text_has_a_range():
     assert {name for name, _, _ in EDGES} == {
         "alpha", "num_references", "num_inference_steps", "guidance_scale", "height", "width",
-        "negative_prompt",
+        "negative_prompt", "contrast",
     }  # fmt: skip
 
 
