@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from fan_model.drawing.limits import RequestLimits
 from fan_model.drawing.requests import PictureOptions
+from fan_model.method.crowd_contrast import CrowdPolicy
 from fan_model.method.selection_policy import SelectionPolicy
 from flows.source_settings import Source
 
@@ -219,6 +220,7 @@ class Settings(BaseSettings):
     texts: Texts = Texts()
     targets: Targets = Targets()
     profile: SelectionPolicy = SelectionPolicy()
+    crowd: CrowdPolicy = CrowdPolicy()
     model: Model = Model()
     drawing: Drawing = Drawing()
     search: Search = Search()

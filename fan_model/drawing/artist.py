@@ -22,10 +22,11 @@ from fan_model.drawing.fingerprints import (
 )
 from fan_model.drawing.images import MIME_TYPES, encode_image
 from fan_model.drawing.limits import RequestLimits, Sides
-from fan_model.drawing.personalizer import GIBIBYTE, Personalizer, drawing_threads
+from fan_model.drawing.personalizer import GIBIBYTE, NOBODY, Personalizer, drawing_threads
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
 from fan_model.drawing.text_filter import TextFilter, block_nothing
 from fan_model.encoders.conditioning import Condition
+from fan_model.method.crowd_contrast import Crowd
 from fan_model.method.profiling import ReferenceVectors
 from fan_model.method.selection_policy import SelectionPolicy
 from fan_model.method.taste import Taste
@@ -153,9 +154,11 @@ class Artist:
         """The two vectors of each text, from the very condition that the image model consumes."""
         return self._personalizer.encode_texts(texts)
 
-    def select(self, prompt: str, taste: Taste, policy: SelectionPolicy) -> dict[str, float]:
+    def select(
+        self, prompt: str, taste: Taste, policy: SelectionPolicy, crowd: Crowd = NOBODY
+    ) -> dict[str, float]:
         """The references of a taste that are used for a prompt, with their weights (tailored profiling)."""
-        return self._personalizer.select_by_policy(prompt, taste, policy)
+        return self._personalizer.select_by_policy(prompt, taste, policy, crowd)
 
     def check(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> None:
         """Refuse what `draw` would refuse.

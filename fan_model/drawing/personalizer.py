@@ -29,8 +29,9 @@ from fan_model.drawing.requests import (
 from fan_model.encoders.conditioning import Condition, build_conditioner
 from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.text_encoders import Profile
+from fan_model.method.crowd_contrast import Crowd, normalize_weights
 from fan_model.method.personalization import Personalization
-from fan_model.method.profiling import ReferenceVectors
+from fan_model.method.profiling import FloatArray, ReferenceVectors
 from fan_model.method.selection_policy import SelectionPolicy
 from fan_model.method.taste import Taste
 
@@ -43,6 +44,8 @@ but the rows left over differently: not filled up, a picture would depend on its
 DRAWING_THREADS = 2
 """Threads that draw on a CPU, however many cores there are. How a convolution is split depends on it:
 with one, three or eight threads a picture would depend on its batch, and each machine draw other bytes."""
+
+NOBODY = Crowd()
 
 Texts = Sequence[str]
 Weights = Sequence[float] | None
@@ -187,14 +190,21 @@ class Personalizer:
         policy = SelectionPolicy(fraction=1.0, max_references=num_references)
         return self.select_by_policy(prompt, taste, policy)
 
-    def select_by_policy(self, prompt: str, taste: Taste, policy: SelectionPolicy) -> dict[str, float]:
+    def select_by_policy(
+        self, prompt: str, taste: Taste, policy: SelectionPolicy, crowd: Crowd = NOBODY
+    ) -> dict[str, float]:
         """The references of a taste that a policy keeps for a prompt, with their weights."""
         if policy.num_references(len(taste)) == len(taste):
             return dict(taste)
         texts, weights = list(taste), list(taste.values())
         vectors = self.encode_texts([prompt, *texts])
-        kept = policy.select(vectors[:1], vectors[1:], weights).indices
+        mean = self._mean(crowd) if crowd and policy.distinctive else None
+        kept = policy.select(vectors[:1], vectors[1:], weights, crowd=mean).indices
         return {texts[place]: weights[place] for place in kept}
+
+    def _mean(self, crowd: Crowd) -> FloatArray:
+        """[d] the weighted mean of a crowd's unit means of tokens."""
+        return np.asarray(normalize_weights(crowd.weights)) @ self.encode_texts(crowd.texts).unit_mean_tokens
 
     def profile(self, request: ArtworkRequest, options: DrawingOptions) -> ArtworkRequest:
         """Keep the references that the options select; the spelling is canonical."""

@@ -15,14 +15,11 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from fan_model.drawing.texts import Text, Words
-from fan_model.method.crowd_contrast import Crowd
+from fan_model.method.crowd_contrast import MAX_CROWD, Crowd
 from fan_model.method.personalization import STRICT, Personalization
 from fan_model.method.selection_policy import MAX_REFERENCES, SelectionPolicy
 
 MAX_SEED = 2**63 - 1
-
-MAX_CROWD = 64
-"""Texts of a crowd: a few stand for a population well."""
 
 LEAST_WEIGHT = 1e-9
 """Far below what single precision can show of a share."""

@@ -4,7 +4,7 @@ Nothing here loads a model or knows a pipeline; `encoders` and `drawing` build o
 (`attention`) is imported from its own module.
 """
 
-from fan_model.method.crowd_contrast import Crowd
+from fan_model.method.crowd_contrast import Crowd, CrowdPolicy
 from fan_model.method.personalization import Personalization
 from fan_model.method.profiling import ReferenceVectors, Selection
 from fan_model.method.selection_policy import SelectionPolicy
@@ -12,6 +12,7 @@ from fan_model.method.taste import Taste, blend_tastes, group_taste, style_taste
 
 __all__ = [
     "Crowd",
+    "CrowdPolicy",
     "Personalization",
     "ReferenceVectors",
     "Selection",

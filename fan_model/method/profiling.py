@@ -18,6 +18,9 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.floating]
 
+LEAST_DISTINCTIVENESS = 1e-3
+"""Of a reference that everybody likes: enough to fill up what a user has little of."""
+
 
 @dataclass(frozen=True)
 class ReferenceVectors:
@@ -104,6 +107,32 @@ def select_references(
         )
         kept = shortlist[chosen]
     return Selection(kept, relevance[kept])
+
+
+def distinctiveness(
+    history: ReferenceVectors, weights: FloatArray | Sequence[float], crowd: FloatArray
+) -> FloatArray:
+    """How much each reference is like what sets the user apart from the crowd: its share of the preference.
+
+    That is the cosine of (reference - crowd) and (user - crowd), where a user is the weighted mean of the
+    references. A reference that points the other way keeps the least share.
+
+    Args:
+        history: Vectors of H references.
+        weights: [H] preference strengths, finite and above 0.
+        crowd: [d] weighted mean of the crowd's unit means of tokens.
+
+    Returns:
+        [H] from `LEAST_DISTINCTIVENESS` to 1.
+
+    Raises:
+        ValueError: Sizes do not match, or a weight is not a finite number above 0.
+    """
+    strengths = _checked_weights(weights, len(history))
+    apart = history.unit_mean_tokens - crowd
+    user = strengths @ apart
+    cosines = _unit(apart) @ _unit(user)
+    return np.clip(cosines, LEAST_DISTINCTIVENESS, 1.0)
 
 
 def _most_relevant(relevance: FloatArray, num_references: int) -> npt.NDArray[np.int64]:

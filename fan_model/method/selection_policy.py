@@ -15,6 +15,7 @@ from fan_model.method.profiling import (
     ReferenceVectors,
     Selection,
     count_references,
+    distinctiveness,
     select_references,
 )
 
@@ -39,6 +40,21 @@ class SelectionPolicy:
         Annotated[int, Field(ge=1, le=MAX_REFERENCES)] | None,
         Field(description="Never keep more than this; none: no limit. Fewer are faster, more are broader."),
     ] = 20
+    min_references: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=MAX_REFERENCES,
+            description="Keep at least this many, if there are so many: few say little of a taste.",
+        ),
+    ] = 1
+    distinctive: Annotated[
+        bool,
+        Field(
+            description="Prefer references that set the user apart from the crowd, where there is a crowd: "
+            "relevance x preference x distinctiveness. False: the paper's tailored profiling."
+        ),
+    ] = False
     cold_start: Annotated[
         bool,
         Field(
@@ -56,7 +72,8 @@ class SelectionPolicy:
 
     def num_references(self, history_size: int) -> int:
         """How many of H references are kept: 0 of none, else at least 1."""
-        wanted = count_references(history_size, fraction=self.fraction)
+        share = count_references(history_size, fraction=self.fraction)
+        wanted = min(max(share, self.min_references), history_size)
         return wanted if self.max_references is None else min(wanted, self.max_references)
 
     def select(
@@ -66,6 +83,7 @@ class SelectionPolicy:
         weights: FloatArray | Sequence[float],
         *,
         num_borrowed: int = 0,
+        crowd: FloatArray | None = None,
     ) -> Selection:
         """Select the references of one target by their vectors.
 
@@ -75,6 +93,7 @@ class SelectionPolicy:
             weights: [H] preference strengths, finite and above 0.
             num_borrowed: How many of the H are not the user's own: a little history that others filled up is
                 kept whole.
+            crowd: [d] weighted mean of the crowd's unit means of tokens; None if there is no crowd.
 
         Raises:
             ValueError: Sizes do not match, or a weight is not a finite number above 0.
@@ -82,4 +101,6 @@ class SelectionPolicy:
         if not len(history):
             return Selection(np.empty(0, np.int64), np.empty(0, np.float32))
         kept = len(history) if num_borrowed else self.num_references(len(history))
+        if self.distinctive and crowd is not None:
+            weights = np.asarray(weights) * distinctiveness(history, weights, crowd)
         return select_references(target, history, weights, num_references=kept)

@@ -22,6 +22,7 @@ from feature_store.schemas.log_tables import (
 )
 from feature_store.schemas.night_tables import (
     ARTWORKS,
+    CROWDS,
     EVALUATION_RESULTS,
     PROFILE_STATES,
     PROFILES,
@@ -32,6 +33,7 @@ from feature_store.schemas.table import Column, Rule, Table, text_id
 
 __all__ = [
     "ARTWORKS",
+    "CROWDS",
     "Column",
     "EVALUATION_RESULTS",
     "GIVEN_TARGETS",
@@ -74,6 +76,7 @@ TABLES = (
     RUNS,
     EVALUATION_RESULTS,
     OPT_OUTS,
+    CROWDS,
 )
 KEYED_TABLES = tuple(table for table in TABLES if table.schema == "keyed")
 """Tables of schema `keyed`, whose views show readers what is known now."""

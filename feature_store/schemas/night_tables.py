@@ -132,3 +132,21 @@ EVALUATION_RESULTS = Table(
     ),
     schema="keyed",
 )
+
+CROWDS = Table(
+    "crowds",
+    "One row is one of the few texts that stand for what everybody likes; the latest crowd is in use.",
+    (
+        Column("crowd_id", "VARCHAR", "digest of the texts and their weights"),
+        Column("position", "INTEGER", "order of the texts, from 1"),
+        Column("reference_id", "BIGINT", "id of the text in the reference store"),
+        Column("text", "VARCHAR", "a text that many users like"),
+        Column("weight", "DOUBLE", "what of the population it stands for; a crowd's weights sum to 1"),
+        Column("num_users", "BIGINT", "users who liked it"),
+        Column("as_of", "TIMESTAMPTZ", "what happened and was known before this time counted"),
+        RECIPE_DIGEST,
+        RUN_ID,
+        Column("snapshot_id", "BIGINT", "snapshot of the lake that the population was read from"),
+    ),
+    key=("crowd_id", "as_of", "position"),
+)

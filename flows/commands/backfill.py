@@ -11,6 +11,7 @@ from feature_store.upkeep.past_windows import copy_given_targets, copy_known, co
 from flows.model.champion import load_champion
 from flows.night_lock import hold_night
 from flows.settings import Settings
+from flows.stages.crowd import crowd_name, current_crowd
 from flows.stages.embed import embed
 from flows.stages.ingest import refresh_targets
 from flows.stages.night_tasks import divide
@@ -48,7 +49,9 @@ def _run_stages(settings: Settings, lake: Lake, past: Lake, run: Run) -> dict[st
     counts = Counter(users_with_targets=refresh_targets(settings, past, run))
     artist = load_champion(settings).artist
     store = open_references(settings, encoder_revision=artist.encoder_fingerprint, width=artist.width)
-    recipe, limit = profile_recipe(settings, store.encoder_revision), settings.users_limit
+    crowd = current_crowd(settings, lake, store.encoder_revision, run.window_end)
+    limit = settings.users_limit
+    recipe = profile_recipe(settings, store.encoder_revision, crowd_name(crowd))
     if settings.targets.method == "given":
         copy_given_targets(lake, past, run, profile_recipe=recipe)
     else:
@@ -57,6 +60,6 @@ def _run_stages(settings: Settings, lake: Lake, past: Lake, run: Run) -> dict[st
     embed(settings, past, store, artist)
     for bucket in divide(settings, profiles.count_stale_users(past, recipe_digest=recipe, max_users=limit)):
         pairs = profiles.scan_stale_pairs(past, run, recipe_digest=recipe, max_users=limit, bucket=bucket)
-        counts.update(profile_pairs(settings, past, store, run, pairs))
+        counts.update(profile_pairs(settings, past, store, run, pairs, crowd))
     past.publish(f"backfill {run.run_id}")
     return dict(counts)

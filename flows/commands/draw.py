@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from fan_model.method.taste import blend_tastes
 from feature_store.history.tastes import read_taste
@@ -9,6 +10,7 @@ from feature_store.lake.lake import Lake
 from flows.model.champion import load_champion
 from flows.model.served_model import drawing_options
 from flows.settings import Settings
+from flows.stages.crowd import as_crowd, current_crowd
 from flows.workspace import open_lake
 
 
@@ -46,11 +48,13 @@ def draw(
     lake = open_lake(settings, read_only=True)
     histories = [_read_texts(lake, user) for user in users]
     artist = load_champion(settings).artist
-    used = [artist.select(prompt, history, settings.profile) for history in histories]
+    crowd = as_crowd(current_crowd(settings, lake, artist.encoder_fingerprint, datetime.now(UTC)))
+    used = [artist.select(prompt, history, settings.profile, crowd) for history in histories]
     taste = blend_tastes(used, style=style, style_share=style_share)
     row = {"prompt": prompt, "references": [*taste], "weights": [*taste.values()], "seed": settings.seed}
     request = artist.limits.parse_request(row)
-    (artwork,) = artist.draw([request], drawing_options(settings, num_references=None))
+    options = drawing_options(settings, num_references=None, crowd=crowd)
+    (artwork,) = artist.draw([request], options)
     if artwork.flagged:
         raise DrawError(
             "the picture was flagged: its prompt or a reference is blocked, or the safety checker refused it"

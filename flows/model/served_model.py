@@ -5,6 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 from fan_model.drawing.artist import DrawingOptions
+from fan_model.drawing.personalizer import NOBODY
+from fan_model.method.crowd_contrast import Crowd
 from fan_model.service.deployment import Deployment
 from flows.settings import Settings
 from flows.workspace import Workspace
@@ -32,9 +34,16 @@ def deployment(settings: Settings) -> Deployment:
     )
 
 
-def drawing_options(settings: Settings, *, num_references: int | None) -> DrawingOptions:
+def drawing_options(
+    settings: Settings, *, num_references: int | None, crowd: Crowd = NOBODY
+) -> DrawingOptions:
     """Write the settings of drawing in the model's words; None keeps all references."""
-    return DrawingOptions(**asdict(settings.drawing), num_references=num_references)
+    return DrawingOptions(
+        **asdict(settings.drawing),
+        num_references=num_references,
+        crowd=crowd.texts,
+        crowd_weights=crowd.weights,
+    )
 
 
 def _text_filter(settings: Settings) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from tqdm import tqdm
@@ -19,10 +20,12 @@ from feature_store.tables.artworks import (
     known_digests,
     replace_artworks,
 )
+from feature_store.tables.crowds import CrowdRow
 from feature_store.tables.runs import Run
 from flows.model.champion import Champion
 from flows.model.served_model import drawing_options
 from flows.settings import Settings
+from flows.stages.crowd import as_crowd, crowd_name
 from flows.stages.pictures import GENERATED, DrawingOutcome, PictureFiles
 from flows.stages.recipes import drawing_recipe, item_seed
 from flows.workspace import Workspace
@@ -41,11 +44,19 @@ class DrawingJob:
     workspace: Workspace
     champion: Champion
     run: Run
+    crowd: Sequence[CrowdRow] = ()
+    """What pictures are contrasted with; none if there is none."""
 
     @property
     def options(self) -> DrawingOptions:
         """The settings in the model's words; profiling is done already, so no reference is dropped here."""
-        return drawing_options(self.settings, num_references=None)
+        return drawing_options(self.settings, num_references=None, crowd=as_crowd(self.crowd))
+
+    @cached_property
+    def recipe_digest(self) -> str:
+        """Digest of what the pictures depend on, beside their profiles."""
+        fingerprint = self.champion.artist.pipeline_fingerprint
+        return drawing_recipe(self.settings, fingerprint, crowd_name(self.crowd))
 
     @property
     def pictures(self) -> PictureFiles:
@@ -176,7 +187,7 @@ def _origin(job: DrawingJob, pair: StalePicture) -> dict[str, Any]:
         "alpha": job.settings.drawing.alpha,
         "model_version": job.champion.version,
         "drawn_at": datetime.now(UTC),
-        "recipe_digest": drawing_recipe(job.settings, job.champion.artist.pipeline_fingerprint),
+        "recipe_digest": job.recipe_digest,
         "run_id": job.run.run_id,
         "snapshot_id": job.lake.snapshot_id(),
     }

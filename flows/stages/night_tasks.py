@@ -8,6 +8,7 @@ from feature_store.tables.targets import Bucket
 from feature_store.vectors.reference_store import ReferenceStore
 from flows.model.champion import load_champion
 from flows.settings import Settings
+from flows.stages.crowd import crowd_name, current_crowd, pin_crowd
 from flows.stages.embed import embed
 from flows.stages.generate import DrawingJob, draw_pairs
 from flows.stages.ingest import ingest
@@ -29,27 +30,31 @@ def embed_texts(settings: Settings, run: Run) -> Counts:
     """Encode the texts that have no vectors yet."""
     artist = load_champion(settings).artist
     store = open_references(settings, encoder_revision=artist.encoder_fingerprint, width=artist.width)
-    return embed(settings, share_lake(settings), store, artist)
+    lake = share_lake(settings)
+    return embed(settings, lake, store, artist) | pin_crowd(settings, lake, store, run)
 
 
 def profile_bucket(settings: Settings, run: Run, bucket: Bucket) -> Counts:
     """Profile the users of one bucket."""
     lake, store = share_lake(settings), _references(settings)
-    recipe = profile_recipe(settings, store.encoder_revision)
+    crowd = current_crowd(settings, lake, store.encoder_revision, run.window_end)
+    recipe = profile_recipe(settings, store.encoder_revision, crowd_name(crowd))
     pairs = profiles.scan_stale_pairs(
         lake, run, recipe_digest=recipe, max_users=settings.users_limit, bucket=bucket
     )
-    return profile_pairs(settings, lake, store, run, pairs)
+    return profile_pairs(settings, lake, store, run, pairs, crowd)
 
 
 def generate_bucket(settings: Settings, run: Run, bucket: Bucket) -> Counts:
     """Draw the pictures of one bucket's users."""
     lake, champion, workspace = share_lake(settings), load_champion(settings), open_workspace(settings)
-    recipe = drawing_recipe(settings, champion.artist.pipeline_fingerprint)
-    pairs = artworks.scan_stale_pictures(
-        lake, run, recipe_digest=recipe, max_users=settings.users_limit, bucket=bucket
+    crowd = current_crowd(settings, lake, champion.artist.encoder_fingerprint, run.window_end)
+    job = DrawingJob(
+        settings=settings, lake=lake, workspace=workspace, champion=champion, run=run, crowd=crowd
     )
-    job = DrawingJob(settings=settings, lake=lake, workspace=workspace, champion=champion, run=run)
+    pairs = artworks.scan_stale_pictures(
+        lake, run, recipe_digest=job.recipe_digest, max_users=settings.users_limit, bucket=bucket
+    )
     return draw_pairs(job, pairs)
 
 
@@ -71,15 +76,17 @@ def publish_night(settings: Settings, run: Run) -> Counts:
 
 def profile_buckets(settings: Settings, run: Run) -> list[Bucket]:
     """Divide the users that are to be profiled into buckets; none if there is nobody."""
-    recipe = profile_recipe(settings, _references(settings).encoder_revision)
-    lake, limit = share_lake(settings), settings.users_limit
+    lake, limit, encoder = share_lake(settings), settings.users_limit, _references(settings).encoder_revision
+    crowd = current_crowd(settings, lake, encoder, run.window_end)
+    recipe = profile_recipe(settings, encoder, crowd_name(crowd))
     return divide(settings, profiles.count_stale_users(lake, recipe_digest=recipe, max_users=limit))
 
 
 def generate_buckets(settings: Settings, run: Run) -> list[Bucket]:
     """Divide the users whose pictures are to be drawn into buckets; none if there is nobody."""
-    recipe = drawing_recipe(settings, load_champion(settings).artist.pipeline_fingerprint)
-    lake, limit = share_lake(settings), settings.users_limit
+    lake, limit, artist = share_lake(settings), settings.users_limit, load_champion(settings).artist
+    crowd = current_crowd(settings, lake, artist.encoder_fingerprint, run.window_end)
+    recipe = drawing_recipe(settings, artist.pipeline_fingerprint, crowd_name(crowd))
     return divide(settings, artworks.count_stale_users(lake, run, recipe_digest=recipe, max_users=limit))
 
 

@@ -8,14 +8,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from fan_model.method.profiling import ReferenceVectors, Selection
+from fan_model.method.profiling import FloatArray, ReferenceVectors, Selection
 from feature_store.history.histories import scan_histories
 from feature_store.history.neighbours import add_neighbours
 from feature_store.lake.lake import Lake
+from feature_store.tables.crowds import CrowdRow
 from feature_store.tables.profiles import ProfileRow, profile_digest, replace_profiles
 from feature_store.tables.runs import Run
 from feature_store.vectors.reference_store import ReferenceStore
 from flows.settings import Settings
+from flows.stages.crowd import crowd_mean, crowd_name
 from flows.stages.recipes import profile_recipe
 
 PAIRS_AT_ONCE = 256
@@ -23,9 +25,22 @@ PAIRS_AT_ONCE = 256
 
 
 def profile_pairs(
-    settings: Settings, lake: Lake, store: ReferenceStore, run: Run, pairs: pa.Table
+    settings: Settings,
+    lake: Lake,
+    store: ReferenceStore,
+    run: Run,
+    pairs: pa.Table,
+    crowd: Sequence[CrowdRow] = (),
 ) -> dict[str, int]:
     """Select the references of each pair (`user_key`, `item_id`, `target_id`, `as_of`) and store them.
+
+    Args:
+        settings: how they are selected.
+        lake: where histories are and profiles go.
+        store: where the texts' vectors are.
+        run: the night.
+        pairs: of users and targets.
+        crowd: what users are told apart from; none if there is none.
 
     Returns:
         Counts: targets, references selected, targets that got some from what others liked, or have none.
@@ -33,9 +48,9 @@ def profile_pairs(
     snapshot_id = lake.snapshot_id()
     numbered = pairs.append_column("pair_number", pa.array(np.arange(pairs.num_rows)))
     histories = _scan_references(settings, lake, store, run, numbered)
-    recipe_digest = profile_recipe(settings, store.encoder_revision)
+    recipe_digest = profile_recipe(settings, store.encoder_revision, crowd_name(crowd))
     origin = _Origin(store.encoder_revision, recipe_digest, run.run_id, snapshot_id)
-    rows = list(_select_all(settings, store, numbered, histories, origin))
+    rows = list(_select_all(settings, store, numbered, histories, origin, crowd_mean(store, crowd)))
     replace_profiles(lake, pairs, rows, recipe_digest=recipe_digest, run_id=run.run_id)
     return _count(pairs, rows)
 
@@ -52,7 +67,12 @@ def _scan_references(
 
 
 def _select_all(
-    settings: Settings, store: ReferenceStore, pairs: pa.Table, histories: pa.Table, origin: "_Origin"
+    settings: Settings,
+    store: ReferenceStore,
+    pairs: pa.Table,
+    histories: pa.Table,
+    origin: "_Origin",
+    crowd: FloatArray | None,
 ) -> Iterator[ProfileRow]:
     """Yield the profile rows of all pairs; `histories` is sorted by pair."""
     bounds = np.searchsorted(histories["pair_number"].to_numpy(), np.arange(pairs.num_rows + 1))
@@ -63,7 +83,7 @@ def _select_all(
         for pair in (_NumberedPair(**row) for row in some.to_pylist()):
             first, last = bounds[pair.pair_number], bounds[pair.pair_number + 1]
             history = histories.slice(first, last - first)
-            selection = _select(settings, vectors, pair.target_id, history)
+            selection = _select(settings, vectors, pair.target_id, history, crowd)
             yield from _rows(pair, history, selection, origin)
 
 
@@ -100,13 +120,16 @@ class _Vectors:
         return self._vectors[np.searchsorted(self._ids, ids)]
 
 
-def _select(settings: Settings, vectors: _Vectors, target_id: int, history: pa.Table) -> Selection:
+def _select(
+    settings: Settings, vectors: _Vectors, target_id: int, history: pa.Table, crowd: FloatArray | None
+) -> Selection:
     """Run tailored profiling on stored vectors (paper, section on tailored profiling)."""
     return settings.profile.select(
         vectors.of([target_id]),
         vectors.of(history["reference_id"].to_numpy()),
         history["weight"].to_numpy(),
         num_borrowed=history["origin"].to_pylist().count("neighbours"),
+        crowd=crowd,
     )
 
 

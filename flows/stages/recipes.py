@@ -15,20 +15,29 @@ def targets_recipe(settings: Settings) -> str:
     return _digest(settings.targets.model_dump(), settings.seed)
 
 
-def profile_recipe(settings: Settings, encoder_revision: str) -> str:
-    """Digest what profiles depend on."""
-    return _digest(settings.model_dump(include={"profile", "texts"}), encoder_revision)
+def crowd_recipe(settings: Settings, encoder_revision: str) -> str:
+    """Digest what the crowd depends on, beside the population."""
+    size, least_users = settings.crowd.size, settings.crowd.least_users
+    return _digest(settings.texts.model_dump(), size, least_users, encoder_revision)
 
 
-def drawing_recipe(settings: Settings, pipeline_fingerprint: str) -> str:
-    """Digest what pictures depend on, beside their profiles."""
+def profile_recipe(settings: Settings, encoder_revision: str, crowd_id: str | None = None) -> str:
+    """Digest what profiles depend on; the crowd is a part of it where it is looked at."""
+    crowd = crowd_id if settings.profile.distinctive else None
+    return _digest(settings.model_dump(include={"profile", "texts"}), encoder_revision, crowd)
+
+
+def drawing_recipe(settings: Settings, pipeline_fingerprint: str, crowd_id: str | None = None) -> str:
+    """Digest what pictures depend on, beside their profiles; the crowd where it is contrasted with."""
     blocked = settings.safety.blocklist.read_text(encoding="utf-8") if settings.safety.blocklist else ""
-    return _digest(settings.model_dump(include={"drawing"}), settings.seed, pipeline_fingerprint, blocked)
+    crowd = crowd_id if settings.drawing.contrast else None
+    drawn = settings.model_dump(include={"drawing"})
+    return _digest(drawn, settings.seed, pipeline_fingerprint, blocked, crowd)
 
 
 def evaluation_recipe(settings: Settings, pipeline_fingerprint: str) -> str:
     """Digest what the results of an evaluation depend on, beside the data."""
-    sections = settings.model_dump(include={"evaluation", "drawing", "profile", "texts"})
+    sections = settings.model_dump(include={"evaluation", "drawing", "profile", "crowd", "texts"})
     return _digest(sections, settings.seed, pipeline_fingerprint)
 
 

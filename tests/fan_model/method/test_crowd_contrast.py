@@ -2,11 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fan_model.method.crowd_contrast import Crowd, contrast_shares
+from fan_model.method.crowd_contrast import Crowd, choose_crowd, contrast_shares
 
 weighted_texts = st.dictionaries(st.sampled_from("abcdefgh"), st.floats(1e-3, 1e3), min_size=1)
 
@@ -49,3 +50,43 @@ def test_neither_scale_nor_order_of_weights_changes_a_share(references, crowd, f
 def test_a_crowd_of_nobody_is_none():
     assert not Crowd()
     assert crowd_of({"drama": 1.0})
+
+
+def population(seed, num_texts):
+    generator = np.random.default_rng(seed)
+    vectors = generator.normal(size=(num_texts, 4))
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True), generator.uniform(0.1, 5, num_texts)
+
+
+def test_a_crowd_has_one_text_of_each_kind_weighed_by_how_much_its_kind_is_liked():
+    kinds = np.eye(3)[[0, 0, 0, 1, 1, 2]] + 0.01 * population(1, 6)[0][:, :3]
+    places, weights = choose_crowd(kinds, np.array([1.0, 5.0, 1.0, 2.0, 1.0, 1.0]), 3)
+    found = dict(zip((places // 3 + (places == 5)).tolist(), weights.tolist(), strict=True))
+    assert found == pytest.approx({0: 7 / 11, 1: 3 / 11, 2: 1 / 11})
+
+
+@given(st.integers(0, 1000), st.integers(1, 40), st.integers(1, 8))
+def test_a_crowd_is_some_of_the_texts_with_weights_that_sum_to_one(seed, num_texts, size):
+    vectors, weights = population(seed, num_texts)
+    places, shares = choose_crowd(vectors, weights, size)
+    assert 1 <= len(places) == len(set(places.tolist())) <= min(size, num_texts)
+    assert shares.sum() == pytest.approx(1)
+    assert (shares > 0).all()
+
+
+@given(st.integers(0, 1000), st.floats(1e-3, 1e3))
+def test_the_same_population_has_the_same_crowd_at_any_scale(seed, factor):
+    vectors, weights = population(seed, 30)
+    places, shares = choose_crowd(vectors, weights, 5)
+    again, scaled = choose_crowd(vectors, factor * weights, 5)
+    assert places.tolist() == again.tolist()
+    assert scaled == pytest.approx(shares)
+
+
+def test_the_mean_of_a_crowd_is_nearer_to_the_populations_than_its_most_liked_texts():
+    vectors, weights = population(3, 400)
+    mean = weights @ vectors / weights.sum()
+    places, shares = choose_crowd(vectors, weights, 6)
+    most_liked = np.argsort(-weights)[:6]
+    likes = weights[most_liked] @ vectors[most_liked] / weights[most_liked].sum()
+    assert np.linalg.norm(shares @ vectors[places] - mean) < np.linalg.norm(likes - mean)

@@ -3,9 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fan_model.method.crowd_contrast import CrowdPolicy
 from fan_model.method.selection_policy import SelectionPolicy
 from flows.settings import Drawing, Settings, Targets, Texts
-from flows.stages.recipes import drawing_recipe, item_seed, profile_recipe, targets_recipe
+from flows.stages.recipes import crowd_recipe, drawing_recipe, item_seed, profile_recipe, targets_recipe
 
 SOURCES = [{"adapter": "movielens", "path": "logs"}]
 
@@ -42,6 +43,24 @@ def test_the_number_of_targets_belongs_to_the_targets():
 
 def test_limits_and_folders_belong_to_nothing():
     assert changed(max_users="all", workspace="elsewhere", bucket_users=3) == (False, False, False)
+
+
+def test_the_crowd_belongs_to_what_looks_at_it():
+    plain = Settings(sources=SOURCES)
+    distinctive = Settings(sources=SOURCES, profile=SelectionPolicy(distinctive=True))
+    contrasted = Settings(sources=SOURCES, drawing=Drawing(contrast=0.5))
+    assert profile_recipe(plain, "e", "c1") == profile_recipe(plain, "e", "c2")
+    assert profile_recipe(distinctive, "e", "c1") != profile_recipe(distinctive, "e", "c2")
+    assert drawing_recipe(plain, "p", "c1") == drawing_recipe(plain, "p", "c2")
+    assert drawing_recipe(contrasted, "p", "c1") != drawing_recipe(contrasted, "p", "c2")
+
+
+def test_what_a_crowd_is_chosen_by_belongs_to_the_crowd_and_how_long_it_stays_does_not():
+    def recipe(**values):
+        return crowd_recipe(Settings(sources=SOURCES, crowd=CrowdPolicy(**values)), "e")
+
+    assert len({recipe(), recipe(size=7), recipe(least_users=9)}) == 3
+    assert recipe() == recipe(max_drift=1.0)
 
 
 def test_another_encoder_or_pipeline_makes_its_rows_anew():

@@ -1,0 +1,44 @@
+"""What a population likes: texts that enough users like, each with its share of an average user's taste.
+
+Every user counts alike, however long the history. What few users like is left out, so that nothing here tells
+of anybody.
+"""
+
+from datetime import datetime
+
+import pyarrow as pa
+
+from feature_store.lake.lake import Lake
+
+POPULATION = """
+    WITH taste AS (
+        SELECT event.user_key, item.reference_id, any_value(item.reference_text) AS text,
+               fsum(event.weight) AS weight
+        FROM known_events($as_of, $as_of) AS event JOIN items AS item USING (item_id)
+        WHERE item.reference_id IS NOT NULL
+        GROUP BY ALL HAVING fsum(event.weight) > 0
+    ), share AS (
+        SELECT *, weight / sum(weight) OVER (PARTITION BY user_key) AS share FROM taste
+    )
+    SELECT reference_id, any_value(text) AS text, fsum(share) AS weight, count(*) AS num_users
+    FROM share GROUP BY reference_id HAVING count(*) >= $least_users
+    ORDER BY num_users DESC, reference_id LIMIT $limit
+"""
+MAX_TEXTS = 20_000
+"""The most liked ones: what comes after them weighs next to nothing."""
+
+
+def scan_population(lake: Lake, *, as_of: datetime, least_users: int) -> pa.Table:
+    """Return what users liked before a time, as it was known then.
+
+    Args:
+        lake: where interactions and items are.
+        as_of: only what happened and was ingested before this time counts.
+        least_users: texts that fewer users like are left out.
+
+    Returns:
+        `reference_id`, `text`, `weight` (summed over users, whose weights sum to 1 each), `num_users`; the
+        most liked texts first, at most `MAX_TEXTS`. Users who opted out have no part in it.
+    """
+    asked = {"as_of": as_of, "least_users": least_users, "limit": MAX_TEXTS}
+    return lake.query(POPULATION, asked)

@@ -1,0 +1,119 @@
+"""The crowd that nights contrast with: chosen from what everybody likes, and kept until that has moved."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+
+from fan_model.method.crowd_contrast import Crowd, choose_crowd
+from fan_model.method.profiling import FloatArray
+from feature_store.history.population import scan_population
+from feature_store.lake.lake import Lake
+from feature_store.tables.crowds import CrowdRow, add_crowd, crowd_id, read_crowd
+from feature_store.tables.runs import Run
+from feature_store.vectors.reference_store import ReferenceStore
+from flows.settings import Settings
+from flows.stages.recipes import crowd_recipe
+
+
+def pin_crowd(
+    settings: Settings, lake: Lake, store: ReferenceStore, run: Run, *, renew: bool = False
+) -> dict[str, int]:
+    """Choose a crowd where there is none yet, or where what everybody likes has moved too far from it.
+
+    Args:
+        settings: how many texts, of how many users at least, and how far is too far.
+        lake: where interactions and crowds are.
+        store: where the texts' vectors are.
+        run: until when what is known counts.
+        renew: choose another however little has moved.
+
+    Returns:
+        Counts: `crowd_texts`, 0 where the population is too small for a crowd; `crowd_renewed`, 0 or 1.
+    """
+    pinned = current_crowd(settings, lake, store.encoder_revision, run.window_end)
+    if pinned and not renew and not _has_moved(settings, lake, store, pinned, run):
+        return {"crowd_texts": len(pinned), "crowd_renewed": 0}
+    chosen = _choose(settings, lake, store, run)
+    if chosen:
+        add_crowd(lake, chosen)
+    return {"crowd_texts": len(chosen), "crowd_renewed": int(bool(chosen))}
+
+
+def current_crowd(
+    settings: Settings, lake: Lake, encoder_revision: str, as_of: datetime
+) -> Sequence[CrowdRow]:
+    """Return the crowd that the settings' nights contrast with at a time; nothing if there is none."""
+    return read_crowd(lake, recipe_digest=crowd_recipe(settings, encoder_revision), as_of=as_of)
+
+
+def crowd_drift(
+    settings: Settings, lake: Lake, store: ReferenceStore, pinned: Sequence[CrowdRow], as_of: datetime
+) -> float:
+    """How far what everybody likes has moved since a crowd was chosen: 1 - cosine of the means, 0 to 2."""
+    least_users = settings.crowd.least_users
+    then, now = (
+        _mean(store, scan_population(lake, as_of=time, least_users=least_users))
+        for time in (pinned[0].as_of, as_of)
+    )
+    return float(1 - then @ now)
+
+
+def _has_moved(
+    settings: Settings, lake: Lake, store: ReferenceStore, pinned: Sequence[CrowdRow], run: Run
+) -> bool:
+    return crowd_drift(settings, lake, store, pinned, run.window_end) > settings.crowd.max_drift
+
+
+def crowd_name(rows: Sequence[CrowdRow]) -> str | None:
+    """Return the id of a crowd; None if there is none."""
+    return rows[0].crowd_id if rows else None
+
+
+def as_crowd(rows: Sequence[CrowdRow]) -> Crowd:
+    """Write a stored crowd in the method's words."""
+    return Crowd(tuple(row.text for row in rows), tuple(row.weight for row in rows))
+
+
+def crowd_mean(store: ReferenceStore, rows: Sequence[CrowdRow]) -> FloatArray | None:
+    """[d] weighted mean of a crowd's unit means of tokens; None if there is no crowd."""
+    if not rows:
+        return None
+    vectors = store.gather([row.reference_id for row in rows]).unit_mean_tokens
+    return np.array([row.weight for row in rows]) @ vectors
+
+
+def _mean(store: ReferenceStore, population: pa.Table) -> FloatArray:
+    """[d] unit mean of what a population likes; zeros for nobody, which is far from everything."""
+    if not population.num_rows:
+        return np.zeros(1)
+    vectors = store.gather(population["reference_id"].to_numpy()).unit_mean_tokens
+    mean = population["weight"].to_numpy() @ vectors
+    return mean / np.linalg.norm(mean)
+
+
+def _choose(settings: Settings, lake: Lake, store: ReferenceStore, run: Run) -> list[CrowdRow]:
+    snapshot_id = lake.snapshot_id()
+    population = scan_population(lake, as_of=run.window_end, least_users=settings.crowd.least_users)
+    if population.num_rows < settings.crowd.size:
+        return []
+    vectors = store.gather(population["reference_id"].to_numpy()).unit_mean_tokens
+    places, weights = choose_crowd(vectors, population["weight"].to_numpy(), settings.crowd.size)
+    texts = population.take(pa.array(places)).to_pylist()
+    name = crowd_id([(text["reference_id"], weight) for text, weight in zip(texts, weights, strict=True)])
+    return [
+        CrowdRow(
+            crowd_id=name,
+            position=position,
+            reference_id=text["reference_id"],
+            text=text["text"],
+            weight=float(weight),
+            num_users=text["num_users"],
+            as_of=run.window_end,
+            recipe_digest=crowd_recipe(settings, store.encoder_revision),
+            run_id=run.run_id,
+            snapshot_id=snapshot_id,
+        )
+        for position, (text, weight) in enumerate(zip(texts, weights, strict=True), start=1)
+    ]

@@ -1,0 +1,98 @@
+"""The crowd of nights: chosen once, kept until what everybody likes has moved, told of by nobody."""
+
+import pytest
+
+from flows.settings import read_settings
+from flows.workspace import open_lake
+from tests.flows.nights import NIGHT, run, sample_ratings, write_movielens, write_settings
+
+CONTRASTED = (
+    NIGHT
+    + """contrast = 0.8
+[profile]
+distinctive = true
+[crowd]
+size = 3
+least_users = 2
+"""
+)
+
+
+@pytest.fixture
+def settings_file(tmp_path):
+    write_movielens(tmp_path / "logs", sample_ratings())
+    return write_settings(tmp_path, CONTRASTED)
+
+
+def ask(settings_file, sql):
+    lake = open_lake(read_settings(settings_file), read_only=True)
+    try:
+        return lake.query(sql).to_pylist()
+    finally:
+        lake.close()
+
+
+def crowds(settings_file):
+    sql = "SELECT crowd_id, count(*) AS n, min(num_users) AS least FROM crowds GROUP BY ALL"
+    return ask(settings_file, sql)
+
+
+def pictures(settings_file):
+    sql = "SELECT user_id, item_id, artwork_digest FROM artworks ORDER BY ALL"
+    return ask(settings_file, sql)
+
+
+def test_a_night_contrasts_with_a_crowd_that_the_next_one_keeps(settings_file):
+    first = run(settings_file)
+    (crowd,) = crowds(settings_file)
+    assert crowd["n"] == 3
+    assert crowd["least"] >= 2
+    assert first.counts["embed"]["crowd_texts"] == 3
+    assert first.counts["embed"]["crowd_renewed"] == 1
+    second = run(settings_file)
+    assert crowds(settings_file) == [crowd]
+    assert second.counts["embed"]["crowd_renewed"] == 0
+    assert (second.counts["profile"], second.counts["generate"]) == ({}, {})
+
+
+def test_a_new_event_of_one_user_redraws_nobody_else(settings_file, tmp_path):
+    run(settings_file)
+    before = pictures(settings_file)
+    write_movielens(tmp_path / "logs", [*sample_ratings(), (2, 21, 5.0, 1_100_000_000)])
+    run(settings_file)
+    after = pictures(settings_file)
+    assert [row for row in after if row["user_id"] != "2"] == [row for row in before if row["user_id"] != "2"]
+    assert len(crowds(settings_file)) == 1
+
+
+def test_a_crowd_that_everybody_has_left_is_replaced_and_all_personal_pictures_with_it(settings_file):
+    run(settings_file)
+    before = pictures(settings_file)
+    write_settings(settings_file.parent, CONTRASTED + "max_drift = 0.0\n")
+    write_movielens(settings_file.parent / "logs", [*sample_ratings(), (2, 21, 5.0, 1_100_000_000)])
+    night = run(settings_file)
+    assert night.counts["embed"]["crowd_renewed"] == 1
+    assert len(crowds(settings_file)) == 2
+    assert {row["artwork_digest"] for row in pictures(settings_file)} != {
+        row["artwork_digest"] for row in before
+    }
+
+
+def test_a_population_that_is_too_small_has_no_crowd_and_gets_the_papers_pictures(settings_file):
+    write_settings(settings_file.parent, CONTRASTED.replace("least_users = 2", "least_users = 99"))
+    night = run(settings_file)
+    assert night.counts["embed"]["crowd_texts"] == 0
+    without = pictures(settings_file)
+    write_settings(settings_file.parent, NIGHT)
+    run(settings_file)
+    assert pictures(settings_file) == without
+
+
+def test_contrasted_pictures_are_others_than_the_papers(settings_file):
+    run(settings_file)
+    contrasted = pictures(settings_file)
+    write_settings(settings_file.parent, NIGHT)
+    run(settings_file)
+    assert {row["artwork_digest"] for row in contrasted}.isdisjoint(
+        row["artwork_digest"] for row in pictures(settings_file)
+    )
