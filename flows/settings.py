@@ -184,6 +184,8 @@ class Evaluation(Section):
     """Share of a history, taken at random, that no variant sees: pictures are measured against it."""
     alphas: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
     """Degrees of personalization to draw with, beside `drawing.alpha` and 0, which are always drawn."""
+    contrasts: tuple[Annotated[float, Field(gt=0, le=10)], ...] = (0.4, 0.6, 0.8, 1.0, 1.2)
+    """How far to go along what sets a user apart, beside `drawing.contrast`, where that is not 0."""
     skips: tuple[tuple[int, ...], ...] = ((), (0, 1), (0, 1, 2))
     """Choices of layers without personalized attention, beside `drawing.skip_layers`."""
     variants: tuple[str, ...] = ()

@@ -24,6 +24,12 @@ class OwnMinusOther:
     num_permutations: int
 
 
+def own_minus_other(scores: NDArray[np.floating], owners: NDArray[np.integer]) -> NDArray[np.floating]:
+    """`[P]` each picture's score `[P, U]` against its owner's history, less its mean against the others'."""
+    own = np.take_along_axis(scores, owners[:, None], axis=1)[:, 0]
+    return own - (scores.sum(axis=1) - own) / (scores.shape[1] - 1)
+
+
 def measure_own_minus_other(
     scores: NDArray[np.floating],
     owners: NDArray[np.integer],

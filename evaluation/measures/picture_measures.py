@@ -15,7 +15,9 @@ from evaluation.measures.clip_score import clip_score, measure_artworks
 from evaluation.measures.diversity import measure_diversity
 from evaluation.measures.identification import identify_users
 from evaluation.measures.kernel_distance import measure_kernel_distance
-from evaluation.measures.own_minus_other import measure_own_minus_other
+from evaluation.measures.own_minus_other import measure_own_minus_other, own_minus_other
+
+TINY = 1e-12
 
 Floats = NDArray[np.floating]
 Integers = NDArray[np.integer]
@@ -43,6 +45,14 @@ MEASURES: Mapping[str, Measure] = {
     "history_cosine": Measure(COSINE, "The same without the floor at 0, which hides weak agreement."),
     "own_minus_other": Measure(
         COSINE, "history_cosine, less that of the same picture with other users' histories: preference."
+    ),
+    "own_minus_other_centred": Measure(
+        COSINE, "The same with what each history is beyond the mean of all: preference that sets users apart."
+    ),
+    "change_reciprocal_rank": Measure(
+        "1 / rank",
+        "Re-identification from what personalization changed: the owner's rank by the change of the user's "
+        "pictures, beyond that of all.",
     ),
     "reciprocal_rank": Measure(
         "1 / rank", "Re-identification: the owner's rank among all users by history_cosine; the mean is MRR."
@@ -112,6 +122,28 @@ class Audience:
         """`[P, U]` mean of 100 cos of each picture with each user's held-out references."""
         return 100.0 * images.astype(np.float64) @ self.histories.T.astype(np.float64)
 
+    @cached_property
+    def apart(self) -> Floats:
+        """`[U, d]` unit vectors of what each history is beyond the mean of all."""
+        apart = self.histories - self.histories.mean(axis=0)
+        return apart / np.maximum(np.linalg.norm(apart, axis=1, keepdims=True), TINY)
+
+    def score_apart(self, images: Floats) -> NDArray[np.float64]:
+        """`[P, U]` 100 times the product of each vector with what sets each history apart."""
+        return 100.0 * images.astype(np.float64) @ self.apart.T.astype(np.float64)
+
+    def pool_changes(self, changes: Floats) -> Floats:
+        """`[P, d]` for each picture the mean change of its owner's pictures, beyond that of all pictures.
+
+        Where nothing changed there are zeros, which are as near to everybody.
+        """
+        beyond = changes - changes.mean(axis=0)
+        num_users = len(self.histories)
+        sums = np.zeros((num_users, changes.shape[1]))
+        np.add.at(sums, self.owners, beyond)
+        counts = np.bincount(self.owners, minlength=num_users)
+        return (sums / np.maximum(counts, 1)[:, None])[self.owners]
+
     def _mean_by_user(self, vectors: Floats) -> Floats:
         shares = np.zeros((int(self.users.max()) + 1, len(self.users)))
         shares[self.users, np.arange(len(self.users))] = self.weights
@@ -136,7 +168,6 @@ def measure_pictures(
     pictures = np.arange(len(images))
     scores = audience.score_histories(images)
     own = scores[pictures, audience.owners]
-    others = (scores.sum(axis=1) - own) / (scores.shape[1] - 1)
     clip = _clip_scores(audience, images, plain_images)
     identified = identify_users(scores, audience.owners)
     diversity = measure_diversity(images, audience.owners)
@@ -144,7 +175,11 @@ def measure_pictures(
     return {
         **clip,
         "history_cosine": own,
-        "own_minus_other": own - others,
+        "own_minus_other": own_minus_other(scores, audience.owners),
+        "own_minus_other_centred": own_minus_other(audience.score_apart(images), audience.owners),
+        "change_reciprocal_rank": identify_users(
+            audience.score_apart(audience.pool_changes(images - plain_images)), audience.owners
+        ).reciprocal_rank,
         "reciprocal_rank": identified.reciprocal_rank,
         "hit_at_1": identified.hit_at_1,
         "hit_at_10": identified.hit_at_10,

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from fan_model.drawing.requests import DrawingOptions
-from fan_model.method.selection_policy import SelectionPolicy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,8 +11,6 @@ class StudyDesign:
 
     options: DrawingOptions
     """How `full` draws; variants change a part of it. References are selected before, so none is dropped."""
-    selection: SelectionPolicy
-    """How many references are selected from a history, and how tailored profiling does it."""
     seed: int
     """Of everything random."""
     sample: int

@@ -61,6 +61,9 @@ def plan_variant(study: Study, variant: Variant) -> VariantPlan:
     options = replace(
         study.design.options,
         alpha=variant.alpha,
+        contrast=variant.contrast,
+        crowd=study.crowd.texts,
+        crowd_weights=study.crowd.weights,
         skip_layers=variant.skip_layers,
         target_query=variant.target_query,
     )
@@ -109,13 +112,12 @@ def _history(study: Study, variant: Variant, target: StudyTarget) -> UserHistory
 
 
 def _select(study: Study, variant: Variant, target: StudyTarget, history: UserHistory) -> NDArray[np.int64]:
-    """Select references in the variant's way, as many as the design's share of the history."""
-    design = study.design
-    count = design.selection.num_references(len(history))
+    """Select references in the variant's way, as many as its policy keeps."""
+    count = variant.policy.num_references(len(history))
     own = study.vectors_of([target.text])
     vectors = study.vectors_of(history.texts)
     lot = study.users[target.owner].lot
-    generator = random_numbers(design.seed, variant.selection, str(lot), target.item_id)
+    generator = random_numbers(study.design.seed, variant.selection, str(lot), target.item_id)
     match variant.selection:
         case "all":
             return np.arange(len(history))
@@ -130,4 +132,4 @@ def _select(study: Study, variant: Variant, target: StudyTarget, history: UserHi
         case "coreset":
             return select_coreset(vectors.unit_mean_tokens, count, generator)
         case _:
-            return design.selection.select(own, vectors, history.weights).indices
+            return variant.policy.select(own, vectors, history.weights, crowd=study.crowd_mean).indices

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from evaluation.protocol.design import StudyDesign, StudyOrigin
 from fan_model.drawing.artist import Artist
 from fan_model.drawing.requests import RequestError
-from fan_model.method.profiling import ReferenceVectors
+from fan_model.method.crowd_contrast import NOBODY, Crowd, normalize_weights
+from fan_model.method.profiling import FloatArray, ReferenceVectors
 
 
 class TooFewUsersError(ValueError):
@@ -77,6 +78,16 @@ class Study:
     """The registered model's."""
     users: tuple[SampledUser, ...]
     targets: tuple[StudyTarget, ...]
+    crowd: Crowd = NOBODY
+    """What everybody likes, to contrast with; empty where a population is too small."""
+
+    @cached_property
+    def crowd_mean(self) -> FloatArray | None:
+        """[w] weighted mean of the crowd's unit means of tokens; None if there is no crowd."""
+        if not self.crowd:
+            return None
+        vectors = self.vectors_of(self.crowd.texts).unit_mean_tokens
+        return np.asarray(normalize_weights(self.crowd.weights)) @ vectors
 
     def vectors_of(self, texts: Sequence[str]) -> ReferenceVectors:
         """The model's two vectors of some of the study's texts."""
@@ -87,6 +98,7 @@ class Study:
         texts = [target.text for target in self.targets]
         for user in self.users:
             texts += [*user.offered.texts, *user.held_out.texts]
+        texts += self.crowd.texts
         return {text: place for place, text in enumerate(dict.fromkeys(texts))}
 
     @cached_property
@@ -95,7 +107,13 @@ class Study:
 
 
 def build_study(
-    design: StudyDesign, origin: StudyOrigin, artist: Artist, *, histories: pa.Table, targets: pa.Table
+    design: StudyDesign,
+    origin: StudyOrigin,
+    artist: Artist,
+    *,
+    histories: pa.Table,
+    targets: pa.Table,
+    crowd: Crowd = NOBODY,
 ) -> Study:
     """Split each user's history into what variants may select from and what pictures are measured against.
 
@@ -107,6 +125,7 @@ def build_study(
             all of a user's together, in the order of the users' ids, latest first.
         targets: `user_key`, `item_id`, `target_text`, `seed`; those of users with too little history are left
             out, and so is any text that the model takes from nobody.
+        crowd: what everybody likes, to contrast with.
 
     Raises:
         TooFewUsersError: if fewer than two users have enough history.
@@ -124,6 +143,7 @@ def build_study(
         artist=artist,
         users=users,
         targets=tuple(_targets(users, _readable(artist, targets, "target_text"))),
+        crowd=crowd,
     )
 
 

@@ -3,16 +3,18 @@
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from typing import Literal
 
 from fan_model.method.personalization import Personalization
+from fan_model.method.selection_policy import SelectionPolicy
 
 Selection = Literal["none", "tailored", "random", "recent", "similarity", "bm25", "coreset", "all"]
 
 OTHER_SELECTIONS: tuple[Selection, ...] = ("random", "recent", "similarity", "bm25", "coreset")
 """Beside `tailored` (the method's own) and `all` (the ablation without profiling)."""
 
-PLAIN, FULL = "plain", "full"
+PLAIN, FULL, PAPER = "plain", "full", "the paper's method"
 ANOTHER, CONSTANT = "history of another user", "one picture for all"
 """Controls, which must not come out personal."""
 
@@ -26,13 +28,17 @@ class Variant:
     """One way to draw every picture."""
 
     name: str
-    group: Literal["baseline", "alpha", "ablation", "layers", "selection", "control"]
+    group: Literal["baseline", "alpha", "contrast", "ablation", "layers", "selection", "control"]
     alpha: float
-    """Degree of personalization."""
+    """Degree of personalization, where nothing is contrasted."""
+    contrast: float = Personalization.contrast
+    """How far to go along what sets the user apart from the crowd; 0: the paper's way."""
     skip_layers: tuple[int, ...]
     """Layers without personalized attention."""
     selection: Selection = "tailored"
     """How references are selected from the history."""
+    policy: SelectionPolicy = SelectionPolicy()
+    """How many are, and how tailored profiling does it; what is not named is the paper's."""
     target_query: bool = Personalization.target_query
     """False: the personalized query starts from the empty text."""
     concatenates: bool = False
@@ -50,7 +56,10 @@ def make_variants(
     *,
     alpha: float,
     skip_layers: tuple[int, ...],
+    contrast: float = 0.0,
+    policy: SelectionPolicy | None = None,
     alphas: Sequence[float] = (),
+    contrasts: Sequence[float] = (),
     skips: Sequence[tuple[int, ...]] = (),
     wanted: Collection[str] = (),
 ) -> list[Variant]:
@@ -59,16 +68,26 @@ def make_variants(
     Args:
         alpha: degree of personalization of `full`.
         skip_layers: layers that `full` draws without personalized attention.
-        alphas: other degrees.
+        contrast: how far `full` goes along what sets a user apart; 0 for the paper's way.
+        policy: how `full` selects references; the paper's way if not given.
+        alphas: other degrees of the paper's method.
+        contrasts: other ways to go, if `full` contrasts.
         skips: other choices of layers.
         wanted: names of the variants to make beside these three; none: all.
 
     Raises:
         UnknownVariantError: if a wanted one does not exist.
     """
-    full = Variant(name=FULL, group="baseline", alpha=alpha, skip_layers=skip_layers)
+    full = Variant(
+        name=FULL,
+        group="baseline",
+        alpha=alpha,
+        contrast=contrast,
+        skip_layers=skip_layers,
+        policy=policy or SelectionPolicy(),
+    )
     distinct: dict[str, Variant] = {}
-    for variant in _all_variants(full, alphas, skips):
+    for variant in chain(_all_variants(full, alphas, contrasts, skips), [_control(full)]):
         distinct.setdefault(variant.signature, variant)
     variants = {variant.name: variant for variant in distinct.values()}
     unknown = sorted(set(wanted) - set(variants))
@@ -79,23 +98,44 @@ def make_variants(
 
 
 def _all_variants(
-    full: Variant, alphas: Sequence[float], skips: Sequence[tuple[int, ...]]
+    full: Variant,
+    alphas: Sequence[float],
+    contrasts: Sequence[float],
+    skips: Sequence[tuple[int, ...]],
 ) -> Iterator[Variant]:
-    """Yield every variant; of two that draw the same, the first gives it its name."""
-    yield replace(full, name=PLAIN, alpha=0.0, selection="none")
+    """Yield every variant but the control; of two that draw the same, the first gives it its name."""
+    paper = replace(full, name=PAPER, contrast=0.0, policy=SelectionPolicy())
+    yield replace(full, name=PLAIN, alpha=0.0, contrast=0.0, selection="none")
     yield full
-    yield replace(full, name="concatenated prompt", alpha=0.0, concatenates=True)
+    yield paper
+    yield replace(full, name="concatenated prompt", alpha=0.0, contrast=0.0, concatenates=True)
     yield replace(full, name="without profiling", group="ablation", selection="all")
     yield replace(full, name="without target query", group="ablation", target_query=False)
     yield replace(full, name="without skip", group="ablation", skip_layers=())
+    if full.contrast:
+        yield from _remedies(full, paper, contrasts)
     for alpha in alphas:
-        yield replace(full, name=f"alpha {alpha:g}", group="alpha", alpha=alpha)
+        yield replace(paper, name=f"alpha {alpha:g}", group="alpha", alpha=alpha)
     for layers in skips:
         name = ", ".join(map(str, layers)) or "nothing"
         yield replace(full, name=f"skip {name}", group="layers", skip_layers=layers)
     for selection in OTHER_SELECTIONS:
         yield replace(full, name=selection, group="selection", selection=selection)
-    yield replace(full, name=ANOTHER, group="control", of_another=True)
+
+
+def _remedies(full: Variant, paper: Variant, contrasts: Sequence[float]) -> Iterator[Variant]:
+    """Yield what `full` does beyond the paper, each alone and taken away, and how far it goes."""
+    less = replace(full.policy, distinctive=False)
+    yield replace(full, name="without contrast", group="ablation", contrast=0.0)
+    yield replace(full, name="without distinctiveness", group="ablation", policy=less)
+    yield replace(full, name="with the paper's references", group="ablation", policy=paper.policy)
+    yield replace(paper, name="with as many references", group="ablation", policy=less)
+    for contrast in contrasts:
+        yield replace(full, name=f"contrast {contrast:g}", group="contrast", contrast=contrast)
+
+
+def _control(full: Variant) -> Variant:
+    return replace(full, name=ANOTHER, group="control", of_another=True)
 
 
 def _list(names: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ HEADINGS = (
     "CLIP score, target, change",
     "CLIP score, history, gain",
     "MRR",
+    "MRR of the change",
 )
 
 
@@ -34,10 +35,14 @@ def _caption(findings: Findings) -> str:
 
 def _rows(findings: Findings) -> Iterator[tuple[str, ...]]:
     for finding in findings.variants.values():
-        mrr = f"{finding.comparison.means['reciprocal_rank'].mean:.3f}"
+        ranks = (_rank(finding, "reciprocal_rank"), _rank(finding, "change_reciprocal_rank"))
         middle = ("",) * 5 if finding.name == PLAIN else _cells(finding)
-        yield finding.name, *middle, mrr
-    yield "a guess", "0", "", "", "", "", f"{chance_reciprocal_rank(findings.num_users):.3f}"
+        yield finding.name, *middle, *ranks
+    yield "a guess", "0", "", "", "", "", *(f"{chance_reciprocal_rank(findings.num_users):.3f}",) * 2
+
+
+def _rank(finding: VariantFinding, measure: str) -> str:
+    return f"{finding.comparison.means[measure].mean:.3f}"
 
 
 def _cells(finding: VariantFinding) -> tuple[str, ...]:

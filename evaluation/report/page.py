@@ -19,8 +19,14 @@ from evaluation.statistics.findings import Findings, find
 from evaluation.statistics.intervals import Resampling
 
 TABLES = {
-    "Fidelity and preference": ("clip_target", "clip_history", "history_cosine", "own_minus_other"),
-    "Re-identification": ("reciprocal_rank", "hit_at_1", "hit_at_10"),
+    "Fidelity and preference": (
+        "clip_target",
+        "clip_history",
+        "history_cosine",
+        "own_minus_other",
+        "own_minus_other_centred",
+    ),
+    "Re-identification": ("reciprocal_rank", "hit_at_1", "hit_at_10", "change_reciprocal_rank"),
     "Diversity and distance": ("diversity_within", "diversity_between", "kernel_distance"),
     "Text alignment": ("text_alignment_target", "text_alignment_history"),
 }
@@ -88,7 +94,9 @@ def _chance(num_users: int) -> dict[str, float]:
     """What a guess is worth, for the measures that have such a value."""
     return {
         "own_minus_other": 0.0,
+        "own_minus_other_centred": 0.0,
         "reciprocal_rank": chance_reciprocal_rank(num_users),
+        "change_reciprocal_rank": chance_reciprocal_rank(num_users),
         "hit_at_1": chance_hit(num_users, 1),
         "hit_at_10": chance_hit(num_users, 10),
     }

@@ -22,11 +22,11 @@ from fan_model.drawing.fingerprints import (
 )
 from fan_model.drawing.images import MIME_TYPES, encode_image
 from fan_model.drawing.limits import RequestLimits, Sides
-from fan_model.drawing.personalizer import GIBIBYTE, NOBODY, Personalizer, drawing_threads
+from fan_model.drawing.personalizer import GIBIBYTE, Personalizer, drawing_threads
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
 from fan_model.drawing.text_filter import TextFilter, block_nothing
 from fan_model.encoders.conditioning import Condition
-from fan_model.method.crowd_contrast import Crowd
+from fan_model.method.crowd_contrast import NOBODY, Crowd
 from fan_model.method.profiling import ReferenceVectors
 from fan_model.method.selection_policy import SelectionPolicy
 from fan_model.method.taste import Taste

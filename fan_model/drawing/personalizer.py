@@ -29,7 +29,7 @@ from fan_model.drawing.requests import (
 from fan_model.encoders.conditioning import Condition, build_conditioner
 from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.text_encoders import Profile
-from fan_model.method.crowd_contrast import Crowd, normalize_weights
+from fan_model.method.crowd_contrast import NOBODY, Crowd, normalize_weights
 from fan_model.method.personalization import Personalization
 from fan_model.method.profiling import FloatArray, ReferenceVectors
 from fan_model.method.selection_policy import SelectionPolicy
@@ -44,8 +44,6 @@ but the rows left over differently: not filled up, a picture would depend on its
 DRAWING_THREADS = 2
 """Threads that draw on a CPU, however many cores there are. How a convolution is split depends on it:
 with one, three or eight threads a picture would depend on its batch, and each machine draw other bytes."""
-
-NOBODY = Crowd()
 
 Texts = Sequence[str]
 Weights = Sequence[float] | None

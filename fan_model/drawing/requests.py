@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from fan_model.drawing.texts import Text, Words
-from fan_model.method.crowd_contrast import MAX_CROWD, Crowd
+from fan_model.method.crowd_contrast import MAX_CROWD, NOBODY, Crowd
 from fan_model.method.personalization import STRICT, Personalization
 from fan_model.method.selection_policy import MAX_REFERENCES, SelectionPolicy
 
@@ -129,7 +129,7 @@ class DrawingOptions(PictureOptions):
     def contrasted_crowd(self) -> Crowd:
         """The crowd in its one spelling, like that of references; empty where nothing is contrasted."""
         if not self.contrast:
-            return Crowd()
+            return NOBODY
         return Crowd(*_canonical(self.crowd, self.crowd_weights or (1.0,) * len(self.crowd)))
 
     @property

@@ -29,7 +29,7 @@ from fan_model.encoders.personalized_encoders import (
     T5Encoder,
     first_personalized_layer,
 )
-from fan_model.method.crowd_contrast import Crowd, contrast_shares, normalize_weights
+from fan_model.method.crowd_contrast import NOBODY, Crowd, contrast_shares, normalize_weights
 from fan_model.method.personalization import Personalization
 
 RECORDING_BATCH = 16
@@ -44,7 +44,7 @@ class Profile:
     references: tuple[str, ...] = ()
     weights: tuple[float, ...] = ()
     """One per reference, above 0; only their proportions matter."""
-    crowd: Crowd = Crowd()
+    crowd: Crowd = NOBODY
     """What to contrast the references with, where that is asked for."""
 
     def contrasts(self, how: Personalization) -> bool:

@@ -42,6 +42,9 @@ class Crowd:
         return bool(self.texts)
 
 
+NOBODY = Crowd()
+
+
 @validated(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
 class CrowdPolicy:
     """Which crowd stands for a population, and how long."""

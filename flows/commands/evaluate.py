@@ -30,6 +30,7 @@ from flows.commands.evaluation_data import read_evaluation_data
 from flows.model.champion import configure_mlflow, load_champion, require_alias
 from flows.night_lock import hold_night
 from flows.settings import BUNDLED_PIPELINE, Settings
+from flows.stages.crowd import choose_population_crowd
 from flows.stages.ingest import ingest_files
 from flows.stages.pictures import PictureFiles
 from flows.stages.recipes import evaluation_recipe
@@ -183,7 +184,12 @@ def open_study(settings: Settings, run: Run) -> Study:
         snapshot_id=lake.snapshot_id(),
     )
     return build_study(
-        make_design(settings), origin, champion.artist, histories=data.histories, targets=data.targets
+        make_design(settings),
+        origin,
+        champion.artist,
+        histories=data.histories,
+        targets=data.targets,
+        crowd=choose_population_crowd(settings, champion.artist, data.population),
     )
 
 

@@ -47,6 +47,9 @@ def make_variants(settings: Settings) -> list[Variant]:
     return make(
         alpha=drawing.alpha,
         skip_layers=drawing.skip_layers,
+        contrast=drawing.contrast,
+        policy=settings.profile,
+        contrasts=evaluation.contrasts,
         alphas=evaluation.alphas,
         skips=evaluation.skips,
         wanted=evaluation.variants,
@@ -58,7 +61,6 @@ def make_design(settings: Settings) -> StudyDesign:
     evaluation = settings.evaluation
     return StudyDesign(
         options=drawing_options(settings, num_references=None),
-        selection=settings.profile,
         seed=settings.seed,
         sample=evaluation.sample,
         targets_per_user=evaluation.targets_per_user,

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from feature_store.history.histories import scan_histories
+from feature_store.history.population import scan_population
 from feature_store.lake.lake import Lake
 from feature_store.tables.evaluations import sample_users, scan_reference_texts, scan_target_texts
 from feature_store.tables.runs import Run
@@ -23,6 +24,8 @@ class EvaluationData:
     in the order of their ids, latest first."""
     targets: pa.Table
     """`user_key`, `item_id`, `target_text`, `seed`."""
+    population: pa.Table
+    """What everybody likes, see `scan_population`."""
 
 
 def read_evaluation_data(settings: Settings, lake: Lake, run: Run) -> EvaluationData:
@@ -31,6 +34,7 @@ def read_evaluation_data(settings: Settings, lake: Lake, run: Run) -> Evaluation
     return EvaluationData(
         histories=_scan_histories(lake, run, targets),
         targets=_add_seeds(settings, scan_target_texts(lake, targets)),
+        population=scan_population(lake, as_of=run.window_end, least_users=settings.crowd.least_users),
     )
 
 

@@ -5,8 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from fan_model.drawing.artist import DrawingOptions
-from fan_model.drawing.personalizer import NOBODY
-from fan_model.method.crowd_contrast import Crowd
+from fan_model.method.crowd_contrast import NOBODY, Crowd
 from fan_model.service.deployment import Deployment
 from flows.settings import Settings
 from flows.workspace import Workspace

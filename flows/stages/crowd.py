@@ -6,7 +6,8 @@ from datetime import datetime
 import numpy as np
 import pyarrow as pa
 
-from fan_model.method.crowd_contrast import Crowd, choose_crowd
+from fan_model.drawing.artist import Artist
+from fan_model.method.crowd_contrast import NOBODY, Crowd, choose_crowd
 from fan_model.method.profiling import FloatArray
 from feature_store.history.population import scan_population
 from feature_store.lake.lake import Lake
@@ -15,6 +16,9 @@ from feature_store.tables.runs import Run
 from feature_store.vectors.reference_store import ReferenceStore
 from flows.settings import Settings
 from flows.stages.recipes import crowd_recipe
+
+TEXTS_ENCODED = 1_000
+"""The most liked texts of a population, where each has to be encoded for the purpose."""
 
 
 def pin_crowd(
@@ -39,6 +43,17 @@ def pin_crowd(
     if chosen:
         add_crowd(lake, chosen)
     return {"crowd_texts": len(chosen), "crowd_renewed": int(bool(chosen))}
+
+
+def choose_population_crowd(settings: Settings, artist: Artist, population: pa.Table) -> Crowd:
+    """Choose a crowd from a population (see `scan_population`) whose vectors no store has."""
+    some = population.slice(0, TEXTS_ENCODED)
+    if some.num_rows < settings.crowd.size:
+        return NOBODY
+    texts = some["text"].to_pylist()
+    vectors = artist.encode_texts(texts).unit_mean_tokens
+    places, weights = choose_crowd(vectors, some["weight"].to_numpy(), settings.crowd.size)
+    return Crowd(tuple(texts[place] for place in places), tuple(weights.tolist()))
 
 
 def current_crowd(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics.pairwise import cosine_similarity
 
+from evaluation.measures.identification import chance_reciprocal_rank
 from evaluation.measures.picture_measures import (
     MEASURES,
     P_VALUES,
@@ -182,3 +183,27 @@ def test_by_hand():
 def test_users_are_means_of_their_pictures_with_a_value():
     values = mean_by_user(np.array([1.0, 3.0, np.nan, 5.0]), np.array([0, 0, 1, 2]), 4)
     np.testing.assert_allclose(values, [2, np.nan, 5, np.nan])
+
+
+def test_an_owner_is_found_by_what_changed_and_nobody_where_nothing_did(audience, tastes, plain):
+    personal, _ = judge(audience, draw(audience, tastes, 0.3), plain)
+    unchanged, _ = judge(audience, plain, plain)
+    chance = chance_reciprocal_rank(NUM_USERS)
+    assert personal["change_reciprocal_rank"].mean() > 5 * chance
+    assert unchanged["change_reciprocal_rank"] == pytest.approx(chance)
+
+
+def test_a_change_that_all_pictures_share_tells_of_nobody(audience, tastes, plain):
+    shared = plain + 0.5 * tastes.mean(axis=0)
+    values, _ = judge(audience, shared, plain)
+    assert values["change_reciprocal_rank"].mean() < 2 * chance_reciprocal_rank(NUM_USERS)
+
+
+def test_what_everybody_likes_is_no_preference_once_it_is_centred(audience, tastes, plain):
+    before, _ = judge(audience, plain, plain)
+    liked_by_all, _ = judge(audience, unit(plain + tastes.mean(axis=0)), plain)
+    own, _ = judge(audience, draw(audience, tastes, 0.6), plain)
+    gain = own["own_minus_other_centred"].mean() - before["own_minus_other_centred"].mean()
+    nothing = liked_by_all["own_minus_other_centred"].mean() - before["own_minus_other_centred"].mean()
+    assert gain > 10
+    assert abs(nothing) < gain / 10

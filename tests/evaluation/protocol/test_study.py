@@ -13,7 +13,6 @@ from evaluation.protocol.study import TooFewUsersError, build_study, random_numb
 from fan_model.bundled import PIPELINE_FOLDER
 from fan_model.drawing.artist import Artist
 from fan_model.drawing.requests import DrawingOptions
-from fan_model.method.selection_policy import SelectionPolicy
 
 ORIGIN = StudyOrigin(run_id="r", data_set="films", model_version="1", recipe_digest="d", snapshot_id=1)
 
@@ -27,7 +26,6 @@ def design(**values):
     given = {"min_history": 2, "max_history": 100, "held_out": 0.5} | values
     return StudyDesign(
         options=DrawingOptions(num_references=None),
-        selection=SelectionPolicy(),
         seed=0,
         sample=0,
         targets_per_user=1,

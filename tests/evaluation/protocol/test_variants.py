@@ -1,23 +1,38 @@
 import pytest
 
-from evaluation.protocol.variants import ANOTHER, FULL, PLAIN, UnknownVariantError, make_variants
+from evaluation.protocol.variants import ANOTHER, FULL, PAPER, PLAIN, UnknownVariantError, make_variants
+from fan_model.method.selection_policy import SelectionPolicy
 
-PAPER = {"alpha": 0.3, "skip_layers": (0,)}
-CHANGEABLE = ("alpha", "skip_layers", "selection", "target_query", "concatenates", "of_another")
+PLAINLY = {"alpha": 0.3, "skip_layers": (0,)}
+POLICY = SelectionPolicy(min_references=20, distinctive=True)
+CONTRASTED = PLAINLY | {"contrast": 0.7, "policy": POLICY}
+CHANGEABLE = (
+    "alpha",
+    "contrast",
+    "skip_layers",
+    "selection",
+    "policy",
+    "target_query",
+    "concatenates",
+    "of_another",
+)
 
 
 def names(**changes):
-    return [variant.name for variant in make_variants(**(PAPER | changes))]
+    return [variant.name for variant in make_variants(**(PLAINLY | changes))]
+
+
+def changes(**values):
+    """What each variant has that the whole method has not."""
+    variants = {variant.name: variant for variant in make_variants(**values)}
+    return {
+        name: {field for field in CHANGEABLE if getattr(variant, field) != getattr(variants[FULL], field)}
+        for name, variant in variants.items()
+    }
 
 
 def test_each_variant_changes_one_thing_of_the_whole_method():
-    variants = {variant.name: variant for variant in make_variants(**PAPER)}
-    full = variants[FULL]
-    changes = {
-        name: {field for field in CHANGEABLE if getattr(variant, field) != getattr(full, field)}
-        for name, variant in variants.items()
-    }
-    assert changes == {
+    assert changes(**PLAINLY) == {
         FULL: set(),
         PLAIN: {"alpha", "selection"},
         "concatenated prompt": {"alpha", "concatenates"},
@@ -29,8 +44,26 @@ def test_each_variant_changes_one_thing_of_the_whole_method():
     }
 
 
+def test_each_remedy_of_a_contrast_is_drawn_alone_and_taken_away():
+    found = changes(**CONTRASTED, contrasts=(0.7, 1.0))
+    assert found[PLAIN] == {"alpha", "contrast", "selection"}
+    assert found[PAPER] == {"contrast", "policy"}
+    assert found["without contrast"] == found["contrast 1"] == {"contrast"}
+    assert found["without distinctiveness"] == found["with the paper's references"] == {"policy"}
+    assert found["with as many references"] == {"contrast", "policy"}
+    assert "contrast 0.7" not in found
+    variants = {variant.name: variant for variant in make_variants(**CONTRASTED, alphas=(0.5,))}
+    assert not variants[PAPER].policy.distinctive
+    assert not variants["without distinctiveness"].policy.distinctive
+    assert variants["without distinctiveness"].policy.min_references == 20
+    assert variants["with the paper's references"].policy == SelectionPolicy()
+    assert (variants["alpha 0.5"].contrast, variants["alpha 0.5"].policy) == (0, SelectionPolicy())
+
+
 def test_degrees_and_layers_are_added():
-    variants = {variant.name: variant for variant in make_variants(**PAPER, alphas=(0.5, 1), skips=((0, 1),))}
+    variants = {
+        variant.name: variant for variant in make_variants(**PLAINLY, alphas=(0.5, 1), skips=((0, 1),))
+    }
     assert variants["alpha 0.5"].alpha == 0.5
     assert variants["alpha 1"].alpha == 1
     assert variants["skip 0, 1"].skip_layers == (0, 1)
@@ -49,4 +82,4 @@ def test_an_unknown_variant_is_an_error_that_lists_the_known():
     with pytest.raises(
         UnknownVariantError, match=r'no variant is called bm26: use some of "plain", .*"bm25"'
     ):
-        make_variants(**PAPER, wanted=("bm26",))
+        make_variants(**PLAINLY, wanted=("bm26",))
