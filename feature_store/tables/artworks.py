@@ -122,6 +122,12 @@ def count_wanted(lake: Lake, *, max_users: int | None) -> tuple[int, int]:
     return row["users"], row["targets"]
 
 
+def count_personal(lake: Lake) -> int:
+    """Return how many pictures of the night are drawn from references."""
+    rows = lake.query("SELECT count(*) AS n FROM night.artworks WHERE num_references > 0")
+    return int(rows["n"][0].as_py())
+
+
 def artwork_id(user_key: int, item_id: str, artwork_digest: str) -> str:
     """Identify the picture that one user gets of one item."""
     return hashlib.sha256("\x1f".join((str(user_key), item_id, artwork_digest)).encode()).hexdigest()[:32]

@@ -37,6 +37,8 @@ class Finding:
     remedy: str
     example: str = ""
     """One of the offenders: a path or an id of a text, never of a user."""
+    is_broken: bool = True
+    """Whether offenders break the promise, or only tell what will be done."""
 
 
 _ALL_KEYS = " UNION ALL ".join(

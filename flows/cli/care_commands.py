@@ -30,6 +30,22 @@ def forget(user: str, settings_file: SettingsFile = None) -> None:
     print_counts("forgotten", forget_user(settings, user))
 
 
+def crowd(
+    renew: Annotated[
+        bool, typer.Option("--renew", help="Choose another from what everybody likes now.")
+    ] = False,
+    settings_file: SettingsFile = None,
+) -> None:
+    """Show what everybody likes, which pictures are contrasted with, and whether it still holds.
+
+    The crowd stays until what everybody likes has moved too far: another one redraws every personal picture.
+    """
+    settings = prepare(settings_file)
+    from flows.commands.crowd_renewal import describe_crowd, look_at_crowd, renew_crowd
+
+    print(describe_crowd(renew_crowd(settings) if renew else look_at_crowd(settings)))
+
+
 def backfill(run: str, settings_file: SettingsFile = None) -> None:
     """Select targets and references over again as a past run did, from what was known then."""
     settings = prepare(settings_file)
@@ -61,5 +77,5 @@ def doctor(settings_file: SettingsFile = None) -> None:
 
     findings = list(examine(settings))
     print("\n".join(describe(finding) for finding in findings))
-    if any(finding.num_offenders for finding in findings):
+    if any(finding.num_offenders and finding.is_broken for finding in findings):
         raise typer.Exit(1)

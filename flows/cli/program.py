@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Care": (
         care_commands.opt_out,
         care_commands.forget,
+        care_commands.crowd,
         care_commands.backfill,
         care_commands.maintain,
         care_commands.doctor,

@@ -10,6 +10,7 @@ from feature_store.upkeep.checks import (
     check_tables,
     check_vectors,
 )
+from flows.commands.crowd_renewal import look_at_crowd
 from flows.settings import Settings
 from flows.workspace import open_lake, open_workspace
 
@@ -25,6 +26,20 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield check_forgetting(lake)
     yield check_images(lake, workspace.root)
     yield from check_vectors(lake, workspace.references)
+    yield from check_crowd(settings)
+
+
+def check_crowd(settings: Settings) -> Iterator[Finding]:
+    """Look whether what everybody likes is still near the crowd that pictures are contrasted with."""
+    report = look_at_crowd(settings)
+    if report.texts:
+        yield Finding(
+            promise="what everybody likes is near the crowd that pictures are contrasted with",
+            num_offenders=int(report.has_moved),
+            remedy=f"the next night chooses another and redraws up to {report.num_personal:,} pictures; "
+            "raise crowd.max_drift to choose the night yourself, with `fan crowd --renew`",
+            is_broken=False,
+        )
 
 
 def describe(finding: Finding) -> str:
@@ -32,4 +47,5 @@ def describe(finding: Finding) -> str:
     if not finding.num_offenders:
         return f"  kept     {finding.promise}"
     example = f", for one {finding.example}" if finding.example else ""
-    return f"  BROKEN   {finding.promise}: {finding.num_offenders:,} times{example}; {finding.remedy}"
+    state = "BROKEN" if finding.is_broken else "DUE   "
+    return f"  {state}   {finding.promise}: {finding.num_offenders:,} times{example}; {finding.remedy}"

@@ -81,3 +81,13 @@ per_user = 1
 [drawing]
 num_inference_steps = 2
 """
+CONTRASTED = (
+    NIGHT
+    + """contrast = 0.8
+[profile]
+distinctive = true
+[crowd]
+size = 3
+least_users = 2
+"""
+)

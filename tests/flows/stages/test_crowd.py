@@ -4,18 +4,7 @@ import pytest
 
 from flows.settings import read_settings
 from flows.workspace import open_lake
-from tests.flows.nights import NIGHT, run, sample_ratings, write_movielens, write_settings
-
-CONTRASTED = (
-    NIGHT
-    + """contrast = 0.8
-[profile]
-distinctive = true
-[crowd]
-size = 3
-least_users = 2
-"""
-)
+from tests.flows.nights import CONTRASTED, NIGHT, run, sample_ratings, write_movielens, write_settings
 
 
 @pytest.fixture

@@ -1,0 +1,88 @@
+"""The crowd that nights contrast with, looked at and renewed: `fan crowd`."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from feature_store.lake.lake import Lake
+from feature_store.tables.artworks import count_personal
+from feature_store.tables.crowds import CrowdRow
+from feature_store.tables.runs import Run
+from feature_store.vectors.reference_store import ReferenceStore, open_as_it_is
+from flows.model.champion import load_champion
+from flows.night_lock import hold_night
+from flows.settings import Settings
+from flows.stages.crowd import crowd_drift, current_crowd, pin_crowd
+from flows.workspace import Workspace, open_lake, open_references
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrowdReport:
+    """The crowd in use, how true it still is, and what another would cost."""
+
+    texts: Sequence[CrowdRow]
+    """Nothing if the population is too small for a crowd, or no night chose one yet."""
+    drift: float
+    """How far what everybody likes has moved since, 0 to 2."""
+    max_drift: float
+    """From there on the next night chooses another."""
+    num_personal: int
+    """Pictures that another crowd would redraw."""
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether the next night chooses another."""
+        return self.drift > self.max_drift
+
+
+NO_CROWD = CrowdReport(texts=(), drift=0.0, max_drift=0.0, num_personal=0)
+
+
+def look_at_crowd(settings: Settings) -> CrowdReport:
+    """Return the crowd in use, and how far what everybody likes has moved from it."""
+    lake, store = open_lake(settings, read_only=True), open_as_it_is(Workspace(settings.workspace).references)
+    if store is None:
+        return NO_CROWD
+    return _report(settings, lake, store, datetime.now(UTC))
+
+
+def renew_crowd(settings: Settings) -> CrowdReport:
+    """Choose another crowd from what everybody likes now; the next night redraws every personal picture.
+
+    Raises:
+        NightInProgressError: if a night is running on the workspace.
+    """
+    now = datetime.now(UTC)
+    run = Run(run_id=f"crowd-{now:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}", window_start=None, window_end=now)
+    with hold_night(settings):
+        lake, artist = open_lake(settings), load_champion(settings).artist
+        store = open_references(settings, encoder_revision=artist.encoder_fingerprint, width=artist.width)
+        pin_crowd(settings, lake, store, run, renew=True)
+        return _report(settings, lake, store, now)
+
+
+def describe_crowd(report: CrowdReport) -> str:
+    """Say what everybody likes, for the person at the terminal."""
+    if not report.texts:
+        return "no crowd: no night chose one yet, or too few users like the same; nothing is contrasted"
+    lines = [f"  {100 * row.weight:5.1f} %  {row.num_users:>9,} users  {row.text}" for row in report.texts]
+    when = "the next night chooses another" if report.has_moved else "it stays in use"
+    return "\n".join(
+        [
+            f"crowd {report.texts[0].crowd_id} of {report.texts[0].as_of:%Y-%m-%d %H:%M} UTC",
+            *lines,
+            f"moved by {report.drift:.4f} since, of {report.max_drift:g} at most: {when}",
+            f"another crowd redraws up to {report.num_personal:,} personal pictures",
+        ]
+    )
+
+
+def _report(settings: Settings, lake: Lake, store: ReferenceStore, now: datetime) -> CrowdReport:
+    texts = current_crowd(settings, lake, store.encoder_revision, now)
+    return CrowdReport(
+        texts=texts,
+        drift=crowd_drift(settings, lake, store, texts, now) if texts else 0.0,
+        max_drift=settings.crowd.max_drift,
+        num_personal=count_personal(lake),
+    )
