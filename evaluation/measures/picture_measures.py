@@ -84,7 +84,7 @@ P_VALUES: Mapping[str, Measure] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Audience:
+class GroundTruth:
     """Whom pictures are drawn for, and what they are held against; the same for all variants."""
 
     owners: Integers
@@ -152,12 +152,12 @@ class Audience:
 
 
 def measure_pictures(
-    audience: Audience, *, images: Floats, plain_images: Floats, text_features: Floats
+    truth: GroundTruth, *, images: Floats, plain_images: Floats, text_features: Floats
 ) -> dict[str, NDArray[np.float64]]:
     """Measure the pictures of one variant.
 
     Args:
-        audience: whom they are for.
+        truth: whom they are for.
         images: `[P, d]` the judge's unit vectors of the pictures.
         plain_images: `[P, d]` those of the same pictures without personalization.
         text_features: `[P, w]` the model's text features of the personalized prompts.
@@ -166,19 +166,19 @@ def measure_pictures(
         `[P]` values of each of `MEASURES`, by name.
     """
     pictures = np.arange(len(images))
-    scores = audience.score_histories(images)
-    own = scores[pictures, audience.owners]
-    clip = _clip_scores(audience, images, plain_images)
-    identified = identify_users(scores, audience.owners)
-    diversity = measure_diversity(images, audience.owners)
+    scores = truth.score_histories(images)
+    own = scores[pictures, truth.owners]
+    clip = _clip_scores(truth, images, plain_images)
+    identified = identify_users(scores, truth.owners)
+    diversity = measure_diversity(images, truth.owners)
     features = text_features / np.linalg.norm(text_features, axis=1, keepdims=True)
     return {
         **clip,
         "history_cosine": own,
-        "own_minus_other": own_minus_other(scores, audience.owners),
-        "own_minus_other_centred": own_minus_other(audience.score_apart(images), audience.owners),
+        "own_minus_other": own_minus_other(scores, truth.owners),
+        "own_minus_other_centred": own_minus_other(truth.score_apart(images), truth.owners),
         "change_reciprocal_rank": identify_users(
-            audience.score_apart(audience.pool_changes(images - plain_images)), audience.owners
+            truth.score_apart(truth.pool_changes(images - plain_images)), truth.owners
         ).reciprocal_rank,
         "reciprocal_rank": identified.reciprocal_rank,
         "hit_at_1": identified.hit_at_1,
@@ -186,19 +186,18 @@ def measure_pictures(
         "diversity_within": diversity.within,
         "diversity_between": diversity.between,
         "kernel_distance": measure_kernel_distance(images, plain_images),
-        "text_alignment_target": clip_score(features, audience.target_features, lowest=-100.0),
-        "text_alignment_history": 100.0
-        * np.sum(features * audience.history_features[audience.owners], axis=1),
+        "text_alignment_target": clip_score(features, truth.target_features, lowest=-100.0),
+        "text_alignment_history": 100.0 * np.sum(features * truth.history_features[truth.owners], axis=1),
     }
 
 
 def measure_p_values(
-    audience: Audience, *, images: Floats, plain_images: Floats, seed: int = 0
+    truth: GroundTruth, *, images: Floats, plain_images: Floats, seed: int = 0
 ) -> dict[str, float]:
     """Test whether pictures suit their own user's history better than chance.
 
     Args:
-        audience: whom they are for.
+        truth: whom they are for.
         images: `[P, d]` the judge's unit vectors of the pictures.
         plain_images: `[P, d]` those of the same pictures without personalization.
         seed: start of the random numbers.
@@ -206,9 +205,9 @@ def measure_p_values(
     Returns:
         Values of `P_VALUES`, by name.
     """
-    scores = audience.score_histories(images)
-    added = scores - audience.score_histories(plain_images)
-    p_values = [measure_own_minus_other(some, audience.owners, seed=seed).p_value for some in (scores, added)]
+    scores = truth.score_histories(images)
+    added = scores - truth.score_histories(plain_images)
+    p_values = [measure_own_minus_other(some, truth.owners, seed=seed).p_value for some in (scores, added)]
     return dict(zip(P_VALUES, p_values, strict=True))
 
 
@@ -220,14 +219,14 @@ def mean_by_user(values: Floats, owners: Integers, num_users: int) -> NDArray[np
     return np.divide(sums, counts, out=np.full(num_users, np.nan), where=counts > 0)
 
 
-def _clip_scores(audience: Audience, images: Floats, plain_images: Floats) -> dict[str, NDArray[np.float64]]:
-    pictures, references = audience.references_of_pictures
+def _clip_scores(truth: GroundTruth, images: Floats, plain_images: Floats) -> dict[str, NDArray[np.float64]]:
+    pictures, references = truth.references_of_pictures
     scores = measure_artworks(
         images=images,
         plain_images=plain_images,
-        targets=audience.targets,
-        references=audience.references[references],
-        weights=audience.weights[references],
+        targets=truth.targets,
+        references=truth.references[references],
+        weights=truth.weights[references],
         artwork_of_reference=pictures,
     )
     return {"clip_target": scores.target, "clip_history": scores.history}

@@ -12,7 +12,7 @@ from evaluation.measures.judge import ClipJudge
 from evaluation.measures.picture_measures import (
     MEASURES,
     P_VALUES,
-    Audience,
+    GroundTruth,
     Measure,
     mean_by_user,
     measure_p_values,
@@ -70,7 +70,7 @@ class MeasuringBasis:
 
     study: Study
     """With the targets that every variant has a picture of."""
-    audience: Audience
+    truth: GroundTruth
     images: Mapping[str, Vectors]
     """The judge's vector of each picture, by digest."""
     plain_images: Vectors
@@ -95,7 +95,7 @@ def measure(
     study, plans = _comparable(study, plans, images)
     basis = MeasuringBasis(
         study=study,
-        audience=_audience(study, judge),
+        truth=_ground_truth(study, judge),
         images=images,
         plain_images=np.stack([images[digest] for digest in plans[PLAIN].digests]),
     )
@@ -138,11 +138,11 @@ def _comparable(
     return kept, {name: plan.take(places) for name, plan in plans.items()}
 
 
-def _audience(study: Study, judge: ClipJudge) -> Audience:
+def _ground_truth(study: Study, judge: ClipJudge) -> GroundTruth:
     texts = [target.text for target in study.targets]
     held_out = [user.held_out for user in study.users]
     references = [text for history in held_out for text in history.texts]
-    return Audience(
+    return GroundTruth(
         owners=np.array([target.owner for target in study.targets]),
         targets=judge.encode_texts(texts),
         target_features=study.vectors_of(texts).unit_mean_tokens,
@@ -156,7 +156,7 @@ def _audience(study: Study, judge: ClipJudge) -> Audience:
 def _variant_rows(basis: MeasuringBasis, variant: Variant, plan: VariantPlan) -> Iterator[Row]:
     images = np.stack([basis.images[digest] for digest in plan.digests])
     values = measure_pictures(
-        basis.audience,
+        basis.truth,
         images=images,
         plain_images=basis.plain_images,
         text_features=_text_features(basis.study, plan),
@@ -166,13 +166,13 @@ def _variant_rows(basis: MeasuringBasis, variant: Variant, plan: VariantPlan) ->
 
 def _constant_rows(basis: MeasuringBasis, plain: Variant) -> Iterator[Row]:
     """Measure one picture given to all: the plain one that suits all histories best."""
-    best = basis.audience.score_histories(basis.plain_images).mean(axis=1).argmax()
+    best = basis.truth.score_histories(basis.plain_images).mean(axis=1).argmax()
     images = np.repeat(basis.plain_images[[best]], len(basis.plain_images), axis=0)
     values = measure_pictures(
-        basis.audience,
+        basis.truth,
         images=images,
         plain_images=basis.plain_images,
-        text_features=basis.audience.target_features,
+        text_features=basis.truth.target_features,
     )
     of_pictures = {name: value for name, value in values.items() if MEASURES[name].by_judge}
     yield from _rows(basis, replace(plain, name=CONSTANT, group="control"), of_pictures, images)
@@ -192,14 +192,14 @@ def _rows(
     basis: MeasuringBasis, variant: Variant, values: Mapping[str, Vectors], images: Vectors
 ) -> Iterator[Row]:
     """One row per user and measure, and one per measure of all users together."""
-    owners, users = basis.audience.owners, basis.study.users
+    owners, users = basis.truth.owners, basis.study.users
     num_pictures = np.bincount(owners, minlength=len(users))
     for name, of_pictures in values.items():
         of_users = mean_by_user(of_pictures, owners, len(users))
         for user, value, number in zip(users, of_users, num_pictures, strict=True):
             yield _row(variant, name, MEASURES[name], value, number) | {"user_key": user.user_key}
     p_values = measure_p_values(
-        basis.audience, images=images, plain_images=basis.plain_images, seed=basis.study.design.seed
+        basis.truth, images=images, plain_images=basis.plain_images, seed=basis.study.design.seed
     )
     for name, p_value in p_values.items():
         yield _row(variant, name, P_VALUES[name], p_value, len(images)) | {"user_key": None}

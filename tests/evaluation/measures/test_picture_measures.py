@@ -8,7 +8,7 @@ from evaluation.measures.identification import chance_reciprocal_rank
 from evaluation.measures.picture_measures import (
     MEASURES,
     P_VALUES,
-    Audience,
+    GroundTruth,
     mean_by_user,
     measure_p_values,
     measure_pictures,
@@ -28,13 +28,13 @@ def tastes():
 
 
 @pytest.fixture(scope="module")
-def audience(tastes):
+def truth(tastes):
     """Two targets per user, unlike the tastes, and held-out references around each taste."""
     generator = np.random.default_rng(1)
     users = np.repeat(np.arange(NUM_USERS), REFERENCES_EACH)
     references = unit(tastes[users] + 0.2 * generator.normal(size=(len(users), WIDTH)))
     targets = unit(generator.normal(size=(2 * NUM_USERS, WIDTH)))
-    return Audience(
+    return GroundTruth(
         owners=np.repeat(np.arange(NUM_USERS), 2),
         targets=targets,
         target_features=targets,
@@ -45,33 +45,33 @@ def audience(tastes):
     )
 
 
-def draw(audience, tastes, strength, owners=None):
+def draw(truth, tastes, strength, owners=None):
     """Pictures of the targets that lean to a taste by so much; noise is the same for all strengths."""
-    owners = audience.owners if owners is None else owners
-    noise = 0.1 * np.random.default_rng(2).normal(size=audience.targets.shape)
-    return unit(audience.targets + strength * tastes[owners] + noise)
+    owners = truth.owners if owners is None else owners
+    noise = 0.1 * np.random.default_rng(2).normal(size=truth.targets.shape)
+    return unit(truth.targets + strength * tastes[owners] + noise)
 
 
-def judge(audience, images, plain):
-    values = measure_pictures(audience, images=images, plain_images=plain, text_features=images)
-    p_values = measure_p_values(audience, images=images, plain_images=plain)
-    return {name: mean_by_user(value, audience.owners, NUM_USERS) for name, value in values.items()}, p_values
+def judge(truth, images, plain):
+    values = measure_pictures(truth, images=images, plain_images=plain, text_features=images)
+    p_values = measure_p_values(truth, images=images, plain_images=plain)
+    return {name: mean_by_user(value, truth.owners, NUM_USERS) for name, value in values.items()}, p_values
 
 
 @pytest.fixture(scope="module")
-def plain(audience, tastes):
-    return draw(audience, tastes, 0.0)
+def plain(truth, tastes):
+    return draw(truth, tastes, 0.0)
 
 
-def test_every_measure_is_described_and_every_description_measured(audience, plain):
-    values, p_values = judge(audience, plain, plain)
+def test_every_measure_is_described_and_every_description_measured(truth, plain):
+    values, p_values = judge(truth, plain, plain)
     assert set(values) == set(MEASURES)
     assert set(p_values) == set(P_VALUES)
 
 
-def test_pictures_that_follow_the_history_are_found_to(audience, tastes, plain):
-    values, p_values = judge(audience, draw(audience, tastes, 0.6), plain)
-    before, _ = judge(audience, plain, plain)
+def test_pictures_that_follow_the_history_are_found_to(truth, tastes, plain):
+    values, p_values = judge(truth, draw(truth, tastes, 0.6), plain)
+    before, _ = judge(truth, plain, plain)
     assert estimate_mean(values["own_minus_other"] - before["own_minus_other"]).low > 0
     assert p_values["own_minus_other_added_p"] < 0.001
     assert values["reciprocal_rank"].mean() > 0.5
@@ -82,10 +82,10 @@ def test_pictures_that_follow_the_history_are_found_to(audience, tastes, plain):
 
 
 @pytest.mark.parametrize("shift", [1, 7, 19])
-def test_another_user_s_history_comes_out_at_chance(audience, tastes, plain, shift):
+def test_another_user_s_history_comes_out_at_chance(truth, tastes, plain, shift):
     """However strongly the pictures follow a history, it is not their user's."""
-    shuffled = draw(audience, tastes, 0.6, owners=(audience.owners + shift) % NUM_USERS)
-    values, p_values = judge(audience, shuffled, plain)
+    shuffled = draw(truth, tastes, 0.6, owners=(truth.owners + shift) % NUM_USERS)
+    values, p_values = judge(truth, shuffled, plain)
     guess = np.mean(1 / np.arange(1, NUM_USERS + 1))
     assert p_values["own_minus_other_p"] > 0.05
     assert p_values["own_minus_other_added_p"] > 0.05
@@ -94,12 +94,12 @@ def test_another_user_s_history_comes_out_at_chance(audience, tastes, plain, shi
     assert abs(values["own_minus_other"].mean()) < 5
 
 
-def test_p_values_of_random_owners_are_spread_evenly(audience, tastes, plain):
+def test_p_values_of_random_owners_are_spread_evenly(truth, tastes, plain):
     generator = np.random.default_rng(3)
     p_values = [
         measure_p_values(
-            audience,
-            images=draw(audience, tastes, 0.6, owners=generator.permutation(NUM_USERS)[audience.owners]),
+            truth,
+            images=draw(truth, tastes, 0.6, owners=generator.permutation(NUM_USERS)[truth.owners]),
             plain_images=plain,
             seed=seed,
         )["own_minus_other_added_p"]
@@ -108,12 +108,12 @@ def test_p_values_of_random_owners_are_spread_evenly(audience, tastes, plain):
     assert 0.25 < np.mean(p_values) < 0.75
 
 
-def test_one_picture_for_all_cannot_win(audience, tastes, plain):
+def test_one_picture_for_all_cannot_win(truth, tastes, plain):
     """Not even the very picture that all histories together like best."""
-    best = unit(audience.histories.mean(axis=0))
+    best = unit(truth.histories.mean(axis=0))
     constant = np.repeat(best[None], len(plain), axis=0)
-    values, p_values = judge(audience, constant, plain)
-    before, _ = judge(audience, plain, plain)
+    values, p_values = judge(truth, constant, plain)
+    before, _ = judge(truth, plain, plain)
     assert values["clip_history"].mean() > before["clip_history"].mean()  # this measure alone would be fooled
     assert values["own_minus_other"].mean() == pytest.approx(0, abs=1e-9)
     assert values["reciprocal_rank"].mean() == pytest.approx(np.mean(1 / np.arange(1, NUM_USERS + 1)))
@@ -123,20 +123,20 @@ def test_one_picture_for_all_cannot_win(audience, tastes, plain):
     assert not estimate_mean(values["own_minus_other"] - before["own_minus_other"]).low > 0
 
 
-def test_the_plain_pictures_add_nothing_to_themselves(audience, plain):
-    values, p_values = judge(audience, plain, plain)
+def test_the_plain_pictures_add_nothing_to_themselves(truth, plain):
+    values, p_values = judge(truth, plain, plain)
     assert p_values["own_minus_other_added_p"] == 1
     np.testing.assert_allclose(values["kernel_distance"], 0, atol=1e-12)
 
 
-def test_a_second_library_agrees_on_every_cosine(audience, tastes, plain):
-    images = draw(audience, tastes, 0.4)
-    values = measure_pictures(audience, images=images, plain_images=plain, text_features=2 * images)
-    cosines = 100 * cosine_similarity(images, audience.references)
+def test_a_second_library_agrees_on_every_cosine(truth, tastes, plain):
+    images = draw(truth, tastes, 0.4)
+    values = measure_pictures(truth, images=images, plain_images=plain, text_features=2 * images)
+    cosines = 100 * cosine_similarity(images, truth.references)
     for picture in (0, 11, 50):
-        owner = audience.owners[picture]
-        own = audience.users == owner
-        weights = audience.weights[own]
+        owner = truth.owners[picture]
+        own = truth.users == owner
+        weights = truth.weights[own]
         assert values["history_cosine"][picture] == pytest.approx(
             np.average(cosines[picture, own], weights=weights)
         )
@@ -144,22 +144,20 @@ def test_a_second_library_agrees_on_every_cosine(audience, tastes, plain):
             np.average(np.maximum(cosines[picture, own], 0), weights=weights)
         )
         means = [
-            np.average(
-                cosines[picture, audience.users == user], weights=audience.weights[audience.users == user]
-            )
+            np.average(cosines[picture, truth.users == user], weights=truth.weights[truth.users == user])
             for user in range(NUM_USERS)
         ]
         others = np.delete(means, owner).mean()
         assert values["own_minus_other"][picture] == pytest.approx(means[owner] - others)
         assert values["text_alignment_history"][picture] == pytest.approx(means[owner])
-    targets = 100 * np.diag(cosine_similarity(images, audience.targets))
+    targets = 100 * np.diag(cosine_similarity(images, truth.targets))
     np.testing.assert_allclose(values["clip_target"], np.maximum(targets, 0))
     np.testing.assert_allclose(values["text_alignment_target"], targets)
 
 
 def test_by_hand():
     east, north = np.array([1.0, 0.0]), np.array([0.0, 1.0])
-    audience = Audience(
+    truth = GroundTruth(
         owners=np.array([0, 1]),
         targets=np.array([east, east]),
         target_features=np.array([east, north]),
@@ -169,9 +167,7 @@ def test_by_hand():
         users=np.array([0, 0, 1]),
     )
     images = np.array([east, north])
-    values = measure_pictures(
-        audience, images=images, plain_images=images, text_features=np.array([east, east])
-    )
+    values = measure_pictures(truth, images=images, plain_images=images, text_features=np.array([east, east]))
     np.testing.assert_allclose(values["clip_target"], [100, 0])
     np.testing.assert_allclose(values["history_cosine"], [50, 100])  # (3 - 1) / 4
     np.testing.assert_allclose(values["clip_history"], [75, 100])  # 3 / 4: the floor hides the dislike
@@ -185,24 +181,24 @@ def test_users_are_means_of_their_pictures_with_a_value():
     np.testing.assert_allclose(values, [2, np.nan, 5, np.nan])
 
 
-def test_an_owner_is_found_by_what_changed_and_nobody_where_nothing_did(audience, tastes, plain):
-    personal, _ = judge(audience, draw(audience, tastes, 0.3), plain)
-    unchanged, _ = judge(audience, plain, plain)
+def test_an_owner_is_found_by_what_changed_and_nobody_where_nothing_did(truth, tastes, plain):
+    personal, _ = judge(truth, draw(truth, tastes, 0.3), plain)
+    unchanged, _ = judge(truth, plain, plain)
     chance = chance_reciprocal_rank(NUM_USERS)
     assert personal["change_reciprocal_rank"].mean() > 5 * chance
     assert unchanged["change_reciprocal_rank"] == pytest.approx(chance)
 
 
-def test_a_change_that_all_pictures_share_tells_of_nobody(audience, tastes, plain):
+def test_a_change_that_all_pictures_share_tells_of_nobody(truth, tastes, plain):
     shared = plain + 0.5 * tastes.mean(axis=0)
-    values, _ = judge(audience, shared, plain)
+    values, _ = judge(truth, shared, plain)
     assert values["change_reciprocal_rank"].mean() < 2 * chance_reciprocal_rank(NUM_USERS)
 
 
-def test_what_everybody_likes_is_no_preference_once_it_is_centred(audience, tastes, plain):
-    before, _ = judge(audience, plain, plain)
-    liked_by_all, _ = judge(audience, unit(plain + tastes.mean(axis=0)), plain)
-    own, _ = judge(audience, draw(audience, tastes, 0.6), plain)
+def test_what_everybody_likes_is_no_preference_once_it_is_centred(truth, tastes, plain):
+    before, _ = judge(truth, plain, plain)
+    liked_by_all, _ = judge(truth, unit(plain + tastes.mean(axis=0)), plain)
+    own, _ = judge(truth, draw(truth, tastes, 0.6), plain)
     gain = own["own_minus_other_centred"].mean() - before["own_minus_other_centred"].mean()
     nothing = liked_by_all["own_minus_other_centred"].mean() - before["own_minus_other_centred"].mean()
     assert gain > 10
