@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -264,7 +265,11 @@ def test_a_server_says_that_it_is_alive_and_ready(server):
 
 
 def test_the_docs_describe_every_field_with_its_default_and_an_example(server):
-    assert "swagger" in server.ask("/docs").body.decode()
+    page = server.ask("/docs").body.decode()
+    assert "swagger" in page
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(loaded) >= 2
+    assert all(path.startswith("/") and server.ask(path).status == 200 for path in loaded)
     operation = server.ask("/openapi.json").json()["paths"]["/artworks"]["post"]
     body = operation["requestBody"]["content"]["application/json"]["schema"]["properties"]
     row, options = body["rows"]["items"]["properties"], body["options"]["properties"]
