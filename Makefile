@@ -30,7 +30,7 @@ nightly: $(STAMP) ## Run the whole night on the settings of fan.toml, and say wh
 
 .PHONY: test
 test: $(STAMP) ## Pass the tests (minutes), a file at a time on each of two cores
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: test-crash
 test-crash: $(STAMP) ## Kill nights at any moment, and see what the next one finishes (minutes)
@@ -39,6 +39,10 @@ test-crash: $(STAMP) ## Kill nights at any moment, and see what the next one fin
 .PHONY: test-slow
 test-slow: $(STAMP) ## Pass all tests, those that take long and those of killed nights too
 	$(BIN)/python -m pytest -m "slow or not slow"
+
+.PHONY: mutate
+mutate: $(STAMP) ## Put small faults into the modules that decide most, and see that tests notice (an hour)
+	$(BIN)/python -m tests.mutation $(MODULES)
 
 .PHONY: bench
 bench: $(STAMP) ## Measure against the plain ways, in the same run (minutes)

@@ -48,7 +48,6 @@ NEIGHBOURS = """
     JOIN near ON near.target_id = pair.target_id
     JOIN liked ON liked.reference_id = near.reference_id AND liked.liked_since < pair.as_of
     ANTI JOIN met ON met.pair_number = pair.pair_number AND met.reference_id = near.reference_id
-    WHERE liked.reference_item_id <> pair.item_id
     QUALIFY row_number() OVER (PARTITION BY pair.pair_number ORDER BY near.place) <= pair.num_lacking
 """
 

@@ -64,7 +64,8 @@ def render(lake):
 
 def key_of(lake, user):
     """The key of a user, given now if no log has named the user yet."""
-    lake.write(lambda connection: give_keys(connection, f"SELECT '{user}' AS user_id"), "a user")
+    if look_up_key(lake, user) is None:
+        lake.write(lambda connection: give_keys(connection, f"SELECT '{user}' AS user_id"), "a user")
     return look_up_key(lake, user)
 
 

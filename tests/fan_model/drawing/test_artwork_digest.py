@@ -181,6 +181,13 @@ def test_what_this_picture_does_not_show_is_not_in_its_digest(artist, case):
     assert np.array_equal(one[2], other[2])
 
 
+def test_a_plain_picture_that_starts_from_the_empty_text_shows_which_layers_are_skipped(artist):
+    plain, options = replace(REQUEST, references=(), weights=None), replace(OPTIONS, target_query=False)
+    one, other = (draw(artist, plain, replace(options, skip_layers=layers)) for layers in ((), (1,)))
+    assert one[0] != other[0]
+    assert not np.array_equal(one[2], other[2])
+
+
 def test_the_digest_of_a_picture_is_that_of_the_references_it_used(artist):
     history = tuple(f"taste {number}" for number in range(6))
     request, options = ArtworkRequest(prompt="x", references=history), replace(OPTIONS, num_references=2)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from fan_model.drawing.fingerprints import artwork_digest
 from fan_model.drawing.limits import RequestLimits, Sides
@@ -121,3 +122,86 @@ def test_text_that_looks_like_a_file_or_markup_is_text(text):
 def test_a_reference_too_light_to_be_seen_is_left_out():
     request = ArtworkRequest(prompt="x", references=("a", "b"), weights=(1e9, 1e-9))
     assert (canonical(request).references, canonical(request).weights) == (("a",), (1.0,))
+
+
+def test_a_reference_of_the_very_least_share_is_kept():
+    request = ArtworkRequest(prompt="x", references=("a", "b"), weights=(1 - 1e-9, 1e-9))
+    assert canonical(request).references == ("a", "b")
+
+
+def test_shares_have_nine_digits():
+    request = ArtworkRequest(prompt="x", references=("b", "a"), weights=(2.0, 1.0))
+    assert canonical(request) == ArtworkRequest(
+        prompt="x", references=("a", "b"), weights=(0.333333333, 0.666666667)
+    )
+
+
+@pytest.mark.parametrize("total", [1 - 5e-7, 1 + 5e-7])
+def test_shares_that_sum_to_one_but_for_rounding_stay_as_they_are(total):
+    request = ArtworkRequest(prompt="x", references=("a", "b"), weights=(0.25, total - 0.25))
+    assert canonical(request).weights == (0.25, float(f"{total - 0.25:.9g}"))
+
+
+def test_shares_that_sum_to_more_than_rounding_adds_are_weights():
+    request = ArtworkRequest(prompt="x", references=("a", "b"), weights=(0.25, 0.7501))
+    assert canonical(request).weights == pytest.approx((0.249975, 0.750025), abs=1e-8)
+
+
+def test_references_without_weights_count_the_same():
+    assert ArtworkRequest(prompt="x", references=("a", "b")).strengths == (1.0, 1.0)
+    assert ArtworkRequest(prompt="x").strengths == ()
+    assert ArtworkRequest(prompt="x", references=("a",), weights=(3,)).strengths == (3.0,)
+
+
+@pytest.mark.parametrize("weights", [(), (1.0,), (1.0, 1.0, 1.0)])
+def test_weights_are_as_many_as_the_references(weights):
+    with pytest.raises(ValidationError, match=f"there are {len(weights)} weights and 2 references"):
+        ArtworkRequest(prompt="x", references=("a", "b"), weights=weights)
+
+
+LONGEST = ("a",) * 1000
+RANGES = {
+    "the seed": (ArtworkRequest, "seed", [0, 2**63 - 1], [-1, 2**63]),
+    "references": (ArtworkRequest, "references", [(), LONGEST], [(*LONGEST, "a")]),
+    "steps": (DrawingOptions, "num_inference_steps", [1, 200], [0, 201]),
+    "guidance": (DrawingOptions, "guidance_scale", [1, 50], [0.99, 50.01]),
+    "the height": (DrawingOptions, "height", [1, None], [0]),
+    "the width": (DrawingOptions, "width", [1, None], [0]),
+    "the format": (DrawingOptions, "image_format", ["png", "webp"], ["jpeg"]),
+    "the number of references": (DrawingOptions, "num_references", [1, 1000, None], [0, 1001]),
+}
+
+
+@pytest.mark.parametrize("case", RANGES)
+def test_each_value_of_a_range_is_taken_and_the_next_one_refused(case):
+    kind, name, inside, outside = RANGES[case]
+    given = {"prompt": "x"} if kind is ArtworkRequest else {}
+    for value in inside:
+        assert getattr(kind(**given, **{name: value}), name) == value
+    for value in outside:
+        with pytest.raises(ValidationError, match=r"should (be|have)"):
+            kind(**given, **{name: value})
+
+
+def test_weights_are_from_a_billionth_to_a_billion_and_as_many_as_references_may_be():
+    for weight in (1e-9, 1e9):
+        assert ArtworkRequest(prompt="x", references=("a",), weights=(weight,)).strengths == (weight,)
+    for weight in (0.9e-9, 1e9 + 1):
+        with pytest.raises(ValidationError, match="should be"):
+            ArtworkRequest(prompt="x", references=("a",), weights=(weight,))
+    assert len(ArtworkRequest(prompt="x", references=LONGEST, weights=(1,) * 1000).strengths) == 1000
+    with pytest.raises(ValidationError, match="at most 1000 items"):
+        ArtworkRequest(prompt="x", references=LONGEST, weights=(1,) * 1001)
+
+
+def test_left_alone_the_options_are_those_of_the_documentation():
+    usual = DrawingOptions(
+        num_inference_steps=20, guidance_scale=3.5, height=None, width=None, negative_prompt="",
+        image_format="png", num_references=20, profiling=True,
+    )  # fmt: skip
+    assert DrawingOptions() == usual
+    assert ArtworkRequest(prompt="x") == ArtworkRequest(prompt="x", references=(), weights=None, seed=0)
+
+
+def test_a_refused_request_is_the_senders_fault():
+    assert RequestError("x").http_status == 400

@@ -64,11 +64,37 @@ def test_a_little_history_that_others_filled_up_is_kept_whole():
 
 
 @pytest.mark.parametrize(
-    "unclear", [{"fraction": 0}, {"fraction": 1.5}, {"max_references": 0}, {"little_history": 0}]
+    "unclear",
+    [
+        *({"fraction": fraction} for fraction in (0, 1.001, 1.5, float("nan"))),
+        *({"max_references": number} for number in (0, 1001)),
+        {"little_history": 0},
+    ],
 )
 def test_an_unclear_policy_is_refused(unclear):
     with pytest.raises(ValidationError, match="should be"):
         SelectionPolicy(**unclear)
+
+
+def test_an_option_that_no_policy_has_is_refused():
+    with pytest.raises(ValidationError, match="Unexpected keyword argument"):
+        SelectionPolicy(share=0.1)
+
+
+def test_the_least_and_the_most_that_a_policy_may_be_are_allowed():
+    SelectionPolicy(fraction=1, max_references=1000, little_history=1)
+    SelectionPolicy(fraction=1e-9, max_references=1)
+
+
+def test_left_alone_a_policy_keeps_the_papers_tenth_at_most_twenty_and_fills_up_to_three():
+    usual = SelectionPolicy(fraction=0.1, max_references=20, cold_start=True, little_history=3)
+    assert SelectionPolicy() == usual
+
+
+def test_nobody_selects_from_an_empty_history():
+    selection = SelectionPolicy().select(vectors_of(0, 1), vectors_of(1, 1)[:0], [])
+    assert (selection.indices.tolist(), selection.relevance.tolist()) == ([], [])
+    assert (selection.indices.dtype, selection.relevance.dtype) == (np.int64, np.float32)
 
 
 def test_nobody_else_counts_or_selects_references():

@@ -1,26 +1,39 @@
 """A history as of a time holds what happened before then, as far as it was known, and nothing else."""
 
+import itertools
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_store.history.histories import scan_histories
-from feature_store.lake.lake import Lake
-from tests.feature_store.logs import DAY, ask, hours, key_of, render, take_in_events, take_in_items
+from feature_store.history.histories import count_unknown_items, scan_histories
+from tests.feature_store.logs import DAY, hours, key_of, render, take_in_events, take_in_items
 
 FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
 TITLES = {f"i{number}": f"Title {number}" for number in range(4)} | {"twin": "Title 1"}
 
 
-def history(lake, *, user="ann", item="goal", as_of=24, known_before=FUTURE):
+def histories(lake, asked, *, known_before=FUTURE):
+    """The weight of each reference, for each (user, target, hour) that is asked for."""
+    users, items, as_ofs = zip(*asked, strict=True)
+    keys = {user: key_of(lake, user) for user in set(users)}
     pairs = pa.table(
-        {"pair_number": [0], "user_key": [key_of(lake, user)], "item_id": [item]}
-        | {"as_of": [DAY + timedelta(hours=as_of)]}
+        {
+            "pair_number": range(len(asked)),
+            "user_key": [keys[user] for user in users],
+            "item_id": items,
+        }
+        | {"as_of": [DAY + timedelta(hours=hour) for hour in as_ofs]}
     )
-    rows = scan_histories(lake, pairs, known_before=known_before).to_pylist()
-    return {row["reference_item_id"]: row["weight"] for row in rows}
+    found = [{} for _ in asked]
+    for row in scan_histories(lake, pairs, known_before=known_before).to_pylist():
+        found[row["pair_number"]][row["reference_item_id"]] = row["weight"]
+    return found
+
+
+def history(lake, *, user="ann", item="goal", as_of=24, known_before=FUTURE):
+    return histories(lake, [(user, item, as_of)], known_before=known_before)[0]
 
 
 def take_in(lake, folder, events):
@@ -66,7 +79,27 @@ def test_the_target_itself_dislikes_and_unknown_items_are_no_references(lake, tm
     assert history(lake, item="i3") == {"i1": 3.0}
 
 
-events = st.lists(
+def test_references_come_in_the_order_of_the_pairs_and_of_their_ids(lake, tmp_path):
+    events = [(f"{user}-{item}", user, item, hours(1), 1.0) for user in ("ann", "bob") for item in TITLES]
+    take_in(lake, tmp_path, events)
+    pairs = pa.table(
+        {"pair_number": [1, 0], "user_key": [key_of(lake, "ann"), key_of(lake, "bob")]}
+        | {"item_id": ["goal"] * 2, "as_of": [DAY + timedelta(hours=2)] * 2}
+    )
+    rows = scan_histories(lake, pairs, known_before=FUTURE).to_pylist()
+    order = [(row["pair_number"], row["reference_id"]) for row in rows]
+    assert order == sorted(order)
+    assert [number for number, _ in order] == [0] * 4 + [1] * 4
+    assert {row["origin"] for row in rows} == {"history"}
+
+
+def test_items_that_the_catalogue_does_not_know_are_counted_once_each(lake, tmp_path):
+    met = ["i1", "gone", "gone", "lost"]
+    take_in(lake, tmp_path, [(f"e{n}", "ann", item, hours(n), 1.0) for n, item in enumerate(met)])
+    assert count_unknown_items(lake) == 2
+
+
+EVENTS = st.lists(
     st.tuples(
         st.sampled_from(["ann", "bob"]),
         st.sampled_from(["i0", "i1", "i2"]),
@@ -77,19 +110,31 @@ events = st.lists(
 )
 
 
-@settings(max_examples=6, deadline=None)
-@given(events=events)
-def test_a_history_is_what_adding_up_the_earlier_events_gives(events, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("history")
-    lake = Lake(folder / "lake")
-    rows = [(f"e{n}", user, item, hours(hour), weight) for n, (user, item, hour, weight) in enumerate(events)]
-    take_in(lake, folder, rows)
-    assert ask(lake, "SELECT count(*) FROM interactions") == [(len(events),)]
-    for user in ("ann", "bob"):
-        for as_of in range(7):
-            expected = {}
-            for who, item, hour, weight in events:
-                if who == user and hour < as_of:
-                    expected[item] = expected.get(item, 0.0) + weight
-            assert history(lake, user=user, as_of=as_of) == {i: w for i, w in expected.items() if w > 0}
-    lake.close()
+def weights_before(events, user, as_of):
+    """What a user's events of before an hour add up to, item by item."""
+    weights = {}
+    for who, item, hour, weight in events:
+        if who == user and hour < as_of:
+            weights[item] = weights.get(item, 0.0) + weight
+    return {item: weight for item, weight in weights.items() if weight > 0}
+
+
+def test_a_history_is_what_adding_up_the_earlier_events_gives(lake, tmp_path):
+    take_in_items(lake, tmp_path, TITLES)
+    render(lake)
+    examples = itertools.count()
+
+    @settings(max_examples=8)
+    @given(events=EVENTS)
+    def hold(events):
+        name = f"example{next(examples)}"
+        rows = [
+            (f"{name}-{n}", user + name, item, hours(hour), weight)
+            for n, (user, item, hour, weight) in enumerate(events)
+        ]
+        take_in_events(lake, tmp_path, rows, name=name)
+        asked = [(user, as_of) for user in ("ann", "bob") for as_of in range(7)]
+        found = histories(lake, [(user + name, "goal", as_of) for user, as_of in asked])
+        assert found == [weights_before(events, user, as_of) for user, as_of in asked]
+
+    hold()

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from feature_store.history.histories import scan_histories
-from feature_store.history.neighbours import add_neighbours
+from feature_store.history.neighbours import NUM_SEARCHED, add_neighbours
 from feature_store.history.opt_outs import opt_out
 from feature_store.vectors.reference_store import ReferenceStore, StoredVectors
 from tests.feature_store.logs import (
@@ -23,7 +23,8 @@ from tests.feature_store.logs import (
 )
 
 # Titles that lie on a circle: the closer the angles, the nearer the texts.
-ANGLES = {"goal": 0, "near": 5, "far": 90, "disliked": 10, "later": 1, "own": 60}
+ANGLES = {"goal": 0, "near": 5, "far": 90, "disliked": 10, "later": 1, "own": 60, "other goal": 100}
+ANGLES |= {"indifferent": 2, "at the very time": 3}
 
 
 def open_store(folder):
@@ -42,15 +43,24 @@ def fill(lake, folder):
             ("e4", "bob", "later", hours(20), 4.0),
             ("e5", "cid", "own", hours(1), 3.0),
             ("e6", "cid", "near", hours(2), -2.0),
+            ("e7", "bob", "indifferent", hours(1), 0.0),
+            ("e8", "bob", "at the very time", hours(10), 4.0),
+            ("e9", "dan", "near", hours(20), 4.0),
         ],
     )
     take_in_targets(lake, folder, [("new", "goal", 1), ("cid", "goal", 1)])
+    embed(lake, folder)
+
+
+def embed(lake, folder, angles=ANGLES):
+    """Give every text the vectors of its item's place on the circle."""
     render(lake)
     store = open_store(folder)
     for column in ("reference_id", "target_id"):
-        rows = ask(lake, f"SELECT item_id, {column} FROM items")
-        vectors = np.array([circle(ANGLES[item]) for item, _ in rows], np.float32)
-        store.add([number for _, number in rows], StoredVectors(vectors, vectors))
+        rows = [(item, number) for item, number in ask(lake, f"SELECT item_id, {column} FROM items")]
+        new = {number: circle(angles[item]) for item, number in rows if len(store.missing([number]))}
+        vectors = np.array(list(new.values()), np.float32).reshape(-1, 2)
+        store.add(list(new), StoredVectors(vectors, vectors))
     store.save()
 
 
@@ -68,19 +78,27 @@ def circle(degrees):
     return np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
 
 
-def references(lake, store, user, *, size):
-    ((target_id,),) = ask(lake, "SELECT target_id FROM items WHERE item_id = 'goal'")
-    pair = {
-        "pair_number": [0],
-        "user_key": [key_of(lake, user)],
-        "item_id": ["goal"],
-        "target_id": [target_id],
-    }
-    pairs = pa.table(pair | {"as_of": [DAY + timedelta(hours=10)]})
+def filled_up(lake, store, asked, *, size):
+    """Rows of the histories of (user, target), as of ten o'clock, filled up to a size."""
+    target_ids = dict(ask(lake, "SELECT item_id, target_id FROM items"))
+    pairs = pa.table(
+        {
+            "pair_number": range(len(asked)),
+            "user_key": [key_of(lake, user) for user, _ in asked],
+            "item_id": [item for _, item in asked],
+            "target_id": [target_ids[item] for _, item in asked],
+            "as_of": [DAY + timedelta(hours=10)] * len(asked),
+        }
+    )
     known_before = close(lake).window_end
     histories = scan_histories(lake, pairs, known_before=known_before)
     found = add_neighbours(lake, store, pairs, histories, known_before=known_before, size=size)
-    return {(row["reference_item_id"], row["origin"]): row["weight"] for row in found.to_pylist()}
+    return found.to_pylist()
+
+
+def references(lake, store, user, *, size, target="goal"):
+    rows = filled_up(lake, store, [(user, target)], size=size)
+    return {(row["reference_item_id"], row["origin"]): row["weight"] for row in rows}
 
 
 def test_who_has_no_history_gets_what_others_liked_before_nearest_first(lake, store):
@@ -97,12 +115,12 @@ def test_a_little_history_is_filled_up_at_its_own_weight_but_not_with_what_the_u
 
 
 def test_the_own_target_is_never_its_own_neighbour(lake, store, tmp_path):
-    take_in_events(lake, tmp_path, [("e7", "bob", "goal", hours(1), 9.0)], name="goal")
+    take_in_events(lake, tmp_path, [("e10", "bob", "goal", hours(1), 9.0)], name="goal")
     assert ("goal", "neighbours") not in references(lake, store, "new", size=9)
 
 
 def test_what_the_user_meets_only_after_the_time_is_not_met_yet(lake, store, tmp_path):
-    take_in_events(lake, tmp_path, [("e8", "cid", "far", hours(15), 1.0)], name="after")
+    take_in_events(lake, tmp_path, [("e11", "cid", "far", hours(15), 1.0)], name="after")
     assert ("far", "neighbours") in references(lake, store, "cid", size=2)
 
 
@@ -113,3 +131,45 @@ def test_nobody_gets_what_only_those_liked_who_opted_out(lake, store):
 
 def test_who_has_enough_history_gets_nothing_from_others(lake, store):
     assert references(lake, store, "bob", size=2) == {("near", "history"): 4.0, ("far", "history"): 4.0}
+
+
+def test_each_pair_is_filled_up_with_the_neighbours_of_its_own_target_by_what_its_own_user_met(lake, store):
+    asked = [("new", "goal"), ("new", "other goal"), ("cid", "other goal"), ("bob", "goal")]
+    rows = filled_up(lake, store, asked, size=2)
+    order = [(row["pair_number"], row["origin"], row["reference_id"]) for row in rows]
+    assert order == sorted(order)
+    found = [{r["reference_item_id"] for r in rows if r["pair_number"] == pair} for pair in range(4)]
+    assert found == [{"near", "own"}, {"far", "own"}, {"own", "far"}, {"near", "far"}]
+    assert [row["origin"] for row in rows if row["pair_number"] == 3] == ["history"] * 2
+
+
+def test_neighbours_weigh_what_the_users_own_references_do_on_average(lake, store, tmp_path):
+    take_in_events(lake, tmp_path, [("e12", "cid", "far", hours(3), 6.0)], name="more")
+    take_in_events(lake, tmp_path, [("e13", "bob", "other goal", hours(3), 6.0)], name="of others")
+    found = references(lake, store, "cid", size=3)
+    assert found == {
+        ("own", "history"): 3.0, ("far", "history"): 6.0, ("other goal", "neighbours"): 4.5
+    }  # fmt: skip
+
+
+def test_a_text_stands_for_the_item_with_it_that_was_liked_first(lake, store, tmp_path):
+    take_in_items(lake, tmp_path, {"twin": "near"}, name="twins")
+    take_in_events(lake, tmp_path, [("e14", "eve", "twin", hours(0), 1.0)], name="eve")
+    render(lake)
+    assert set(references(lake, store, "new", size=1)) == {("twin", "neighbours")}
+
+
+def test_no_item_with_the_text_of_the_target_is_a_neighbour(lake, store, tmp_path):
+    take_in_items(lake, tmp_path, {"twin": "goal", "poster": "goal poster"}, name="twins")
+    liked = [("e15", "bob", "twin", hours(1), 1.0), ("e16", "bob", "poster", hours(1), 1.0)]
+    take_in_events(lake, tmp_path, liked, name="twins liked")
+    embed(lake, tmp_path, ANGLES | {"twin": 0, "poster": 0})
+    found = references(lake, open_store(tmp_path), "new", size=9)
+    assert {item for item, _ in found} == {"near", "own", "far"}
+
+
+def test_texts_that_nobody_likes_take_no_place_among_those_that_are_looked_up(lake, store, tmp_path):
+    crowd = {f"nobody's {number}": number / 100 for number in range(NUM_SEARCHED)}
+    take_in_items(lake, tmp_path, {item: item for item in crowd}, name="crowd")
+    embed(lake, tmp_path, ANGLES | crowd)
+    assert set(references(lake, open_store(tmp_path), "new", size=1)) == {("near", "neighbours")}

@@ -2,21 +2,57 @@
 
 import pytest
 
-from feature_store.history.opt_outs import opt_in, opt_out
+from feature_store.history.opt_outs import count_opt_outs, has_opted_out, opt_in, opt_out
 from feature_store.history.tastes import OptedOutError, read_liked_artwork, read_taste
 from feature_store.tables.users import UnknownUserError
-from tests.feature_store.logs import hours, render, take_in_events, take_in_items
+from tests.feature_store.logs import hours, key_of, render, take_in_events, take_in_items
 
 
 def fill(lake, folder):
-    take_in_items(lake, folder, {"i1": "One", "i2": "Two"})
-    events = [("e1", "ann", "i1", hours(1), 5.0), ("e2", "ann", "i1", hours(2), 2.0)]
+    take_in_items(lake, folder, {"i1": "One", "i2": "Two", "i3": "Three", "twin": "One"})
+    events = [
+        ("e1", "ann", "i1", hours(1), 5.0),
+        ("e2", "ann", "i1", hours(2), 2.0),
+        ("e3", "ann", "i2", hours(2), 1.0),
+        ("e4", "ann", "i2", hours(3), -1.0),
+        ("e5", "bob", "i2", hours(1), 1.0),
+        ("e6", "bob", "i1", hours(1), 2.0),
+        ("e7", "bob", "i3", hours(1), 2.0),
+        ("e8", "bob", "twin", hours(1), 0.5),
+        ("e9", "cid", "gone", hours(1), 1.0),
+    ]
     take_in_events(lake, folder, events)
     render(lake)
+    pictures = "UPDATE items SET stock_image_uri = item_id || '.png' WHERE item_id <> 'twin'"
+    lake.write(lambda connection: connection.execute(pictures), "items with pictures of their own")
 
 
 def test_equal_texts_are_one_with_their_weights_added_up(filled):
     assert [(liked.text, liked.weight) for liked in read_taste(filled, "ann")] == [("One", 7.0)]
+
+
+def test_a_taste_is_what_one_user_likes_in_the_order_of_the_texts_ids(filled):
+    liked = read_taste(filled, "bob")
+    assert {one.text: one.weight for one in liked} == {"One": 2.5, "Two": 1.0, "Three": 2.0}
+    assert [one.reference_id for one in liked] == sorted(one.reference_id for one in liked)
+
+
+def test_an_item_whose_text_is_not_written_yet_is_no_taste_yet(filled, tmp_path):
+    take_in_items(filled, tmp_path, {"i2": "Two, revised"}, name="revised")
+    assert {one.text for one in read_taste(filled, "bob")} == {"One", "Three"}
+
+
+def test_the_own_pictures_of_what_a_user_likes_come_the_most_liked_first(filled):
+    found = read_liked_artwork(filled, "bob", limit=9)
+    assert [(one.uri, one.weight) for one in found] == [("i1.png", 2.0), ("i3.png", 2.0), ("i2.png", 1.0)]
+    assert read_liked_artwork(filled, "bob", limit=2) == found[:2]
+    assert [(one.uri, one.weight) for one in read_liked_artwork(filled, "ann", limit=9)] == [("i1.png", 7.0)]
+
+
+def test_whoever_met_only_what_the_catalogue_does_not_know_has_no_taste_to_go_by(filled):
+    with pytest.raises(UnknownUserError, match="user cid has no history with known items: check"):
+        read_taste(filled, "cid")
+    assert read_liked_artwork(filled, "cid", limit=9) == []
 
 
 def test_what_lies_in_the_future_is_no_taste_yet(filled):
@@ -32,6 +68,17 @@ def test_whoever_opted_out_has_no_taste_that_could_be_used(filled, read):
         read(filled, "ann")
     opt_in(filled, "ann")
     read(filled, "ann")
+
+
+def test_opting_out_and_in_is_each_users_own_and_doing_it_twice_is_doing_it_once(filled):
+    opt_out(filled, "ann")
+    opt_out(filled, "ann")
+    opt_out(filled, "bob")
+    assert count_opt_outs(filled) == 2
+    opt_in(filled, "bob")
+    assert count_opt_outs(filled) == 1
+    opted_out = {user: has_opted_out(filled, key_of(filled, user)) for user in ("ann", "bob")}
+    assert opted_out == {"ann": True, "bob": False}
 
 
 @pytest.mark.parametrize("user", ["nobody", ""])

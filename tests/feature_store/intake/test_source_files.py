@@ -1,5 +1,7 @@
 """Source files into the lake: nothing lost, nothing twice, corrections replace."""
 
+import itertools
+
 import duckdb
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,6 @@ from hypothesis import strategies as st
 
 from feature_store.intake import clashes, refused_records, source_files
 from feature_store.intake.staging import StagedFile
-from feature_store.lake.lake import Lake
 from tests.feature_store.logs import (
     ask,
     hours,
@@ -202,29 +203,31 @@ events = st.tuples(
 )
 
 
-@settings(max_examples=8, deadline=None)
-@given(files=st.lists(st.lists(events, min_size=1, max_size=6), min_size=1, max_size=4))
 def test_whatever_is_offered_in_whatever_files_each_event_is_there_once_and_each_row_accounted_for(
-    files, tmp_path_factory
+    lake, tmp_path
 ):
-    folder = tmp_path_factory.mktemp("offered")
-    lake = Lake(folder / "lake")
-    for number, rows in enumerate(files):
-        take_in_events(lake, folder, rows, name=f"file{number}")
-    ids = {event for rows in files for event, *_ in rows}
-    assert ask(lake, "SELECT count(*), count(DISTINCT interaction_id) FROM interactions") == [
-        (len(ids), len(ids))
-    ]
-    taken = {tuple(rows): len(rows) for rows in files}
-    assert ask(
-        lake,
-        "SELECT sum(rows_read), bool_and(rows_read = accepted + duplicate + rejected) FROM ingested_files",
-    ) == [(sum(taken.values()), True)]
-    # Whatever was accepted is either what is known now or what a correction superseded.
-    assert ask(lake, "SELECT sum(accepted) FROM ingested_files") == ask(
-        lake, "SELECT (SELECT count(*) FROM interactions) + (SELECT count(*) FROM superseded_interactions)"
-    )
-    lake.close()
+    examples = itertools.count()
+
+    @settings(max_examples=8)
+    @given(files=st.lists(st.lists(events, min_size=1, max_size=6), min_size=1, max_size=4))
+    def hold(files):
+        # Each example is a source of its own, so that one lake has room for all.
+        source = f"example{next(examples)}"
+        for number, rows in enumerate(files):
+            take_in_events(lake, tmp_path, rows, name=f"{source}-{number}", source=source)
+        ids = {event for rows in files for event, *_ in rows}
+        of_it = f"WHERE source = '{source}'"
+        counts = "count(*), count(DISTINCT interaction_id)"
+        assert ask(lake, f"SELECT {counts} FROM interactions {of_it}") == [(len(ids), len(ids))]
+        num_rows = sum({tuple(rows): len(rows) for rows in files}.values())
+        balance = "sum(rows_read), bool_and(rows_read = accepted + duplicate + rejected), sum(accepted)"
+        ((rows_read, adds_up, accepted),) = ask(lake, f"SELECT {balance} FROM ingested_files {of_it}")
+        assert (rows_read, adds_up) == (num_rows, True)
+        # Whatever was accepted is either what is known now or what a correction superseded.
+        ((superseded,),) = ask(lake, f"SELECT count(*) FROM superseded_interactions {of_it}")
+        assert accepted == len(ids) + superseded
+
+    hold()
 
 
 def write_states(lake, users):

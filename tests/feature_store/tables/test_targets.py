@@ -3,15 +3,18 @@
 import pyarrow as pa
 import pytest
 
+from feature_store.history.opt_outs import opt_out
 from feature_store.tables.items import TemplateError, render_texts, scan_texts
 from feature_store.tables.runs import open_run
 from feature_store.tables.targets import (
+    EVERYBODY,
     Bucket,
     drop_unwanted,
     replace_targets,
     scan_latest_items,
     scan_preferences,
     scan_stale_users,
+    wanted_targets,
 )
 from tests.feature_store.logs import (
     ask,
@@ -24,6 +27,7 @@ from tests.feature_store.logs import (
     take_in_items,
     users_of,
 )
+from tests.feature_store.nights import draw, profile
 
 EVENTS = [
     ("e1", "ann", "i1", hours(1), 5.0),
@@ -43,6 +47,27 @@ def replace(lake, users, targets, *, recipe="r"):
     made = table.select(["user_key", "item_id", "rank", "score", "as_of"])
     keys = [key_of(lake, user) for user in users]
     replace_targets(lake, open_run(lake), keys, made, source="latest", recipe_digest=recipe)
+
+
+OF_USERS = "JOIN keyed.users USING (user_key) ORDER BY ALL"
+
+
+def targets_of(lake):
+    return ask(lake, f"SELECT user_id, item_id, source, recipe_digest FROM night.targets {OF_USERS}")
+
+
+def pairs_of(lake, table):
+    return ask(lake, f"SELECT DISTINCT user_id, item_id FROM night.{table} {OF_USERS}")
+
+
+def wanted(lake, max_users):
+    return ask(lake, f"SELECT user_id, item_id FROM {wanted_targets(max_users)} ORDER BY ALL")
+
+
+def render_items(lake, tmp_path):
+    """Give the items of the events their texts."""
+    take_in_items(lake, tmp_path, {"i1": "One", "i2": "Two", "i3": "Three"})
+    render(lake)
 
 
 def stale(lake, *, recipe="r", max_users=None):
@@ -65,7 +90,37 @@ def test_users_come_in_the_order_of_their_ids_and_numbers_by_their_size(lake, tm
     assert stale(lake, max_users=3) == ["9", "a", "b"]
 
 
-def test_the_latest_liked_items_are_targets_with_the_history_before_them(lake, tmp_path):
+def test_a_limit_counts_users_once_and_not_those_who_opted_out(lake, tmp_path):
+    take_in_events(lake, tmp_path, EVENTS)
+    assert stale(lake, max_users=2) == ["ann", "bob"]
+    opt_out(lake, "ann")
+    assert stale(lake, max_users=1) == stale(lake) == ["bob"]
+
+
+def test_the_latest_liked_items_are_those_of_each_user_as_of_the_window(lake, tmp_path):
+    more = [
+        ("e6", "ann", "i4", hours(4), 1.0),
+        ("e7", "ann", "i5", hours(5), 0.0),
+        ("e8", "ann", "i6", hours(24 * 365 * 30), 1.0),
+        ("e9", "bob", "i8", hours(1), 2.0),
+        ("e10", "bob", "i9", hours(1), 2.0),
+        ("e11", "cid", "i1", hours(9), 2.0),
+    ]
+    take_in_events(lake, tmp_path, EVENTS + more)
+    run = close(lake)
+    take_in_events(lake, tmp_path, [("late", "ann", "i7", hours(6), 1.0)], name="late")
+    rows = scan_latest_items(lake, run, [key_of(lake, "ann"), key_of(lake, "bob")], num_targets=2).to_pylist()
+    found = {(id_of(lake, row["user_key"]), row["rank"]): (row["item_id"], row["as_of"].hour) for row in rows}
+    assert found == {
+        ("ann", 1): ("i4", 2),
+        ("ann", 2): ("i2", 2),
+        ("bob", 1): ("i1", 1),
+        ("bob", 2): ("i8", 1),
+    }
+    assert {row["score"] for row in rows} == {None}
+
+
+def test_the_latest_liked_items_are_targets_targets_with_the_history_before_them(lake, tmp_path):
     take_in_events(lake, tmp_path, EVENTS)
     rows = scan_latest_items(
         lake, close(lake), [key_of(lake, "ann"), key_of(lake, "bob")], num_targets=2
@@ -92,6 +147,49 @@ def test_what_happens_or_becomes_known_after_the_window_is_no_preference_yet(lak
     run = close(lake)
     take_in_events(lake, tmp_path, [("late", "ann", "i8", hours(1), 1.0)], name="late")
     assert scan_preferences(lake, run)["item_id"].to_pylist() == ["i1"]
+
+
+def test_users_get_the_targets_that_were_made_for_them_and_lose_those_that_they_had(lake):
+    replace(lake, ["ann", "bob"], [("ann", "i1"), ("bob", "i2")])
+    replace(lake, ["ann", "cid"], [("cid", "i3")], recipe="new")
+    assert targets_of(lake) == [("bob", "i2", "latest", "r"), ("cid", "i3", "latest", "new")]
+    states = ask(lake, f"SELECT user_id, recipe_digest, run_id FROM night.target_states {OF_USERS}")
+    run_id = open_run(lake).run_id
+    assert states == [("ann", "new", run_id), ("bob", "r", run_id), ("cid", "new", run_id)]
+
+
+def test_every_list_of_targets_is_kept_with_the_end_of_the_window_that_it_was_made_for(lake):
+    replace(lake, ["ann"], [("ann", "i1")])
+    replace(lake, ["ann"], [("ann", "i2")], recipe="new")
+    columns = "user_id, item_id, source, recipe_digest, run_id, ingested_at"
+    run = open_run(lake)
+    lists = ask(lake, f"SELECT {columns} FROM keyed.target_lists {OF_USERS}")
+    assert lists == [
+        ("ann", "i1", "latest", "r", run.run_id, run.window_end),
+        ("ann", "i2", "latest", "new", run.run_id, run.window_end),
+    ]
+
+
+def test_pictures_are_wanted_for_the_first_users_with_targets_who_did_not_opt_out(lake):
+    replace(lake, ["ann", "bob", "cid"], [("ann", "i1"), ("bob", "i2"), ("bob", "i3"), ("cid", "i1")])
+    assert wanted(lake, 2) == [("ann", "i1"), ("bob", "i2"), ("bob", "i3")]
+    opt_out(lake, "ann")
+    assert wanted(lake, 1) == [("bob", "i2"), ("bob", "i3")]
+    assert wanted(lake, None) == [("bob", "i2"), ("bob", "i3"), ("cid", "i1")]
+
+
+def test_what_was_made_for_targets_that_are_not_wanted_goes_with_them(lake, tmp_path):
+    take_in_events(lake, tmp_path, EVENTS)
+    replace(lake, ["ann", "bob"], [("ann", "i1"), ("ann", "i2"), ("bob", "i1"), ("bob", "i2")])
+    run = close(lake)
+    render_items(lake, tmp_path)
+    profile(lake, run)
+    draw(lake, tmp_path, run)
+    replace(lake, ["ann"], [("ann", "i2")])
+    assert drop_unwanted(lake, max_users=1, only_given=False) == 2
+    made = ("targets", "profiles", "profile_states", "artworks")
+    assert {table: pairs_of(lake, table) for table in made} == dict.fromkeys(made, [("ann", "i2")])
+    assert users_of(lake, "night.target_states") == ["ann"]
 
 
 def test_what_is_not_wanted_any_more_goes_and_lists_that_were_given_stay(lake, tmp_path):
@@ -126,6 +224,8 @@ def test_buckets_share_out_the_users_without_rest(lake):
     counts = [ask(lake, f"SELECT count(*) FROM range(300) AS t(i) WHERE {sql}")[0][0] for sql in buckets]
     assert sum(counts) == 300
     assert min(counts) > 50
+    everybody = EVERYBODY.condition("'u' || i")
+    assert ask(lake, f"SELECT count(*) FROM range(300) AS t(i) WHERE {everybody}") == [(300,)]
 
 
 def test_texts_follow_the_templates_and_only_changed_ones_are_written(lake, tmp_path):

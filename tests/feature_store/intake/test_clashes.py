@@ -1,0 +1,157 @@
+"""Rows that clash are found whatever their order, and told apart value by value."""
+
+import itertools
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from feature_store.intake import clashes
+from feature_store.intake.clashes import find_clashes, hash_sql
+from feature_store.schemas import INTERACTIONS, ITEMS
+from tests.feature_store.logs import ask, hours, render, take_in_events, take_in_items
+
+EVENTS = [
+    ("e1", "ann", "i1", hours(1), 5.0),
+    ("e2", "ann", "i2", hours(2), 4.0),
+    ("e3", "bob", "i1", hours(3), 3.0),
+]
+
+
+def fill(lake, folder):
+    take_in_events(lake, folder, EVENTS)
+    take_in_items(lake, folder, {"i1": "One", "i2": "Two"})
+
+
+@pytest.fixture
+def lake(filled):
+    return filled
+
+
+def item(item_id, title="One", uri=None, fields='{"title": "One"}'):
+    return {"item_id": item_id, "title": title, "fields": fields, "stock_image_uri": uri}
+
+
+def known_item(lake, item_id):
+    columns = ", ".join(ITEMS.stored)
+    (row,) = lake.query(f"SELECT {columns} FROM items WHERE item_id = ?", [item_id]).to_pylist()
+    return row
+
+
+def find(lake, rows, table=ITEMS):
+    """What clashes of a file with these rows, and the connection that knows the relations."""
+    connection = lake.cursor()
+    schema = pa.schema([table.arrow_schema.field(name) for name in table.stored])
+    connection.register("rows", pa.Table.from_pylist(rows, schema=schema))
+    return find_clashes(connection, table, "rows"), connection
+
+
+def fresh_rows(lake, rows):
+    """The rows that are to be written of those that clash."""
+    found, connection = find(lake, rows)
+    assert found.num_fresh == len(connection.execute(f"FROM {found.fresh}").fetchall())
+    return connection.execute(f"FROM {found.fresh}").to_arrow_table().to_pylist()
+
+
+def test_rows_whose_keys_nobody_else_has_do_not_clash(lake):
+    found, connection = find(lake, [item("new"), item("other", "One")])
+    assert (found.num_clashing, found.num_fresh) == (0, 0)
+    assert connection.execute(f"SELECT count(*) FROM {found.hashes}").fetchall() == [(0,)]
+
+
+def test_a_file_without_rows_clashes_with_nothing(lake):
+    assert find(lake, [])[0].num_clashing == 0
+
+
+@pytest.mark.parametrize("order", itertools.permutations(range(3)))
+def test_of_rows_with_one_key_the_same_is_kept_in_whatever_order_they_come(lake, order):
+    rows = [item("new", "A"), item("new", "B", "b.png"), item("new", "B", "a.png")]
+    assert fresh_rows(lake, [rows[place] for place in order]) == [item("new", "B", "b.png")]
+
+
+def test_what_the_lake_holds_word_for_word_clashes_and_is_not_written_again(lake):
+    known = known_item(lake, "i1")
+    assert known["stock_image_uri"] is None
+    found, _ = find(lake, [known, known, known_item(lake, "i2"), item("new")])
+    assert (found.num_clashing, found.num_fresh) == (3, 0)
+
+
+@pytest.mark.parametrize("column", ["title", "fields", "stock_image_uri"])
+def test_a_row_with_another_value_is_a_correction_even_where_nothing_was_known_before(lake, column):
+    corrected = known_item(lake, "i1") | {column: "another"}
+    found, connection = find(lake, [known_item(lake, "i2"), corrected, item("new"), item("new")])
+    assert (found.num_clashing, found.num_fresh) == (4, 2)
+    assert connection.execute(f"SELECT item_id FROM {found.corrections}").fetchall() == [("i1",)]
+    assert connection.execute(f"SELECT item_id FROM {found.known} ORDER BY 1").fetchall() == [
+        ("i1",),
+        ("i2",),
+    ]
+
+
+def test_a_value_that_is_taken_back_is_a_correction(lake):
+    lake.write(
+        lambda c: c.execute("UPDATE items SET stock_image_uri = 'x' WHERE item_id = 'i1'"), "a picture"
+    )
+    corrected = known_item(lake, "i1") | {"stock_image_uri": None}
+    assert fresh_rows(lake, [corrected]) == [corrected]
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 10, 1000])
+def test_keys_compared_in_parts_clash_as_those_compared_at_once(lake, monkeypatch, at_once):
+    monkeypatch.setattr(clashes, "HASHES_AT_ONCE", at_once)
+    twice = [item(f"t{number}") for number in range(20)]
+    rows = [*twice, *twice, *(item(f"once{number}") for number in range(20)), known_item(lake, "i2")]
+    found, connection = find(lake, rows)
+    assert (found.num_clashing, found.num_fresh) == (41, 20)
+    expected = f"SELECT DISTINCT {hash_sql(ITEMS)} FROM rows WHERE NOT starts_with(item_id, 'once')"
+    hashes = np.sort(connection.execute(f"FROM {found.hashes}").fetchnumpy()["hash"])
+    assert hashes.tolist() == sorted(number for (number,) in connection.execute(expected).fetchall())
+
+
+def test_a_key_is_all_its_columns(lake):
+    event = {"interaction_id": "e1", "user_key": 1, "item_id": "i1", "kind": "event", "weight": 1.0}
+    event |= {"event_time": datetime(2024, 5, 1, tzinfo=UTC)}
+    assert find(lake, [event | {"source": "shop"}], INTERACTIONS)[0].num_clashing == 0
+    assert find(lake, [event | {"source": "event_log"}], INTERACTIONS)[0].num_clashing == 1
+
+
+def test_what_was_made_of_an_item_goes_with_its_correction_and_stays_with_the_others(lake, tmp_path):
+    render(lake)
+    take_in_items(lake, tmp_path, {"i1": "One, revised", "i2": "Two", "i3": "Three"}, name="revised")
+    texts = ask(lake, "SELECT item_id, title, target_text, reference_id IS NULL FROM items ORDER BY ALL")
+    assert texts == [
+        ("i1", "One, revised", None, True), ("i2", "Two", "Two poster", False), ("i3", "Three", None, True)
+    ]  # fmt: skip
+
+
+def test_a_correction_says_where_it_came_from_and_what_it_replaced_is_kept_with_the_time(lake, tmp_path):
+    take_in_items(lake, tmp_path, {"i1": "One, revised", "i2": "Two"}, name="revised")
+    ((ingested_at, run_id),) = ask(lake, "SELECT ingested_at, run_id FROM items WHERE item_id = 'i1'")
+    assert ask(lake, "SELECT item_id, title, superseded_at FROM superseded_items") == [
+        ("i1", "One", ingested_at)
+    ]
+    ledger = "SELECT run_id FROM ingested_files WHERE table_name = 'items' ORDER BY ingested_at DESC LIMIT 1"
+    assert ask(lake, ledger) == [(run_id,)]
+
+
+def test_an_event_that_a_correction_gives_to_another_user_loses_its_name_and_others_keep_theirs(
+    lake, tmp_path
+):
+    moved = [
+        ("e1", "bob", "i1", hours(1), 5.0),
+        ("e2", "ann", "i2", hours(2), 1.0),
+        ("e4", "bob", "i1", hours(4), 1.0),
+    ]
+    assert take_in_events(lake, tmp_path, moved, name="moved").accepted == 3
+    names = dict(ask(lake, "SELECT md5(interaction_id), interaction_id FROM interactions"))
+    ((digest,),) = ask(lake, "SELECT md5('e1')")
+    assert sorted(names.values()) == sorted([f"##{digest}", "e2", "e3", "e4"])
+    # The source still calls it by its own name, and it is the same event.
+    assert take_in_events(lake, tmp_path, [moved[0], EVENTS[2]], name="again").accepted == 0
+    back = [("e1", "ann", "i1", hours(1), 5.0)]
+    assert take_in_events(lake, tmp_path, back, name="back").accepted == 1
+    whose = "SELECT user_id, interaction_id FROM interactions WHERE item_id = 'i1' ORDER BY ALL"
+    assert ask(lake, whose) == [
+        ("ann", f"##{digest}"), ("bob", "e3"), ("bob", "e4")
+    ]  # fmt: skip

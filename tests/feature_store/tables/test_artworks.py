@@ -1,0 +1,161 @@
+"""A picture is drawn anew where its profile, text or settings changed, and once a night if that fails."""
+
+import pytest
+
+from feature_store.history.opt_outs import opt_out
+from feature_store.tables.artworks import (
+    artwork_id,
+    count_stale_users,
+    count_wanted,
+    known_digests,
+    replace_artworks,
+    scan_stale_pictures,
+)
+from feature_store.tables.profiles import NO_PROFILE
+from feature_store.tables.runs import open_run, publish_run
+from feature_store.tables.targets import Bucket
+from tests.feature_store.logs import (
+    ask,
+    close,
+    hours,
+    id_of,
+    render,
+    take_in_events,
+    take_in_items,
+    take_in_targets,
+)
+from tests.feature_store.nights import draw, profile
+
+TITLES = {"one": "First", "two": "Second", "goal": "The Goal"}
+EVENTS = [("e1", "ann", "one", hours(1), 5.0), ("e2", "ann", "two", hours(2), 4.0)]
+TARGETS = [("ann", "two", 2), ("ann", "goal", 1), ("bob", "goal", 1), ("b", "gone", 1)]
+PAIRS = [("b", "gone"), ("ann", "goal"), ("ann", "two"), ("bob", "goal")]
+"""In the order of users' ids, the shorter first, and of ranks; no catalogue has `gone`, bob no history."""
+
+
+def fill(lake, folder):
+    """Profiles of everybody, drawn in a run that is still open."""
+    take_in_items(lake, folder, TITLES)
+    take_in_events(lake, folder, EVENTS)
+    take_in_targets(lake, folder, TARGETS)
+    render(lake)
+    run = close(lake)
+    profile(lake, run)
+    draw(lake, folder, run)
+
+
+@pytest.fixture
+def lake(filled):
+    return filled
+
+
+def change(lake, sql):
+    lake.write(lambda connection: connection.execute(sql), "a change")
+
+
+def stale(lake, recipe="d", max_users=None, **options):
+    pictures = scan_stale_pictures(lake, open_run(lake), recipe_digest=recipe, max_users=max_users, **options)
+    return [(id_of(lake, picture.user_key), picture.item_id) for picture in pictures]
+
+
+def test_what_is_drawn_is_drawn_again_by_other_settings_only(lake):
+    assert stale(lake) == []
+    assert stale(lake, "another") == PAIRS
+    assert count_stale_users(lake, open_run(lake), recipe_digest="another", max_users=None) == 3
+    assert count_stale_users(lake, open_run(lake), recipe_digest="d", max_users=None) == 0
+
+
+def test_who_is_drawn_for_is_the_first_of_those_who_did_not_opt_out_and_of_a_bucket(lake):
+    assert stale(lake, "another", 2) == PAIRS[:3]
+    assert count_stale_users(lake, open_run(lake), recipe_digest="another", max_users=2) == 2
+    assert count_wanted(lake, max_users=2) == (2, 3)
+    buckets = [stale(lake, "another", bucket=Bucket(number, 3)) for number in range(3)]
+    assert sorted(pair for bucket in buckets for pair in bucket) == sorted(PAIRS)
+    assert len([bucket for bucket in buckets if bucket]) > 1
+    opt_out(lake, "ann")
+    assert stale(lake, "another") == [PAIRS[0], PAIRS[3]]
+    assert count_wanted(lake, max_users=None) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("reason", "pairs"),
+    [
+        ("UPDATE night.profile_states SET profile_digest = 'new' WHERE item_id = 'two'", [PAIRS[2]]),
+        ("UPDATE items SET target_id = 7 WHERE item_id = 'goal'", [PAIRS[1], PAIRS[3]]),
+        ("UPDATE items SET target_id = NULL WHERE item_id = 'two'", [PAIRS[2]]),
+        ("UPDATE night.artworks SET target_id = NULL WHERE item_id = 'two'", [PAIRS[2]]),
+        ("UPDATE night.artworks SET recipe_digest = 'old' WHERE item_id = 'gone'", [PAIRS[0]]),
+        ("DELETE FROM night.artworks WHERE item_id = 'two'", [PAIRS[2]]),
+        ("DELETE FROM night.profile_states WHERE item_id = 'two'", [PAIRS[2]]),
+    ],
+)
+def test_only_what_changed_is_drawn_again(lake, reason, pairs):
+    change(lake, reason)
+    assert stale(lake) == pairs
+
+
+def test_what_failed_is_tried_again_the_next_night_and_not_in_the_same_one(lake):
+    change(lake, "UPDATE night.artworks SET status = 'failed' WHERE item_id = 'two'")
+    assert stale(lake) == []
+    publish_run(lake, open_run(lake))
+    assert stale(lake) == [PAIRS[2]]
+    change(lake, "UPDATE night.artworks SET status = 'flagged' WHERE item_id = 'two'")
+    assert stale(lake) == []
+
+
+def test_a_pair_says_what_is_to_be_drawn_of_whom(lake):
+    swap = "UPDATE night.profiles SET position = 3 - position WHERE item_id = 'goal'"
+    change(lake, swap)
+    rows = scan_stale_pictures(lake, open_run(lake), recipe_digest="another", max_users=None)
+    of_nobody_known, of_goal, of_two, of_bob = rows
+    chosen = "SELECT reference_item_id, weight FROM night.profiles WHERE item_id = 'goal' ORDER BY position"
+    items, weights = zip(*ask(lake, chosen), strict=True)
+    assert (of_goal.references, of_goal.weights) == ([TITLES[item] for item in items], list(weights))
+    assert (of_two.references, of_two.weights, of_two.target_text) == (
+        ["First"],
+        [5.0],
+        "Second poster",
+    )
+    assert (of_bob.references, of_bob.profile_digest) == ([], NO_PROFILE)
+    assert of_bob.target_text == of_goal.target_text == "The Goal poster"
+    assert (of_nobody_known.target_id, of_nobody_known.target_text) == (None, None)
+    digests = dict(ask(lake, "SELECT DISTINCT item_id, profile_digest FROM night.profiles"))
+    assert {row.item_id: row.profile_digest for row in (of_goal, of_two)} == digests
+    assert of_goal.target_id == ask(lake, "SELECT target_id FROM items WHERE item_id = 'goal'")[0][0]
+
+
+def test_a_pair_that_was_never_profiled_has_no_profile(lake):
+    change(lake, "DELETE FROM night.profile_states WHERE item_id = 'gone'")
+    assert stale(lake) == []
+
+
+def test_a_new_picture_takes_the_place_of_the_one_of_its_user_and_item(lake, tmp_path):
+    change(lake, "UPDATE night.artworks SET recipe_digest = 'old', run_id = 'old'")
+    draw(lake, tmp_path, open_run(lake), recipe="d")
+    assert ask(lake, "SELECT count(*), count(DISTINCT (user_key, item_id)) FROM night.artworks") == [(4, 4)]
+    change(lake, "UPDATE night.artworks SET recipe_digest = 'old' WHERE item_id = 'two'")
+    (pair,) = scan_stale_pictures(lake, open_run(lake), recipe_digest="d", max_users=None)
+    draw(lake, tmp_path, open_run(lake), recipe="d")
+    assert pair.item_id == "two"
+    assert stale(lake) == []
+    assert ask(lake, "SELECT count(*), count(DISTINCT (user_key, item_id)) FROM night.artworks") == [(4, 4)]
+
+
+def test_pictures_are_known_by_their_digests(lake):
+    ((digest,),) = ask(lake, "SELECT artwork_digest FROM night.artworks WHERE item_id = 'two'")
+    assert known_digests(lake, [digest, "unknown"]) == {digest}
+    assert known_digests(lake, []) == set()
+
+
+def test_no_pictures_take_no_ones_place(lake):
+    replace_artworks(lake, [])
+    assert ask(lake, "SELECT count(*) FROM night.artworks") == [(4,)]
+
+
+@pytest.mark.parametrize(
+    "other", [(2, "i", "d"), (1, "j", "d"), (1, "i", "e"), (11, "i", "d"), (1, "1i", "d")]
+)
+def test_the_id_of_a_picture_is_that_of_one_user_one_item_and_one_digest(other):
+    assert artwork_id(*other) != artwork_id(1, "i", "d")
+    assert artwork_id(1, "1i", "d") != artwork_id(11, "i", "d")
+    assert len(bytes.fromhex(artwork_id(*other))) == 16
