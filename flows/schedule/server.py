@@ -17,7 +17,8 @@ from flows.schedule import server_process
 
 HOST = "127.0.0.1"
 PREFECT_PORT = 4200
-STARTUP_SECONDS = 120.0
+STARTUP_SECONDS = 300.0
+"""A new database takes half a minute of processor time; a server that stops by itself is not waited for."""
 
 
 class ServerError(RuntimeError):

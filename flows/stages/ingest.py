@@ -18,9 +18,16 @@ from feature_store.tables.targets import (
 )
 from flows.settings import Settings
 from flows.stages.recipes import targets_recipe
+from flows.stages.task_map import Counts
+from flows.workspace import share_lake
 from recsys_adapters.recommenders.implicit_recommender import recommend_targets
 
 logger = logging.getLogger(__name__)
+
+
+def ingest_sources(settings: Settings, run: Run) -> Counts:
+    """Take in what is new in the sources, and decide on the targets: a task that opens what it needs."""
+    return ingest(settings, share_lake(settings), run)
 
 
 def ingest(settings: Settings, lake: Lake, run: Run) -> dict[str, int]:

@@ -13,9 +13,8 @@ from feature_store.lake.lake import Lake
 from feature_store.tables.runs import Run, RunRecord, fail_run, open_run, read_run, record_stage, reread_run
 from flows.night_lock import hold_night
 from flows.settings import Settings
-from flows.stages import night_tasks
-from flows.stages.night_tasks import Counts
-from flows.stages.task_map import IN_TURN, TaskMap
+from flows.stages.ingest import ingest_sources
+from flows.stages.task_map import IN_TURN, Counts, TaskMap
 from flows.workspace import share_lake
 
 STAGES = ("ingest", "embed", "profile", "generate", "publish")
@@ -54,25 +53,36 @@ def _run_stage(stage: str, settings: Settings, lake: Lake, run: Run, tasks: Task
 
 
 def _ingest(settings: Settings, run: Run, tasks: TaskMap) -> Counts:
-    return tasks.run("ingest", partial(night_tasks.ingest_sources, settings, run))
+    return tasks.run("ingest", partial(ingest_sources, settings, run))
+
+
+# What follows imports the model's libraries, for which taking logs in and keeping the clock need not wait.
 
 
 def _embed(settings: Settings, run: Run, tasks: TaskMap) -> Counts:
+    from flows.stages import night_tasks
+
     return tasks.run("embed", partial(night_tasks.embed_texts, settings, run))
 
 
 def _profile(settings: Settings, run: Run, tasks: TaskMap) -> Counts:
+    from flows.stages import night_tasks
+
     buckets = night_tasks.profile_buckets(settings, run)
     return _total(tasks.map("profile-bucket", partial(night_tasks.profile_bucket, settings, run), buckets))
 
 
 def _generate(settings: Settings, run: Run, tasks: TaskMap) -> Counts:
+    from flows.stages import night_tasks
+
     buckets = night_tasks.generate_buckets(settings, run)
     draw = partial(night_tasks.generate_bucket, settings, run)
     return _total(tasks.map("generate-bucket", draw, buckets, whole_machine=True))
 
 
 def _publish(settings: Settings, run: Run, tasks: TaskMap) -> Counts:
+    from flows.stages import night_tasks
+
     return tasks.run("publish", partial(night_tasks.publish_night, settings, run))
 
 

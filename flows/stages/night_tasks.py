@@ -1,4 +1,4 @@
-"""The tasks of a night. Each opens what it needs, so that it can run on another machine."""
+"""The tasks of a night after it has taken logs in. Each opens what it needs, so that it can run elsewhere."""
 
 from math import ceil
 
@@ -11,19 +11,11 @@ from flows.settings import Settings
 from flows.stages.crowd import crowd_name, current_crowd, pin_crowd
 from flows.stages.embed import embed
 from flows.stages.generate import DrawingJob, draw_pairs
-from flows.stages.ingest import ingest
 from flows.stages.profile import profile_pairs
 from flows.stages.publish import UnfinishedNightError, publish, report_to_mlflow
 from flows.stages.recipes import drawing_recipe, profile_recipe
+from flows.stages.task_map import Counts
 from flows.workspace import open_references, open_workspace, share_lake, share_references
-
-Counts = dict[str, int]
-"""What a task did, by name."""
-
-
-def ingest_sources(settings: Settings, run: Run) -> Counts:
-    """Take in what is new in the sources, and decide on the targets."""
-    return ingest(settings, share_lake(settings), run)
 
 
 def embed_texts(settings: Settings, run: Run) -> Counts:

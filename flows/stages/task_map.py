@@ -11,6 +11,9 @@ import duckdb
 
 from feature_store.lake.lake import is_transient
 
+Counts = dict[str, int]
+"""What a task did, by name."""
+
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 

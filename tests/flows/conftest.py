@@ -1,10 +1,16 @@
 """Nights on a small MovieLens folder, with a tiny model that all of them share."""
 
 import shutil
+from pathlib import Path
 
 import pytest
-from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.settings import (
+    PREFECT_API_DATABASE_CONNECTION_URL,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    temporary_settings,
+)
 from prefect.testing.utilities import prefect_test_harness
+from pydantic import SecretStr
 
 from flows.settings import Settings, read_settings
 from tests.fan_model.pipelines import stable_diffusion
@@ -15,10 +21,18 @@ from tests.flows.nights import NIGHT, run, sample_ratings, use_variables, write_
 def prefect_server():
     """A Prefect server of the tests' own, without the second that each flow waits at its end."""
     with (
-        prefect_test_harness(server_startup_timeout=90),
+        prefect_test_harness(server_startup_timeout=300),
         temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
     ):
         yield
+
+
+@pytest.fixture
+def prefect_database(prefect_server):
+    """The file of that server's database."""
+    url = PREFECT_API_DATABASE_CONNECTION_URL.value()
+    url = url.get_secret_value() if isinstance(url, SecretStr) else url
+    return Path(url.removeprefix("sqlite+aiosqlite:///"))
 
 
 @pytest.fixture(scope="session")

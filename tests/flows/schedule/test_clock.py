@@ -1,10 +1,13 @@
 """Serving the nightly by the clock: a server of its own that keeps the time."""
 
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
+import pytest
 import yaml
 
 from flows.environment import DEFAULTS
@@ -42,14 +45,25 @@ def test_the_deployment_runs_the_nightly_in_the_command_lines_environment():
     assert environment.items() <= DEFAULTS.items()
 
 
-def test_a_server_is_started_where_none_is_configured_schedules_the_nightly_and_ends(tmp_path):
+@pytest.fixture
+def home(prefect_database, tmp_path):
+    """A home of Prefect's with a database whose tables are made: of the tests' server, copied."""
+    with (
+        closing(sqlite3.connect(prefect_database)) as made,
+        closing(sqlite3.connect(tmp_path / "prefect.db")) as copy,
+    ):
+        made.backup(copy)
+    return tmp_path
+
+
+def test_a_server_is_started_where_none_is_configured_schedules_the_nightly_and_ends(home):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_API")}
     done = subprocess.run(
         [sys.executable, "-c", SCHEDULE_AND_WAIT],
         capture_output=True,
         text=True,
         timeout=300,
-        env=environment | {"PREFECT_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        env=environment | {"PREFECT_HOME": str(home), "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr
     count, start, url, afterwards = done.stdout.split()[-4:]

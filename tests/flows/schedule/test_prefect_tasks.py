@@ -2,12 +2,9 @@
 
 import time
 from functools import partial
-from pathlib import Path
 
 import pytest
 from prefect import flow
-from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
-from pydantic import SecretStr
 
 from flows.schedule.prefect_tasks import PrefectTasks, tell_kind
 
@@ -53,7 +50,7 @@ def test_an_error_that_stays_is_raised_as_it_is_after_one_try():
     assert tries == ["thing", "picture"]
 
 
-def test_prefect_stores_neither_the_message_nor_the_settings_nor_the_result_of_a_task():
+def test_prefect_stores_neither_the_message_nor_the_settings_nor_the_result_of_a_task(prefect_database):
     def read(file, item):
         if item:
             raise ValueError(f"cannot read {file}")
@@ -66,16 +63,13 @@ def test_prefect_stores_neither_the_message_nor_the_settings_nor_the_result_of_a
 
     with pytest.raises(RuntimeError, match="^ValueError$"):
         in_a_flow(names_a_user, name="names-a-user")
-    stored = stored_by_prefect(b"Task run encountered an exception StoppedError: ValueError")
+    stored = stored_in(prefect_database, b"Task run encountered an exception StoppedError: ValueError")
     assert b"names-a-user" in stored
     assert USER.encode() not in stored
 
 
-def stored_by_prefect(awaited):
+def stored_in(database, awaited):
     """All bytes of Prefect's database, once it has what is awaited: what tasks do is stored a bit later."""
-    url = PREFECT_API_DATABASE_CONNECTION_URL.value()
-    url = url.get_secret_value() if isinstance(url, SecretStr) else url
-    database = Path(url.removeprefix("sqlite+aiosqlite:///"))
     deadline = time.monotonic() + 60
     while True:
         stored = b"".join(file.read_bytes() for file in database.parent.glob(f"{database.name}*"))
