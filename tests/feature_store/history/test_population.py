@@ -50,3 +50,32 @@ def test_only_what_was_known_and_had_happened_before_a_time_counts(population, l
     take_in_events(lake, tmp_path, [("e9", "dan", "common", hours(1), 1.0)], name="late")
     assert population(as_of=before)["common"][0] == 3
     assert population()["common"][0] == 4
+
+
+def test_events_of_one_text_are_added_up_before_they_count(population, lake, tmp_path):
+    more = [
+        ("f1", "ann", "rare", hours(3), 2.0),
+        ("f2", "cid", "liked by two", hours(3), -9.0),
+        ("f3", "bob", "liked by two", hours(3), -1.0),
+    ]
+    take_in_events(lake, tmp_path, more, name="more")
+    likes = population(least_users=1)
+    assert likes["rare"] == (1, 0.5)
+    assert set(likes) == {"common", "rare"}
+    assert likes["common"] == (3, 0.5 + 1.0 + 1.0)
+
+
+def test_an_item_without_a_text_is_no_part_of_it(population, lake, tmp_path):
+    events = [(f"g{place}", user, "nameless", hours(3), 1.0) for place, user in enumerate(("ann", "bob"))]
+    take_in_events(lake, tmp_path, events, name="nameless")
+    take_in_items(lake, tmp_path, {"nameless": "nameless"}, name="nameless items")
+    assert population()["common"] == (3, 0.75 + 0.5 + 0.5)
+
+
+def test_the_most_liked_texts_come_first_and_only_so_many(lake, tmp_path, population, monkeypatch):
+    def read():
+        return scan_population(lake, as_of=close(lake).window_end, least_users=1)["text"].to_pylist()
+
+    assert read()[:2] == ["common", "liked by two"]
+    monkeypatch.setattr("feature_store.history.population.MAX_TEXTS", 2)
+    assert read() == ["common", "liked by two"]
