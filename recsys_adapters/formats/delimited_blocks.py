@@ -26,13 +26,15 @@ from recsys_adapters.formats.file_lines import (
 
 _LINE_FEED = ord("\n")
 _FIRST_BEYOND_ASCII = 0x80
+_NOT_PLAIN = tuple(bytes([code]) for code in b".+[{ \t\xc2\xe2\xe3\xef")
+"""What floats, lists and blanks have in them; the last are first bytes of blanks that nobody sees."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DelimitedBlocks:
     """The lines of a file after the header, read anew whenever they are scanned.
 
-    The columns are those of `LINES_SCHEMA`, `is_split`, `is_plain` (no value has a space at its ends), and
+    The columns are those of `LINES_SCHEMA`, `is_split`, `is_plain` (what is split means what it says), and
     the wanted ones of the values `c0`, `c1`, ... (NULL where empty) of the lines that are split, whose `raw`
     still has its line end.
     """
@@ -44,6 +46,10 @@ class DelimitedBlocks:
     """One character, or none."""
     special: str = ""
     """Characters that mean something to whoever splits whole lines: lines with them stay whole."""
+    null_words: tuple[str, ...] = ()
+    """What stands for nothing; NULL in the lines that are split."""
+    ids: tuple[int, ...] = ()
+    """Places of values that are ids, which must be looked at where they may be floats, lists or padded."""
     encoding: str = "utf-8"
     rewrite: Rewrite = keep_lines
     num_header_lines: int
@@ -85,7 +91,8 @@ class DelimitedBlocks:
         if is_whole.any():
             yield self._whole(whole_lines(block, is_whole))
             lines = lines.filter(pa.array(~is_whole))
-        flags = [pa.repeat(pa.scalar(is_so), len(lines)) for is_so in (True, not self._has_edge_spaces(text))]
+        is_plain = not self._has_edge_spaces(text) and self._has_plain_ids(values)
+        flags = [pa.repeat(pa.scalar(is_so), len(lines)) for is_so in (True, is_plain)]
         columns = [column.combine_chunks() for column in values.columns]
         yield pa.record_batch([*lines.columns, *flags, *columns], schema=self._schema)
 
@@ -95,6 +102,12 @@ class DelimitedBlocks:
             return False
         edges = (self.delimiter.encode(), b"\n", *([self.quote.encode()] if self.quote else []))
         return text[:1] == b" " or any(edge + b" " in text or b" " + edge in text for edge in edges)
+
+    def _has_plain_ids(self, values: pa.Table) -> bool:
+        """Whether no id has a character that makes it a float, a list or a padded text."""
+        chunks = (chunk for place in self.ids for chunk in values[f"c{place}"].chunks)
+        texts = [data.to_pybytes() for chunk in chunks if (data := chunk.buffers()[2])]
+        return not any(mark in text for text in texts for mark in _NOT_PLAIN)
 
     def _whole(self, lines: pa.RecordBatch) -> pa.RecordBatch:
         is_split = pa.repeat(pa.scalar(False), len(lines))
@@ -127,7 +140,7 @@ class DelimitedBlocks:
             csv.ConvertOptions(
                 include_columns=self._names,
                 column_types=dict.fromkeys(self._names, pa.string()),
-                null_values=[""],
+                null_values=["", *self.null_words],
                 strings_can_be_null=True,
             ),
         )

@@ -21,6 +21,7 @@ from recsys_adapters.formats.line_rewrites import (
     replace_delimiter,
 )
 from recsys_adapters.formats.record_format import FileColumn, Layout
+from recsys_adapters.records.plain_values import NULL_WORDS
 from recsys_adapters.records.sql_quoting import quoted_name, quoted_text
 
 _NUM_HEAD_LINES = 50
@@ -65,6 +66,8 @@ class DelimitedText:
     """Regular expression of lines that begin a section; what its group says is its lines' first value."""
     rest_in_last: bool = False
     """Whether delimiters beyond the last column belong to its value."""
+    null_words: tuple[str, ...] = NULL_WORDS
+    """What stands for nothing. Whole lines keep it, as other formats do."""
     encoding: str = "utf-8"
     suffixes: tuple[str, ...] = (".csv", ".tsv")
 
@@ -106,6 +109,8 @@ class DelimitedText:
             path=path,
             delimiter=self._parting,
             quote=self.quote,
+            null_words=self.null_words,
+            ids=tuple(names.index(c.name) for c in columns if c.is_id and c.name in names),
             special=self.escape + self.comment[:1] + (NO_RECORD if self.section else ""),
             encoding=self.encoding,
             rewrite=self._rewrite,

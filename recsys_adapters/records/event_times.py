@@ -1,7 +1,7 @@
 """How a log writes its times."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cache
 from zoneinfo import ZoneInfo
 
@@ -73,20 +73,27 @@ class TimeSpelling:
     @property
     def rules(self) -> tuple[Rule, ...]:
         """Refuse what cannot be when it happened."""
-        time = f"({self.sql('event_time')})"
         rules = [
             Rule(
                 f"event_time is before {self.earliest}, the `earliest`: is it of another unit?",
-                f"{time} < TIMESTAMPTZ '{self.earliest} 00:00:00+00'",
+                f"{self._comparable} < {self._bound(self.earliest)}",
             )
         ]
         if self.latest:
-            rules.append(
-                Rule(
-                    f"event_time is after {self.latest}", f"{time} >= TIMESTAMPTZ '{self.latest} 00:00:00+00'"
-                )
-            )
+            broken = f"{self._comparable} >= {self._bound(self.latest)}"
+            rules.append(Rule(f"event_time is after {self.latest}", broken))
         return tuple(rules)
+
+    @property
+    def _comparable(self) -> str:
+        """SQL of what is compared with a bound: a number as it is, which costs less than its time."""
+        return "event_time" if self.time_format in _EPOCH_UNITS else f"({self.sql('event_time')})"
+
+    def _bound(self, day: date) -> str:
+        if self.time_format in _EPOCH_UNITS:
+            seconds = datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+            return f"{seconds * _EPOCH_UNITS[self.time_format]!r}"
+        return f"TIMESTAMPTZ '{day} 00:00:00+00'"
 
     def _local(self, timestamp: str) -> str:
         if self.time_zone == "UTC":

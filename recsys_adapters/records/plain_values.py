@@ -20,10 +20,10 @@ def trimmed_sql(text: str) -> str:
 
 
 def value_sql(text: str, null_words: Sequence[str]) -> str:
-    """SQL of a text, NULL for a word that means nothing."""
+    """SQL of a text, NULL for a word that means nothing; the record must have `is_plain`."""
     if not null_words:
         return text
-    return f"CASE WHEN {_is_null_word(text, null_words)} THEN NULL ELSE {text} END"
+    return f"CASE WHEN NOT is_plain AND {_is_null_word(text, null_words)} THEN NULL ELSE {text} END"
 
 
 def id_sql(text: str, null_words: Sequence[str], *, prefix: str = "") -> str:
@@ -43,10 +43,9 @@ def id_sql(text: str, null_words: Sequence[str], *, prefix: str = "") -> str:
         f"ELSE {trimmed_sql(text)} END"
     )
     null_word = f"WHEN {_is_null_word(text, null_words)} THEN NULL " if null_words else ""
-    # Most ids are spared all but two looks for a character.
     found = (
-        f"CASE {null_word}WHEN contains({text}, '.') OR contains({text}, '+') THEN {number} "
-        f"WHEN is_plain THEN {text} ELSE {trimmed_sql(text)} END"
+        f"CASE WHEN is_plain THEN {text} {null_word}"
+        f"WHEN contains({text}, '.') OR contains({text}, '+') THEN {number} ELSE {trimmed_sql(text)} END"
     )
     return f"{quoted_text(prefix)} || {found}" if prefix else found
 
@@ -62,8 +61,9 @@ def id_defect_sql(text: str, name: str) -> str:
     lost = quoted_text(f"{name} lost digits: it became a float before it was written; export it as a text")
     nested = quoted_text(f"{name} is a list or an object: name it in unnest, or a path into it")
     return (
-        f"CASE WHEN contains({text}, '.') OR contains({text}, '+') THEN CASE WHEN {is_lost} THEN {lost} END "
-        f"WHEN {text}[1] IN ('[', '{{') AND json_valid({text}) THEN {nested} END"
+        f"CASE WHEN is_plain THEN NULL "
+        f"WHEN contains({text}, '.') OR contains({text}, '+') THEN CASE WHEN {is_lost} THEN {lost} END "
+        f"WHEN regexp_matches({text}, '^\\s*[\\[{{]') AND json_valid({text}) THEN {nested} END"
     )
 
 

@@ -112,6 +112,7 @@ class FileSource:
             names=self.names,
             section=self.section,
             rest_in_last=self.rest_in_last,
+            null_words=self.null_values,
             encoding=self.encoding,
         )
 
