@@ -58,7 +58,13 @@ class IntakeError(RuntimeError):
 
 
 def append_file(
-    lake: Lake, file: OfferedFile, run: Run, *, earlier: Sequence[Entry] = (), is_wanted: bool = False
+    lake: Lake,
+    file: OfferedFile,
+    run: Run,
+    *,
+    sha256: str | None = None,
+    earlier: Sequence[Entry] = (),
+    is_wanted: bool = False,
 ) -> FileCounts | None:
     """Take a source file of interactions or items in.
 
@@ -66,6 +72,7 @@ def append_file(
         lake: where it goes.
         file: what an adapter offers.
         run: the run that takes it in.
+        sha256: the file's `content_digest`, if it is known already.
         earlier: readings whose rows go, in the same transaction.
         is_wanted: whether the file is read even if it is known.
 
@@ -76,7 +83,7 @@ def append_file(
         LakeError: if the disk is full or cannot be written.
         IntakeError: if the lake holds other rows than were counted.
     """
-    sha256 = content_digest(file)
+    sha256 = sha256 or content_digest(file)
     if not is_wanted and is_known(lake, file, sha256):
         return None
     connection = lake.cursor()

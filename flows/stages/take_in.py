@@ -122,7 +122,9 @@ class Intake:
     def _take_file(self, offer: _Offer, earlier: Sequence[Entry], *, is_wanted: bool) -> None:
         file = offer.file
         try:
-            entry = append_file(self.lake, file, self.run, earlier=earlier, is_wanted=is_wanted)
+            entry = append_file(
+                self.lake, file, self.run, sha256=offer.sha256, earlier=earlier, is_wanted=is_wanted
+            )
         except (LakeError, IntakeError):
             raise
         except Exception as error:

@@ -33,16 +33,22 @@ _MAYBE_NOT_PLAIN = (
 
 
 def register_plain_text(connection: duckdb.DuckDBPyConnection) -> None:
-    """Let the connection's queries use `plain_text_sql`."""
+    """Let the queries of the connection's database use `plain_text_sql`."""
     with suppress(duckdb.CatalogException, duckdb.NotImplementedException):
         # Functions over Arrow arrays return texts that DuckDB has freed already.
         connection.create_function(
             _FUNCTION,
-            lambda text, is_title: plain_text(text, is_title=is_title) or None,
+            _plain_or_null,
             ["VARCHAR", "BOOLEAN"],
             "VARCHAR",
             null_handling=FunctionNullHandling.SPECIAL,
         )
+
+
+def _plain_or_null(text: str, is_title: bool) -> str | None:
+    # The module's own function, and no other: DuckDB keeps it by its address, and calls it through other
+    # connections when the one that it was registered with is gone.
+    return plain_text(text, is_title=is_title) or None
 
 
 def plain_text_sql(text: str, *, is_title: bool = False) -> str:

@@ -61,8 +61,7 @@ def id_defect_sql(text: str, name: str) -> str:
     lost = quoted_text(f"{name} lost digits: it became a float before it was written; export it as a text")
     nested = quoted_text(f"{name} is a list or an object: name it in unnest, or a path into it")
     return (
-        f"CASE WHEN is_plain THEN NULL "
-        f"WHEN contains({text}, '.') OR contains({text}, '+') THEN CASE WHEN {is_lost} THEN {lost} END "
+        f"CASE WHEN contains({text}, '.') OR contains({text}, '+') THEN CASE WHEN {is_lost} THEN {lost} END "
         f"WHEN regexp_matches({text}, '^\\s*[\\[{{]') AND json_valid({text}) THEN {nested} END"
     )
 

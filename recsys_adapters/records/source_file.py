@@ -180,7 +180,7 @@ class SourceFile:
         position = ", position, is_listed" if self.unnesting else ""
         return f"""
             SELECT line, raw{position}, {", ".join(roles)},
-                coalesce(defect, {_first_nul(texts)}, {_first_lost(ids)}, {_first_misfit(typed)}) AS defect
+                coalesce(defect, {_first_not_plain(texts, ids)}, {_first_misfit(typed)}) AS defect
             FROM (SELECT *{values} FROM (SELECT *, {cleaned} FROM ({records})))"""
 
     def _cleaned(self, column: FileColumn) -> str:
@@ -212,19 +212,15 @@ def _typed(column: FileColumn) -> str:
     return f"typed {column.role}"
 
 
-def _first_nul(columns: Sequence[FileColumn]) -> str:
-    """SQL of the reason to refuse a record for a text with a NUL character, else NULL."""
+def _first_not_plain(texts: Sequence[FileColumn], ids: Sequence[FileColumn]) -> str:
+    """SQL of the reason to refuse a record for a NUL character, or an id that is none any more, else NULL."""
     cases = " ".join(
         f"WHEN contains({quoted_name(c.role)}, chr(0)) THEN {quoted_text(f'{c.name} has a NUL character')}"
-        for c in columns
+        for c in texts
     )
-    return f"CASE WHEN is_plain THEN NULL {cases} END"
-
-
-def _first_lost(ids: Sequence[FileColumn]) -> str:
-    """SQL of the reason to refuse a record for an id that is none any more, else NULL."""
-    reasons = [id_defect_sql(quoted_name(c.role), c.name) for c in ids]
-    return f"coalesce({', '.join(reasons)})" if reasons else "NULL"
+    reasons = [f"CASE {cases} END"] if cases else []
+    reasons += [id_defect_sql(quoted_name(c.role), c.name) for c in ids]
+    return f"CASE WHEN NOT is_plain THEN coalesce({', '.join([*reasons, 'NULL'])}) END"
 
 
 def _first_misfit(columns: Sequence[FileColumn]) -> str:

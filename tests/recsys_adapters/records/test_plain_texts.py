@@ -39,3 +39,15 @@ def test_a_text_is_as_people_see_it(text, read):
 
 def test_brackets_and_bars_of_a_title_are_its_own():
     assert plain_text("['Salem's Lot] A|B", is_title=True) == "['Salem's Lot] A|B"
+
+
+def test_the_function_outlives_the_connection_that_it_was_registered_with():
+    database = duckdb.connect()
+    first = database.cursor()
+    register_plain_text(first)
+    first.close()
+    del first
+    other = database.cursor()
+    register_plain_text(other)
+    texts = f"SELECT DISTINCT {plain_text_sql('x')} FROM (SELECT '[\"a\"]' AS x FROM range(9999))"
+    assert other.execute(texts).fetchall() == [("a",)]
