@@ -80,7 +80,8 @@ class JsonLines:
             return read_literals
         head = read_head(path).removeprefix(b"\xef\xbb\xbf").lstrip()
         is_split = head[:1] == b"[" and head[1:].lstrip()[:1] in (b"{", b"]", b"")
-        is_split = is_split or head.split(b"\n", 1)[0].strip() == b"{"
+        lines = [text.strip() for text in (head + b"\n").split(b"\n", 2)]
+        is_split = is_split or (lines[0] == b"{" and lines[1][:1] == b'"')
         return one_value_a_line if is_split else keep_lines
 
 

@@ -1,5 +1,7 @@
 """A file is known by its content and by how it was read; of catalogues and lists the last delivery counts."""
 
+from datetime import date
+
 from feature_store.history.joins import describe_joins
 from feature_store.intake.ledger import content_digest, earlier_readings
 from feature_store.intake.source_files import append_file
@@ -48,9 +50,9 @@ def test_a_file_is_read_anew_when_it_is_read_otherwise_and_its_earlier_rows_are_
 
 def test_times_that_were_read_in_a_wrong_unit_are_gone_once_the_unit_is_right(lake, tmp_path):
     file = log_file(tmp_path)
-    take_in_log(lake, file, time_format="milliseconds", earliest="1970-01-01")
+    take_in_log(lake, file, time_format="milliseconds", earliest=date(1970, 1, 1))
     assert found(lake, "DISTINCT year(event_time)") == [(1970,)]
-    take_in_log(lake, file, time_format="seconds", earliest="1970-01-01")
+    take_in_log(lake, file, time_format="seconds", earliest=date(1970, 1, 1))
     assert found(lake, "DISTINCT year(event_time)") == [(2017,)]
     assert ask(lake, "SELECT count(*) FROM superseded_interactions") == [(3,)]
 
@@ -58,7 +60,7 @@ def test_times_that_were_read_in_a_wrong_unit_are_gone_once_the_unit_is_right(la
 def test_settings_that_go_back_read_a_file_as_before(lake, tmp_path):
     file = log_file(tmp_path)
     for unit in ("seconds", "milliseconds", "seconds"):
-        assert take_in_log(lake, file, time_format=unit, earliest="1970-01-01").accepted == 3
+        assert take_in_log(lake, file, time_format=unit, earliest=date(1970, 1, 1)).accepted == 3
     assert len(found(lake)) == 3
     assert broken_promises(lake) == []
 

@@ -24,7 +24,7 @@ class TestRatings(HeaderContract):
         b"1,2,,964982703": "weight is missing, or its kind has none in the settings",
         b"1,2,nan,964982703": "weight is missing, or its kind has none in the settings",
         b"1,2,-inf,964982703": "weight is not finite",
-        b"1,2,4.0,yesterday": "timestamp is not a whole number",
+        b"1,2,4.0,yesterday": "timestamp is not a number",
         b"1,2,4.0,": "event_time is missing or is not a time",
         b"1,2,4.0,9223372036854775807": "event_time is missing or is not a time",
         b"1,2,4.0,-1": "event_time is before 1990-01-01, the `earliest`: is it of another unit?",
