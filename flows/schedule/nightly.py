@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from prefect import flow
 from prefect.artifacts import create_link_artifact, create_table_artifact
@@ -61,7 +61,8 @@ def run_locally(settings_file: Path | None, stages: Sequence[str]) -> RunRecord:
     try:
         # A heartbeat keeps the process a second longer at the end of each flow; nobody watches this for it.
         with use_server(), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-            return tell_all(partial(named, file, stages))
+            # Of a flow that ends in a state Prefect returns what the state holds.
+            return cast(RunRecord, tell_all(partial(named, file, stages)))
     except ServerError as error:
         print(f"fan: {error}. This goes on without Prefect", file=sys.stderr)
         return run_night(read_settings(settings_file), stages)
