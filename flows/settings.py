@@ -56,7 +56,7 @@ class Targets(Section):
     """`recommender` fits one on the log; `latest` takes the most recent items with the history before them,
     as the paper evaluates; `given` takes only the recommendation lists among the sources."""
     per_user: PositiveInt = 2
-    """Pictures per user."""
+    """Pictures per user; of a longer recommendation list the first ones count."""
     model: Literal["bm25", "als"] = "bm25"
     """The recommender: neighbours of items (bm25), or matrix factors (als)."""
 
@@ -219,6 +219,9 @@ class Settings(BaseSettings):
     """Users whose profiles are computed and stored together."""
     sources: tuple[Source, ...] = Field(min_length=1)
     """Where logs, catalogues and recommendation lists come from, in `[[sources]]` tables."""
+    on_bad_file: Literal["quarantine", "stop"] = "quarantine"
+    """What a file that cannot be read costs: itself alone, and the night ends as published with faults; or
+    the night."""
     texts: Texts = Texts()
     targets: Targets = Targets()
     profile: SelectionPolicy = SelectionPolicy()
@@ -298,8 +301,11 @@ def _resolve_paths(content: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _anchor(table: object, key: str, folder: Path, *, with_file: str | None = None) -> None:
-    """Let a path start at the folder; one that may be a hub id, only if there is such a file in it."""
-    if isinstance(table, dict) and isinstance(value := table.get(key), str):
+    """Let a path start at the folder; one that may be a hub id, only if there is such a file in it.
+
+    An address (`s3://...`) stays as it is.
+    """
+    if isinstance(table, dict) and isinstance(value := table.get(key), str) and "://" not in value:
         path = folder / Path(value).expanduser()
         if with_file is None or (path / with_file).exists():
             table[key] = str(path)

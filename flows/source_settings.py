@@ -1,7 +1,8 @@
 """Settings of the sources: each `[[sources]]` table names an adapter, and gives it its own keys."""
 
-from collections.abc import Iterable
-from dataclasses import fields
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
@@ -38,7 +39,8 @@ class Source(BaseModel):
     adapter: Literal["movielens", "event_log", "catalogue", "recommendations", "prompt_histories"]
     """Kind of source."""
     path: Path
-    """Folder, file or pattern; a relative path starts at the settings file's folder."""
+    """Folder, file, pattern or address (`s3://`, `https://`); a relative path starts at the settings file's
+    folder."""
 
     @model_validator(mode="after")
     def _check_adapter(self) -> Self:
@@ -67,6 +69,23 @@ class Source(BaseModel):
     def files(self) -> Iterable[SourceFile]:
         """List the files that the source offers now."""
         return self.build().files()
+
+
+def told_apart(sources: Sequence[Source]) -> tuple[list[tuple[str, Adapter]], list[str]]:
+    """Make the adapters, no two with one name: what one source says is never taken for what another says.
+
+    Returns:
+        Name and adapter of each source, in the order of the settings; and the names that several have.
+    """
+    adapters: list[Any] = [source.build() for source in sources]
+    number: Counter[str] = Counter()
+    named: list[tuple[str, Adapter]] = []
+    for adapter in adapters:
+        number[adapter.source] += 1
+        if number[adapter.source] > 1:
+            adapter = replace(adapter, source=f"{adapter.source}-{number[adapter.source]}")
+        named.append((adapter.source, adapter))
+    return named, [name for name, times in number.items() if times > 1]
 
 
 def _first_problem(adapter: str, error: ValidationError) -> str:

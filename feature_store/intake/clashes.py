@@ -39,6 +39,8 @@ class Clashes:
     num_clashing: int
     """Rows of the file that clash."""
     num_fresh: int
+    repeats: tuple[str, ...] = ()
+    """What to say of rows of the file that have the key of another row of it."""
 
 
 def hash_sql(table: Table) -> str:
@@ -46,13 +48,14 @@ def hash_sql(table: Table) -> str:
     return f"hash({', '.join(table.key)})"
 
 
-def find_clashes(connection: DuckDBPyConnection, table: Table, rows: str) -> Clashes:
+def find_clashes(connection: DuckDBPyConnection, table: Table, rows: str, *, order: str) -> Clashes:
     """Look for the rows of a file that clash with one another or with what the lake holds.
 
     Args:
         connection: inside the transaction that takes the file in.
         table: where the rows belong.
         rows: relation of the file's rows.
+        order: column of the rows by which of several with one key the last counts.
     """
     connection.register("clashing_hashes", pa.table({"hash": _clashing_hashes(connection, table, rows)}))
     clashing = f"{hash_sql(table)} IN (SELECT hash FROM clashing_hashes)"
@@ -60,7 +63,7 @@ def find_clashes(connection: DuckDBPyConnection, table: Table, rows: str) -> Cla
     known = _keep(
         connection, "known_rows", f"SELECT rowid AS row_id, * FROM {table.qualified_name} WHERE {clashing}"
     )
-    fresh = _keep(connection, "fresh_rows", _fresh_sql(table, own, known))
+    fresh = _keep(connection, "fresh_rows", _fresh_sql(table, own, known, order))
     key = ", ".join(table.key)
     return Clashes(
         hashes="clashing_hashes",
@@ -69,7 +72,21 @@ def find_clashes(connection: DuckDBPyConnection, table: Table, rows: str) -> Cla
         corrections=f"(FROM {fresh} SEMI JOIN {known} USING ({key}))",
         num_clashing=count(connection, own),
         num_fresh=count(connection, fresh),
+        repeats=_describe_repeats(connection, table, own),
     )
+
+
+def _describe_repeats(connection: DuckDBPyConnection, table: Table, own: str) -> tuple[str, ...]:
+    """Say how many rows of a file repeat the key of another, with two examples."""
+    examples = "any_value(item_id)" + (", any_value(event_time)" if table is INTERACTIONS else "")
+    repeated = f"SELECT count(*) - 1 AS n, {examples} FROM {own} GROUP BY {', '.join(table.key)} HAVING n > 0"
+    num_rows = connection.execute(f"SELECT sum(n) FROM ({repeated})").fetchall()[0][0]
+    if not num_rows:
+        return ()
+    rows = connection.execute(f"{repeated} ORDER BY ALL DESC LIMIT 2").fetchall()
+    named = " and ".join(" at ".join([f"item {row[1]}", *map(str, row[2:])]) for row in rows)
+    what = "identity (set `identity` if they are events of their own)" if table is INTERACTIONS else "item"
+    return (f"{num_rows:,} rows repeat another row's {what}, of which the last counts, for example {named}",)
 
 
 def count(connection: DuckDBPyConnection, relation: str) -> int:
@@ -82,17 +99,17 @@ def _keep(connection: DuckDBPyConnection, name: str, rows: str) -> str:
     return name
 
 
-def _fresh_sql(table: Table, own: str, known: str) -> str:
-    """One row per key, without those that the lake holds word for word."""
+def _fresh_sql(table: Table, own: str, known: str, order: str) -> str:
+    """One row per key, the last, without those that the lake holds word for word."""
     values = [column for column in table.stored if column not in table.key]
     same = " AND ".join(
         [f"known.{column} = own.{column}" for column in table.key]
         + [f"known.{column} IS NOT DISTINCT FROM own.{column}" for column in values]
     )
-    order = ", ".join([*table.key, *(f"{column} DESC" for column in values)])
+    key = ", ".join(table.key)
     return (
-        f"SELECT DISTINCT ON ({', '.join(table.key)}) * FROM {own} AS own "
-        f"ANTI JOIN {known} AS known ON {same} ORDER BY {order}"
+        f"SELECT own.* FROM (SELECT DISTINCT ON ({key}) * FROM {own} ORDER BY {key}, {order} DESC) AS own "
+        f"ANTI JOIN {known} AS known ON {same}"
     )
 
 

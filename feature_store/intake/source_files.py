@@ -1,15 +1,14 @@
-"""Source files into the lake: each content once, every record accounted for, each file in one transaction.
+"""Source files into the lake: nothing lost, nothing twice, corrections replace.
 
 One way for every file: its users are given keys, it is read once into a file of accepted rows and one of
 refused ones (`staging`), rows whose keys clash are told apart (`clashes`), and rows, refusals and the ledger
 entry are written together: rows_read = accepted + duplicate + rejected.
 """
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Protocol
 
 from duckdb import DuckDBPyConnection
 
@@ -24,14 +23,27 @@ from feature_store.intake.clashes import (
     moved_id,
     supersede,
 )
-from feature_store.intake.file_names import FileOwner, name_file
+from feature_store.intake.deliveries import append_lists, reading_of
+from feature_store.intake.file_names import name_file
+from feature_store.intake.item_fields import combine_with_known
+from feature_store.intake.ledger import (
+    Entry,
+    FileCounts,
+    OfferedFile,
+    Origin,
+    append_entry,
+    append_rejects,
+    content_digest,
+    is_known,
+    now,
+)
 from feature_store.intake.staging import StagedFile, stage
-from feature_store.lake.durable_files import checksum
+from feature_store.intake.stale_states import mark_stale
+from feature_store.intake.withdrawal import withdraw
 from feature_store.lake.lake import Lake
 from feature_store.lake.sql import quote
-from feature_store.schemas import GIVEN_TARGETS, INGESTED_FILES, REJECTED_ROWS, USERS, Table
+from feature_store.schemas import ITEMS, USERS, Table
 from feature_store.tables.runs import Run
-from feature_store.tables.targets import append_targets
 from feature_store.tables.users import give_keys
 
 LARGE_FILE = 2**23
@@ -45,96 +57,104 @@ class IntakeError(RuntimeError):
     """The lake holds other rows of a file than were counted; nothing of it was taken in."""
 
 
-class OfferedFile(Protocol):
-    """A source file as an adapter offers it."""
-
-    @property
-    def path(self) -> Path:
-        """Where it lies."""
-
-    @property
-    def name(self) -> str:
-        """What its source calls it."""
-
-    @property
-    def source(self) -> str:
-        """Adapter that reads it."""
-
-    @property
-    def table(self) -> str:
-        """Table that its records belong to."""
-
-    def records(self, connection: DuckDBPyConnection) -> str:
-        """SQL of its records: `line`, `reason` (why it is refused, else NULL), `raw`, the staged columns."""
-
-    def users(self, connection: DuckDBPyConnection) -> str | None:
-        """SQL of the ids of the users that it names, as `user_id`; None if its records are nobody's."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileCounts:
-    """The ledger entry of one file."""
-
-    file: str
-    """Its name in the ledger."""
-    rows_read: int
-    accepted: int
-    duplicate: int
-    rejected: int
-
-
-@dataclass(frozen=True)
-class _Origin:
-    """Values of the columns that say where a row came from."""
-
-    source: str
-    file: FileOwner
-    sha256: str
-    ingested_at: datetime
-    run_id: str
-
-    @property
-    def common(self) -> dict[str, str]:
-        """Values that all rows of the file have, as text."""
-        return {"source": self.source, "ingested_at": self.ingested_at.isoformat(), "run_id": self.run_id}
-
-
-def append_file(lake: Lake, file: OfferedFile, run: Run) -> FileCounts | None:
-    """Take a source file in.
+def append_file(
+    lake: Lake,
+    file: OfferedFile,
+    run: Run,
+    *,
+    sha256: str | None = None,
+    earlier: Sequence[Entry] = (),
+    is_wanted: bool = False,
+) -> FileCounts | None:
+    """Take a source file of interactions or items in.
 
     Args:
         lake: where it goes.
         file: what an adapter offers.
         run: the run that takes it in.
+        sha256: the file's `content_digest`, if it is known already.
+        earlier: readings whose rows go, in the same transaction.
+        is_wanted: whether the file is read even if it is known.
 
     Returns:
-        Its ledger entry, or None if the same content was taken in before.
+        Its ledger entry, or None if the same content was taken in before, read as it is now.
 
     Raises:
         LakeError: if the disk is full or cannot be written.
         IntakeError: if the lake holds other rows than were counted.
     """
-    sha256 = checksum(file.path)
-    if _is_known(lake, file, sha256):
+    sha256 = sha256 or content_digest(file)
+    if not is_wanted and is_known(lake, file, sha256):
         return None
-    connection, table = lake.cursor(), TABLES[file.table]
+    connection = lake.cursor()
+    with ExitStack() as stack:
+        staged, origin = _stage(stack, lake, connection, file, run, sha256, file.reading)
+        append = partial(_append, staged=staged, origin=origin, earlier=earlier)
+        return lake.write(append, f"ingest {origin.file.name}", connection=connection)
+
+
+def append_delivery(
+    lake: Lake,
+    files: Sequence[OfferedFile],
+    run: Run,
+    *,
+    per_user: int | None = None,
+    on_fault: Callable[[OfferedFile, Exception], None] | None = None,
+) -> list[FileCounts]:
+    """Take all files of recommendation lists of one source in, in the place of those before.
+
+    Args:
+        lake: where they go.
+        files: all that the source offers.
+        run: the run that takes them in.
+        per_user: the longest list that is wanted, or None for any.
+        on_fault: told of a file that cannot be read, while the others are; by default the error is raised.
+
+    Returns:
+        The ledger entries of the files that could be read.
+    """
+    connection, staged, ingested_at = lake.cursor(), [], now()
+    with ExitStack() as stack:
+        for file in files:
+            sha256, reading = content_digest(file), reading_of(file, per_user)
+            try:
+                staged_file, origin = _stage(stack, lake, connection, file, run, sha256, reading)
+            except Exception as error:
+                if on_fault is None:
+                    raise
+                on_fault(file, error)
+                continue
+            staged.append((staged_file, _at(origin, ingested_at)))
+        if not staged:
+            return []
+        is_complete = len(staged) == len(files)
+        return append_lists(lake, staged, connection=connection, per_user=per_user, is_complete=is_complete)
+
+
+def _at(origin: Origin, ingested_at: object) -> Origin:
+    return Origin(**(vars(origin) | {"ingested_at": ingested_at}))
+
+
+def _stage(
+    stack: ExitStack,
+    lake: Lake,
+    connection: DuckDBPyConnection,
+    file: OfferedFile,
+    run: Run,
+    sha256: str,
+    reading: str,
+) -> tuple[StagedFile, Origin]:
+    """Read a file once; what is staged lasts as long as the stack."""
+    table = TABLES[file.table]
     owner = name_file(connection, file.name, _give_keys(lake, connection, file))
-    origin = _Origin(file.source, owner, sha256, datetime.now(UTC), run.run_id)
+    origin = Origin(file.source, owner, sha256, reading, now(), run.run_id)
     common = {name: value for name, value in origin.common.items() if name in table.column_names}
     is_large = table is schemas.INTERACTIONS and file.path.stat().st_size >= LARGE_FILE
     records = _known_by_their_ids(lake, table, file.records(connection), origin)
-    with stage(lake, connection, table, records, common=common, is_large=is_large) as staged:
-        append = partial(_append, staged=staged, origin=origin)
-        return lake.write(append, f"ingest {owner.name}", connection=connection)
-
-
-def _is_known(lake: Lake, file: OfferedFile, sha256: str) -> bool:
-    known = lake.query(
-        f"SELECT 1 FROM {INGESTED_FILES.qualified_name} "
-        "WHERE source = ? AND table_name = ? AND sha256 = ? LIMIT 1",
-        [file.source, file.table, sha256],
-    )
-    return known.num_rows > 0
+    if file.is_supplement:
+        records = _with_known_titles(records)
+    staged = stage(lake, connection, table, records, common=common, is_large=is_large)
+    return stack.enter_context(staged), origin
 
 
 def _give_keys(lake: Lake, connection: DuckDBPyConnection, file: OfferedFile) -> str | None:
@@ -152,7 +172,7 @@ def _give_keys(lake: Lake, connection: DuckDBPyConnection, file: OfferedFile) ->
     return "named_users"
 
 
-def _known_by_their_ids(lake: Lake, table: Table, records: str, origin: _Origin) -> str:
+def _known_by_their_ids(lake: Lake, table: Table, records: str, origin: Origin) -> str:
     """Records with the ids that the lake knows moved events by (see `clashes.MOVED`), where there are any."""
     if table is not schemas.INTERACTIONS:
         return records
@@ -167,29 +187,57 @@ def _known_by_their_ids(lake: Lake, table: Table, records: str, origin: _Origin)
     return f"SELECT * REPLACE ({known_as} AS interaction_id) FROM ({records})"
 
 
-def _append(connection: DuckDBPyConnection, *, staged: StagedFile, origin: _Origin) -> FileCounts:
+def _with_known_titles(records: str) -> str:
+    """Records of items without titles of their own, with those that the lake knows."""
+    reason = (
+        "CASE WHEN reason = 'title is missing' AND known_title IS NOT NULL THEN NULL "
+        "WHEN reason = 'title is missing' THEN 'no catalogue has the item' ELSE reason END"
+    )
+    known = f"SELECT item_id, title AS known_title FROM {ITEMS.qualified_name}"
+    return (
+        f"SELECT * EXCLUDE (known_title) REPLACE (coalesce(title, known_title) AS title, {reason} AS reason) "
+        f"FROM ({records}) LEFT JOIN ({known}) USING (item_id)"
+    )
+
+
+def _append(
+    connection: DuckDBPyConnection, *, staged: StagedFile, origin: Origin, earlier: Sequence[Entry]
+) -> FileCounts:
     """Write a file's rows, what was refused of it and its ledger entry."""
-    is_list = staged.table is schemas.TARGETS
-    accepted = (_replace_targets if is_list else _add_rows)(connection, staged, origin)
-    rejected = _append_rejects(connection, staged.refused, origin)
+    withdraw(connection, staged.table, earlier, origin.ingested_at)
+    added = _add_rows(connection, staged, origin)
+    reasons = append_rejects(connection, staged.refused, origin)
+    rejected = sum(number for _, number in reasons)
     counts = FileCounts(
         file=origin.file.name,
         rows_read=staged.num_rows + rejected,
-        accepted=accepted,
-        duplicate=staged.num_rows - accepted,
+        accepted=added.accepted,
+        duplicate=staged.num_rows - added.accepted,
         rejected=rejected,
+        reasons=reasons,
+        warnings=added.warnings,
     )
-    _append_ledger(connection, staged.table, origin, counts)
+    append_entry(connection, staged.table, origin, counts)
     return counts
 
 
-def _add_rows(connection: DuckDBPyConnection, staged: StagedFile, origin: _Origin) -> int:
-    """Insert new rows and let corrected ones take the place of known ones; return the number of both."""
+@dataclass(frozen=True)
+class _Added:
+    accepted: int
+    warnings: tuple[str, ...] = field(default=())
+
+
+def _add_rows(connection: DuckDBPyConnection, staged: StagedFile, origin: Origin) -> _Added:
+    """Insert new rows and let corrected ones take the place of known ones; count both."""
     table, staged.is_taken_over = staged.table, False
-    clashes = find_clashes(connection, table, staged.rows)
+    clashes = find_clashes(connection, table, staged.rows, order=staged.order)
+    num_fresh, warnings = clashes.num_fresh, clashes.repeats
+    if table is ITEMS:
+        num_fresh, collisions = combine_with_known(connection, clashes)
+        warnings += collisions
     unlike = f"{hash_sql(table)} NOT IN (SELECT hash FROM {clashes.hashes})"
     alone = f"(FROM {staged.rows} WHERE {unlike})" if clashes.num_clashing else staged.rows
-    _mark_stale(connection, table, f"(FROM {alone} UNION ALL FROM {clashes.fresh})", clashes)
+    _mark_stale(connection, table, f"(FROM {alone} UNION ALL BY NAME FROM {clashes.fresh})", clashes)
     if staged.can_be_taken_over and clashes.num_clashing <= staged.num_rows * LARGEST_SHARE_CLASHING:
         staged.take_over(connection)
         if clashes.num_clashing:
@@ -197,20 +245,20 @@ def _add_rows(connection: DuckDBPyConnection, staged: StagedFile, origin: _Origi
     else:
         columns = ", ".join(dict.fromkeys([*table.stored, *staged.common]))
         connection.execute(f"INSERT INTO {table.qualified_name} ({columns}) SELECT {columns} FROM {alone}")
-    if clashes.num_fresh:
+    if num_fresh:
         supersede(connection, table, clashes, origin.ingested_at)
         merge(connection, table, clashes.fresh)
-    accepted = staged.num_rows - clashes.num_clashing + clashes.num_fresh
+    accepted = staged.num_rows - clashes.num_clashing + num_fresh
     _check(connection, table, origin, accepted)
-    return accepted
+    return _Added(accepted, warnings)
 
 
-def _own(origin: _Origin) -> str:
+def _own(origin: Origin) -> str:
     """SQL of the rows that this file brought."""
     return f"ingested_at = TIMESTAMPTZ {quote(origin.ingested_at.isoformat())}"
 
 
-def _check(connection: DuckDBPyConnection, table: Table, origin: _Origin, accepted: int) -> None:
+def _check(connection: DuckDBPyConnection, table: Table, origin: Origin, accepted: int) -> None:
     held = count(connection, f"(FROM {table.qualified_name} WHERE {_own(origin)})")
     if held != accepted:
         raise IntakeError(
@@ -221,66 +269,8 @@ def _check(connection: DuckDBPyConnection, table: Table, origin: _Origin, accept
 
 def _mark_stale(connection: DuckDBPyConnection, table: Table, new: str, clashes: Clashes) -> None:
     """Take away the states of users whose history changes, with the rows that change it."""
-    having = "(SELECT user_key FROM night.target_states UNION ALL SELECT user_key FROM night.profile_states)"
-    if not count(connection, having):
-        return
-    items = "SELECT NULL"
-    if table is schemas.ITEMS:
-        items = f"SELECT item_id FROM {new}"
-        users = f"SELECT user_key FROM {schemas.INTERACTIONS.qualified_name} WHERE item_id IN ({items})"
-    else:
+    if table is not ITEMS:
         # A correction may give an event to another user: then the histories of both change.
-        corrected = (
-            f"SELECT user_key FROM {clashes.known} SEMI JOIN {clashes.fresh} USING ({', '.join(table.key)})"
-        )
-        users = f"SELECT user_key FROM {new} UNION {corrected}"
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE changed_users AS "
-        f"SELECT DISTINCT user_key FROM ({users}) WHERE user_key IN {having}"
-    )
-    connection.execute("DELETE FROM night.target_states WHERE user_key IN (FROM changed_users)")
-    connection.execute(
-        f"DELETE FROM night.profile_states WHERE user_key IN (FROM changed_users) OR item_id IN ({items})"
-    )
-
-
-def _replace_targets(connection: DuckDBPyConnection, staged: StagedFile, origin: _Origin) -> int:
-    """Let the file's lists stand for those of its users; return the number of targets."""
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE listed AS "
-        f"SELECT DISTINCT ON (user_key, item_id) * FROM {staged.rows} ORDER BY user_key, item_id, rank"
-    )
-    connection.execute("DELETE FROM night.targets WHERE user_key IN (SELECT user_key FROM listed)")
-    append_targets(
-        connection, "listed", origin.source, GIVEN_TARGETS, listed_at=origin.ingested_at, run_id=origin.run_id
-    )
-    return count(connection, "listed")
-
-
-def _append_rejects(connection: DuckDBPyConnection, refused: str, origin: _Origin) -> int:
-    inserted = connection.execute(
-        f"INSERT INTO {REJECTED_ROWS.qualified_name} "
-        "(source, file, sha256, line, reason, raw, user_key, ingested_at, run_id) "
-        "SELECT ?, ?, ?, line, reason, raw, coalesce(user_key, ?), ?, ? "
-        f"FROM {refused} LEFT JOIN {USERS.qualified_name} USING (user_id)",
-        [
-            origin.source,
-            origin.file.name,
-            origin.sha256,
-            origin.file.user_key,
-            origin.ingested_at,
-            origin.run_id,
-        ],
-    )
-    return int(inserted.fetchall()[0][0])
-
-
-def _append_ledger(connection: DuckDBPyConnection, table: Table, origin: _Origin, counts: FileCounts) -> None:
-    connection.execute(
-        f"INSERT INTO {INGESTED_FILES.qualified_name} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            origin.source, origin.file.name, table.name, origin.sha256,
-            counts.rows_read, counts.accepted, counts.duplicate, counts.rejected,
-            origin.file.user_key, origin.ingested_at, origin.run_id,
-        ],
-    )  # fmt: skip
+        corrected = f"(FROM {clashes.known} SEMI JOIN {clashes.fresh} USING ({', '.join(table.key)}))"
+        new = f"(SELECT user_key FROM {new} UNION SELECT user_key FROM {corrected})"
+    mark_stale(connection, table, new)

@@ -38,15 +38,21 @@ class StagedFile:
     common: Mapping[str, str]
     """Value of each column that is the same in all rows, as text; the file does not hold them."""
     can_be_taken_over: bool
-    """Whether it lies where the lake's own files do."""
+    """Whether it lies where the lake's own files do; then it has no column `line`."""
     is_taken_over: bool = False
 
     @property
+    def order(self) -> str:
+        """Column of `rows` that tells which of two stood first in the source file."""
+        return "file_row_number" if self.can_be_taken_over else "line"
+
+    @property
     def rows(self) -> str:
-        """Relation of the rows, with all the columns that a source fills."""
+        """Relation of the rows, with all the columns that a source fills, and that of their order."""
         types = self.table.sql_types
         values = "".join(f", {quote(text)}::{types[name]} AS {name}" for name, text in self.common.items())
-        return f"(SELECT *{values} FROM read_parquet({quote(str(self.path))}, hive_partitioning = false))"
+        options = "hive_partitioning = false" + (", file_row_number = true" if self.can_be_taken_over else "")
+        return f"(SELECT *{values} FROM read_parquet({quote(str(self.path))}, {options}))"
 
     def take_over(self, connection: DuckDBPyConnection) -> None:
         """Let the file be one of the table's."""
@@ -91,7 +97,7 @@ def stage(
     staged = None
     try:
         with lake.explain_failures():
-            num_rows = _write(connection, path, _accepted(table, records, refused))
+            num_rows = _write(connection, path, _accepted(table, records, refused, with_line=folder is None))
             staged = StagedFile(
                 table=table,
                 path=path,
@@ -107,13 +113,15 @@ def stage(
             path.unlink(missing_ok=True)
 
 
-def _accepted(table: Table, records: str, refused: RefusedRecords) -> str:
+def _accepted(table: Table, records: str, refused: RefusedRecords, *, with_line: bool) -> str:
     """SQL of the accepted rows as they are stored, with keys in the place of users' ids."""
     user_id = "user_id" if "user_id" in table.staged else "NULL"
     # A column that is not the same twice stays where it is: DuckDB would write out the plain condition
     # under all projections, with every cast as often as a rule looks at the value.
     kept = f"(SELECT *, {refused.is_accepted(user_id)} AS is_accepted FROM ({records}))"
-    columns = ", ".join(name for name in table.stored if name != "source")
+    columns = ", ".join(
+        [*(name for name in table.stored if name != "source"), *(["line"] if with_line else [])]
+    )
     if "user_id" not in table.staged:
         return f"SELECT {columns} FROM {kept} WHERE is_accepted"
     return f"SELECT {columns} FROM {kept} JOIN {USERS.qualified_name} USING (user_id) WHERE is_accepted"

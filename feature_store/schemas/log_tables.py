@@ -104,7 +104,8 @@ TARGETS = Table(
     rules=(
         missing("user_id"),
         missing("item_id"),
-        Rule("rank is missing or below 1", "rank IS NULL OR rank < 1"),
+        Rule("rank and score are missing", "rank IS NULL AND score IS NULL"),
+        Rule("rank is below 0", "rank < 0"),
         Rule("score is not finite", "score IS NOT NULL AND NOT isfinite(score)"),
     ),
 )
@@ -162,7 +163,13 @@ INGESTED_FILES = Table(
         SOURCE,
         Column("file", "VARCHAR", "name of the file, with a key in the place of a user's id"),
         Column("table_name", "VARCHAR", "table that it went into"),
-        Column("sha256", "VARCHAR", "its content: the same content is taken in once"),
+        Column("sha256", "VARCHAR", "its content"),
+        Column(
+            "reading",
+            "VARCHAR",
+            "digest of how it was read: the same content is taken in once by each; empty: read anew since, "
+            "and its rows are superseded",
+        ),
         Column("rows_read", "BIGINT", "records in the file, without those of users who were forgotten"),
         Column("accepted", "BIGINT", "new or corrected rows"),
         Column("duplicate", "BIGINT", "rows known already, word for word"),
@@ -172,6 +179,21 @@ INGESTED_FILES = Table(
         RUN_ID,
     ),
     schema="keyed",
+)
+
+NOTES = Table(
+    "notes",
+    "One row is something to know about what a run took in, for whoever wrote the settings.",
+    (
+        RUN_ID,
+        Column(
+            "severity", "VARCHAR", "fault: something is missing tonight; warning: look at it; note: as it is"
+        ),
+        SOURCE,
+        Column("file", "VARCHAR", "file that it is about, as ingested_files names it", required=False),
+        Column("message", "VARCHAR", "what it is, and what to do"),
+        Column("noted_at", "TIMESTAMPTZ", "when it was noted"),
+    ),
 )
 
 OPT_OUTS = Table(

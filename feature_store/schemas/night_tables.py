@@ -98,10 +98,10 @@ RUNS = Table(
             "window_start", "TIMESTAMPTZ", "end of the window before; empty for the first run", required=False
         ),
         Column("window_end", "TIMESTAMPTZ", "what was known before this time counts"),
-        Column("status", "VARCHAR", "running, failed or published"),
+        Column("status", "VARCHAR", "running, failed, published, or published with faults"),
         Column("counts", "VARCHAR", "JSON object: counts of each stage"),
         Column("seconds", "VARCHAR", "JSON object: seconds of each stage"),
-        Column("reason", "VARCHAR", "why it failed", required=False),
+        Column("reason", "VARCHAR", "why it failed, or what is missing (see notes)", required=False),
         Column("snapshot_id", "BIGINT", "snapshot that readers see since it was published", required=False),
     ),
     key=("run_id",),

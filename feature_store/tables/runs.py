@@ -11,8 +11,12 @@ from datetime import UTC, datetime
 from duckdb import DuckDBPyConnection
 
 from feature_store.lake.lake import Lake
+from feature_store.tables.notes import Note, read_notes
 
 PUBLISHED = "published"
+FAULTY = "published with faults"
+"""Readers see the night, and something of it is missing: a file that could not be read, or a picture."""
+ENDED = (PUBLISHED, FAULTY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,15 +35,22 @@ class RunRecord(Run):
     """What is noted of a run: a row of `runs`, its counts and seconds read from JSON."""
 
     status: str
-    """`running`, `failed` or `published`."""
+    """`running`, `failed`, `published` or `published with faults`."""
     counts: dict[str, dict[str, int]]
     """What each stage did, by stage and name."""
     seconds: dict[str, float]
     """How long each stage took."""
     reason: str | None
-    """Why it failed."""
+    """Why it failed, or what is missing."""
     snapshot_id: int | None
     """The snapshot that readers see since it was published."""
+    notes: tuple[Note, ...] = ()
+    """What there is to know about the files that it took in."""
+
+    @property
+    def has_faults(self) -> bool:
+        """Whether something is missing of what the night, or its ingest stage alone, was to bring."""
+        return self.status == FAULTY or any(note.severity == "fault" for note in self.notes)
 
 
 def open_run(lake: Lake) -> Run:
@@ -48,8 +59,9 @@ def open_run(lake: Lake) -> Run:
 
     def begin(connection: DuckDBPyConnection) -> Run:
         found = connection.execute(
-            "SELECT run_id, window_start, window_end FROM runs WHERE status <> ? ORDER BY run_id LIMIT 1",
-            [PUBLISHED],
+            "SELECT run_id, window_start, window_end FROM runs WHERE NOT list_contains(?, status) "
+            "ORDER BY run_id LIMIT 1",
+            [ENDED],
         ).fetchone()
         if found:
             _set(connection, found[0], status="running", reason=None)
@@ -108,11 +120,18 @@ def fail_run(lake: Lake, run: Run, reason: str) -> None:
     lake.write(lambda connection: _set(connection, run.run_id, status="failed", reason=reason), "run failed")
 
 
-def publish_run(lake: Lake, run: Run) -> int:
-    """Show the run's rows to readers, all at once; return the snapshot that they see."""
+def publish_run(lake: Lake, run: Run, *, faults: str | None = None) -> int:
+    """Show the run's rows to readers, all at once; return the snapshot that they see.
+
+    Args:
+        lake: where the rows are.
+        run: the night.
+        faults: what is missing of it, if anything is.
+    """
+    status = FAULTY if faults else PUBLISHED
 
     def mark(connection: DuckDBPyConnection, snapshot_id: int) -> None:
-        _set(connection, run.run_id, status=PUBLISHED, snapshot_id=snapshot_id)
+        _set(connection, run.run_id, status=status, reason=faults, snapshot_id=snapshot_id)
 
     return lake.publish(f"publish {run.run_id}", mark)
 
@@ -120,13 +139,14 @@ def publish_run(lake: Lake, run: Run) -> int:
 def read_run(lake: Lake, run_id: str) -> RunRecord:
     """Return what is noted of a run."""
     row = lake.query("SELECT * FROM runs WHERE run_id = ?", [run_id]).to_pylist()[0]
-    return RunRecord(**row | {"counts": json.loads(row["counts"]), "seconds": json.loads(row["seconds"])})
+    parsed = {name: json.loads(row[name]) for name in ("counts", "seconds")}
+    return RunRecord(**row | parsed, notes=tuple(read_notes(lake, run_id)))
 
 
 def read_last_published(lake: Lake) -> RunRecord | None:
     """Return what is noted of the run that readers see; None if no night was published yet."""
     last = lake.query(
-        "SELECT run_id FROM runs WHERE status = ? ORDER BY window_end DESC LIMIT 1", [PUBLISHED]
+        "SELECT run_id FROM runs WHERE list_contains(?, status) ORDER BY window_end DESC LIMIT 1", [ENDED]
     )["run_id"].to_pylist()
     return read_run(lake, last[0]) if last else None
 
@@ -136,7 +156,9 @@ def _new_run_id(now: datetime) -> str:
 
 
 def _last_window_end(connection: DuckDBPyConnection) -> datetime | None:
-    row = connection.execute("SELECT max(window_end) FROM runs WHERE status = ?", [PUBLISHED]).fetchone()
+    row = connection.execute(
+        "SELECT max(window_end) FROM runs WHERE list_contains(?, status)", [ENDED]
+    ).fetchone()
     return row[0] if row else None
 
 

@@ -8,7 +8,9 @@ import duckdb
 import numpy as np
 
 from feature_store.lake.lake import Lake
+from feature_store.lake.sql import quote
 from feature_store.schemas import EVALUATION_RESULTS, TABLES, USERS
+from feature_store.tables.runs import ENDED
 from feature_store.upkeep.erasure import is_forgetting_unfinished
 from feature_store.upkeep.maintenance import lost_pictures
 from feature_store.vectors.reference_store import ReferenceStoreError, open_as_it_is
@@ -99,7 +101,8 @@ PROMISES = (
     ),
     Promise(
         text="at most one run is open",
-        offenders="SELECT greatest(count(*) - 1, 0) FROM runs WHERE status <> 'published'",
+        offenders="SELECT greatest(count(*) - 1, 0) FROM runs "
+        f"WHERE status NOT IN ({', '.join(map(quote, ENDED))})",
     ),
     Promise(
         text="every published artwork has its target, and no target of its user is without one",

@@ -64,6 +64,14 @@ BLANK_REJECTS = """
 """A record that was refused stays counted, with its line and reason. Nobody knows whose those without a user
 are: any of them may be of the one who leaves."""
 
+DROP_NOTES = """
+    DELETE FROM notes WHERE EXISTS (
+        FROM keyed.users
+        WHERE user_key = $user_key AND (contains(message, user_id) OR contains(file, user_id))
+    )
+"""
+"""A file that could not be read may be named after its user."""
+
 OWING = """
     CREATE OR REPLACE TEMP TABLE owing AS
     SELECT user_key, item_id FROM night.profiles WHERE reference_item_id IN (FROM own_items)
@@ -90,7 +98,7 @@ def erase_user(lake: Lake, user_key: int) -> int:
         others = f"user_key <> {user_key} AND (user_key, item_id) NOT IN (FROM owing)"
         for published in PUBLISHED_TABLES:
             freeze_view(connection, published, others)
-        for statement in (CORRECT_LEDGER, BLANK_REJECTS, DISOWN_FILES):
+        for statement in (CORRECT_LEDGER, BLANK_REJECTS, DISOWN_FILES, DROP_NOTES):
             connection.execute(statement, {"user_key": user_key} if "$user_key" in statement else {})
         num_rows = sum(
             _delete(connection, f"night.{name}", "(user_key, item_id) IN (FROM owing)")

@@ -8,12 +8,16 @@ import typer
 
 from flows.cli.preparation import SettingsFile, prepare
 
+FAULTS_EXIT = 3
+"""Exit status of a night that is published, or an ingest that is done, and of which something is missing."""
+
 
 def nightly(settings_file: SettingsFile = None) -> None:
     """Run the whole night: ingest, embed, profile, generate, publish.
 
     What is done already is not done again: a second run on unchanged input draws nothing, and a run that was
-    stopped is carried on.
+    stopped is carried on. A file that cannot be read, or a picture that cannot be drawn, costs only itself:
+    the night is published with faults, and the exit status is 3.
     """
     _run_stages(settings_file, ("ingest", "embed", "profile", "generate", "publish"))
 
@@ -75,4 +79,7 @@ def _run_stages(settings_file: Path | None, stages: Sequence[str]) -> None:
     from flows.workspace import check_writable
 
     check_writable(settings)
-    print(summarize(settings, run_locally(settings_file, stages), stages, settings_file))
+    night = run_locally(settings_file, stages)
+    print(summarize(settings, night, stages, settings_file))
+    if {"ingest", "publish"} & {*stages} and night.has_faults:
+        raise typer.Exit(FAULTS_EXIT)

@@ -100,7 +100,9 @@ def take_in_data(settings: Settings) -> Run:
     source = data_settings(settings)
     with hold_night(source):
         lake = open_lake(source)
-        ingest_files(source, lake, run)
+        # A data set that cannot be read leaves nothing to evaluate; a night's logs may have a fault.
+        on_bad_file = "stop" if settings.evaluation.data else source.on_bad_file
+        ingest_files(source.model_copy(update={"on_bad_file": on_bad_file}), lake, run)
         render_texts(
             lake,
             reference_template=settings.texts.reference_template,

@@ -5,10 +5,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from feature_store.tables.notes import Note
 from feature_store.tables.runs import RunRecord
 from flows.settings import Settings
 from flows.workspace import open_workspace
 
+MOST_NOTES = 10
+"""Of each kind; all of them are in the table `notes`."""
 PICTURES = "select user_id, item_id, status, image_path from artworks limit 10"
 
 
@@ -25,6 +28,8 @@ def summarize(
     """
     lines = ["", f"Run {night.run_id}: {night.status}"]
     lines += [_stage_line(stage, night) for stage in stages]
+    if "ingest" in stages:
+        lines += _notes(night.notes)
     if "publish" in stages:
         lines += ["", *_totals(night), "", *_where_to_look(settings, settings_file)]
     return "\n".join(lines)
@@ -36,6 +41,17 @@ def _stage_line(stage: str, night: RunRecord) -> str:
         ", ".join(f"{name.replace('_', ' ')} {value:,}" for name, value in counts.items()) or "nothing to do"
     )
     return f"  {stage:<9} {night.seconds.get(stage, 0.0):7.1f} s   {words}"
+
+
+def _notes(notes: Sequence[Note]) -> list[str]:
+    """What there is to know about the files, faults first, some of each kind."""
+    lines = []
+    for severity in ("fault", "warning", "note"):
+        told = [note.message for note in notes if note.severity == severity]
+        lines += [f"  {severity:<9} {message}" for message in told[:MOST_NOTES]]
+        if len(told) > MOST_NOTES:
+            lines.append(f'  {severity:<9} and {len(told) - MOST_NOTES} more: fan query "from notes"')
+    return ["", *lines] if lines else []
 
 
 def _totals(night: RunRecord) -> list[str]:

@@ -4,11 +4,13 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from prefect import flow
 from prefect.artifacts import create_link_artifact, create_table_artifact
+from prefect.client.schemas.objects import State
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from feature_store.tables.runs import RunRecord
@@ -19,6 +21,8 @@ from flows.stages.night import STAGES, run_night
 from flows.workspace import open_workspace
 
 SIDE_BY_SIDE: Any = ThreadPoolTaskRunner(max_workers=2)
+WITH_FAULTS = "WithFaults"
+"""Name of the state of a night that is done, and of which something is missing."""
 
 
 @flow(
@@ -27,7 +31,7 @@ SIDE_BY_SIDE: Any = ThreadPoolTaskRunner(max_workers=2)
     validate_parameters=False,
     persist_result=False,
 )
-def nightly(settings_file: str | None = None, stages: Sequence[str] = STAGES) -> RunRecord:
+def nightly(settings_file: str | None = None, stages: Sequence[str] = STAGES) -> RunRecord | State:
     """Run the stages in order, carrying on a run that is not published yet.
 
     Args:
@@ -35,12 +39,14 @@ def nightly(settings_file: str | None = None, stages: Sequence[str] = STAGES) ->
         stages: which of ingest, embed, profile, generate, publish.
 
     Returns:
-        What is noted of the run: its window, status, counts and seconds per stage.
+        What is noted of the run: its window, status, counts and seconds per stage. Where something is missing
+        of it, it comes in a completed state of that name.
 
     Raises:
         StoppedError: in place of any error, which it holds.
     """
-    return tell_kind(partial(_run, settings_file, stages))
+    night = tell_kind(partial(_run, settings_file, stages))
+    return Completed(name=WITH_FAULTS, data=night) if night.has_faults else night
 
 
 def run_locally(settings_file: Path | None, stages: Sequence[str]) -> RunRecord:
@@ -55,7 +61,8 @@ def run_locally(settings_file: Path | None, stages: Sequence[str]) -> RunRecord:
     try:
         # A heartbeat keeps the process a second longer at the end of each flow; nobody watches this for it.
         with use_server(), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-            return tell_all(partial(named, file, stages))
+            # Of a flow that ends in a state Prefect returns what the state holds.
+            return cast(RunRecord, tell_all(partial(named, file, stages)))
     except ServerError as error:
         print(f"fan: {error}. This goes on without Prefect", file=sys.stderr)
         return run_night(read_settings(settings_file), stages)

@@ -1,13 +1,11 @@
 """Stage 1, ingest: logs, catalogues and recommendation lists into the lake; then tonight's targets."""
 
-import logging
 from collections import Counter
 
 import pyarrow as pa
-from tqdm import tqdm
 
-from feature_store.intake.source_files import append_file
 from feature_store.lake.lake import Lake
+from feature_store.tables.notes import append_notes
 from feature_store.tables.runs import Run, close_window
 from feature_store.tables.targets import (
     drop_unwanted,
@@ -18,11 +16,10 @@ from feature_store.tables.targets import (
 )
 from flows.settings import Settings
 from flows.stages.recipes import targets_recipe
+from flows.stages.take_in import Intake
 from flows.stages.task_map import Counts
 from flows.workspace import share_lake
 from recsys_adapters.recommenders.implicit_recommender import recommend_targets
-
-logger = logging.getLogger(__name__)
 
 
 def ingest_sources(settings: Settings, run: Run) -> Counts:
@@ -42,21 +39,15 @@ def ingest(settings: Settings, lake: Lake, run: Run) -> dict[str, int]:
 
 
 def ingest_files(settings: Settings, lake: Lake, run: Run) -> Counter[str]:
-    """Take in every file of the sources whose content is new; return the ledger's sums."""
-    counts = Counter(files=0, files_known=0, rows_read=0, accepted=0, duplicate=0, rejected=0)
-    files = [file for source in settings.sources for file in source.files()]
-    for file in tqdm(files, desc="ingest", unit="file"):
-        entry = append_file(lake, file, run)
-        if entry is None:
-            counts["files_known"] += 1
-            continue
-        counts.update(files=1, rows_read=entry.rows_read, accepted=entry.accepted)
-        counts.update(duplicate=entry.duplicate, rejected=entry.rejected)
-        if entry.rejected:
-            logger.warning(
-                "%s: %d of %d rows refused, see rejected_rows", file.name, entry.rejected, entry.rows_read
-            )
-    return counts
+    """Take in every file of the sources that is new, or read otherwise than before; return the ledger's sums.
+
+    A file that cannot be read is noted as a fault, and costs only itself.
+    """
+    intake = Intake(settings, lake, run)
+    try:
+        return intake.take_in()
+    finally:
+        append_notes(lake, run.run_id, intake.notes)
 
 
 def refresh_targets(settings: Settings, lake: Lake, run: Run) -> int:

@@ -29,7 +29,8 @@ def run_night(settings: Settings, stages: Sequence[str] = STAGES, tasks: TaskMap
         tasks: runs their tasks.
 
     Returns:
-        What is noted of the run: its window, status, counts and seconds per stage.
+        What is noted of the run: its window, status, counts and seconds per stage, and what there is to know
+        about the files that it took in.
 
     Raises:
         NightInProgressError: if another night is running on the workspace.

@@ -8,6 +8,7 @@ import mlflow
 from feature_store.history.opt_outs import count_opt_outs
 from feature_store.lake.lake import Lake
 from feature_store.tables.artworks import count_wanted
+from feature_store.tables.notes import count_faults
 from feature_store.tables.runs import Run, RunRecord, publish_run, read_run
 from feature_store.upkeep.maintenance import delete_unreferenced_images
 from flows.model.champion import configure_mlflow
@@ -27,11 +28,20 @@ class UnfinishedNightError(RuntimeError):
 def publish(settings: Settings, lake: Lake, workspace: Workspace, run: Run) -> dict[str, int]:
     """Publish what the stages made; return the numbers of users and targets that readers see."""
     users, targets = count_wanted(lake, max_users=settings.users_limit)
-    publish_run(lake, run)
+    publish_run(lake, run, faults=describe_faults(lake, run))
     write_gallery(settings, lake, workspace, read_run(lake, run.run_id))
     if count_opt_outs(lake):
         delete_unreferenced_images(lake, workspace.images)
     return {"users": users, "targets": targets}
+
+
+def describe_faults(lake: Lake, run: Run) -> str | None:
+    """Say what is missing of a night, None if nothing is."""
+    num_files = count_faults(lake, run.run_id)
+    num_failed = read_run(lake, run.run_id).counts.get("generate", {}).get("failed", 0)
+    faults = [f"{num_files} faults of sources (see notes)"] if num_files else []
+    faults += [f"{num_failed} pictures failed (see artworks)"] if num_failed else []
+    return ", ".join(faults) or None
 
 
 def report_to_mlflow(settings: Settings, workspace: Workspace, night: RunRecord) -> None:

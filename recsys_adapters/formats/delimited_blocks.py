@@ -15,24 +15,43 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import csv
 
-from recsys_adapters.formats.file_lines import LINES_SCHEMA, Block, read_blocks, whole_lines
+from recsys_adapters.formats.file_lines import (
+    LINES_SCHEMA,
+    Block,
+    Rewrite,
+    keep_lines,
+    read_blocks,
+    whole_lines,
+)
 
-_LINE_FEED, _QUOTE = b'\n"'
+_LINE_FEED = ord("\n")
 _FIRST_BEYOND_ASCII = 0x80
+_NOT_PLAIN = tuple(bytes([code]) for code in b".+[{ \t\xc2\xe2\xe3\xef")
+"""What floats, lists and blanks have in them; the last are first bytes of blanks that nobody sees."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DelimitedBlocks:
-    """The lines of a plain or gzip file after the header, read anew whenever they are scanned.
+    """The lines of a file after the header, read anew whenever they are scanned.
 
-    The columns are those of `LINES_SCHEMA`, `is_split`, and the wanted ones of the
-    values `c0`, `c1`, ... (NULL where empty) of the lines that are split, whose `raw` still has its line end.
+    The columns are those of `LINES_SCHEMA`, `is_split`, `is_plain` (what is split means what it says), and
+    the wanted ones of the values `c0`, `c1`, ... (NULL where empty) of the lines that are split, whose `raw`
+    still has its line end.
     """
 
     path: Path
     delimiter: str
-    quoted: bool
-    encoding: str
+    """One character."""
+    quote: str = '"'
+    """One character, or none."""
+    special: str = ""
+    """Characters that mean something to whoever splits whole lines: lines with them stay whole."""
+    null_words: tuple[str, ...] = ()
+    """What stands for nothing; NULL in the lines that are split."""
+    ids: tuple[int, ...] = ()
+    """Places of values that are ids, which must be looked at where they may be floats, lists or padded."""
+    encoding: str = "utf-8"
+    rewrite: Rewrite = keep_lines
     num_header_lines: int
     num_columns: int
     """Values that each line has."""
@@ -50,12 +69,12 @@ class DelimitedBlocks:
     @cached_property
     def _schema(self) -> pa.Schema:
         values = [pa.field(name, pa.string()) for name in self._names]
-        return pa.schema([*LINES_SCHEMA, pa.field("is_split", pa.bool_()), *values])
+        flags = [pa.field("is_split", pa.bool_()), pa.field("is_plain", pa.bool_())]
+        return pa.schema([*LINES_SCHEMA, *flags, *values])
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
-        for block in read_blocks(self.path, encoding=self.encoding):
-            is_headed = block.first_line == 1 and self.num_header_lines
-            rest = block.without_first_line() if is_headed else block
+        for block in read_blocks(self.path, encoding=self.encoding, rewrite=self.rewrite):
+            rest = block.without_first_lines(max(0, self.num_header_lines - block.first_line + 1))
             if rest.text:
                 yield from self._split(rest)
 
@@ -72,14 +91,28 @@ class DelimitedBlocks:
         if is_whole.any():
             yield self._whole(whole_lines(block, is_whole))
             lines = lines.filter(pa.array(~is_whole))
-        is_split = pa.repeat(pa.scalar(True), len(lines))
+        is_plain = not self._has_edge_spaces(text) and self._has_plain_ids(values)
+        flags = [pa.repeat(pa.scalar(is_so), len(lines)) for is_so in (True, is_plain)]
         columns = [column.combine_chunks() for column in values.columns]
-        yield pa.record_batch([*lines.columns, is_split, *columns], schema=self._schema)
+        yield pa.record_batch([*lines.columns, *flags, *columns], schema=self._schema)
+
+    def _has_edge_spaces(self, text: bytes) -> bool:
+        """Whether a value may begin or end with a space, or only looks like it."""
+        if b" " not in text:
+            return False
+        edges = (self.delimiter.encode(), b"\n", *([self.quote.encode()] if self.quote else []))
+        return text[:1] == b" " or any(edge + b" " in text or b" " + edge in text for edge in edges)
+
+    def _has_plain_ids(self, values: pa.Table) -> bool:
+        """Whether no id has a character that makes it a float, a list or a padded text."""
+        chunks = (chunk for place in self.ids for chunk in values[f"c{place}"].chunks)
+        texts = [data.to_pybytes() for chunk in chunks if (data := chunk.buffers()[2])]
+        return not any(mark in text for text in texts for mark in _NOT_PLAIN)
 
     def _whole(self, lines: pa.RecordBatch) -> pa.RecordBatch:
         is_split = pa.repeat(pa.scalar(False), len(lines))
         values = [pa.nulls(len(lines), pa.string()) for _ in self._names]
-        return pa.record_batch([*lines.columns, is_split, *values], schema=self._schema)
+        return pa.record_batch([*lines.columns, is_split, is_split, *values], schema=self._schema)
 
     def _values(self, text: bytes) -> tuple[pa.Table, list[int]]:
         """The values of the lines that have the right number of them; indices of the others."""
@@ -100,14 +133,14 @@ class DelimitedBlocks:
             ),
             csv.ParseOptions(
                 delimiter=self.delimiter,
-                quote_char='"' if self.quoted else False,
+                quote_char=self.quote or False,
                 ignore_empty_lines=False,
                 invalid_row_handler=skip,
             ),
             csv.ConvertOptions(
                 include_columns=self._names,
                 column_types=dict.fromkeys(self._names, pa.string()),
-                null_values=[""],
+                null_values=["", *self.null_words],
                 strings_can_be_null=True,
             ),
         )
@@ -115,15 +148,16 @@ class DelimitedBlocks:
 
     def _misleading_lines(self, block: Block) -> npt.NDArray[np.bool_]:
         """Which lines Arrow might take for something else than the record of plain values that they are."""
-        if not self.delimiter.isascii():
+        if not (self.delimiter.isascii() and self.quote.isascii()):
             return np.ones(len(block.line_ends), bool)
         is_misleading = np.diff(block.line_ends, prepend=-1) == 1
         codes = np.frombuffer(block.text, np.uint8)
-        suspects = [codes == code for code in b"\r\0" if code in block.text]
+        special = f"\r\0{self.special}".encode()
+        suspects = [codes == code for code in special if code in block.text]
         if not _is_text(block.text):
             suspects.append(codes >= _FIRST_BEYOND_ASCII)
-        if self.quoted and not _has_plain_quotes(block, ord(self.delimiter)):
-            suspects.append(codes == _QUOTE)
+        if self.quote and not _has_plain_quotes(block, ord(self.quote), ord(self.delimiter)):
+            suspects.append(codes == ord(self.quote))
         for is_suspect in suspects:
             is_misleading[np.searchsorted(block.line_ends, np.flatnonzero(is_suspect))] = True
         return is_misleading
@@ -155,17 +189,17 @@ def _is_text(text: bytes) -> bool:
     return True
 
 
-def _has_plain_quotes(block: Block, delimiter: int) -> bool:
+def _has_plain_quotes(block: Block, quote: int, delimiter: int) -> bool:
     """Whether all quotes enclose whole values within a line, and are doubled inside them (RFC 4180)."""
-    if b'"' not in block.text:
+    if quote not in block.text:
         return True
     codes = np.frombuffer(b"\n" + block.text, np.uint8)
-    quotes = np.flatnonzero(codes == _QUOTE)
+    quotes = np.flatnonzero(codes == quote)
     if len(quotes) % 2:
         return False
     # A doubled quote reads as the end of one quoted part and the start of the next.
     opening, closing = quotes[::2], quotes[1::2]
-    edges = (delimiter, _LINE_FEED, _QUOTE)
+    edges = (delimiter, _LINE_FEED, quote)
     begins, ends = np.isin(codes[opening - 1], edges), np.isin(codes[closing + 1], edges)
     first_line, last_line = (np.searchsorted(block.line_ends, at - 1) for at in (opening, closing))
     return bool(begins.all() and ends.all() and (first_line == last_line).all())

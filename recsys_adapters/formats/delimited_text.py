@@ -3,7 +3,8 @@
 import csv
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,9 +12,29 @@ import duckdb
 
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.formats.delimited_blocks import DelimitedBlocks
-from recsys_adapters.formats.file_lines import open_bytes
-from recsys_adapters.formats.record_format import FileColumn
+from recsys_adapters.formats.file_lines import Rewrite, keep_lines, read_first_lines
+from recsys_adapters.formats.line_rewrites import (
+    NO_RECORD,
+    UNIT_SEPARATOR,
+    in_turn,
+    repeat_section,
+    replace_delimiter,
+)
+from recsys_adapters.formats.record_format import FileColumn, Layout
+from recsys_adapters.records.plain_values import NULL_WORDS
 from recsys_adapters.records.sql_quoting import quoted_name, quoted_text
+
+_NUM_HEAD_LINES = 50
+_SEPARATOR_LINE = re.compile(r"sep=(.)")
+"""What Excel writes and reads in front of a header."""
+
+
+@dataclass(frozen=True)
+class _Header:
+    names: tuple[str, ...]
+    num_lines: int
+    """Lines up to and with the header."""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,83 +43,207 @@ class DelimitedText:
 
     A CSV reader that meets a stray quote swallows the next lines: it splits only lines that cannot mislead it
     (see `delimited_blocks`), and SQL splits every other line by itself, alike.
+
+    Raises:
+        ValueError: for a delimiter, quote, escape or comment that cannot be one.
     """
 
     delimiter: str = ","
-    quoted: bool = True
-    """Whether a value may stand in double quotes, a quote inside it doubled (RFC 4180)."""
+    """One character or more."""
+    quote: str = '"'
+    """What a value may stand in, doubled inside it (RFC 4180); none: quotes are characters like others."""
+    escape: str = ""
+    """What makes the next character an ordinary one, if anything does."""
+    comment: str = ""
+    """A line that begins with this is no record."""
+    skip: int = 0
+    """Lines before the header, or before the first record where there is no header."""
+    header: bool = True
+    """Whether a line names the columns."""
     names: tuple[str, ...] = ()
-    """Names of the columns where the file has no header line."""
+    """Names of the columns, in the place of the header's; without either they are `1`, `2`, ..."""
+    section: str = ""
+    """Regular expression of lines that begin a section; what its group says is its lines' first value."""
+    rest_in_last: bool = False
+    """Whether delimiters beyond the last column belong to its value."""
+    null_words: tuple[str, ...] = NULL_WORDS
+    """What stands for nothing. Whole lines keep it, as other formats do."""
     encoding: str = "utf-8"
-    """`utf-8` or `latin-1`."""
-    suffixes: tuple[str, ...] = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+    suffixes: tuple[str, ...] = (".csv", ".tsv")
 
     def __post_init__(self) -> None:
-        if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
+        if not self.delimiter or any(mark in self.delimiter for mark in (self.quote or "\n", "\r", "\n")):
             raise ValueError(
-                f"delimiter {self.delimiter!r} must be one character, and neither a quote nor a line end"
+                f"delimiter {self.delimiter!r} must be one character or more, no quote and no line end"
             )
+        for name, mark in (("quote", self.quote), ("escape", self.escape)):
+            if len(mark) > 1 or mark in ("\r", "\n"):
+                raise ValueError(f"{name} {mark!r} must be one character, or none")
 
-    def column_names(self, path: Path) -> tuple[str, ...]:
-        """Names of the file's columns; none for an empty file."""
-        names = self.names or self._header(path)
-        repeated = {name for name in names if names.count(name) > 1}
+    def layout(self, path: Path, wanted: Sequence[str] = ()) -> Layout:
+        """The names of the header, or those that the settings give."""
+        told = self._as_told_by(path)
+        header = told._find_header(path, wanted)
+        repeated = sorted({name for name in header.names if header.names.count(name) > 1} & {*wanted})
         if repeated:
-            raise SourceFileError(
-                f"{path.name} names a column twice: {sorted(repeated)}. Rename one of them."
-            )
-        return names
+            raise SourceFileError(f"{path.name} names a column twice: {repeated}. Rename one of them.")
+        return Layout(header.names, notes=header.notes)
+
+    def has_column(self, path: Path, name: str) -> bool:
+        """Tell whether the header has the name."""
+        return name in self.layout(path, (name,)).names
 
     def records(
         self, connection: duckdb.DuckDBPyConnection, path: Path, columns: Sequence[FileColumn]
     ) -> str:
         """Values of blocks without a flaw split at once, each other line by itself."""
-        names = self.column_names(path)
+        told = self._as_told_by(path)
+        return told._records(connection, path, columns)
+
+    def _records(
+        self, connection: duckdb.DuckDBPyConnection, path: Path, columns: Sequence[FileColumn]
+    ) -> str:
+        header = self._find_header(path, [column.name for column in columns if column.required])
+        names = header.names
         blocks = DelimitedBlocks(
             path=path,
-            delimiter=self.delimiter,
-            quoted=self.quoted,
+            delimiter=self._parting,
+            quote=self.quote,
+            null_words=self.null_words,
+            ids=tuple(names.index(c.name) for c in columns if c.is_id and c.name in names),
+            special=self.escape + self.comment[:1] + (NO_RECORD if self.section else ""),
             encoding=self.encoding,
-            num_header_lines=self._num_header_lines,
+            rewrite=self._rewrite,
+            num_header_lines=header.num_lines,
             num_columns=len(names),
             wanted=tuple(sorted({names.index(c.name) for c in columns if c.name in names})),
         )
         connection.register("source_lines", blocks)
         return f"""
-            SELECT line, raw, CASE WHEN NOT is_split THEN coalesce(defect, {self._defect_sql(len(names))})
-                END AS defect, is_split AS is_plain,
+            SELECT line, {self._raw_sql} AS raw, CASE WHEN NOT is_split
+                    THEN coalesce(defect, {self._defect_sql(len(names))}) END AS defect, is_plain,
                 {", ".join(self._value_sql(column, names) for column in columns)}
-            FROM (SELECT *, CASE WHEN NOT is_split THEN {self._cells_sql} END AS cells FROM source_lines)"""
+            FROM (SELECT *, CASE WHEN NOT is_split THEN {self._row_sql(len(names))} END AS cells
+                FROM source_lines{self._no_records_sql})"""
+
+    def _as_told_by(self, path: Path) -> "DelimitedText":
+        """How to read a file whose first line is Excel's, which says what parts its values."""
+        if not self.header or self.names or self.skip:
+            return self
+        first = read_first_lines(path, 1, encoding=self.encoding)
+        told = _SEPARATOR_LINE.fullmatch(first[0].strip('"')) if first else None
+        return replace(self, delimiter=told[1], skip=1) if told else self
+
+    def _find_header(self, path: Path, wanted: Sequence[str]) -> _Header:
+        lines = read_first_lines(
+            path, self.skip + _NUM_HEAD_LINES, encoding=self.encoding, rewrite=self._rewrite
+        )
+        rows = [
+            (number, self._split(line))
+            for number, line in enumerate(lines, 1)
+            if number > self.skip and line.strip() and not self._is_no_record(line)
+        ]
+        if not self.header:
+            numbers = tuple(str(n) for n in range(1, len(rows[0][1]) + 1)) if rows else ()
+            return _Header(self.names or numbers, self.skip)
+        if not rows:
+            return _Header((), self.skip)
+        number, names = rows[0]
+        notes: tuple[str, ...] = ()
+        if wanted and not self.names and not set(wanted) <= set(names):
+            found = next((row for row in rows if set(wanted) <= set(row[1])), None)
+            if found:
+                number, names = found
+                notes = (
+                    f"{path.name}: line {number} is taken for the header; those before it are no records",
+                )
+        return _Header(self.names or names, number, notes)
+
+    def _split(self, line: str) -> tuple[str, ...]:
+        names = line.split(self._parting)
+        if self.quote and self.quote in line:
+            reader = csv.reader(
+                [line.replace("\0", "").replace("\r", "")],
+                delimiter=self._parting,
+                quotechar=self.quote,
+                escapechar=self.escape or None,
+                skipinitialspace=True,
+            )
+            with suppress(csv.Error):
+                names = next(reader, [])
+        return tuple(name.strip() for name in names)
+
+    def _is_no_record(self, line: str) -> bool:
+        return line.startswith(NO_RECORD) or bool(self.comment) and line.startswith(self.comment)
 
     @property
-    def _num_header_lines(self) -> int:
-        return 0 if self.names else 1
+    def _parting(self) -> str:
+        """The character that parts the values once the lines are rewritten."""
+        return self.delimiter if len(self.delimiter) == 1 else UNIT_SEPARATOR
 
-    def _header(self, path: Path) -> tuple[str, ...]:
-        with open_bytes(path) as stream:
-            line = stream.readline().decode(self.encoding, "replace").removeprefix("\ufeff").rstrip("\r\n")
-        if not self.quoted:
-            return tuple(line.split(self.delimiter)) if line else ()
-        return tuple(next(csv.reader([line], delimiter=self.delimiter), ()))
+    @cached_property
+    def _rewrite(self) -> Rewrite:
+        steps = []
+        if len(self.delimiter) > 1:
+            steps.append(replace_delimiter(self.delimiter))
+        if self.section:
+            steps.append(repeat_section(self.section, self._parting))
+        return in_turn(*steps) if steps else keep_lines
+
+    @property
+    def _raw_sql(self) -> str:
+        if len(self.delimiter) == 1:
+            return "raw"
+        return f"replace(raw, {quoted_text(UNIT_SEPARATOR)}, {quoted_text(self.delimiter)})"
+
+    @property
+    def _no_records_sql(self) -> str:
+        starts = [*([self.comment] if self.comment else []), *([NO_RECORD] if self.section else [])]
+        if not starts:
+            return ""
+        return (
+            " WHERE is_split OR NOT ("
+            + " OR ".join(f"starts_with(raw, {quoted_text(s)})" for s in starts)
+            + ")"
+        )
+
+    def _row_sql(self, num_columns: int) -> str:
+        """List of the line's values, at most so many where the rest belongs to the last."""
+        if not self.rest_in_last:
+            return self._cells_sql
+        parting = quoted_text(self._parting)
+        rest = f"array_to_string(all_cells[{num_columns}:], {parting})"
+        return (
+            f"list_transform([{self._cells_sql}], lambda all_cells: CASE WHEN len(all_cells) > {num_columns} "
+            f"THEN list_append(all_cells[:{num_columns - 1}], {rest}) ELSE all_cells END)[1]"
+        )
 
     @cached_property
     def _cells_sql(self) -> str:
         """List of the line's values, quotes included; without the line's rest where a quote is misplaced."""
-        delimiter = quoted_text(self.delimiter)
-        plain = f"string_split(raw, {delimiter})"
-        if not self.quoted:
+        plain = f"string_split(raw, {quoted_text(self._parting)})"
+        marks = [mark for mark in (self.quote, self.escape) if mark]
+        if not marks:
             return plain
-        d = re.escape(self.delimiter)
-        value = rf' *"(?:[^"]|"")*" *| *[^" {d}][^{d}]*| *'
+        d, q, e = (re.escape(mark) for mark in (self._parting, self.quote, self.escape))
+        blank = "" if self._parting.isspace() else " *"
+        pair = f"|{e}." if e else ""
+        quoted = f"{blank}{q}(?:[^{q}{e}]|{q}{q}{pair})*{q}{blank}|" if q else ""
+        first = f"(?:[^{q}{d}{e}{' ' if blank else ''}]{pair})"
+        value = f"{quoted}{blank}{first}(?:[^{d}{e}]{pair})*|{blank}"
         # With a delimiter in front of each value no match is empty: an empty one would be skipped.
-        split = f"regexp_extract_all({delimiter} || raw, {quoted_text(f'{d}({value})')}, 1)"
-        return f"CASE WHEN contains(raw, '\"') THEN {split} ELSE {plain} END"
+        split = f"regexp_extract_all({quoted_text(self._parting)} || raw, {quoted_text(f'{d}({value})')}, 1)"
+        has_marks = " OR ".join(f"contains(raw, {quoted_text(mark)})" for mark in marks)
+        return f"CASE WHEN {has_marks} THEN {split} ELSE {plain} END"
 
     def _defect_sql(self, num_columns: int) -> str:
         # Empty values after the last column are harmless; DuckDB's reader lets them pass, too.
-        has_rest = f"replace(array_to_string(cells[{num_columns + 1}:], ''), '\"\"', '') <> ''"
+        rest = f"array_to_string(cells[{num_columns + 1}:], '')"
+        has_rest = (
+            f"replace({rest}, {quoted_text(self.quote * 2)}, '') <> ''" if self.quote else f"{rest} <> ''"
+        )
         return f"""CASE WHEN raw = '' THEN 'line is empty'
-            WHEN array_to_string(cells, {quoted_text(self.delimiter)}) <> raw THEN 'stray quote'
+            WHEN array_to_string(cells, {quoted_text(self._parting)}) <> raw THEN 'stray quote'
             WHEN len(cells) < {num_columns} OR {has_rest}
                 THEN printf('line has %d columns, expected {num_columns}', len(cells)) END"""
 
@@ -111,7 +256,11 @@ class DelimitedText:
 
     def _cell_sql(self, index: int) -> str:
         cell = f"cells[{index + 1}]"
-        if not self.quoted:
-            return cell
-        inner = f"replace(trim({cell})[2:-2], '\"\"', '\"')"
-        return f"CASE WHEN starts_with(ltrim({cell}), '\"') THEN {inner} ELSE {cell} END"
+        if self.quote:
+            quote = quoted_text(self.quote)
+            inner = f"replace(trim({cell})[2:-2], {quoted_text(self.quote * 2)}, {quote})"
+            cell = f"CASE WHEN starts_with(ltrim({cell}), {quote}) THEN {inner} ELSE {cell} END"
+        if self.escape:
+            pattern = quoted_text(re.escape(self.escape) + "(.)")
+            cell = f"regexp_replace({cell}, {pattern}, '\\1', 'g')"
+        return cell

@@ -4,69 +4,34 @@ A record is one line: what is broken in a line stays in that line. CSV readers t
 ends cannot promise that, so files with broken records are read through here.
 """
 
-import gzip
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+import codecs
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recsys_adapters.errors import SourceFileError
+from recsys_adapters.formats.packed_bytes import check_is_text, open_bytes, read_head
 
 LINES_SCHEMA = pa.schema([("line", pa.int64()), ("raw", pa.string()), ("defect", pa.string())])
 NOT_UTF8 = "not valid UTF-8"
 
+Rewrite = Callable[[Iterator[bytes]], Iterator[bytes]]
+"""From blocks of whole lines to such blocks, line by line, so that numbers of lines stay."""
+
 _CHUNK_BYTES = 1 << 22
 _LINE_FEED = ord("\n")
-_GZIP_MAGIC = b"\x1f\x8b\x08"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_WIDE_MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 # Well-formed byte sequences, Unicode Standard 15, table 3-7.
 _UTF8 = (
     r"^(?:[\x00-\x7f]|[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}"
     r"|\xed[\x80-\x9f][\x80-\xbf]|\xf0[\x90-\xbf][\x80-\xbf]{2}|[\xf1-\xf3][\x80-\xbf]{3}"
     r"|\xf4[\x80-\x8f][\x80-\xbf]{2})*$"
 )
-
-
-def is_gzip(path: Path) -> bool:
-    """Whether the content, not the name, is gzip."""
-    with path.open("rb") as stream:
-        return stream.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
-
-
-@contextmanager
-def open_bytes(path: Path) -> Iterator[BinaryIO]:
-    """Open a plain or gzip file for reading its (unpacked) bytes.
-
-    Raises:
-        SourceFileError: if a gzip file is damaged or cut short.
-    """
-    if not is_gzip(path):
-        with path.open("rb") as stream:
-            yield stream
-        return
-    try:
-        with gzip.open(path, "rb") as unpacked:
-            yield cast(BinaryIO, unpacked)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise SourceFileError(f"{path.name} is a damaged gzip file. Copy it once more.") from error
-
-
-def check_unpacks(path: Path) -> None:
-    """Read a gzip file to its end, before a reader meets the damage in its midst.
-
-    Raises:
-        SourceFileError: if it is damaged or cut short.
-    """
-    if is_gzip(path):
-        for _ in _chunks(path):
-            pass
 
 
 @dataclass(frozen=True)
@@ -79,43 +44,58 @@ class Block:
     line_ends: npt.NDArray[np.int64]
     """Where in the text its line feeds are, ascending."""
 
-    def without_first_line(self) -> "Block":
-        """The block without its first line, which must be there."""
-        start = int(self.line_ends[0]) + 1
-        return Block(self.first_line + 1, self.text[start:], self.line_ends[1:] - start)
+    def without_first_lines(self, count: int) -> "Block":
+        """The block without its first lines, or without any if it has no more."""
+        if not count:
+            return self
+        if count >= len(self.line_ends):
+            return Block(self.first_line + len(self.line_ends), b"", self.line_ends[:0])
+        start = int(self.line_ends[count - 1]) + 1
+        return Block(self.first_line + count, self.text[start:], self.line_ends[count:] - start)
 
 
-def read_blocks(path: Path, *, encoding: str = "utf-8") -> Iterator[Block]:
-    """Read a plain or gzip file in blocks of whole lines, without its byte order mark.
+def keep_lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The rewriting that changes nothing."""
+    return blocks
 
-    Text in another encoding becomes UTF-8; bytes that are no text stay as they are.
+
+def read_blocks(path: Path, *, encoding: str = "utf-8", rewrite: Rewrite = keep_lines) -> Iterator[Block]:
+    r"""Read a file in blocks of whole lines, without its byte order mark and empty lines at its end.
+
+    Lines end with `\n`, `\r\n`, or all with `\r`. Text in another encoding, or with the mark of another one,
+    becomes UTF-8; bytes that are no text stay as they are.
     """
     next_line = 1
-    for chunk in _chunks(path):
-        block = chunk if encoding == "utf-8" else chunk.decode(encoding).encode()
-        if next_line == 1:
-            block = block.removeprefix(_BYTE_ORDER_MARK)
-        if b"\r" in block:
-            block = block.replace(b"\r\n", b"\n").removesuffix(b"\r")
-        if not block.endswith(b"\n"):
-            block += b"\n"
+    for block in _without_empty_end(rewrite(_line_blocks(path, encoding))):
         line_ends = np.flatnonzero(np.frombuffer(block, np.uint8) == _LINE_FEED)
         yield Block(next_line, block, line_ends)
         next_line += len(line_ends)
 
 
+def read_first_lines(
+    path: Path, count: int, *, encoding: str = "utf-8", rewrite: Rewrite = keep_lines
+) -> list[str]:
+    """The first lines of a file, at most so many."""
+    block = next(read_blocks(path, encoding=encoding, rewrite=rewrite), None)
+    lines = block.text.split(b"\n")[:-1] if block else []
+    return [line.decode("utf-8", "replace") for line in lines[:count]]
+
+
 @dataclass(frozen=True)
 class Lines:
-    r"""The lines of a plain or gzip file as a stream of `LINES_SCHEMA`, read anew whenever it is scanned.
+    r"""The lines of a file as a stream of `LINES_SCHEMA`, read anew whenever it is scanned.
 
     `line` counts from 1; `raw` is the text without its line end, invalid bytes written as `\xNN`;
     `defect` is `NOT_UTF8` for such a line, else NULL.
     """
 
     path: Path
+    encoding: str = "utf-8"
+    rewrite: Rewrite = keep_lines
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        batches = map(whole_lines, read_blocks(self.path))
+        blocks = read_blocks(self.path, encoding=self.encoding, rewrite=self.rewrite)
+        batches = map(whole_lines, blocks)
         return pa.RecordBatchReader.from_batches(LINES_SCHEMA, batches).__arrow_c_stream__(requested_schema)
 
 
@@ -128,11 +108,60 @@ def whole_lines(block: Block, is_chosen: npt.NDArray[np.bool_] | None = None) ->
     return pa.record_batch([numbers, *_decode(lines)], schema=LINES_SCHEMA)
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
-    """Blocks of whole lines."""
+def _line_blocks(path: Path, encoding: str) -> Iterator[bytes]:
+    """Blocks of whole lines, each ended by a line feed."""
+    head = read_head(path)
+    check_is_text(path, head)
+    marked = next((name for mark, name in _WIDE_MARKS.items() if head.startswith(mark)), encoding)
+    pieces = _decoded(_pieces(path), marked)
+    first = next(pieces, b"").removeprefix(_BYTE_ORDER_MARK)
+    has_old_line_ends = b"\r" in first and b"\n" not in first
+    rest: list[bytes] = []
+    for piece in _chain(first, pieces):
+        text = piece.replace(b"\r", b"\n") if has_old_line_ends else piece
+        end = text.rfind(b"\n") + 1
+        if end:
+            yield _with_plain_line_ends(b"".join([*rest, text[:end]]))
+            rest = []
+        rest.append(text[end:])
+    if last := b"".join(rest):
+        yield _with_plain_line_ends(last.removesuffix(b"\r") + b"\n")
+
+
+def _chain(first: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from pieces
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
     with open_bytes(path) as stream:
-        while chunk := stream.read(_CHUNK_BYTES) + stream.readline():
-            yield chunk
+        while piece := stream.read(_CHUNK_BYTES):
+            yield piece
+
+
+def _decoded(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+    if codecs.lookup(encoding).name == "utf-8":
+        yield from pieces
+        return
+    decoder = codecs.getincrementaldecoder(encoding)("backslashreplace")
+    for piece in pieces:
+        yield decoder.decode(piece).encode("utf-8", "backslashreplace")
+    yield decoder.decode(b"", final=True).encode("utf-8", "backslashreplace")
+
+
+def _with_plain_line_ends(block: bytes) -> bytes:
+    return block.replace(b"\r\r\n", b"\n").replace(b"\r\n", b"\n") if b"\r" in block else block
+
+
+def _without_empty_end(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The blocks without the empty lines that end the last of them."""
+    num_empty = 0
+    for block in blocks:
+        body = block.rstrip(b"\n")
+        if body:
+            yield b"\n" * num_empty + block[: len(body) + 1]
+            num_empty = -1 - len(body)
+        num_empty += len(block)
 
 
 def _split(text: bytes) -> pa.Array:

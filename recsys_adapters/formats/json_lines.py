@@ -1,44 +1,68 @@
-"""JSON lines: one object a line."""
+"""JSON: one object a line, an array of objects, or objects of several lines; and Python's literals."""
 
-import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import duckdb
 
-from recsys_adapters.formats.file_lines import Lines, open_bytes
-from recsys_adapters.formats.record_format import FileColumn
+from recsys_adapters.errors import SourceFileError
+from recsys_adapters.formats.file_lines import Lines, Rewrite, keep_lines, read_blocks
+from recsys_adapters.formats.line_rewrites import one_value_a_line, read_literals
+from recsys_adapters.formats.packed_bytes import read_head
+from recsys_adapters.formats.record_format import FileColumn, Layout, inner_paths
 from recsys_adapters.records.sql_quoting import quoted_name, quoted_text
 
-_NUM_SAMPLED_LINES = 10_000
+_LITERAL = re.compile(rb"^\s*\{\s*u?'")
 
 
 @dataclass(frozen=True, kw_only=True)
 class JsonLines:
-    """Files of one JSON object a line; a column is a key of the object itself, not of one inside it.
+    """Files of JSON objects; the name of a column is a key of the object, or a path (`user.id`) into it.
 
     A text is taken as it is, any other value as JSON writes it; null and a missing key are both NULL.
+    Keys are looked up in every object by itself: nothing is guessed from the first ones.
     """
 
-    suffixes: tuple[str, ...] = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
+    literals: bool = False
+    """Whether each line is a dictionary as Python writes it."""
+    encoding: str = "utf-8"
+    suffixes: tuple[str, ...] = (".jsonl", ".ndjson", ".json")
 
-    def column_names(self, path: Path) -> tuple[str, ...]:
-        """Keys of the objects among the first ten thousand lines."""
-        with open_bytes(path) as stream:
-            keys = (key for line in islice(stream, _NUM_SAMPLED_LINES) for key in _keys(line))
-            return tuple(dict.fromkeys(keys))
+    def layout(self, path: Path, wanted: Sequence[str] = ()) -> Layout:
+        """Keys of all objects, in the order in which they are first met."""
+        head = read_head(path)
+        if not self.literals and _LITERAL.match(head):
+            raise SourceFileError(f'{path.name} is not JSON but Python: set format = "python".')
+        connection = duckdb.connect(config={"threads": 1})
+        connection.register("source_lines", self._lines(path))
+        keys = connection.execute(
+            "SELECT key FROM (SELECT line, unnest(json_keys(raw)) AS key FROM source_lines "
+            "WHERE json_valid(raw) AND json_type(raw) = 'OBJECT') GROUP BY key ORDER BY min(line)"
+        )
+        names = tuple(dict.fromkeys(key for (key,) in keys.fetchall()))
+        return Layout(names)
+
+    def has_column(self, path: Path, name: str) -> bool:
+        """Tell whether any object has the key, or the first key of the path."""
+        keys = {name, name.split(".")[0], *(outer for outer, _ in inner_paths(name))}
+        marks = [f'"{key}"'.encode() for key in keys]
+        blocks = read_blocks(path, encoding=self.encoding, rewrite=self._rewrite(path))
+        return any(mark in block.text for block in blocks for mark in marks)
 
     def records(
         self, connection: duckdb.DuckDBPyConnection, path: Path, columns: Sequence[FileColumn]
     ) -> str:
-        """Each line parsed by itself."""
-        keys = ", ".join(quoted_text(_pointer(column.name)) for column in columns)
+        """Each object parsed by itself."""
+        pointers = [_pointer(column.name) for column in columns]
+        pointers += [pointer for column in columns for pointer in _inner_pointers(column.name)]
+        places = {pointer: place for place, pointer in reversed(list(enumerate(pointers, 1)))}
+        keys = ", ".join(map(quoted_text, pointers))
         values = ", ".join(
-            f"nullif(cells[{i}], '') AS {quoted_name(column.role)}" for i, column in enumerate(columns, 1)
+            f"{_value_sql(column, places)} AS {quoted_name(column.role)}" for column in columns
         )
-        connection.register("source_lines", Lines(path))
+        connection.register("source_lines", self._lines(path))
         return f"""
             SELECT line, raw, defect, false AS is_plain, {values}
             FROM (SELECT *, CASE WHEN defect IS NULL THEN json_extract_string(raw, [{keys}]) END AS cells
@@ -48,15 +72,33 @@ class JsonLines:
                         WHEN json_type(raw) <> 'OBJECT' THEN 'line is not a JSON object' END) AS defect
                     FROM source_lines))"""
 
+    def _lines(self, path: Path) -> Lines:
+        return Lines(path, encoding=self.encoding, rewrite=self._rewrite(path))
 
-def _keys(line: bytes) -> tuple[str, ...]:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        return ()
-    return tuple(record) if isinstance(record, dict) else ()
+    def _rewrite(self, path: Path) -> Rewrite:
+        if self.literals:
+            return read_literals
+        head = read_head(path).removeprefix(b"\xef\xbb\xbf").lstrip()
+        is_split = head[:1] == b"[" and head[1:].lstrip()[:1] in (b"{", b"]", b"")
+        lines = [text.strip() for text in (head + b"\n").split(b"\n", 2)]
+        is_split = is_split or (lines[0] == b"{" and lines[1][:1] == b'"')
+        return one_value_a_line if is_split else keep_lines
+
+
+def _value_sql(column: FileColumn, places: dict[str, int]) -> str:
+    pointers = [_pointer(column.name), *_inner_pointers(column.name)]
+    cells = [f"nullif(cells[{places[pointer]}], '')" for pointer in pointers]
+    return cells[0] if len(cells) == 1 else f"coalesce({', '.join(cells)})"
+
+
+def _inner_pointers(name: str) -> list[str]:
+    return [f"/{'/'.join(map(_escaped, [outer, *inner.split('.')]))}" for outer, inner in inner_paths(name)]
 
 
 def _pointer(key: str) -> str:
     """JSON pointer (RFC 6901) of a key of the object itself."""
-    return "/" + key.replace("~", "~0").replace("/", "~1")
+    return "/" + _escaped(key)
+
+
+def _escaped(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")

@@ -1,54 +1,191 @@
-"""Parquet: one row is one record."""
+"""Parquet: one row is one record.
 
-from collections.abc import Sequence
+Arrow reads the file, by the places of its columns: no name means anything, neither to a reader of patterns
+nor to one that takes `ID` for `id`.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recsys_adapters.errors import SourceFileError
-from recsys_adapters.formats.record_format import FileColumn
+from recsys_adapters.formats.packed_bytes import packing
+from recsys_adapters.formats.record_format import FileColumn, Layout, inner_paths
 from recsys_adapters.records.sql_quoting import quoted_name, quoted_text
+
+_ROWS_AT_ONCE = 1 << 16
+_IS_BINARY = (
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_binary_view,
+    pa.types.is_fixed_size_binary,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParquetRows:
-    """Parquet files; the line of a record is its row number, its raw form a JSON object of texts."""
+    """Parquet files; the line of a record is its row number, its raw form a JSON object of texts.
 
-    suffixes: tuple[str, ...] = (".parquet",)
+    Bytes are text in UTF-8, times are kept to the microsecond, and lists and structures read as JSON.
+    """
 
-    def column_names(self, path: Path) -> tuple[str, ...]:
+    suffixes: tuple[str, ...] = (".parquet", ".parq", ".pq")
+
+    def layout(self, path: Path, wanted: Sequence[str] = ()) -> Layout:
         """Names of the top-level columns; none for a file without a byte."""
-        if path.stat().st_size == 0:
-            return ()
-        try:
-            return tuple(pq.read_schema(path).names)
-        except pa.ArrowInvalid as error:
-            raise SourceFileError(
-                f"{path.name} is not a Parquet file. Name its format in the settings."
-            ) from error
+        schema = _schema(path)
+        repeated = sorted({name for name in schema.names if schema.names.count(name) > 1} & {*wanted})
+        if repeated:
+            raise SourceFileError(f"{path.name} names a column twice: {repeated}. Rename one of them.")
+        times = [name for name in wanted if (found := _find(schema, name)) and pa.types.is_temporal(found[1])]
+        return Layout(tuple(schema.names), frozenset(times))
+
+    def has_column(self, path: Path, name: str) -> bool:
+        """Tell whether there is a column of the name, or a field of a structure under the path."""
+        return _find(_schema(path), name) is not None
 
     def records(
         self, connection: duckdb.DuckDBPyConnection, path: Path, columns: Sequence[FileColumn]
     ) -> str:
         """Rows with every column as text."""
-        names = self.column_names(path)
-        texts = ", ".join(f"{quoted_text(name)}, {_text(name)}" for name in names)
-        raw = f"json_object({texts})" if names else "NULL"
-        values = ", ".join(
-            f"{_text(column.name) if column.name in names else 'NULL::VARCHAR'} AS {quoted_name(column.role)}"
-            for column in columns
+        schema = _schema(path)
+        connection.register("source_rows", _Rows(path, schema))
+        texts = ", ".join(
+            f"{quoted_text(name)}, {_text(f'c{place}', kind)}"
+            for place, (name, kind) in enumerate(zip(schema.names, schema.types, strict=True))
         )
-        rows = f"read_parquet({quoted_text(str(path))}, file_row_number = true)"
-        if not names:
-            rows = "(SELECT 0 AS file_row_number WHERE false)"
-        return f"""
-            SELECT file_row_number + 1 AS line, CAST({raw} AS VARCHAR) AS raw, NULL::VARCHAR AS defect,
-                false AS is_plain, {values}
-            FROM {rows}"""
+        raw = f"CAST(json_object({texts}) AS VARCHAR)" if schema.names else "NULL::VARCHAR"
+        values = ", ".join(f"{_value_sql(schema, c.name)} AS {quoted_name(c.role)}" for c in columns)
+        return f"SELECT line, {raw} AS raw, defect, false AS is_plain, {values} FROM source_rows"
 
 
-def _text(name: str) -> str:
-    return f"nullif(CAST({quoted_name(name)} AS VARCHAR), '')"
+@dataclass(frozen=True)
+class _Rows:
+    """The rows as a stream of `line`, `defect`, `c0`, `c1`, ..., read anew whenever it is scanned."""
+
+    path: Path
+    file_schema: pa.Schema
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return pa.RecordBatchReader.from_batches(self._streamed, self._batches()).__arrow_c_stream__(
+            requested_schema
+        )
+
+    @property
+    def _streamed(self) -> pa.Schema:
+        columns = [(f"c{place}", _plain_type(kind)) for place, kind in enumerate(self.file_schema.types)]
+        return pa.schema([("line", pa.int64()), ("defect", pa.string()), *columns])
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        if not self.file_schema.names:
+            return
+        next_line = 1
+        with self.path.open("rb") as stream:
+            file = pq.ParquetFile(stream, coerce_int96_timestamp_unit="us")
+            for batch in file.iter_batches(_ROWS_AT_ONCE):
+                lines = pa.array(np.arange(next_line, next_line + len(batch)))
+                defects = pa.nulls(len(batch), pa.string())
+                columns = []
+                for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                    value, broken = _plain(column)
+                    columns.append(value)
+                    if broken is not None:
+                        defects = pc.coalesce(defects, pc.if_else(broken, f"{name} is not valid UTF-8", None))
+                yield pa.record_batch([lines, defects, *columns], schema=self._streamed)
+                next_line += len(batch)
+
+
+def _schema(path: Path) -> pa.Schema:
+    if path.exists() and path.stat().st_size == 0:
+        return pa.schema([])
+    if kind := packing(path):
+        raise SourceFileError(f"{path.name} is a {kind} file: unpack it, Parquet is packed inside already.")
+    try:
+        with path.open("rb") as stream:
+            return pq.ParquetFile(stream).schema_arrow
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise SourceFileError(
+            f"{path.name} is not a Parquet file, or one that was not written to its end. "
+            "Name its format in the settings, or fetch it anew."
+        ) from error
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    """The type that DuckDB is given in the place of one that it would read otherwise, or not at all."""
+    if any(is_binary(kind) for is_binary in _IS_BINARY):
+        return pa.string()
+    if pa.types.is_timestamp(kind):
+        return pa.timestamp("us", kind.tz and "UTC")
+    if pa.types.is_dictionary(kind):
+        return _plain_type(kind.value_type)
+    if pa.types.is_float16(kind):
+        return pa.float32()
+    if isinstance(kind, pa.BaseExtensionType):
+        return _plain_type(kind.storage_type)
+    if pa.types.is_struct(kind):
+        return pa.struct(
+            [pa.field(kind.field(i).name, _plain_type(kind.field(i).type)) for i in range(kind.num_fields)]
+        )
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.list_(_plain_type(kind.value_type))
+    if pa.types.is_map(kind):
+        return pa.map_(_plain_type(kind.key_type), _plain_type(kind.item_type))
+    return kind
+
+
+def _plain(column: pa.Array) -> tuple[pa.Array, pa.Array | None]:
+    """A column in its plain type; which of its values are no text, if any is not."""
+    kind = _plain_type(column.type)
+    if kind == column.type:
+        return column, None
+    if isinstance(column, pa.ExtensionArray):
+        column = column.storage
+    try:
+        return column.cast(kind, safe=False) if pa.types.is_timestamp(kind) else column.cast(kind), None
+    except pa.ArrowInvalid:
+        values = column.cast(pa.binary()).to_pylist()
+    texts = [value and value.decode("utf-8", "backslashreplace") for value in values]
+    broken = [value is not None and value.decode("utf-8", "replace").encode() != value for value in values]
+    return pa.array(texts, pa.string()), pa.array(broken)
+
+
+def _find(schema: pa.Schema, name: str) -> tuple[str, pa.DataType] | None:
+    """SQL and plain type of the column of a name, or of the field under a path."""
+    ways = [(name, ""), *inner_paths(name)]
+    for outer, inner in ways:
+        if outer in schema.names:
+            place = schema.names.index(outer)
+            found = _descend(f"c{place}", _plain_type(schema.types[place]), inner.split(".") if inner else [])
+            if found:
+                return found
+    return None
+
+
+def _descend(value: str, kind: pa.DataType, path: Sequence[str]) -> tuple[str, pa.DataType] | None:
+    if not path:
+        return value, kind
+    if pa.types.is_map(kind):
+        key = f"CAST({quoted_text(path[0])} AS VARCHAR)"
+        return _descend(f"map_extract_value({value}, {key})", kind.item_type, path[1:])
+    if not pa.types.is_struct(kind) or (place := kind.get_field_index(path[0])) < 0:
+        return None
+    return _descend(f"struct_extract_at({value}, {place + 1})", kind.field(place).type, path[1:])
+
+
+def _value_sql(schema: pa.Schema, name: str) -> str:
+    found = _find(schema, name)
+    return _text(*found) if found else "NULL::VARCHAR"
+
+
+def _text(value: str, kind: pa.DataType) -> str:
+    if pa.types.is_nested(kind):
+        return f"CAST(to_json({value}) AS VARCHAR)"
+    return f"nullif(CAST({value} AS VARCHAR), '')"

@@ -1,42 +1,152 @@
 """How a log writes its times."""
 
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cache
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from feature_store.schemas import Rule
 from recsys_adapters.records.sql_quoting import quoted_text
 
 # Beyond year 5000 to_timestamp would fail for the whole file; such a time is refused for its record alone.
 _LAST_EPOCH_SECONDS = "1e11"
-_EPOCH_UNITS = {"seconds": 1, "milliseconds": 1000}
+_EPOCH_UNITS = {"seconds": 1, "milliseconds": 1000, "microseconds": 10**6, "nanoseconds": 10**9}
+_EXCEL_EPOCH_DAYS = 25569
+"""Days from the 30th of December 1899, where a spreadsheet's days begin, to 1970."""
+_OFFSET = r"[0-9]:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?\s*(?:[Zz]|[+-][0-9]{1,2}(?::?[0-9]{2}){0,2})$"
+_NAMED_ZONE = r"^(.*[0-9])\s*([A-Za-z][A-Za-z0-9_]+(?:[/+-][A-Za-z0-9_+/-]*)?)$"
+_WORDS = (*_EPOCH_UNITS, "excel", "iso8601", "auto")
 
 
-def time_column_type(time_format: str) -> str:
-    """DuckDB type as which the column of times is read.
-
-    Args:
-        time_format: `seconds` or `milliseconds` since 1970, `iso8601`, or a pattern of strptime.
+@dataclass(frozen=True, kw_only=True)
+class TimeSpelling:
+    """How times are written, and which of them can be.
 
     Raises:
-        ValueError: for any other word.
+        ValueError: for an unknown format or zone.
     """
-    if time_format in _EPOCH_UNITS:
-        return "DOUBLE"
-    if time_format == "iso8601":
-        return "TIMESTAMPTZ"
-    if "%" in time_format:
-        return "VARCHAR"
-    raise ValueError(
-        f"time format {time_format!r} is unknown. Write seconds, milliseconds, iso8601 or a strptime pattern "
-        "such as '%d/%m/%Y %H:%M'."
+
+    time_format: str = "seconds"
+    """`seconds`, `milliseconds`, `microseconds` or `nanoseconds` since 1970, `excel`'s days, `iso8601`,
+    `auto`, or a pattern of strptime."""
+    time_zone: str = "UTC"
+    """Zone of times that name none."""
+    earliest: date = date(1990, 1, 1)
+    """No event can be older."""
+    latest: date | None = None
+    """No event can be younger; none: than tomorrow."""
+
+    def __post_init__(self) -> None:
+        if self.time_format not in _WORDS and "%" not in self.time_format:
+            raise ValueError(
+                f"time format {self.time_format!r} is unknown. Write {', '.join(_WORDS)} or a strptime "
+                "pattern such as '%d/%m/%Y %H:%M'."
+            )
+        try:
+            ZoneInfo(self.time_zone)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(
+                f"time zone {self.time_zone!r} is unknown. Write a name such as America/New_York."
+            ) from error
+
+    @property
+    def column_type(self) -> str:
+        """DuckDB type as which the column of times is read."""
+        return "DOUBLE" if self.time_format in (*_EPOCH_UNITS, "excel") else "VARCHAR"
+
+    def sql(self, column: str) -> str:
+        """SQL of a time (TIMESTAMPTZ) from a column of `column_type`, NULL where it is none."""
+        if self.time_format in _EPOCH_UNITS:
+            return _epoch_sql(column, _EPOCH_UNITS[self.time_format])
+        if self.time_format == "excel":
+            local = f"epoch_ms(CAST(round(({column} - {_EXCEL_EPOCH_DAYS}) * 864e5) AS BIGINT))"
+            return f"CASE WHEN abs({column}) < 1e6 THEN {self._local(local)} END"
+        if self.time_format == "iso8601":
+            return self._iso_sql(column)
+        if self.time_format == "auto":
+            return self._auto_sql(column)
+        parsed = f"try_strptime({column}, {quoted_text(self.time_format)})"
+        return f"CAST({parsed} AS TIMESTAMPTZ)" if "%z" in self.time_format.lower() else self._local(parsed)
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Refuse what cannot be when it happened."""
+        rules = [
+            Rule(
+                f"event_time is before {self.earliest}, the `earliest`: is it of another unit?",
+                f"{self._comparable} < {self._bound(self.earliest)}",
+            )
+        ]
+        if self.latest:
+            broken = f"{self._comparable} >= {self._bound(self.latest)}"
+            rules.append(Rule(f"event_time is after {self.latest}", broken))
+        return tuple(rules)
+
+    @property
+    def _comparable(self) -> str:
+        """SQL of what is compared with a bound: a number as it is, which costs less than its time."""
+        return "event_time" if self.time_format in _EPOCH_UNITS else f"({self.sql('event_time')})"
+
+    def _bound(self, day: date) -> str:
+        if self.time_format in _EPOCH_UNITS:
+            seconds = datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+            return f"{seconds * _EPOCH_UNITS[self.time_format]!r}"
+        return f"TIMESTAMPTZ '{day} 00:00:00+00'"
+
+    def _local(self, timestamp: str) -> str:
+        if self.time_zone == "UTC":
+            return f"CAST({timestamp} AS TIMESTAMPTZ)"
+        return f"timezone({quoted_text(self.time_zone)}, {timestamp})"
+
+    def _iso_sql(self, text: str) -> str:
+        """Each text by itself: the engine would read what follows a named zone in that zone, too."""
+        local = self._local(f"TRY_CAST({text} AS TIMESTAMP)")
+        zone = f"regexp_extract({text}, {quoted_text(_NAMED_ZONE)}, 2)"
+        stem = f"TRY_CAST(regexp_extract({text}, {quoted_text(_NAMED_ZONE)}, 1) AS TIMESTAMP)"
+        names = f"[{', '.join(map(quoted_text, _zones()))}]"
+        named = f"CASE WHEN list_contains({names}, {zone}) THEN timezone({zone}, {stem}) END"
+        return (
+            f"CASE WHEN regexp_matches({text}, {quoted_text(_OFFSET)}) THEN TRY_CAST({text} AS TIMESTAMPTZ) "
+            f"WHEN regexp_matches({text}, '[0-9]\\s*[A-Za-z_/+-]{{3,}}[0-9]*$') THEN {named} ELSE {local} END"
+        )
+
+    def _auto_sql(self, text: str) -> str:
+        """By its size, a number is in one unit only, if it is a time of this age; eight digits are a date."""
+        number = f"TRY_CAST({text} AS DOUBLE)"
+        units = " ".join(
+            f"WHEN abs({number}) < 1e{power} THEN {_epoch_sql(number, unit)}"
+            for power, unit in ((11, 1), (14, 10**3), (17, 10**6), (20, 10**9))
+        )
+        day = self._local(f"try_strptime({text}, '%Y%m%d')")
+        moment = self._local(f"try_strptime({text}, '%Y%m%d%H%M%S')")
+        return (
+            f"CASE WHEN regexp_full_match({text}, '(19|20)[0-9]{{6}}') THEN {day} "
+            f"WHEN regexp_full_match({text}, '(19|20)[0-9]{{12}}') THEN {moment} "
+            f"WHEN {number} IS NOT NULL THEN CASE {units} END ELSE {self._iso_sql(text)} END"
+        )
+
+
+def spelling_sql(text: str) -> str:
+    """SQL of what `auto` takes a text for."""
+    number = f"abs(TRY_CAST({text} AS DOUBLE))"
+    return (
+        f"CASE WHEN regexp_full_match({text}, '(19|20)([0-9]{{6}}|[0-9]{{12}})') THEN 'dates without dashes' "
+        f"WHEN {number} < 1e11 THEN 'seconds' WHEN {number} < 1e14 THEN 'milliseconds' "
+        f"WHEN {number} < 1e17 THEN 'microseconds' WHEN {number} IS NOT NULL THEN 'nanoseconds' "
+        "ELSE 'iso8601' END"
     )
 
 
-def event_time_sql(column: str, time_format: str) -> str:
-    """SQL of a time (TIMESTAMPTZ) from a column of `time_column_type`, NULL where it is none.
+def _epoch_sql(number: str, unit: int) -> str:
+    seconds = number if unit == 1 else f"{number} / {unit}"
+    in_reach = f"{seconds} BETWEEN -{_LAST_EPOCH_SECONDS} AND {_LAST_EPOCH_SECONDS}"
+    return f"CASE WHEN {in_reach} THEN to_timestamp({seconds}) END"
 
-    A time that names no zone is read in the connection's.
-    """
-    if time_format in _EPOCH_UNITS:
-        seconds = column if time_format == "seconds" else f"{column} / {_EPOCH_UNITS[time_format]}"
-        in_reach = f"{seconds} BETWEEN -{_LAST_EPOCH_SECONDS} AND {_LAST_EPOCH_SECONDS}"
-        return f"CASE WHEN {in_reach} THEN to_timestamp({seconds}) END"
-    if time_format == "iso8601":
-        return column
-    return f"CAST(try_strptime({column}, {quoted_text(time_format)}) AS TIMESTAMPTZ)"
+
+@cache
+def _zones() -> tuple[str, ...]:
+    """Names of the zones that DuckDB knows."""
+    rows = duckdb.connect().execute("SELECT name FROM pg_timezone_names() ORDER BY name").fetchall()
+    return tuple(name for (name,) in rows)

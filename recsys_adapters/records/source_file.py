@@ -1,5 +1,6 @@
 """One file of a source, mapped onto one lake table by DuckDB."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,9 +10,12 @@ import duckdb
 
 from feature_store.schemas import INTERACTIONS, ITEMS, TARGETS, Rule, Table
 from recsys_adapters.errors import SourceFileError
-from recsys_adapters.formats.file_lines import check_unpacks
+from recsys_adapters.formats.packed_bytes import check_unpacks
 from recsys_adapters.formats.record_format import FileColumn, RecordFormat
+from recsys_adapters.records.plain_texts import register_plain_text
+from recsys_adapters.records.plain_values import NULL_WORDS, id_defect_sql, id_sql, value_sql
 from recsys_adapters.records.sql_quoting import quoted_name, quoted_text
+from recsys_adapters.records.unnesting import Unnesting
 
 _TABLES = {table.name: table for table in (INTERACTIONS, ITEMS, TARGETS)}
 _TYPE_WORDS = {"DOUBLE": "a number", "BIGINT": "a whole number", "TIMESTAMPTZ": "a time"}
@@ -25,6 +29,7 @@ class SourceFile:
     """
 
     path: Path
+    """The file on disk."""
     name: str
     """What the lake calls the file."""
     source: str
@@ -37,6 +42,38 @@ class SourceFile:
     """SQL of each staged column of the table, but for `source`, over the columns' roles (and `line`)."""
     rules: tuple[Rule, ...] = ()
     """The source's own reasons to refuse a record, over the roles; the table's rules follow."""
+    member: str | None = None
+    """The path inside the file, where it is an archive."""
+    null_words: tuple[str, ...] = NULL_WORDS
+    """What stands for nothing in any column."""
+    decimal: str = "."
+    """What parts the whole from the fraction in a number."""
+    id_space: str = ""
+    """Set before the ids of items, so that they are no other source's."""
+    unnesting: Unnesting | None = None
+    """The list of each record that is made into records of its own."""
+    parallel: tuple[str, ...] = ()
+    """Roles of lists beside that one, as long as it."""
+    notes: tuple[str, ...] = ()
+    """What was understood without being told, for whoever wrote the settings."""
+    left_aside: tuple[str, ...] = ()
+    """What of the source is not read tonight, told with its first file."""
+    fault: str | None = None
+    """Why the file cannot be read at all, if that is known already."""
+
+    @property
+    def is_supplement(self) -> bool:
+        """Whether its items have no titles of their own, but those that other catalogues gave them."""
+        return self.table == "items" and self.staged["title"] == "NULL"
+
+    @cached_property
+    def reading(self) -> str:
+        """Digest of how the file is read: the same content read otherwise is another delivery."""
+        how = (
+            self.format, self.columns, sorted(self.staged.items()), self.rules, self.member, self.null_words,
+            self.decimal, self.id_space, self.unnesting, self.parallel,
+        )  # fmt: skip
+        return hashlib.md5(repr(how).encode(), usedforsecurity=False).hexdigest()
 
     def records(self, connection: duckdb.DuckDBPyConnection) -> str:
         """SQL of all records, which reads the file whenever it is run.
@@ -44,14 +81,15 @@ class SourceFile:
         It has `line` (BIGINT, from 1), `reason` (why the record is refused, else NULL), `raw` (of a refused
         one) and the table's staged columns in their types. What it reads from is registered with the
         connection, in the place of what the file before needed.
-        Times without a zone are read in the connection's zone: `SET TimeZone = 'UTC'` belongs before this.
+        `SET TimeZone = 'UTC'` belongs before this.
 
         Raises:
             SourceFileError: if the file lacks a column or is not of its format.
         """
-        check_unpacks(self.path)
-        self._check_columns()
-        records = self.format.records(connection, self.path, self.columns)
+        self._check()
+        if self.table == "items":
+            register_plain_text(connection)
+        records = self._read(connection, self.columns)
         values = {"source": quoted_text(self.source), **self.staged}
         types = self._table.staged_types
         staged = ", ".join(f"TRY_CAST({values[name]} AS {types[name]}) AS {name}" for name in types)
@@ -73,37 +111,91 @@ class SourceFile:
         named = [column for column in self.columns if column.role == "user_id"]
         if not named:
             return None
-        check_unpacks(self.path)
-        self._check_columns()
-        records = self.format.records(connection, self.path, named)
-        return f"SELECT user_id FROM ({records}) WHERE trim(user_id) <> ''"
+        self._check()
+        records = self._read(connection, named)
+        user_id = self._cleaned(named[0])
+        return f"SELECT user_id FROM (SELECT {user_id} AS user_id FROM ({records})) WHERE user_id <> ''"
 
     @cached_property
     def _table(self) -> Table:
         return _TABLES[self.table]
 
-    def _check_columns(self) -> None:
-        names = self.format.column_names(self.path)
-        missing = [column.name for column in self.columns if column.required and column.name not in names]
-        if names and missing:
+    @property
+    def _place(self) -> Path:
+        return self.path / self.member if self.member else self.path
+
+    def _check(self) -> None:
+        """Look at the file as a whole, before a record is read."""
+        if self.fault:
+            raise SourceFileError(self.fault)
+        check_unpacks(self._place)
+        read = [column for column in self._from_file(self.columns) if column.required]
+        names = self.format.layout(self._place, [column.name for column in read]).names
+        missing = [
+            column.name
+            for column in read
+            if names and column.name not in names and not self.format.has_column(self._place, column.name)
+        ]
+        if missing:
+            what = f"{self.name} ({self.source}) has no column {', '.join(map(repr, missing))}"
+            if _is_record(names):
+                raise SourceFileError(
+                    f"{what}. Its first line looks like a record, not like names: set header = false "
+                    f"and names = [...], for {len(names)} columns{_hint(missing, names)}."
+                )
             raise SourceFileError(
-                f"{self.name} ({self.source}) has no column {', '.join(map(repr, missing))}; its columns are "
-                f"{', '.join(map(repr, names))}. Name the right one in the settings, or correct the file."
+                f"{what}; its columns are {', '.join(map(repr, names))}. Name the right one in the settings, "
+                f"or correct the file.{_hint(missing, names)}"
             )
+
+    def _from_file(self, columns: Sequence[FileColumn]) -> tuple[FileColumn, ...]:
+        """The columns that the file itself has to have."""
+        read = tuple(column for column in columns if column.constant is None)
+        return self.unnesting.read_columns(read) if self.unnesting else read
+
+    def _read(self, connection: duckdb.DuckDBPyConnection, columns: Sequence[FileColumn]) -> str:
+        """SQL of the records with each column as the text that it is in the file."""
+        read = [column for column in columns if column.constant is None]
+        records = self.format.records(connection, self._place, self._from_file(read))
+        if self.unnesting:
+            records = self.unnesting.sql(records, read, self.parallel)
+        told = [
+            f"{quoted_text(column.constant)} AS {quoted_name(column.role)}"
+            for column in columns
+            if column.constant is not None
+        ]
+        return f"SELECT *, {', '.join(told)} FROM ({records})" if told else records
 
     def _typed_sql(self, records: str) -> str:
         """The records with each text cast to its column's type; a failed cast is a defect."""
         typed = [column for column in self.columns if column.sql_type != "VARCHAR"]
         texts = [column for column in self.columns if column.sql_type == "VARCHAR"]
+        ids = [column for column in self.columns if column.is_id]
+        cleaned = ", ".join(f"{self._cleaned(c)} AS {quoted_name(_clean(c))}" for c in self.columns)
         values = "".join(
-            f", TRY_CAST({quoted_name(c.role)} AS {c.sql_type}) AS {quoted_name(_typed(c))}" for c in typed
+            f", TRY_CAST({self._number(c)} AS {c.sql_type}) AS {quoted_name(_typed(c))}" for c in typed
         )
         roles = [f"{quoted_name(_typed(c))} AS {quoted_name(c.role)}" for c in typed]
-        roles += [quoted_name(c.role) for c in texts]
+        roles += [f"{quoted_name(_clean(c))} AS {quoted_name(c.role)}" for c in texts]
+        position = ", position, is_listed" if self.unnesting else ""
         return f"""
-            SELECT line, raw, {", ".join(roles)},
-                coalesce(defect, {_first_nul(texts)}, {_first_misfit(typed)}) AS defect
-            FROM (SELECT *{values} FROM ({records}))"""
+            SELECT line, raw{position}, {", ".join(roles)},
+                coalesce(defect, {_first_not_plain(texts, ids)}, {_first_misfit(typed)}) AS defect
+            FROM (SELECT *{values} FROM (SELECT *, {cleaned} FROM ({records})))"""
+
+    def _cleaned(self, column: FileColumn) -> str:
+        text = quoted_name(column.role)
+        if not column.is_id:
+            return value_sql(text, self.null_words)
+        space = f"{self.id_space}:" if self.id_space and column.role == "item_id" else ""
+        return id_sql(text, self.null_words, prefix=space)
+
+    def _number(self, column: FileColumn) -> str:
+        text = quoted_name(_clean(column))
+        if self.decimal == ".":
+            return text
+        thousands = "." if self.decimal == "," else ","
+        return f"replace(replace({text}, '{thousands}', ''), {quoted_text(self.decimal)}, '.')"
 
 
 def _first_broken(rules: tuple[Rule, ...]) -> str:
@@ -112,24 +204,50 @@ def _first_broken(rules: tuple[Rule, ...]) -> str:
     return f"CASE {cases} END" if cases else "NULL"
 
 
+def _clean(column: FileColumn) -> str:
+    return f"clean {column.role}"
+
+
 def _typed(column: FileColumn) -> str:
     return f"typed {column.role}"
 
 
-def _first_nul(columns: Sequence[FileColumn]) -> str:
-    """SQL of the reason to refuse a record for a text with a NUL character, else NULL."""
+def _first_not_plain(texts: Sequence[FileColumn], ids: Sequence[FileColumn]) -> str:
+    """SQL of the reason to refuse a record for a NUL character, or an id that is none any more, else NULL."""
     cases = " ".join(
         f"WHEN contains({quoted_name(c.role)}, chr(0)) THEN {quoted_text(f'{c.name} has a NUL character')}"
-        for c in columns
+        for c in texts
     )
-    return f"CASE WHEN is_plain THEN NULL {cases} END"
+    reasons = [f"CASE {cases} END"] if cases else []
+    reasons += [id_defect_sql(quoted_name(c.role), c.name) for c in ids]
+    return f"CASE WHEN NOT is_plain THEN coalesce({', '.join([*reasons, 'NULL'])}) END"
 
 
 def _first_misfit(columns: Sequence[FileColumn]) -> str:
     """SQL of the reason to refuse a record for a text that is not of its column's type, else NULL."""
     cases = " ".join(
-        f"WHEN {quoted_name(c.role)} IS NOT NULL AND {quoted_name(_typed(c))} IS NULL "
+        f"WHEN {quoted_name(_clean(c))} IS NOT NULL AND {quoted_name(_typed(c))} IS NULL "
         f"THEN {quoted_text(f'{c.name} is not {_TYPE_WORDS[c.sql_type]}')}"
         for c in columns
     )
     return f"CASE {cases} END" if columns else "NULL"
+
+
+def _hint(missing: Sequence[str], names: Sequence[str]) -> str:
+    """What the file's first line may be instead of a header that has the columns."""
+    folded = {name.casefold(): name for name in names}
+    others = [folded[name.casefold()] for name in missing if name.casefold() in folded]
+    if others:
+        return f" It writes {', '.join(map(repr, others))}."
+    first = names[0]
+    for delimiter in (";", "\t", "|", ",", "::", "\x01"):
+        if len(names) == 1 and delimiter in first and all(name in first for name in missing):
+            return f" Its values seem to be parted by {delimiter!r}: set delimiter = {delimiter!r}."
+    if any(name.startswith("'") and name.endswith("'") for name in names):
+        return ' Its values stand in single quotes: set quote = "\'".'
+    return ""
+
+
+def _is_record(names: Sequence[str]) -> bool:
+    """Whether a first line has values, which are somebody's, where names of columns are wanted."""
+    return any(name[:1].isdigit() or any(mark in name for mark in "@:{}[]") for name in names)

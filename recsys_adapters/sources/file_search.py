@@ -1,56 +1,232 @@
-"""Which files a path means, and how they are read."""
+"""Which files a path means, and which of those in a folder are left aside by rule."""
 
-from glob import glob
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from glob import glob, has_magic
 from os.path import commonpath
 from pathlib import Path
+from urllib.parse import unquote
 
 from recsys_adapters.errors import SourceFileError
-from recsys_adapters.formats.delimited_text import DelimitedText
-from recsys_adapters.formats.json_lines import JsonLines
-from recsys_adapters.formats.parquet_rows import ParquetRows
-from recsys_adapters.formats.record_format import RecordFormat
+from recsys_adapters.formats.packed_bytes import zip_members
+from recsys_adapters.sources.table_folders import live_files
 
-FORMAT_NAMES = ("csv", "tsv", "jsonl", "parquet")
+PACKERS = (".gz", ".gzip", ".zst", ".zstd", ".bz2", ".xz", ".zip")
+UNFINISHED = (
+    ".tmp",
+    ".temp",
+    ".part",
+    ".partial",
+    ".crdownload",
+    ".inprogress",
+    ".swp",
+    "~",
+    "._copying_",
+    ".crc",
+)
+"""Ends of names of files that are being written, or belong to whoever writes."""
+
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+_PART = re.compile(r"(part|data|\d+)[-_]\w[^.]*|\d+_\d+", re.IGNORECASE)
+_NUM_NAMED = 3
 
 
-def record_format(name: str, *, delimiter: str | None = None) -> RecordFormat:
-    """The format of a name among `FORMAT_NAMES`.
+@dataclass(frozen=True)
+class FoundFile:
+    """A file that a path means."""
+
+    name: str
+    """What tells it from the others."""
+    path: Path
+    member: str | None = None
+    """The path inside the file, where it is an archive."""
+    keys: dict[str, str] = field(default_factory=dict)
+    """What the folders above it say, as Hive names them: `event_type=click`."""
+    fault: str | None = None
+    """Why it cannot be read."""
+
+    @property
+    def place(self) -> Path:
+        """Where its records are."""
+        return self.path / self.member if self.member else self.path
+
+
+@dataclass(frozen=True)
+class FoundFiles:
+    """What a path means now."""
+
+    files: tuple[FoundFile, ...]
+    notes: tuple[str, ...] = ()
+    """What was left aside."""
+
+
+def search_files(
+    path: Path, suffixes: tuple[str, ...], *, marker: str = "", settle_seconds: float = 0.0
+) -> FoundFiles:
+    """Look for the files that a path means, in the order of names.
 
     Args:
-        name: `csv`, `tsv`, `jsonl` or `parquet`.
-        delimiter: what parts the values of a csv or tsv file, if neither a comma nor a tab.
-
-    Raises:
-        ValueError: for any other name.
-    """
-    if name in ("csv", "tsv"):
-        return DelimitedText(delimiter=delimiter or {"csv": ",", "tsv": "\t"}[name])
-    if name == "jsonl":
-        return JsonLines()
-    if name == "parquet":
-        return ParquetRows()
-    raise ValueError(f"file format {name!r} is unknown. Write one of {', '.join(FORMAT_NAMES)}.")
-
-
-def find_files(path: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
-    """Files that a path means, by a name that tells them apart, in the order of names.
-
-    Args:
-        path: a file, a folder (searched with its sub-folders) or a glob pattern.
-        suffixes: ends of the names that count in a folder.
+        path: a file, a folder (searched with its sub-folders, links followed) or a glob pattern. A file that
+            exists by this very name is meant, whatever characters the name has.
+        suffixes: ends of the names that count in a folder, in any case, packed or not.
+        marker: name of the file that says that its folder is complete; without it a folder waits.
+        settle_seconds: how long a file must have been left alone; a younger one waits.
 
     Raises:
         SourceFileError: if there are none.
     """
+    passed_over: list[Path] = []
     if path.is_file():
-        return {path.name: path}
-    if path.is_dir():
-        found = [file for file in path.rglob("*") if file.is_file() and file.name.endswith(suffixes)]
+        root, found = path.parent, [path]
+    elif path.is_dir():
+        root = path
+        found, passed_over = _in_folder(path, suffixes)
     else:
-        found = [Path(file) for file in glob(str(path), recursive=True) if Path(file).is_file()]
+        root, found, passed_over = _by_pattern(path, suffixes)
     if not found:
-        raise SourceFileError(
-            f"{path} has no files. Name a file, a pattern, or a folder with {', '.join(suffixes)}."
+        raise SourceFileError(_nothing(path, suffixes, passed_over))
+    complete, waiting = _split(found, root, marker, settle_seconds)
+    files = [file for each in sorted(complete) for file in _expand(each, root)]
+    return FoundFiles(tuple(files), (*_notes(path, passed_over), *waiting))
+
+
+def _by_pattern(path: Path, suffixes: tuple[str, ...]) -> tuple[Path, list[Path], list[Path]]:
+    matches = [Path(match) for match in glob(str(path), recursive=True)]
+    found: list[Path] = []
+    passed_over: list[Path] = []
+    for match in matches:
+        if match.is_file() and not _is_marker(match.name):
+            found.append(match)
+        elif match.is_dir() and "**" not in str(path):
+            inner, others = _in_folder(match, suffixes)
+            found += inner
+            passed_over += others
+    found = list(dict.fromkeys(found))
+    return Path(commonpath([file.parent for file in found])) if found else path, found, passed_over
+
+
+def _in_folder(folder: Path, suffixes: tuple[str, ...]) -> tuple[list[Path], list[Path]]:
+    """The files of a folder that count, and the others that are no markers and not hidden."""
+    found: list[Path] = []
+    passed_over: list[Path] = []
+    for files in _walk(folder):
+        for file in files:
+            counts = _has_suffix(file.name, suffixes) or _is_part(file.name)
+            (found if counts and file.exists() else passed_over).append(file)
+    live = live_files(folder)
+    if live is not None:
+        passed_over += [file for file in found if file not in live]
+        found = [file for file in found if file in live]
+    return found, passed_over
+
+
+def _walk(folder: Path) -> Iterator[list[Path]]:
+    """Files of each folder, links followed, no folder twice."""
+    seen: set[tuple[int, int]] = set()
+    for here, folders, names in os.walk(folder, followlinks=True):
+        status = os.stat(here)
+        identity = (status.st_dev, status.st_ino)
+        if identity in seen:
+            folders.clear()
+            continue
+        seen.add(identity)
+        folders[:] = sorted(name for name in folders if not _is_marker(name))
+        yield [Path(here, name) for name in sorted(names) if not _is_marker(name)]
+
+
+def _is_marker(name: str) -> bool:
+    """Whether a name is hidden, a marker or that of a file in the making: `_SUCCESS`, `_delta_log`, `.crc`.
+
+    A folder of Hive's (`_date=2024-05-01`) is none.
+    """
+    hidden = name.startswith((".", "_")) and "=" not in name
+    return hidden or name.lower().endswith(UNFINISHED)
+
+
+def _has_suffix(name: str, suffixes: tuple[str, ...]) -> bool:
+    return _unpacked_name(name).endswith(suffixes)
+
+
+def _unpacked_name(name: str) -> str:
+    lower = name.lower()
+    packer = next((packer for packer in PACKERS if lower.endswith(packer)), "")
+    return lower.removesuffix(packer)
+
+
+def _is_part(name: str) -> bool:
+    """Whether a file without an ending is one of the parts that engines write: `part-00000`, `000000_0`."""
+    return _PART.fullmatch(_unpacked_name(name)) is not None
+
+
+def _split(
+    found: list[Path], root: Path, marker: str, settle_seconds: float
+) -> tuple[list[Path], tuple[str, ...]]:
+    """Those that are complete, and a note on those that wait."""
+    complete = []
+    for file in found:
+        is_marked = not marker or any((up / marker).exists() for up in (file.parent, root))
+        age = time.time() - file.stat().st_mtime
+        if is_marked and age >= settle_seconds:
+            complete.append(file)
+    waiting = [file for file in found if file not in set(complete)]
+    if not waiting:
+        return complete, ()
+    return complete, (f"{len(waiting)} files wait, since they may still be written: {_named(waiting)}",)
+
+
+def _expand(path: Path, root: Path) -> Iterator[FoundFile]:
+    """The file, or each file in an archive."""
+    name = _legible(path.relative_to(root).as_posix())
+    keys = _keys(path, root)
+    try:
+        members = zip_members(path)
+    except (SourceFileError, OSError) as error:
+        yield FoundFile(name, path, keys=keys, fault=str(error))
+        return
+    if len(members) < 2:
+        yield FoundFile(name, path, members[0] if members else None, keys)
+        return
+    for member in sorted(members):
+        yield FoundFile(f"{name}/{_legible(member)}", path, member, keys)
+
+
+def _keys(path: Path, root: Path) -> dict[str, str]:
+    """Hive's keys in the folders of a path, from that of the search on, or above it."""
+    keys = {}
+    for part in path.parent.parts:
+        key, is_key, value = part.partition("=")
+        if is_key and key.isidentifier() and value != _NO_VALUE:
+            keys[key] = unquote(value)
+    return keys
+
+
+def _legible(name: str) -> str:
+    """A name as text, whatever its bytes are."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _named(files: list[Path]) -> str:
+    names = [_legible(file.name) for file in files[:_NUM_NAMED]]
+    return ", ".join(names) + (", ..." if len(files) > _NUM_NAMED else "")
+
+
+def _notes(path: Path, passed_over: list[Path]) -> tuple[str, ...]:
+    if not passed_over:
+        return ()
+    what = f"{len(passed_over)} files in {_legible(path.name)} are not read: {_named(passed_over)}"
+    return (f"{what}. If they belong to it, name them by a pattern",)
+
+
+def _nothing(path: Path, suffixes: tuple[str, ...], passed_over: list[Path]) -> str:
+    place = _legible(str(path))
+    if passed_over:
+        return (
+            f"{place} has no files that end with {', '.join(suffixes)}, but {len(passed_over)} others: "
+            f"{_named(passed_over)}. Name them by a pattern, and their format."
         )
-    root = path if path.is_dir() else commonpath([file.parent for file in found])
-    return {file.relative_to(root).as_posix(): file for file in sorted(found)}
+    what = "matches no files" if has_magic(str(path)) else "has no files"
+    exists = "" if path.exists() or has_magic(str(path)) else " (there is no such file or folder)"
+    return f"{place} {what}{exists}. Name a file, a pattern, or a folder with {', '.join(suffixes)}."

@@ -1,4 +1,4 @@
-"""MovieLens: the latest layout (`ratings.csv`, `movies.csv`) and that of 100K (`u.data`, `u.item`)."""
+"""MovieLens in all its layouts: 100K, 1M and 10M, 20M and later, and the edition of 20M that Kaggle has."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,18 +6,16 @@ from pathlib import Path
 
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.formats.delimited_text import DelimitedText
+from recsys_adapters.formats.file_lines import read_blocks
 from recsys_adapters.formats.record_format import FileColumn, RecordFormat
+from recsys_adapters.records.event_times import TimeSpelling
 from recsys_adapters.records.interaction_ids import interaction_id_sql
 from recsys_adapters.records.source_file import SourceFile
 
-_RATING_COLUMNS = (
-    FileColumn("user_id", "userId"),
-    FileColumn("item_id", "movieId"),
-    FileColumn("rating", "rating", "DOUBLE"),
-    FileColumn("epoch_seconds", "timestamp", "BIGINT"),
-)
+_RATING_NAMES = ("userId", "movieId", "rating", "timestamp")
+_MOVIE_NAMES = ("movieId", "title", "genres")
 _MOVIE_COLUMNS = (
-    FileColumn("item_id", "movieId"),
+    FileColumn("item_id", "movieId", is_id=True),
     FileColumn("title", "title"),
     FileColumn("genres", "genres", required=False),
 )
@@ -26,11 +24,12 @@ _GENRES_100K = (
     *("action", "adventure", "animation", "children", "comedy", "crime", "documentary", "drama", "fantasy"),
     *("film-noir", "horror", "musical", "mystery", "romance", "sci-fi", "thriller", "war", "western"),
 )
-_U_DATA = DelimitedText(delimiter="\t", quoted=False, names=("userId", "movieId", "rating", "timestamp"))
+_U_DATA = DelimitedText(delimiter="\t", quote="", header=False, names=_RATING_NAMES)
 _U_ITEM = DelimitedText(
     delimiter="|",
-    quoted=False,
+    quote="",
     encoding="latin-1",
+    header=False,
     names=("movieId", "title", "release", "video_release", "url", "unknown", *_GENRES_100K),
 )
 
@@ -55,26 +54,50 @@ class MovieLens:
         Raises:
             SourceFileError: if the folder has neither layout.
         """
-        if (self.path / "ratings.csv").exists():
-            csv = DelimitedText()
-            return self._items("movies.csv", csv), self._ratings("ratings.csv", csv)
-        if (self.path / "u.data").exists():
-            return self._items_100k(), self._ratings("u.data", _U_DATA)
+        layouts = (
+            ("ratings.csv", "movies.csv", self._read_csv),
+            ("rating.csv", "movie.csv", self._read_csv),
+            ("ratings.dat", "movies.dat", self._read_dat),
+            ("u.data", "u.item", self._read_100k),
+        )
+        for ratings, movies, read in layouts:
+            if (self.path / ratings).exists():
+                return read(ratings, movies)
         raise SourceFileError(
-            f"{self.path} is no MovieLens folder: it has neither ratings.csv (with movies.csv) "
-            "nor u.data (with u.item). Unpack the archive and name the folder inside it."
+            f"{self.path} is no MovieLens folder: it has no ratings.csv, rating.csv, ratings.dat or u.data "
+            "(with their films). Unpack the archive and name the folder inside it."
         )
 
-    def _ratings(self, name: str, file_format: RecordFormat) -> SourceFile:
-        # Beyond year 5000 to_timestamp would fail for the whole file; such a time is refused for its row.
-        event_time = "CASE WHEN epoch_seconds BETWEEN -1e11 AND 1e11 THEN to_timestamp(epoch_seconds) END"
+    def _read_csv(self, ratings: str, movies: str) -> tuple[SourceFile, ...]:
+        csv = DelimitedText()
+        time_format = "iso8601" if ratings == "rating.csv" else "seconds"
+        return self._items(movies, csv), self._ratings(ratings, csv, time_format)
+
+    def _read_dat(self, ratings: str, movies: str) -> tuple[SourceFile, ...]:
+        films = DelimitedText(
+            delimiter="::", quote="", header=False, names=_MOVIE_NAMES, encoding=_encoding(self.path / movies)
+        )
+        events = DelimitedText(delimiter="::", quote="", header=False, names=_RATING_NAMES)
+        return self._items(movies, films), self._ratings(ratings, events)
+
+    def _read_100k(self, ratings: str, movies: str) -> tuple[SourceFile, ...]:
+        return self._items_100k(movies), self._ratings(ratings, _U_DATA)
+
+    def _ratings(self, name: str, file_format: RecordFormat, time_format: str = "seconds") -> SourceFile:
+        spelling = TimeSpelling(time_format=time_format)
+        event_time = spelling.sql("event_time")
         return SourceFile(
             path=self.path / name,
             name=name,
             source=self.source,
             table="interactions",
             format=file_format,
-            columns=_RATING_COLUMNS,
+            columns=(
+                FileColumn("user_id", "userId", is_id=True),
+                FileColumn("item_id", "movieId", is_id=True),
+                FileColumn("rating", "rating", "DOUBLE"),
+                FileColumn("event_time", "timestamp", spelling.column_type),
+            ),
             staged={
                 "interaction_id": interaction_id_sql(event_time=event_time, kind="'rating'"),
                 "user_id": "user_id",
@@ -83,16 +106,17 @@ class MovieLens:
                 "kind": "'rating'",
                 "weight": "rating",
             },
+            rules=spelling.rules,
         )
 
     def _items(self, name: str, file_format: RecordFormat) -> SourceFile:
         genres = "CASE WHEN genres = '(no genres listed)' THEN '' ELSE replace(lower(genres), '|', ' ') END"
         return self._item_file(name, file_format, _MOVIE_COLUMNS, genres)
 
-    def _items_100k(self) -> SourceFile:
+    def _items_100k(self, name: str) -> SourceFile:
         flags = tuple(FileColumn(f"is_{genre}", genre, "BIGINT") for genre in _GENRES_100K)
         words = ", ".join(f"CASE WHEN \"is_{genre}\" = 1 THEN '{genre}' END" for genre in _GENRES_100K)
-        return self._item_file("u.item", _U_ITEM, _MOVIE_COLUMNS[:2] + flags, f"concat_ws(' ', {words})")
+        return self._item_file(name, _U_ITEM, _MOVIE_COLUMNS[:2] + flags, f"concat_ws(' ', {words})")
 
     def _item_file(
         self, name: str, file_format: RecordFormat, columns: tuple[FileColumn, ...], genres: str
@@ -106,6 +130,16 @@ class MovieLens:
             columns=columns,
             staged=_item_sql(genres),
         )
+
+
+def _encoding(path: Path) -> str:
+    """That of 10M is UTF-8, that of 1M is not."""
+    try:
+        for block in read_blocks(path):
+            block.text.decode()
+    except UnicodeDecodeError:
+        return "latin-1"
+    return "utf-8"
 
 
 def _item_sql(genres: str) -> Mapping[str, str]:

@@ -1,18 +1,18 @@
 """Prompt histories: a folder of JSON lines, one file per user, as the PIP data set has them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from feature_store.schemas import Rule
 from recsys_adapters.formats.json_lines import JsonLines
 from recsys_adapters.formats.record_format import FileColumn
 from recsys_adapters.records.source_file import SourceFile
-from recsys_adapters.sources.file_search import find_files
+from recsys_adapters.sources.file_search import FoundFile, search_files
 
 _COLUMNS = (
     FileColumn("prompt", "prompt"),
-    FileColumn("user_id", "user_id"),
-    FileColumn("item_id", "id"),
+    FileColumn("user_id", "user_id", is_id=True),
+    FileColumn("item_id", "id", is_id=True),
     FileColumn("nsfw", "NSFW", required=False),
 )
 # Only what says so plainly is unflagged: a word not known here is kept out of the pictures.
@@ -41,23 +41,24 @@ class PromptHistories:
         Raises:
             SourceFileError: if there are none.
         """
-        found = find_files(self.path, JsonLines().suffixes)
-        items = (self._file(name, path, "items", _ITEM) for name, path in found.items())
-        interactions = (
-            self._file(name, path, "interactions", self._interaction) for name, path in found.items()
-        )
+        search = search_files(self.path, JsonLines().suffixes)
+        items = [self._file(file, "items", _ITEM) for file in search.files]
+        interactions = [self._file(file, "interactions", self._interaction) for file in search.files]
+        items[:1] = [replace(file, left_aside=search.notes) for file in items[:1]]
         return *items, *interactions
 
-    def _file(self, name: str, path: Path, table: str, staged: dict[str, str]) -> SourceFile:
+    def _file(self, file: FoundFile, table: str, staged: dict[str, str]) -> SourceFile:
         return SourceFile(
-            path=path,
-            name=name,
+            path=file.path,
+            name=file.name,
+            member=file.member,
             source=self.source,
             table=table,
             format=JsonLines(),
             columns=_COLUMNS,
             staged=staged,
             rules=(_FLAGGED, _NO_PROMPT),
+            fault=file.fault,
         )
 
     @property

@@ -1,76 +1,105 @@
-"""Recommendation lists, in CSV, JSON lines or Parquet: the pictures wanted tonight."""
+"""Recommendation lists, in CSV, JSON or Parquet: the pictures wanted tonight."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 from feature_store.schemas import Rule
-from recsys_adapters.formats.record_format import FileColumn
+from recsys_adapters.formats.record_format import FileColumn, Layout
 from recsys_adapters.records.source_file import SourceFile
-from recsys_adapters.sources.file_search import find_files, record_format
+from recsys_adapters.records.unnesting import Unnesting
+from recsys_adapters.sources.file_search import FoundFile
+from recsys_adapters.sources.file_source import FileSource
 
 _ROLES = ("user_id", "item_id", "rank", "score")
-# A list without any rank is ordered by score; equal scores by item, so that a rerun gives the same order.
-_RANK_SQL = """CASE WHEN count(rank) OVER (PARTITION BY user_id) > 0 THEN rank
-    WHEN defect IS NULL AND isfinite(score) THEN row_number() OVER (
-        PARTITION BY user_id, defect IS NULL AND isfinite(score) ORDER BY score DESC, item_id) END"""
+_DATE = re.compile(r"(?<!\d)(?:19|20)\d\d[-_.]?\d\d[-_.]?\d\d(?!\d)")
+# The place in the record's own list counts where neither rank nor score orders it.
+_RANK_SQL = "coalesce(rank, CASE WHEN score IS NULL AND is_listed THEN position END)"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recommendations:
+class Recommendations(FileSource):
     """Targets from the recommendation lists of another system.
 
-    Where none of a user's rows has a rank, the order of their scores gives it, the highest being first.
+    All files together are one delivery, which takes the place of the one before; where files are named after
+    days, those of the last day. A user's items are in the order of their ranks, from whichever number on;
+    where there are none, in that of their scores, the highest first, or of the list that holds them.
 
     Raises:
         ValueError: if the settings name an unknown column or format.
     """
 
-    path: Path
-    """A file, a folder or a glob pattern."""
     columns: Mapping[str, str] = field(default_factory=dict)
-    """Names in the file of `user_id`, `item_id`, `rank` and `score`, where they are others."""
-    format: str = "csv"
-    """`csv`, `tsv`, `jsonl` or `parquet`."""
-    delimiter: str | None = None
+    """Names in the file of `user_id`, `item_id`, `rank` and `score`, where they are others. `item_id` may be
+    a list of a user's items, with `score` a list beside it."""
     source: str = "recommendations"
+    """What the lake calls the source."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         unknown = sorted(set(self.columns) - set(_ROLES))
         if unknown:
             raise ValueError(f"columns of {self.source}: {unknown} unknown. Map any of {', '.join(_ROLES)}.")
-        record_format(self.format, delimiter=self.delimiter)
 
     def files(self) -> tuple[SourceFile, ...]:
-        """The files of the lists; a user's list must be in one file.
+        """The files of the lists, all of one delivery.
 
         Raises:
             SourceFileError: if there are none.
         """
-        file_format = record_format(self.format, delimiter=self.delimiter)
-        return tuple(
-            SourceFile(
-                path=path,
-                name=name,
-                source=self.source,
-                table="targets",
-                format=file_format,
-                columns=self._file_columns,
-                staged={role: role for role in _ROLES} | {"rank": _RANK_SQL, "as_of": "NULL"},
-                rules=(Rule("rank is not a whole number", "rank <> floor(rank) OR abs(rank) > 1e9"),),
+        search = self.search()
+        last_day = max((_day(file) for file in search.files), default="")
+        delivered = [file for file in search.files if _day(file) == last_day]
+        notes = search.notes
+        if len(delivered) < len(search.files):
+            notes += (
+                f"{len(search.files) - len(delivered)} files of {self.source} are of days before the last",
             )
-            for name, path in find_files(self.path, file_format.suffixes).items()
+        files = [self._file(file) for file in delivered]
+        files[:1] = [replace(file, left_aside=notes) for file in files[:1]]
+        return tuple(files)
+
+    def _file(self, file: FoundFile) -> SourceFile:
+        layout, fault = self.look_at(file, [self._name("user_id"), self._name("item_id")])
+        columns = tuple(self._column(role, file, layout) for role in _ROLES)
+        return SourceFile(
+            path=file.path,
+            name=file.name,
+            member=file.member,
+            source=self.source,
+            table="targets",
+            format=self.file_format,
+            columns=(*columns, *self.limit_columns),
+            staged={role: role for role in _ROLES} | {"rank": _RANK_SQL, "as_of": "NULL"},
+            rules=(
+                *self.limit_rules,
+                Rule("rank is not a whole number", "rank <> floor(rank) OR abs(rank) > 1e9"),
+                Rule("score is not finite", "score IS NOT NULL AND NOT isfinite(score)"),
+            ),
+            null_words=self.null_values,
+            decimal=self.decimal,
+            id_space=self.id_space,
+            unnesting=self.unnesting or Unnesting(column=self._name("item_id"), separator=self.separator),
+            parallel=("score",),
+            notes=layout.notes,
+            fault=fault,
         )
 
-    @property
-    def _file_columns(self) -> tuple[FileColumn, ...]:
+    def _name(self, role: str) -> str:
+        return self.columns.get(role, role)
+
+    def _column(self, role: str, file: FoundFile, layout: Layout) -> FileColumn:
         types = {"rank": "DOUBLE", "score": "DOUBLE"}
-        return tuple(
-            FileColumn(
-                role, self.columns.get(role, role), types.get(role, "VARCHAR"), required=self._needs(role)
-            )
-            for role in _ROLES
+        column = FileColumn(
+            role,
+            self._name(role),
+            types.get(role, "VARCHAR"),
+            required=role in self.columns or role in ("user_id", "item_id"),
+            is_id=role in ("user_id", "item_id"),
         )
+        return self.placed(column, file, layout)
 
-    def _needs(self, role: str) -> bool:
-        return role in self.columns or role in ("user_id", "item_id")
+
+def _day(file: FoundFile) -> str:
+    """The last day that a file's name or folder has, without its dashes; empty for one without."""
+    return max((re.sub(r"\D", "", found) for found in _DATE.findall(file.name)), default="")

@@ -3,7 +3,7 @@
 import csv
 from datetime import UTC, datetime, timedelta
 
-from feature_store.intake.source_files import append_file
+from feature_store.intake.source_files import append_delivery, append_file
 from feature_store.tables.items import render_texts
 from feature_store.tables.runs import close_window, open_run
 from feature_store.tables.users import give_keys, look_up_key
@@ -40,10 +40,12 @@ def take_in_items(lake, folder, titles, *, name="items", run=None):
     return append_file(lake, next(iter(catalogue.files())), run or open_run(lake))
 
 
-def take_in_targets(lake, folder, targets, *, name="targets", run=None):
-    """Append a recommendation list of (user, item, rank); return its ledger entry."""
+def take_in_targets(lake, folder, targets, *, name="targets", run=None, per_user=None):
+    """Deliver a recommendation list of (user, item, rank); return its ledger entry."""
     file = write_csv(folder / "logs" / f"{name}.csv", ("user_id", "item_id", "rank"), targets)
-    return append_file(lake, next(iter(Recommendations(path=file).files())), run or open_run(lake))
+    files = Recommendations(path=file).files()
+    (entry,) = append_delivery(lake, files, run or open_run(lake), per_user=per_user)
+    return entry
 
 
 def write_csv(file, columns, rows):

@@ -105,14 +105,14 @@ def test_more_refused_records_than_are_held_in_memory_are_all_kept(lake, tmp_pat
 
 
 def test_a_file_whose_write_meets_a_conflict_is_written_anew(lake, tmp_path, monkeypatch):
-    append_ledger, conflicts = source_files._append_ledger, iter(["transaction conflict"])
+    append_ledger, conflicts = source_files.append_entry, iter(["transaction conflict"])
 
     def append_ledger_later(*arguments):
         for conflict in conflicts:
             raise duckdb.TransactionException(conflict)
         append_ledger(*arguments)
 
-    monkeypatch.setattr(source_files, "_append_ledger", append_ledger_later)
+    monkeypatch.setattr(source_files, "append_entry", append_ledger_later)
     assert take_in_events(lake, tmp_path, EVENTS).accepted == 3
     assert ask(lake, "SELECT count(*) FROM interactions") == [(3,)]
     assert take_in_events(lake, tmp_path, EVENTS) is None
@@ -185,13 +185,15 @@ def test_refused_rows_are_kept_with_their_reason_and_the_ledger_adds_up(lake, tm
     assert ask(lake, "SELECT rows_read - accepted - duplicate - rejected FROM ingested_files") == [(0,)]
 
 
-def test_a_new_recommendation_list_stands_for_the_one_before_for_its_users_only(lake, tmp_path):
+def test_a_new_delivery_of_lists_stands_for_the_one_before_also_for_users_whom_it_does_not_name(
+    lake, tmp_path
+):
     take_in_targets(lake, tmp_path, [("ann", "i1", 1), ("ann", "i2", 2), ("bob", "i1", 1)])
     take_in_targets(lake, tmp_path, [("ann", "i3", 1)], name="later")
     found = ask(
         lake, "SELECT user_id, item_id FROM night.targets JOIN keyed.users USING (user_key) ORDER BY ALL"
     )
-    assert found == [("ann", "i3"), ("bob", "i1")]
+    assert found == [("ann", "i3")]
 
 
 events = st.tuples(

@@ -61,10 +61,10 @@ class TestJsonCatalogue(Utf8Contract):
     def source_file(self, folder):
         return Catalogue(path=folder, columns=COLUMNS, format="jsonl").files()[0]
 
-    def test_what_is_no_text_is_a_field_as_json_writes_it(self, clean):
-        assert json.loads(clean.rows[2][2]) == {"title": "Chair 2", "tags": '["red",2]'}
+    def test_a_list_is_a_field_of_its_words(self, clean):
+        assert json.loads(clean.rows[2][2]) == {"title": "Chair 2", "tags": "red 2"}
 
 
-def test_a_catalogue_needs_a_title(tmp_path):
-    with pytest.raises(ValueError, match=r"\['title'\] missing\. Map item_id, title"):
-        Catalogue(path=tmp_path, columns={"item_id": "sku"})
+def test_a_catalogue_needs_an_id(tmp_path):
+    with pytest.raises(ValueError, match=r"\['item_id'\] missing\. Map item_id, title"):
+        Catalogue(path=tmp_path, columns={"title": "name"})

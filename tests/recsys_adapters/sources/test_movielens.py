@@ -22,12 +22,12 @@ class TestRatings(HeaderContract):
         b"1,2,4.0,964982703,5": "line has 5 columns, expected 4",
         b"1,2,good,964982703": "rating is not a number",
         b"1,2,,964982703": "weight is missing, or its kind has none in the settings",
-        b"1,2,nan,964982703": "weight is not finite",
+        b"1,2,nan,964982703": "weight is missing, or its kind has none in the settings",
         b"1,2,-inf,964982703": "weight is not finite",
-        b"1,2,4.0,yesterday": "timestamp is not a whole number",
+        b"1,2,4.0,yesterday": "timestamp is not a number",
         b"1,2,4.0,": "event_time is missing or is not a time",
         b"1,2,4.0,9223372036854775807": "event_time is missing or is not a time",
-        b"1,2,4.0,-1": "event_time is before 1970 or in the future",
+        b"1,2,4.0,-1": "event_time is before 1990-01-01, the `earliest`: is it of another unit?",
         b"1,2,4.0,9999999999": "event_time is before 1970 or in the future",
         b",2,4.0,964982703": "user_id is missing",
         b"1,  ,4.0,964982703": "item_id is missing",
@@ -153,7 +153,7 @@ class TestMovies100K(LineContract):
 
 
 def test_a_folder_of_neither_layout_is_an_error(tmp_path):
-    with pytest.raises(SourceFileError, match=r"is no MovieLens folder: .*ratings\.csv .*u\.data"):
+    with pytest.raises(SourceFileError, match=r"is no MovieLens folder: .*ratings\.csv, .*u\.data"):
         MovieLens(path=tmp_path).files()
 
 

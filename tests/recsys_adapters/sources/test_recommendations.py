@@ -17,12 +17,11 @@ class TestRankedCsv(HeaderContract):
         b"u,i,1": "line has 3 columns, expected 4",
         b",i,1,0.5": "user_id is missing",
         b"u,,1,0.5": "item_id is missing",
-        b"u1,i,0,0.5": "rank is missing or below 1",
+        b"u1,i,-1,0.5": "rank is below 0",
         b"u,i,first,0.5": "rank is not a number",
         b"u,i,1.5,0.5": "rank is not a whole number",
         b"u,i,1e12,0.5": "rank is not a whole number",
-        b"u,i,nan,0.5": "rank is not a whole number",
-        b"u,i,1,nan": "score is not finite",
+        b"u,i,1,inf": "score is not finite",
         b"u,i,1,high": "score is not a number",
     }
 
@@ -40,7 +39,7 @@ class TestRankedJson(Utf8Contract):
     file_name = "lists.jsonl"
     broken = {
         b"": "line is empty",
-        b'{"user_id": "u", "item_id": "i", "rank": 0}': "rank is missing or below 1",
+        b'{"user_id": "u", "item_id": "i", "rank": -1}': "rank is below 0",
         b'{"user_id": "u", "item_id": "i", "rank": "top"}': "rank is not a number",
     }
 
@@ -51,41 +50,24 @@ class TestRankedJson(Utf8Contract):
         return Recommendations(path=folder, format="jsonl").files()[0]
 
 
-def test_scores_give_the_ranks_where_there_are_none(connection, tmp_path):
+def test_a_row_has_a_rank_or_a_score(connection, tmp_path):
     path = tmp_path / "lists.csv"
-    path.write_text(
-        "who,what,score\na,x,0.1\nb,x,0.7\na,y,0.9\na,z,\na,w,inf\nb,z,0.7\na,v,0.1\na,broken,9,9\n"
-    )
+    path.write_text("who,what,score\na,x,0.1\nb,x,0.7\na,z,\na,w,inf\na,broken,9,9\n")
     (file,) = Recommendations(path=path, columns={"user_id": "who", "item_id": "what"}).files()
     staged = stage(connection, file)
-    assert {row[:3] for row in staged.rows} == {
-        ("a", "y", 1),
-        ("a", "v", 2),
-        ("a", "x", 3),
-        ("b", "x", 1),
-        ("b", "z", 2),
-    }
+    assert {row[:4] for row in staged.rows} == {("a", "x", None, 0.1), ("b", "x", None, 0.7)}
     assert [(line, reason) for line, reason, _ in staged.rejects] == [
-        (5, "rank is missing or below 1"),
-        (6, "rank is missing or below 1"),
-        (9, "line has 4 columns, expected 3"),
+        (4, "rank and score are missing"),
+        (5, "score is not finite"),
+        (6, "line has 4 columns, expected 3"),
     ]
-
-
-def test_a_list_with_ranks_has_no_place_for_a_row_without_one(connection, tmp_path):
-    path = tmp_path / "lists.csv"
-    path.write_text("user_id,item_id,rank,score\na,x1,1,0.5\na,x2,,0.9\n")
-    (file,) = Recommendations(path=path).files()
-    staged = stage(connection, file)
-    assert staged.rows == [("a", "x1", 1, 0.5, None)]
-    assert staged.rejects == [(3, "rank is missing or below 1", "a,x2,,0.9")]
 
 
 def test_parquet_lists_are_read_by_rows(connection, tmp_path):
     table = pa.table({"user_id": ["a", "a"], "item_id": [1, 2], "score": [0.5, 0.75]})
     pq.write_table(table, tmp_path / "lists.parquet")
     (file,) = Recommendations(path=tmp_path, format="parquet").files()
-    assert sorted(stage(connection, file).rows) == [("a", "1", 2, 0.5, None), ("a", "2", 1, 0.75, None)]
+    assert sorted(stage(connection, file).rows) == [("a", "1", None, 0.5, None), ("a", "2", None, 0.75, None)]
 
 
 def test_an_unknown_role_is_an_error(tmp_path):

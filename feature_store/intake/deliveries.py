@@ -1,0 +1,121 @@
+"""Recommendation lists: all files of a source are one delivery, which takes the place of the last."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+
+from duckdb import DuckDBPyConnection
+
+from feature_store.intake.clashes import count
+from feature_store.intake.ledger import (
+    FileCounts,
+    OfferedFile,
+    Origin,
+    append_entry,
+    append_rejects,
+    content_digest,
+)
+from feature_store.intake.staging import StagedFile
+from feature_store.lake.lake import Lake
+from feature_store.schemas import GIVEN_TARGETS, INGESTED_FILES, TARGETS
+from feature_store.tables.targets import append_targets
+
+LISTED = """
+    CREATE OR REPLACE TEMP TABLE listed AS
+    SELECT * REPLACE (row_number() OVER (
+        PARTITION BY user_key ORDER BY rank NULLS LAST, score DESC NULLS LAST, item_id) AS rank)
+    FROM (SELECT DISTINCT ON (user_key, item_id) * FROM ({rows})
+          ORDER BY user_key, item_id, rank NULLS LAST, score DESC NULLS LAST)
+"""
+"""Each user's list over all files: an item twice has its best rank, and ranks begin at 1."""
+
+
+def is_delivered(lake: Lake, files: Sequence[OfferedFile], *, per_user: int | None) -> bool:
+    """Tell whether the last delivery of the files' source was just these files, read as they are now."""
+    entries = lake.query(
+        f"SELECT sha256, reading FROM {INGESTED_FILES.qualified_name} "
+        "WHERE source = $source AND table_name = 'targets' AND ingested_at = ("
+        f"  SELECT max(ingested_at) FROM {INGESTED_FILES.qualified_name} "
+        "  WHERE source = $source AND table_name = 'targets')",
+        {"source": files[0].source},
+    ).to_pylist()
+    offered = [(content_digest(file), reading_of(file, per_user)) for file in files]
+    return sorted((entry["sha256"], entry["reading"]) for entry in entries) == sorted(offered)
+
+
+def reading_of(file: OfferedFile, per_user: int | None) -> str:
+    """How a file of lists is read: a longer list than is wanted is cut."""
+    return f"{file.reading}/{per_user}"
+
+
+def append_lists(
+    lake: Lake,
+    staged: Sequence[tuple[StagedFile, Origin]],
+    *,
+    connection: DuckDBPyConnection,
+    per_user: int | None,
+    is_complete: bool,
+) -> list[FileCounts]:
+    """Let the staged files of one source stand for its last delivery.
+
+    Args:
+        lake: where they go.
+        staged: files of one source, with the same `ingested_at`.
+        connection: a cursor of the lake that has staged them.
+        per_user: the longest list that is wanted, or None for any.
+        is_complete: whether the files are all that were offered; if not, users whom they do not name keep
+            their lists.
+    """
+    write = partial(_replace, staged=staged, per_user=per_user, is_complete=is_complete)
+    return lake.write(write, f"lists of {staged[0][1].source}", connection=connection)
+
+
+def _replace(
+    connection: DuckDBPyConnection,
+    *,
+    staged: Sequence[tuple[StagedFile, Origin]],
+    per_user: int | None,
+    is_complete: bool,
+) -> list[FileCounts]:
+    source, listed_at, run_id = staged[0][1].source, staged[0][1].ingested_at, staged[0][1].run_id
+    rows = " UNION ALL BY NAME ".join(
+        f"SELECT *, {place} AS file_place FROM {file.rows}" for place, (file, _) in enumerate(staged)
+    )
+    connection.execute(LISTED.format(rows=rows))
+    if count(connection, "listed"):
+        _take_places(connection, source, listed_at, run_id, per_user=per_user, is_complete=is_complete)
+    return [_account(connection, place, file, origin) for place, (file, origin) in enumerate(staged)]
+
+
+def _take_places(
+    connection: DuckDBPyConnection,
+    source: str,
+    listed_at: datetime,
+    run_id: str,
+    *,
+    per_user: int | None,
+    is_complete: bool,
+) -> None:
+    gone = f"OR source = $source AND recipe_digest = '{GIVEN_TARGETS}'" if is_complete else ""
+    connection.execute(
+        f"DELETE FROM {TARGETS.qualified_name} WHERE user_key IN (SELECT user_key FROM listed) {gone}",
+        {"source": source} if is_complete else {},
+    )
+    wanted = "listed" if per_user is None else f"(FROM listed WHERE rank <= {per_user})"
+    append_targets(connection, wanted, source, GIVEN_TARGETS, listed_at=listed_at, run_id=run_id)
+
+
+def _account(connection: DuckDBPyConnection, place: int, file: StagedFile, origin: Origin) -> FileCounts:
+    reasons = append_rejects(connection, file.refused, origin)
+    rejected = sum(number for _, number in reasons)
+    accepted = count(connection, f"listed WHERE file_place = {place}")
+    counts = FileCounts(
+        file=origin.file.name,
+        rows_read=file.num_rows + rejected,
+        accepted=accepted,
+        duplicate=file.num_rows - accepted,
+        rejected=rejected,
+        reasons=reasons,
+    )
+    append_entry(connection, TARGETS, origin, counts)
+    return counts

@@ -1,0 +1,55 @@
+"""What is to be known about the files of a run: faults, warnings, what was understood without being told."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from duckdb import DuckDBPyConnection
+
+from feature_store.lake.lake import Lake
+from feature_store.schemas import NOTES
+
+Severity = Literal["fault", "warning", "note"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """One thing to know."""
+
+    severity: Severity
+    source: str
+    message: str
+    file: str | None = None
+
+
+def append_notes(lake: Lake, run_id: str, notes: Sequence[Note]) -> None:
+    """Let these stand for all notes of the run."""
+
+    def write(connection: DuckDBPyConnection) -> None:
+        connection.execute(f"DELETE FROM {NOTES.qualified_name} WHERE run_id = ?", [run_id])
+        for note in notes:
+            connection.execute(
+                f"INSERT INTO {NOTES.qualified_name} VALUES (?, ?, ?, ?, ?, ?)",
+                [run_id, note.severity, note.source, note.file, note.message, datetime.now(UTC)],
+            )
+
+    lake.write(write, f"notes of {run_id}")
+
+
+def read_notes(lake: Lake, run_id: str) -> list[Note]:
+    """Return the run's notes, faults first."""
+    rows = lake.query(
+        f"SELECT severity, source, file, message FROM {NOTES.qualified_name} WHERE run_id = ? "
+        "ORDER BY list_position(['fault', 'warning', 'note'], severity), noted_at",
+        [run_id],
+    )
+    return [Note(**row) for row in rows.to_pylist()]
+
+
+def count_faults(lake: Lake, run_id: str) -> int:
+    """Count the run's faults."""
+    faults = lake.query(
+        f"SELECT count(*) AS n FROM {NOTES.qualified_name} WHERE run_id = ? AND severity = 'fault'", [run_id]
+    )
+    return int(faults["n"][0].as_py())

@@ -1,0 +1,181 @@
+"""The bytes of a file, whatever packs them, and what a file is by its first bytes.
+
+What decides is the content, never the name. A file in a zip archive has a path inside it: `logs.zip/may.csv`.
+"""
+
+import bz2
+import gzip
+import lzma
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import pyarrow as pa
+
+from recsys_adapters.errors import SourceFileError
+
+HEAD_BYTES = 1 << 16
+
+_ZIP_MAGIC = b"PK\x03\x04"
+_TAR_PLACE, _TAR_MAGIC = 257, b"ustar"
+_PACKED: dict[str, tuple[bytes, Callable[[BinaryIO], object]]] = {
+    "gzip": (b"\x1f\x8b\x08", lambda stream: gzip.GzipFile(fileobj=stream)),
+    "bzip2": (b"BZh", bz2.BZ2File),
+    "xz": (b"\xfd7zXZ\x00", lzma.LZMAFile),
+    "zstd": (
+        b"\x28\xb5\x2f\xfd",
+        lambda stream: pa.CompressedInputStream(pa.PythonFile(stream, mode="r"), "zstd"),
+    ),
+}
+_NO_TEXT = {
+    b"PAR1": ("a Parquet file", 'set format = "parquet"'),
+    b"SQLite format 3": ("an SQLite database", "export the table as CSV or Parquet"),
+    b"Obj\x01": ("an Avro file", "export it as Parquet or JSON lines"),
+    b"ORC": ("an ORC file", "export it as Parquet"),
+    b"\x89HDF\r\n\x1a\n": ("an HDF5 file", "export it as CSV or Parquet"),
+    b"ARROW1": ("an Arrow file", "export it as Parquet"),
+    b"\x93NUMPY": ("a NumPy file", "export it as CSV"),
+    b"\x80\x04": ("a Python pickle", "export it as CSV or Parquet"),
+    b"\x80\x05": ("a Python pickle", "export it as CSV or Parquet"),
+    b"%PDF": ("a PDF document", "export it as CSV"),
+    b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "save it as CSV"),
+}
+
+
+class _Damaged(Exception):
+    """The packed bytes cannot be unpacked."""
+
+
+_DAMAGE = (
+    gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, pa.ArrowException, _Damaged,
+)  # fmt: skip
+
+
+@contextmanager
+def open_bytes(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for reading its (unpacked) bytes.
+
+    Raises:
+        SourceFileError: if a packed file is damaged or cut short, or a zip archive holds several files.
+    """
+    archive, member = split_archive(path)
+    with archive.open("rb") as stored:
+        kind = "zip" if member or stored.read(4) == _ZIP_MAGIC else packing(archive)
+        stored.seek(0)
+        if kind is None:
+            yield stored
+            return
+        try:
+            with _unpack(stored, kind, archive, member) as unpacked:
+                yield unpacked
+        except _DAMAGE as error:
+            raise SourceFileError(
+                f"{path.name} is a damaged {kind} file, or one that was not written to its end ({error}). "
+                "Fetch it anew."
+            ) from error
+        except OSError as error:
+            # What bz2 says of damaged data is an OSError without a number.
+            if error.errno is not None:
+                raise
+            raise SourceFileError(
+                f"{path.name} is a damaged {kind} file ({error}). Fetch it anew."
+            ) from error
+
+
+def packing(path: Path) -> str | None:
+    """What packs the file: `gzip`, `bzip2`, `xz`, `zstd`, `zip`, or nothing."""
+    archive, member = split_archive(path)
+    if member:
+        return "zip"
+    with archive.open("rb") as stream:
+        head = stream.read(8)
+    if head.startswith(_ZIP_MAGIC):
+        return "zip"
+    return next((kind for kind, (magic, _) in _PACKED.items() if head.startswith(magic)), None)
+
+
+def check_unpacks(path: Path) -> None:
+    """Read a packed file to its end, before a reader meets the damage in its midst.
+
+    Raises:
+        SourceFileError: if it is damaged or cut short.
+    """
+    if packing(path) is not None:
+        with open_bytes(path) as stream:
+            while stream.read(1 << 22):
+                pass
+
+
+def read_head(path: Path) -> bytes:
+    """The first bytes of the unpacked file."""
+    with open_bytes(path) as stream:
+        return stream.read(HEAD_BYTES)
+
+
+def check_is_text(path: Path, head: bytes) -> None:
+    """Refuse a file that is no text.
+
+    Raises:
+        SourceFileError: says what it is instead, and how it is read.
+    """
+    name = path.name
+    for magic, (what, remedy) in _NO_TEXT.items():
+        # A text may begin alike, but what is none has a NUL character sooner or later.
+        if head.startswith(magic) and b"\0" in head:
+            raise SourceFileError(f"{name} is {what}, not text: {remedy}.")
+    if head[_TAR_PLACE:].startswith(_TAR_MAGIC):
+        raise SourceFileError(f"{name} is a tar archive: unpack it and name the folder.")
+    if head.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html")):
+        raise SourceFileError(f"{name} is a web page, maybe an error of the server that it came from.")
+
+
+def zip_members(path: Path) -> tuple[str, ...]:
+    """Names of the files in a zip archive, without what operating systems add; none for any other file.
+
+    Raises:
+        SourceFileError: if the archive is damaged, or an Excel workbook.
+    """
+    with path.open("rb") as stream:
+        if stream.read(4) != _ZIP_MAGIC:
+            return ()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [info.filename for info in archive.infolist() if not info.is_dir()]
+    except zipfile.BadZipFile as error:
+        raise SourceFileError(f"{path.name} is a damaged zip file ({error}). Fetch it anew.") from error
+    if "[Content_Types].xml" in names:
+        raise SourceFileError(f"{path.name} is an Excel workbook: save its sheet as CSV.")
+    return tuple(name for name in names if not _is_of_the_system(name))
+
+
+def split_archive(path: Path) -> tuple[Path, str | None]:
+    """The file on disk, and the path inside it where it is an archive."""
+    if path.exists():
+        return path, None
+    for parent in path.parents:
+        if parent.is_file():
+            return parent, path.relative_to(parent).as_posix()
+    return path, None
+
+
+def _is_of_the_system(name: str) -> bool:
+    parts = name.split("/")
+    return parts[0] == "__MACOSX" or parts[-1].startswith(".")
+
+
+@contextmanager
+def _unpack(stored: BinaryIO, kind: str, path: Path, member: str | None) -> Iterator[BinaryIO]:
+    if kind != "zip":
+        yield cast(BinaryIO, _PACKED[kind][1](stored))
+        return
+    names = (member,) if member else zip_members(path)
+    if len(names) != 1:
+        raise SourceFileError(f"{path.name} holds {len(names)} files: name one of them, or unpack it.")
+    with zipfile.ZipFile(stored) as archive:
+        if archive.getinfo(names[0]).flag_bits & 1:
+            raise SourceFileError(f"{path.name} is locked with a password: unpack it.")
+        with archive.open(names[0]) as unpacked:
+            yield cast(BinaryIO, unpacked)

@@ -1,0 +1,97 @@
+"""Records that hold a list, made into one record for each of its elements."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from recsys_adapters.formats.record_format import FileColumn
+from recsys_adapters.records.sql_quoting import quoted_name, quoted_text
+
+LIST_ROLE = "the list"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unnesting:
+    """How lists are written, and what is inside their elements."""
+
+    column: str
+    """The column of the list: of texts, or of objects, whose keys are named by path (`events.aid`)."""
+    separator: str = ""
+    """What parts the elements of a list that is a text; none: it is as JSON or Python writes lists."""
+    parts: str = ""
+    """What parts an element itself: its parts are called `column.1`, `column.2`, ..."""
+
+    def read_columns(self, columns: Sequence[FileColumn]) -> tuple[FileColumn, ...]:
+        """What to read from the file, for columns some of which are inside the list."""
+        outer = tuple(column for column in columns if self._inner(column) is None)
+        return (*outer, FileColumn(LIST_ROLE, self.column))
+
+    def sql(self, records: str, columns: Sequence[FileColumn], parallel: Sequence[str] = ()) -> str:
+        """SQL of one record for each element, with its place (from 1) as `position`.
+
+        `is_listed` says whether there was a list; a lone value is a list of one.
+
+        Args:
+            records: SQL of the records with the columns of `read_columns`.
+            columns: those wanted.
+            parallel: roles of other lists, whose element at the same place is the value.
+        """
+        whole = quoted_name(LIST_ROLE)
+        inner = {column.role: path for column in columns if (path := self._inner(column)) is not None}
+        outer = [column.role for column in columns if column.role not in inner]
+        values = [f"{self._element_sql(path)} AS {quoted_name(role)}" for role, path in inner.items()]
+        values += [
+            f"{_at_place(role) if role in parallel else quoted_name(role)} AS {quoted_name(role)}"
+            for role in outer
+        ]
+        return f"""
+            SELECT line, raw, defect, is_plain, position, is_listed, {", ".join(values)}
+            FROM (SELECT *, unnest(elements) AS element, generate_subscripts(elements, 1) AS position
+                FROM (SELECT *, CASE WHEN len(found) > 0 THEN found ELSE [NULL] END AS elements
+                    FROM (SELECT *, {self._elements_sql(whole)} AS found,
+                            {self._is_list_sql(whole)} AS is_listed FROM ({records}))))"""
+
+    def _inner(self, column: FileColumn) -> str | None:
+        """The path inside the element of a column, empty for the element itself; None for other columns."""
+        if column.name == self.column:
+            return ""
+        prefix = f"{self.column}."
+        return column.name.removeprefix(prefix) if column.name.startswith(prefix) else None
+
+    def _is_list_sql(self, text: str) -> str:
+        return (
+            f"contains({text}, {quoted_text(self.separator)})"
+            if self.separator
+            else f"starts_with(ltrim({text}), '[')"
+        )
+
+    def _elements_sql(self, text: str) -> str:
+        """SQL of the list of a text's elements, NULL where it is no list."""
+        if self.separator:
+            return (
+                f"list_filter(string_split({text}, {quoted_text(self.separator)}), lambda x: trim(x) <> '')"
+            )
+        as_json = (
+            f"CASE WHEN json_valid({text}) THEN {text} "
+            f"WHEN starts_with(ltrim({text}), '[') AND json_valid(replace({text}, '''', '\"')) "
+            f"THEN replace({text}, '''', '\"') END"
+        )
+        elements = f"json_extract({as_json}, '$[*]')"
+        alone = f"CASE WHEN trim({text}) <> '' THEN [{text}] END"
+        texts = f"list_transform({elements}, lambda x: CAST(x AS VARCHAR))"
+        return f"CASE WHEN {self._is_list_sql(text)} AND {as_json} IS NOT NULL THEN {texts} ELSE {alone} END"
+
+    def _element_sql(self, path: str) -> str:
+        if self.parts and path.isdecimal():
+            return f"nullif(string_split(element, {quoted_text(self.parts)})[{int(path)}], '')"
+        if self.separator:
+            return "nullif(element, '')"
+        pointer = quoted_text("$" if not path else "/" + path.replace(".", "/"))
+        inner = f"nullif(json_extract_string(element, {pointer}), '')"
+        return inner if path else f"CASE WHEN json_valid(element) THEN {inner} ELSE nullif(element, '') END"
+
+
+def _at_place(role: str) -> str:
+    """SQL of the element of a list at the place, or the text itself where it is no list."""
+    text = quoted_name(role)
+    is_list = f"starts_with(ltrim({text}), '[') AND json_valid({text})"
+    return f"CASE WHEN {is_list} THEN json_extract_string({text}, '/' || (position - 1)) ELSE {text} END"

@@ -1,0 +1,18 @@
+"""What to try where a reason refused the rows of a file: which setting may be wrong."""
+
+_REMEDIES = (
+    ("not valid UTF-8", 'If the file is in an older encoding, set encoding = "latin-1" or "cp1252". '),
+    ("event_time is missing", 'If its times are written otherwise, set time_format, or "auto". '),
+    ("event_time is before", 'Its times may be in another unit: set time_format, or "auto". '),
+    ("is not a number", 'If it is a time, set time_format = "iso8601" or "auto"; decimal = "," reads 4,5. '),
+    ("its kind has none", "Name every kind that is there in `kinds`. "),
+    ("stray quote", 'If quotes are characters like others, set quote = "". '),
+    ("line has", "Look whether delimiter, quote and header are right. "),
+    ("line is not JSON", 'If its lines are dictionaries of Python, set format = "python". '),
+    ("lost digits", "Its ids were floats once: have it exported with ids as texts. "),
+)
+
+
+def remedy(reason: str) -> str:
+    """A sentence that says which setting to look at, with a space after it; empty where none is known."""
+    return next((advice for part, advice in _REMEDIES if part in reason), "")

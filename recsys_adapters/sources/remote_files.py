@@ -1,0 +1,108 @@
+"""Files of object stores and web servers (`s3://`, `gs://`, `https://`, ...), copied here to be read.
+
+Credentials come from the environment, as each store's own client reads them; nothing here asks for any.
+"""
+
+import atexit
+import hashlib
+import re
+import shutil
+import tempfile
+from functools import cache
+from glob import has_magic
+from pathlib import Path, PurePosixPath
+
+import fsspec
+
+from recsys_adapters.errors import SourceFileError
+
+_ADDRESS = re.compile(r"^([a-z][a-z0-9+.-]+):/{1,2}(?=[^/])")
+_PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
+
+
+def address_of(path: Path) -> str | None:
+    """The address that a path of the settings is, None for a path on this machine."""
+    text = str(path)
+    found = _ADDRESS.match(text)
+    return f"{found[1]}://{text[found.end() :]}" if found else None
+
+
+def copy_here(address: str) -> Path:
+    """Copy what an address means into a folder that lasts as long as the process.
+
+    Args:
+        address: of a file, a folder or a pattern.
+
+    Returns:
+        The path (or pattern) that means the same here.
+
+    Raises:
+        SourceFileError: if there is nothing, or it cannot be read.
+    """
+    scheme = address.partition("://")[0]
+    try:
+        return _copy(address)
+    except ImportError as error:
+        package = _PACKAGES.get(scheme, "that fsspec names")
+        raise SourceFileError(f"to read {scheme}:// install the package {package}") from error
+    except SourceFileError:
+        raise
+    except Exception as error:
+        reason = str(error).partition("\n")[0] or "no reason told"
+        raise SourceFileError(
+            f"{_without_query(address)} cannot be read ({type(error).__name__}: {reason}). Look at the "
+            "address, and at the credentials in the environment."
+        ) from error
+
+
+def _copy(address: str) -> Path:
+    store, place = fsspec.core.url_to_fs(address)
+    is_pattern = has_magic(place.partition("?")[0]) and not address.startswith("http")
+    files = store.glob(place) if is_pattern else [place] if store.isfile(place) else store.find(place)
+    files = [file for file in files if is_pattern is False or store.isfile(file)]
+    if not files:
+        raise SourceFileError(f"{_without_query(address)} has no files: look at the address")
+    root = _root(place) if is_pattern or files != [place] else str(PurePosixPath(place).parent)
+    here = _folder(address)
+    for file in files:
+        _fetch(store, file, here / _relative(file, root))
+    if is_pattern:
+        return here / _relative(place, root)
+    return here / _relative(place, root) if files == [place] else here
+
+
+def _root(place: str) -> str:
+    """The folder above the first part that is a pattern."""
+    parts = PurePosixPath(place).parts
+    fixed = [
+        part for part in parts[: next((i for i, part in enumerate(parts) if has_magic(part)), len(parts))]
+    ]
+    return str(PurePosixPath(*fixed)) if fixed else ""
+
+
+def _relative(file: str, root: str) -> str:
+    return str(PurePosixPath(file)).removeprefix(root).lstrip("/").partition("?")[0]
+
+
+def _fetch(store: fsspec.AbstractFileSystem, file: str, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    store.get_file(file, str(target))
+
+
+def _without_query(address: str) -> str:
+    """An address without what may be a secret."""
+    return re.sub(r"//[^/@]*@", "//", address.partition("?")[0])
+
+
+def _folder(address: str) -> Path:
+    folder = _copies() / hashlib.md5(address.encode(), usedforsecurity=False).hexdigest()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+@cache
+def _copies() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="fan-remote-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

@@ -1,0 +1,64 @@
+"""Folders that are tables with a log of their own: which of their files count is what the log says.
+
+A Delta table keeps the files of rows that were deleted or rewritten; whoever reads all files reads them, too.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recsys_adapters.errors import SourceFileError
+
+LOG_FOLDER = "_delta_log"
+
+
+def live_files(folder: Path) -> set[Path] | None:
+    """Files of the Delta table in a folder that hold its rows now; None if it is none, or has no log.
+
+    Raises:
+        SourceFileError: if rows were deleted in a way that only an engine of Delta can tell.
+    """
+    log = folder / LOG_FOLDER
+    if not log.is_dir():
+        return None
+    live: dict[str, dict[str, Any]] = {}
+    is_told = False
+    for action in _actions(log):
+        added, removed = action.get("add"), action.get("remove")
+        if isinstance(added, dict):
+            live[added["path"]] = added
+        elif isinstance(removed, dict):
+            live.pop(removed["path"], None)
+        is_told = is_told or isinstance(added or removed, dict)
+    if any(added.get("deletionVector") for added in live.values()):
+        raise SourceFileError(
+            f"{folder.name} is a Delta table with deleted rows inside its files: purge them (REORG TABLE ... "
+            "APPLY (PURGE)), or export the table."
+        )
+    return {folder / unquote(path) for path in live} if is_told else None
+
+
+def _actions(log: Path) -> Iterator[dict[str, Any]]:
+    """What the last checkpoint and the commits after it say, in their order."""
+    checkpoints = sorted(log.glob("*.checkpoint*.parquet"))
+    start = checkpoints[-1].name.split(".")[0] if checkpoints else ""
+    for file in checkpoints:
+        if file.name.startswith(start):
+            yield from _checkpoint(file)
+    for file in sorted(log.glob("*.json")):
+        if file.stem > start:
+            yield from (json.loads(line) for line in file.read_text().splitlines() if line.strip())
+
+
+def _checkpoint(file: Path) -> Iterator[dict[str, Any]]:
+    try:
+        names = [name for name in pq.read_schema(file).names if name in ("add", "remove")]
+        rows = pq.read_table(file, columns=names).to_pylist() if names else []
+    except pa.ArrowException:
+        return
+    yield from rows

@@ -1,0 +1,175 @@
+"""A file is known by its content and by how it was read; of catalogues and lists the last delivery counts."""
+
+from datetime import date
+
+from feature_store.history.joins import describe_joins
+from feature_store.intake.ledger import content_digest, earlier_readings
+from feature_store.intake.source_files import append_file
+from feature_store.tables.runs import open_run
+from feature_store.upkeep.checks import check_tables
+from recsys_adapters.sources.catalogue import Catalogue
+from recsys_adapters.sources.event_log import EventLog
+from tests.feature_store.logs import ask, take_in_events, take_in_items, take_in_targets
+
+COLUMNS = {"user_id": "user", "item_id": "item", "event_time": "at"}
+LOG = "user,item,at,what\nann,i1,1500000000,view\nann,i2,1500000100,buy\nbob,i1,1500000200,buy\n"
+
+
+def take_in_log(lake, file, *, offering=(), **options):
+    """Read a log as a night does: what an earlier reading brought goes."""
+    (log,) = EventLog(**({"path": file, "columns": COLUMNS} | options)).files()
+    earlier = earlier_readings(lake, log, content_digest(log), offering)
+    return append_file(lake, log, open_run(lake), earlier=earlier)
+
+
+def found(lake, columns="user_id, item_id"):
+    return ask(lake, f"SELECT {columns} FROM interactions ORDER BY ALL")
+
+
+def broken_promises(lake):
+    return [finding.promise for finding in check_tables(lake) if finding.num_offenders]
+
+
+def log_file(folder):
+    file = folder / "log.csv"
+    file.write_text(LOG)
+    return file
+
+
+def test_a_file_is_read_anew_when_it_is_read_otherwise_and_its_earlier_rows_are_replaced(lake, tmp_path):
+    file, kinds = log_file(tmp_path), COLUMNS | {"kind": "what"}
+    first = take_in_log(lake, file, columns=kinds, kinds={"view": 1.0})
+    assert (first.accepted, first.rejected) == (1, 2)
+    assert take_in_log(lake, file, columns=kinds, kinds={"view": 1.0}) is None
+    second = take_in_log(lake, file, columns=kinds, kinds={"view": 1.0, "buy": 5.0})
+    assert (second.accepted, second.rejected) == (3, 0)
+    assert found(lake) == [("ann", "i1"), ("ann", "i2"), ("bob", "i1")]
+    assert ask(lake, "SELECT count(*) FROM rejected_rows") == [(0,)]
+    assert broken_promises(lake) == []
+
+
+def test_times_that_were_read_in_a_wrong_unit_are_gone_once_the_unit_is_right(lake, tmp_path):
+    file = log_file(tmp_path)
+    take_in_log(lake, file, time_format="milliseconds", earliest=date(1970, 1, 1))
+    assert found(lake, "DISTINCT year(event_time)") == [(1970,)]
+    take_in_log(lake, file, time_format="seconds", earliest=date(1970, 1, 1))
+    assert found(lake, "DISTINCT year(event_time)") == [(2017,)]
+    assert ask(lake, "SELECT count(*) FROM superseded_interactions") == [(3,)]
+
+
+def test_settings_that_go_back_read_a_file_as_before(lake, tmp_path):
+    file = log_file(tmp_path)
+    for unit in ("seconds", "milliseconds", "seconds"):
+        assert take_in_log(lake, file, time_format=unit, earliest=date(1970, 1, 1)).accepted == 3
+    assert len(found(lake)) == 3
+    assert broken_promises(lake) == []
+
+
+def test_a_source_that_is_renamed_takes_its_rows_along(lake, tmp_path):
+    file = log_file(tmp_path)
+    take_in_log(lake, file)
+    take_in_log(lake, file, source="shop")
+    assert found(lake, "DISTINCT source") == [("shop",)]
+
+
+def test_another_source_that_offers_the_same_content_keeps_its_rows(lake, tmp_path):
+    file = log_file(tmp_path)
+    take_in_log(lake, file)
+    (log,) = EventLog(path=file, columns=COLUMNS).files()
+    take_in_log(lake, file, source="shop", offering={("event_log", content_digest(log))})
+    sources = ask(lake, "SELECT source, count(*) FROM interactions GROUP BY ALL ORDER BY ALL")
+    assert sources == [("event_log", 3), ("shop", 3)]
+
+
+def test_the_last_of_two_rows_of_an_item_counts(lake, tmp_path):
+    rows = [("i1", "old"), ("i2", "zeta"), ("i1", "new"), ("i2", "beta")]
+    file = tmp_path / "items.csv"
+    file.write_text("item,title\n" + "".join(f"{item},{title}\n" for item, title in rows))
+    (catalogue,) = Catalogue(path=file, columns={"item_id": "item", "title": "title"}).files()
+    counts = append_file(lake, catalogue, open_run(lake))
+    assert (counts.accepted, counts.duplicate) == (2, 2)
+    assert "2 rows repeat another row's item" in counts.warnings[0]
+    assert ask(lake, "SELECT item_id, title FROM items ORDER BY ALL") == [("i1", "new"), ("i2", "beta")]
+
+
+def test_a_catalogue_that_comes_back_counts_again(lake, tmp_path):
+    for title in ("Alpha", "Omega", "Alpha"):
+        assert take_in_items(lake, tmp_path, {"i1": title}).accepted == 1
+        assert take_in_items(lake, tmp_path, {"i1": title}) is None
+        assert ask(lake, "SELECT title FROM items") == [(title,)]
+    assert broken_promises(lake) == []
+
+
+def test_a_file_of_repeats_says_so_with_examples(lake, tmp_path):
+    event = ("", "ann", "i1", "2024-05-01", 1.0)
+    counts = take_in_events(lake, tmp_path, [event, event, ("", "ann", "i2", "2024-05-01", 1.0)])
+    assert (counts.accepted, counts.duplicate) == (2, 1)
+    (warning,) = counts.warnings
+    assert warning.startswith("1 rows repeat another row's identity")
+    assert "item i1 at 2024-05-01" in warning
+
+
+def test_records_without_an_identity_are_all_events(lake, tmp_path):
+    file = tmp_path / "log.csv"
+    file.write_text("user,item,at\n" + "ann,i1,1500000000\n" * 3)
+    assert take_in_log(lake, file, identity="none").accepted == 3
+
+
+def test_columns_may_be_the_identity_of_events(lake, tmp_path):
+    file = tmp_path / "log.csv"
+    file.write_text("user,item,at,order\nann,i1,1500000000,7\nann,i1,1500000000,8\nann,i1,1500000001,8\n")
+    assert take_in_log(lake, file, identity=("order",)).accepted == 2
+    assert found(lake, "epoch(event_time)") == [(1500000000.0,), (1500000001.0,)]
+
+
+def test_a_feed_adds_to_what_other_catalogues_say_and_wipes_nothing(lake, tmp_path):
+    take_in_items(lake, tmp_path, {"i1": "Alpha"})
+    (tmp_path / "prices.csv").write_text("item,price,title2\ni1,9.5,\ni7,1,\n")
+    (feed,) = Catalogue(path=tmp_path / "prices.csv", columns={"item_id": "item"}, source="prices").files()
+    counts = append_file(lake, feed, open_run(lake))
+    assert (counts.accepted, counts.reasons) == (1, (("no catalogue has the item", 1),))
+    assert ask(lake, "SELECT title, fields->>'title', fields->>'price' FROM items") == [
+        ("Alpha", "Alpha", "9.5")
+    ]
+    take_in_items(lake, tmp_path, {"i1": "Alpha, revised"}, name="revised")
+    assert ask(lake, "SELECT title, fields->>'price' FROM items") == [("Alpha, revised", "9.5")]
+    assert broken_promises(lake) == []
+
+
+def test_two_catalogues_with_one_id_for_two_items_are_told(lake, tmp_path):
+    take_in_items(lake, tmp_path, {"i1": "Alpha the film", "i2": "Beta"})
+    (tmp_path / "books.csv").write_text("item,title\ni1,Gamma the book\ni2,BETA\n")
+    books = {
+        "path": tmp_path / "books.csv",
+        "columns": {"item_id": "item", "title": "title"},
+        "source": "books",
+    }
+    counts = append_file(lake, Catalogue(**books).files()[0], open_run(lake))
+    assert counts.warnings[0].startswith("1 items of books have another title in catalogue")
+    assert append_file(lake, Catalogue(**books, id_space="books").files()[0], open_run(lake)).warnings == ()
+    assert ask(lake, "SELECT count(*) FROM items") == [(4,)]
+
+
+def test_a_delivery_in_parts_is_one_and_ranks_may_begin_anywhere(lake, tmp_path):
+    counts = take_in_targets(
+        lake, tmp_path, [("ann", "i1", 0), ("ann", "i2", 1), ("ann", "i2", 7), ("bob", "i3", 5)]
+    )
+    assert (counts.accepted, counts.duplicate) == (3, 1)
+    listed = ask(lake, "SELECT item_id, rank FROM night.targets ORDER BY ALL")
+    assert listed == [("i1", 1), ("i2", 2), ("i3", 1)]
+
+
+def test_a_longer_list_than_is_wanted_is_cut(lake, tmp_path):
+    take_in_targets(lake, tmp_path, [("ann", f"i{rank}", rank) for rank in range(9)], per_user=2)
+    assert ask(lake, "SELECT item_id FROM night.targets ORDER BY rank") == [("i0",), ("i1",)]
+
+
+def test_joins_that_meet_little_are_told_with_ids_of_both_sides(lake, tmp_path):
+    take_in_events(lake, tmp_path, [("e1", "ann", "film-1", "2024-05-01", 1.0)])
+    take_in_items(lake, tmp_path, {"1": "Alpha"})
+    ((severity, message),) = describe_joins(lake)
+    assert severity == "warning"
+    assert (
+        message
+        == "0.0% of 1 events meet an item of a catalogue: no catalogue has 'film-1'; the catalogues have '1'"
+    )

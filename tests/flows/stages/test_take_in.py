@@ -1,0 +1,152 @@
+"""One bad thing costs only itself: what the ingest stage does with files that are not as they should be."""
+
+import shutil
+
+import pytest
+
+from feature_store.lake.lake import Lake
+from feature_store.tables.notes import read_notes
+from feature_store.tables.runs import open_run
+from flows.settings import read_settings
+from flows.stages.ingest import ingest_files
+from recsys_adapters.errors import SourceFileError
+
+LOG = "user,item,at\nann,i1,1500000000\n"
+ITEMS = "item,title\ni1,Alpha\n"
+SOURCES = """
+[[sources]]
+adapter = "event_log"
+path = "logs"
+columns = {user_id = "user", item_id = "item", event_time = "at"}
+[[sources]]
+adapter = "catalogue"
+path = "items.csv"
+columns = {item_id = "item", title = "title"}
+"""
+
+
+@pytest.fixture
+def night(empty_lake, tmp_path):
+    """A function that runs the intake of a night, and returns its counts and its notes."""
+    shutil.copytree(empty_lake, tmp_path / "lake")
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "good.csv").write_text(LOG)
+    (tmp_path / "items.csv").write_text(ITEMS)
+
+    def run_intake(settings=SOURCES):
+        file = tmp_path / "fan.toml"
+        file.write_text(settings)
+        lake = Lake(tmp_path / "lake")
+        run = open_run(lake)
+        try:
+            counts = ingest_files(read_settings(file), lake, run)
+            return counts, [(note.severity, note.message) for note in read_notes(lake, run.run_id)]
+        finally:
+            lake.close()
+
+    return run_intake
+
+
+def of(severity, notes):
+    return [message for found, message in notes if found == severity]
+
+
+def test_a_night_without_a_flaw_has_no_fault(night):
+    counts, notes = night()
+    assert (counts["accepted"], counts["faults"]) == (2, 0)
+    assert notes == [("note", "100.0% of 1 events meet an item of a catalogue")]
+    assert night()[0]["files_known"] == 2
+
+
+def test_a_bad_file_costs_only_itself_and_is_a_fault_every_night_until_it_is_mended(night, tmp_path):
+    (tmp_path / "logs" / "bad.csv").write_bytes(b"\x1f\x8b\x08 cut short")
+    for accepted in (2, 0):
+        counts, notes = night()
+        assert (counts["accepted"], counts["faults"]) == (accepted, 1)
+        assert of("fault", notes)[0].startswith("bad.csv is a damaged gzip file")
+    (tmp_path / "logs" / "bad.csv").write_text(LOG.replace("ann", "bob"))
+    assert night()[0]["faults"] == 0
+
+
+def test_a_bad_file_stops_the_night_where_that_is_asked_for(night, tmp_path):
+    (tmp_path / "logs" / "bad.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(SourceFileError, match=r"bad\.csv \(event_log\) has no column 'user'"):
+        night('on_bad_file = "stop"\n' + SOURCES)
+
+
+def test_a_file_all_of_whose_rows_are_refused_is_a_fault_every_night(night, tmp_path):
+    (tmp_path / "logs" / "old.csv").write_text("user,item,at\nann,i1,1500000\n")
+    for _ in range(2):
+        counts, notes = night()
+        assert counts["faults"] == 1
+        assert of("fault", notes)[0].startswith("every row of old.csv")
+
+
+def test_a_refusal_names_the_setting_to_look_at(night, tmp_path):
+    (tmp_path / "logs" / "iso.csv").write_text("user,item,at\nann,i1,2017-07-14\nann,i1,1500000001\n")
+    (warning,) = of("warning", night()[1])
+    assert warning.startswith("1 of 2 rows of iso.csv refused: at is not a number (1).")
+    assert 'set time_format = "iso8601"' in warning
+
+
+def test_a_source_without_files_costs_only_itself(night):
+    counts, notes = night(SOURCES.replace('"items.csv"', '"nothing"'))
+    assert (counts["accepted"], counts["faults"]) == (1, 1)
+    assert "there is no such file or folder" in of("fault", notes)[0]
+
+
+def test_a_file_that_has_no_header_is_told_so_without_a_word_of_its_first_record(night, tmp_path):
+    (tmp_path / "logs" / "bare.csv").write_text("secret@example.org,1,2014-04-07T10:51:09Z\n")
+    (fault,) = of("fault", night()[1])
+    assert "set header = false and names = [...], for 3 columns" in fault
+    assert "secret" not in fault
+
+
+def test_two_sources_of_one_name_are_kept_apart_and_told(night, tmp_path):
+    (tmp_path / "orders.csv").write_text(LOG)
+    both = SOURCES + SOURCES.split('[[sources]]\nadapter = "catalogue"')[0].replace('"logs"', '"orders.csv"')
+    counts, notes = night(both)
+    assert counts["accepted"] == 3
+    assert of("warning", notes)[0].startswith("several sources are called event_log: they are kept apart")
+    assert night(both)[0]["accepted"] == 0
+
+
+def test_settings_that_are_corrected_replace_what_was_read_and_say_so(night):
+    (narrow,) = [SOURCES.replace('"at"}', '"at"}\nearliest = "2020-01-01"', 1)]
+    assert night(narrow)[0]["faults"] == 1
+    counts, notes = night()
+    assert (counts["accepted"], counts["faults"]) == (1, 0)
+    assert "good.csv was read in another way before: it is read anew, and replaces its rows" in of(
+        "note", notes
+    )
+    assert night()[0]["accepted"] == 0
+
+
+def test_a_catalogue_that_is_read_otherwise_is_put_together_anew_of_all(night, tmp_path):
+    (tmp_path / "prices.csv").write_text("item,price\ni1,9\n")
+    feed = '[[sources]]\nadapter = "catalogue"\nsource = "prices"\npath = "prices.csv"\n'
+    feed += 'columns = {item_id = "item"}\n'
+    assert night(feed + SOURCES)[0]["accepted"] == 3
+    spaced = SOURCES.replace('title = "title"}', 'title = "title"}\nid_space = "films"')
+    counts, notes = night(feed.replace('"item"}', '"item"}\nid_space = "films"') + spaced)
+    assert counts["faults"] == 0
+    lake = Lake(tmp_path / "lake")
+    items = lake.query("SELECT item_id, fields->>'title' AS title, fields->>'price' AS price FROM items")
+    lake.close()
+    assert items.to_pylist() == [{"item_id": "films:i1", "title": "Alpha", "price": "9"}]
+
+
+def test_lists_are_delivered_once_and_again_when_a_part_changes(night, tmp_path):
+    parts = tmp_path / "lists"
+    parts.mkdir()
+    (parts / "part-0.csv").write_text("user_id,item_id,rank\nann,i1,0\n")
+    (parts / "part-1.csv").write_text("user_id,item_id,rank\nbob,i1,0\n")
+    given = '[targets]\nmethod = "given"\n[[sources]]\nadapter = "recommendations"\npath = "lists"\n'
+    assert night(SOURCES + given)[0]["accepted"] == 4
+    assert night(SOURCES + given)[0]["files"] == 0
+    (parts / "part-1.csv").write_text("user_id,item_id,rank\ncid,i1,0\n")
+    assert night(SOURCES + given)[0]["files"] == 2
+    lake = Lake(tmp_path / "lake")
+    users = lake.query("SELECT user_id FROM night.targets JOIN keyed.users USING (user_key) ORDER BY user_id")
+    lake.close()
+    assert users["user_id"].to_pylist() == ["ann", "cid"]

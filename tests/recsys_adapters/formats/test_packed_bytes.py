@@ -1,0 +1,99 @@
+"""Whatever packs a file, and whatever it is called, its content decides how it is read."""
+
+import bz2
+import gzip
+import io
+import lzma
+import zipfile
+
+import pyarrow as pa
+import pytest
+
+from recsys_adapters.errors import SourceFileError
+from recsys_adapters.formats.file_lines import read_blocks
+from recsys_adapters.formats.packed_bytes import check_unpacks, open_bytes, zip_members
+
+TEXT = b"user,item\n" + b"u1,i1\n" * 1000
+
+
+def zipped(**members):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+PACKED = {
+    "plain": TEXT,
+    "gzip": gzip.compress(TEXT),
+    "two gzips": gzip.compress(TEXT[:999]) + gzip.compress(TEXT[999:]),
+    "bzip2": bz2.compress(TEXT),
+    "xz": lzma.compress(TEXT),
+    "zstd": pa.compress(TEXT, "zstd", asbytes=True),
+    "zip": zipped(**{"log.csv": TEXT, "__MACOSX/._log.csv": b"rubbish"}),
+}
+
+
+@pytest.mark.parametrize("packer", PACKED)
+def test_a_packed_file_reads_like_the_file_in_it(tmp_path, packer):
+    path = tmp_path / "log.csv"
+    path.write_bytes(PACKED[packer])
+    with open_bytes(path) as stream:
+        assert stream.read() == TEXT
+
+
+@pytest.mark.parametrize("packer", ["gzip", "bzip2", "xz", "zstd", "zip"])
+def test_a_packed_file_that_is_cut_short_is_an_error_that_names_it(tmp_path, packer):
+    path = tmp_path / "log.csv"
+    path.write_bytes(PACKED[packer][: len(PACKED[packer]) * 2 // 3])
+    with pytest.raises(SourceFileError, match=rf"log\.csv is a damaged {packer} file"):
+        check_unpacks(path)
+
+
+def test_each_file_of_an_archive_has_a_path_inside_it(tmp_path):
+    path = tmp_path / "logs.zip"
+    path.write_bytes(zipped(**{"a.csv": b"a", "deep/b.csv": b"b", ".hidden": b"x"}))
+    assert zip_members(path) == ("a.csv", "deep/b.csv")
+    with open_bytes(path / "deep" / "b.csv") as stream:
+        assert stream.read() == b"b"
+
+
+def test_a_workbook_is_no_archive_of_logs(tmp_path):
+    path = tmp_path / "log.xlsx"
+    path.write_bytes(zipped(**{"[Content_Types].xml": b"<x/>", "xl/workbook.xml": b"<x/>"}))
+    with pytest.raises(SourceFileError, match=r"log\.xlsx is an Excel workbook: save its sheet as CSV"):
+        zip_members(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"PAR1\x15\x00rest", r'a Parquet file, not text: set format = "parquet"'),
+        (b"SQLite format 3\x00", "an SQLite database, not text"),
+        (b"x" * 257 + b"ustar\x00", "a tar archive: unpack it"),
+        (b"<!DOCTYPE html><html>", "a web page"),
+    ],
+)
+def test_what_is_no_text_is_an_error_that_says_what_it_is(tmp_path, content, what):
+    path = tmp_path / "log.csv"
+    path.write_bytes(content)
+    with pytest.raises(SourceFileError, match=what):
+        list(read_blocks(path))
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding"),
+    [
+        ("a\nzoë\n".encode("utf-16"), "utf-8"),
+        ("a\nzoë\n".encode("utf-16-be"), "utf-16-be"),
+        ("a\nzoë\n".encode("latin-1"), "latin-1"),
+        ("a\rzoë\r".encode(), "utf-8"),
+        ("a\r\r\nzoë\r\r\n".encode(), "utf-8"),
+        ("\ufeffa\nzoë\n\n\n".encode(), "utf-8"),
+    ],
+)
+def test_encodings_and_line_ends_make_no_difference(tmp_path, content, encoding):
+    path = tmp_path / "log.csv"
+    path.write_bytes(content)
+    assert b"".join(block.text for block in read_blocks(path, encoding=encoding)) == "a\nzoë\n".encode()

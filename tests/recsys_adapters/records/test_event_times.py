@@ -1,0 +1,78 @@
+from datetime import UTC, date, datetime
+
+import duckdb
+import pytest
+
+from recsys_adapters.records.event_times import TimeSpelling
+
+TEN = datetime(2024, 5, 1, 10, tzinfo=UTC)
+
+
+def read(texts, **options):
+    spelling = TimeSpelling(**options)
+    connection = duckdb.connect(config={"threads": 1})
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("CREATE TABLE times AS SELECT unnest($1::VARCHAR[]) AS text", [texts])
+    column = f"TRY_CAST(text AS {spelling.column_type})"
+    rows = connection.execute(
+        f"SELECT {spelling.sql('event_time')} FROM (SELECT {column} AS event_time FROM times)"
+    )
+    return [time for (time,) in rows.fetchall()]
+
+
+def test_a_zone_in_one_line_leaves_its_neighbours_alone():
+    texts = ["2024-05-01 10:00:00", "2024-05-01 06:00:00 America/New_York", "2024-05-01 10:00:00"]
+    texts += ["2024-05-01T12:00:00+02:00", "2024-05-01 10:00:00", "2024-05-01T10:00:00Z"]
+    assert read(texts, time_format="iso8601") == [TEN] * 6
+
+
+def test_a_zone_that_nobody_knows_is_no_time():
+    assert read(["2024-05-01 10:00:00 Middle/Earth", "soon"], time_format="iso8601") == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2024-01-01 12:00:00", datetime(2024, 1, 1, 17, tzinfo=UTC)),
+        ("2024-07-01 12:00:00", datetime(2024, 7, 1, 16, tzinfo=UTC)),
+        ("2024-07-01T12:00:00Z", datetime(2024, 7, 1, 12, tzinfo=UTC)),
+    ],
+)
+def test_local_times_follow_daylight_saving(text, utc):
+    assert read([text], time_format="iso8601", time_zone="America/New_York") == [utc]
+    assert read([text], time_format="auto", time_zone="America/New_York") == [utc]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1714557600", "1714557600000", "1714557600000000", "1714557600000000000", "2024-05-01 10:00:00"]
+    + ["20240501100000", "2024-05-01T12:00:00+02:00", "1714557600.0"],
+)
+def test_auto_takes_each_value_for_what_it_looks_like(text):
+    assert read([text], time_format="auto") == [TEN]
+
+
+def test_auto_takes_eight_digits_for_a_date():
+    assert read(["20240501"], time_format="auto") == [datetime(2024, 5, 1, tzinfo=UTC)]
+
+
+def test_a_spreadsheets_days_are_days():
+    assert read(["45413.416666666664"], time_format="excel") == [TEN]
+
+
+def test_a_pattern_without_a_zone_is_local():
+    local = read(["01.05.2024 12:00"], time_format="%d.%m.%Y %H:%M", time_zone="Europe/Berlin")
+    assert local == [TEN]
+
+
+def test_times_that_cannot_be_have_a_rule():
+    reasons = [rule.reason for rule in TimeSpelling(latest=date(2024, 1, 1)).rules]
+    assert reasons == [
+        "event_time is before 1990-01-01, the `earliest`: is it of another unit?",
+        "event_time is after 2024-01-01",
+    ]
+
+
+def test_a_zone_that_does_not_exist_is_an_error():
+    with pytest.raises(ValueError, match="time zone 'Mars' is unknown"):
+        TimeSpelling(time_zone="Mars")

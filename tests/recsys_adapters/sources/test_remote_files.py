@@ -1,0 +1,65 @@
+"""Addresses, read through fsspec's store in memory and a web server of this machine."""
+
+import functools
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from recsys_adapters.errors import SourceFileError
+from recsys_adapters.sources.event_log import EventLog
+from recsys_adapters.sources.remote_files import address_of
+
+COLUMNS = {"user_id": "user", "item_id": "item", "event_time": "at"}
+LOG = "user,item,at\nu,i,1714550400\n"
+
+
+@pytest.fixture
+def store():
+    store = fsspec.filesystem("memory")
+    for name in ("/logs/day=1/a.csv", "/logs/day=2/b.csv", "/logs/notes.txt"):
+        store.pipe(name, LOG.encode())
+    yield store
+    store.rm("/logs", recursive=True)
+
+
+def test_an_address_stays_one_as_a_path():
+    assert address_of(Path("s3://bucket/logs/*.csv")) == "s3://bucket/logs/*.csv"
+    assert address_of(Path("/data/logs")) is None
+
+
+@pytest.mark.parametrize(
+    ("place", "names"),
+    [
+        ("memory://logs", ["day=1/a.csv", "day=2/b.csv"]),
+        ("memory://logs/day=*/*.csv", ["day=1/a.csv", "day=2/b.csv"]),
+        ("memory://logs/day=1/a.csv", ["a.csv"]),
+    ],
+)
+def test_files_of_a_store_are_read_like_files_of_a_folder(store, place, names):
+    files = EventLog(path=Path(place), columns=COLUMNS).files()
+    assert [file.name for file in files] == names
+    assert files[0].path.read_text() == LOG
+
+
+def test_a_file_of_a_web_server_is_read(tmp_path):
+    (tmp_path / "log.csv").write_text(LOG)
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/log.csv"
+        (file,) = EventLog(path=Path(address), columns=COLUMNS).files()
+        server.shutdown()
+    assert file.path.read_text() == LOG
+
+
+def test_a_store_without_the_files_is_an_error():
+    with pytest.raises(SourceFileError, match=r"memory://nothing/at/all has no files"):
+        EventLog(path=Path("memory://nothing/at/all"), columns=COLUMNS).files()
+
+
+def test_a_store_without_its_package_is_an_error_that_names_it():
+    with pytest.raises(SourceFileError, match=r"to read gs:// install the package gcsfs"):
+        EventLog(path=Path("gs://bucket/log.csv"), columns=COLUMNS).files()
