@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +101,17 @@ def load_average(module: nn.Module, average: list[Tensor]) -> None:
 @contextmanager
 def half_precision(device: torch.device) -> Iterator[None]:
     """Compute in bfloat16 where it helps, on CPUs with its instructions as on GPUs."""
-    with torch.autocast(device.type, torch.bfloat16):
+    with torch.autocast(device.type, torch.bfloat16, enabled=_has_bfloat16(device)):
         yield
+
+
+@cache
+def _has_bfloat16(device: torch.device) -> bool:
+    """Whether there are instructions for it: a CPU without them takes many times longer than in float32."""
+    if device.type != "cpu":
+        return True
+    supported: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return supported
 
 
 def _step(

@@ -19,7 +19,7 @@ from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
 from fan_model.studio.training import course as course_module
 from fan_model.studio.training.codec import encode_posters, fit_cells
 from fan_model.studio.training.contrast import to_pixel_values
-from fan_model.studio.training.course import Course, learning_rate, train
+from fan_model.studio.training.course import Course, half_precision, learning_rate, train
 from fan_model.studio.training.painter import hide_words
 from fan_model.studio.training.poster_set import PosterSet
 from fan_model.studio.training.recipe import RECIPES
@@ -87,6 +87,14 @@ def test_the_rate_warms_up_holds_and_falls_to_a_hundredth():
     assert rates[60:300] == pytest.approx([0.1] * 240)
     assert rates[300:] == sorted(rates[300:], reverse=True)
     assert rates[-1] == pytest.approx(0.001, rel=0.01)
+
+
+@pytest.mark.parametrize("has_instructions", [True, False])
+def test_halves_are_used_only_where_there_are_instructions_for_them(monkeypatch, has_instructions):
+    monkeypatch.setattr(course_module, "_has_bfloat16", lambda _: has_instructions)
+    with half_precision(torch.device("cpu")):
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert (product.dtype == torch.bfloat16) == has_instructions
 
 
 def test_posters_are_drawn_once_and_by_their_number(posters):
