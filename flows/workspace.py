@@ -123,18 +123,20 @@ def _file_number(file: Path) -> int | None:
     return file.stat().st_ino if file.exists() else None
 
 
-def open_references(settings: Settings, *, encoder_revision: str, width: int) -> ReferenceStore:
+def open_references(settings: Settings, *, encoder_fingerprint: str, width: int) -> ReferenceStore:
     """Open the reference store for one text encoder, to write to it."""
     folder = Workspace(settings.workspace).references
-    return ReferenceStore(folder, encoder_revision=encoder_revision, width=width)
+    return ReferenceStore(folder, encoder_fingerprint=encoder_fingerprint, width=width)
 
 
-def share_references(settings: Settings, *, encoder_revision: str, width: int) -> ReferenceStore:
+def share_references(settings: Settings, *, encoder_fingerprint: str, width: int) -> ReferenceStore:
     """Open the reference store for reading, once per process and save."""
     folder = Workspace(settings.workspace).references
-    return _load_references(folder, store_version(folder), encoder_revision, width)
+    return _load_references(folder, store_version(folder), encoder_fingerprint, width)
 
 
 @lru_cache(maxsize=1)
-def _load_references(folder: Path, version: str | None, encoder_revision: str, width: int) -> ReferenceStore:
-    return ReferenceStore(folder, encoder_revision=encoder_revision, width=width)
+def _load_references(
+    folder: Path, version: str | None, encoder_fingerprint: str, width: int
+) -> ReferenceStore:
+    return ReferenceStore(folder, encoder_fingerprint=encoder_fingerprint, width=width)

@@ -51,7 +51,7 @@ class EvaluationResult:
     """Mean of the user's pictures; None: undefined."""
     scale: str
     judge: str
-    judge_revision: str
+    judge_fingerprint: str
     judge_is_independent: bool
     num_pictures: int
     model_version: str
@@ -223,12 +223,12 @@ def _judges(study: Study, judge: ClipJudge) -> dict[bool, Row]:
     return {
         True: {
             "judge": study.design.judge,
-            "judge_revision": judge.fingerprint,
+            "judge_fingerprint": judge.fingerprint,
             "judge_is_independent": not judge.shares_text_encoder(study.artist.token_embeddings),
         },
         False: {
             "judge": MODEL_ITSELF,
-            "judge_revision": study.artist.encoder_fingerprint[:16],
+            "judge_fingerprint": study.artist.encoder_fingerprint[:16],
             "judge_is_independent": False,
         },
     }

@@ -29,7 +29,7 @@ def _caption(findings: Findings) -> str:
     partial = "" if findings.judge_is_independent else ", **which has the image model's own text encoder**"
     return (
         f"{findings.num_users} users of `{findings.data_set}`, {findings.num_pictures} pictures per variant; "
-        f"judge `{findings.judge}` ({findings.judge_revision}){partial}."
+        f"judge `{findings.judge}` ({findings.judge_fingerprint}){partial}."
     )
 
 

@@ -36,7 +36,7 @@ class Findings:
 
     variants: Mapping[str, VariantFinding]
     judge: str
-    judge_revision: str
+    judge_fingerprint: str
     judge_is_independent: bool
     data_set: str
     num_users: int
@@ -89,7 +89,10 @@ def find(results: pa.Table, order: Sequence[str], how: Resampling) -> Findings:
             name: _finding(firsts[name], values, p_values[name], how)
             for name in sorted(firsts, key=lambda name: places.get(name, len(places)))
         },
-        **{name: judged[0][name] for name in ("judge", "judge_revision", "judge_is_independent", "data_set")},
+        **{
+            name: judged[0][name]
+            for name in ("judge", "judge_fingerprint", "judge_is_independent", "data_set")
+        },
         num_users=len(users),
         num_pictures=sum(row["num_pictures"] for row in judged if row["variant"] == PLAIN),
     )

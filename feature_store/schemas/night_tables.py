@@ -27,7 +27,7 @@ PROFILES = Table(
         Column(
             "profile_digest", "VARCHAR", "digest of target, references and weights: same digest, same profile"
         ),
-        Column("encoder_revision", "VARCHAR", "text encoder whose vectors were compared"),
+        Column("encoder_fingerprint", "VARCHAR", "text encoder whose vectors were compared"),
         RECIPE_DIGEST,
         RUN_ID,
         Column("snapshot_id", "BIGINT", "snapshot of the lake that the history was read from"),
@@ -122,7 +122,7 @@ EVALUATION_RESULTS = Table(
         Column("value", "DOUBLE", "its value, mean of the user's pictures; empty: undefined", required=False),
         Column("scale", "VARCHAR", "unit and range of the value"),
         Column("judge", "VARCHAR", "model that looked at pictures and texts"),
-        Column("judge_revision", "VARCHAR", "checksum of its weights"),
+        Column("judge_fingerprint", "VARCHAR", "checksum of its weights"),
         Column("judge_is_independent", "BOOLEAN", "whether it has another text encoder than the image model"),
         Column("num_pictures", "INTEGER", "pictures that the value is the mean of"),
         Column("model_version", "VARCHAR", "registered model that drew them"),

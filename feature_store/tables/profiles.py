@@ -47,7 +47,7 @@ class ProfileRow:
     as_of: datetime
     history_size: int
     profile_digest: str
-    encoder_revision: str
+    encoder_fingerprint: str
     recipe_digest: str
     run_id: str
     snapshot_id: int

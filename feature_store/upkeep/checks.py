@@ -201,8 +201,8 @@ def check_vectors(lake: Lake, folder: Path) -> Iterator[Finding]:
         remedy="run `fan embed`",
         example=f"text {missing[0]}" if len(missing) else "",
     )
-    revision = store.encoder_revision if store else ""
-    foreign = lake.query("SELECT count(*) AS n FROM profiles WHERE encoder_revision <> ?", [revision])
+    fingerprint = store.encoder_fingerprint if store else ""
+    foreign = lake.query("SELECT count(*) AS n FROM profiles WHERE encoder_fingerprint <> ?", [fingerprint])
     yield Finding(
         promise="every profile was selected by the vectors of the encoder in the store",
         num_offenders=foreign["n"][0].as_py(),

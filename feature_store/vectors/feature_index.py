@@ -22,13 +22,13 @@ class FeatureIndex:
 
     Args:
         folder: where the index lies; a missing one is an empty index.
-        encoder_revision: the encoder that is in use now.
+        encoder_fingerprint: the encoder that is in use now.
         width: length of its features.
     """
 
-    def __init__(self, folder: Path, *, encoder_revision: str, width: int) -> None:
+    def __init__(self, folder: Path, *, encoder_fingerprint: str, width: int) -> None:
         self.folder = folder
-        self._manifest = {"encoder_revision": encoder_revision, "width": width}
+        self._manifest = {"encoder_fingerprint": encoder_fingerprint, "width": width}
         self._index = self._read() or faiss.IndexIDMap2(faiss.IndexFlatIP(width))
 
     def __len__(self) -> int:

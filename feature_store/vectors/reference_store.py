@@ -49,7 +49,7 @@ class ReferenceStoreError(RuntimeError):
 class Manifest:
     """What a store holds."""
 
-    encoder_revision: str
+    encoder_fingerprint: str
     """Text encoder that made the vectors: vectors of two encoders must never be compared."""
     width: int
     """Length of a vector."""
@@ -94,7 +94,7 @@ class ReferenceStore:
 
     Args:
         folder: the store's folder; an empty or missing one is an empty store.
-        encoder_revision: the encoder that is in use now.
+        encoder_fingerprint: the encoder that is in use now.
         width: length of its vectors.
         precision: of the vectors that are added: `float16` halves them, at an error of 3e-5 in a cosine.
 
@@ -103,10 +103,10 @@ class ReferenceStore:
     """
 
     def __init__(
-        self, folder: Path, *, encoder_revision: str, width: int, precision: Precision = "float32"
+        self, folder: Path, *, encoder_fingerprint: str, width: int, precision: Precision = "float32"
     ) -> None:
         self.folder = folder
-        self.encoder_revision = encoder_revision
+        self.encoder_fingerprint = encoder_fingerprint
         self.width = width
         self.precision = precision
         self._segments = _read_while_saving(folder, self._open_segments)
@@ -127,10 +127,10 @@ class ReferenceStore:
             raise ReferenceStoreError(f"{error}: {REBUILD}") from error
 
     def _check_encoder(self, manifest: Manifest) -> None:
-        if (manifest.encoder_revision, manifest.width) != (self.encoder_revision, self.width):
+        if (manifest.encoder_fingerprint, manifest.width) != (self.encoder_fingerprint, self.width):
             raise ReferenceStoreError(
-                f"{self.folder} holds vectors of encoder {manifest.encoder_revision[:12]} (width "
-                f"{manifest.width}), but the model in use has encoder {self.encoder_revision[:12]} (width "
+                f"{self.folder} holds vectors of encoder {manifest.encoder_fingerprint[:12]} (width "
+                f"{manifest.width}), but the model in use has encoder {self.encoder_fingerprint[:12]} (width "
                 f"{self.width}): {REBUILD}, or go back to the model of before"
             )
 
@@ -268,7 +268,7 @@ class ReferenceStore:
             self._fill_up_last_segment()
             self._write_tail()
         entries = tuple(segment.entry for segment in self._segments if segment.entry)
-        manifest = Manifest(encoder_revision=self.encoder_revision, width=self.width, segments=entries)
+        manifest = Manifest(encoder_fingerprint=self.encoder_fingerprint, width=self.width, segments=entries)
         write_durably(_manifest_path(self.folder), json.dumps(asdict(manifest), indent=2).encode())
         drop_unnamed_segments(self.folder)
 
@@ -284,7 +284,7 @@ def open_as_it_is(folder: Path) -> ReferenceStore | None:
     manifest = read_manifest(folder)
     if manifest is None:
         return None
-    return ReferenceStore(folder, encoder_revision=manifest.encoder_revision, width=manifest.width)
+    return ReferenceStore(folder, encoder_fingerprint=manifest.encoder_fingerprint, width=manifest.width)
 
 
 def erase_store(folder: Path) -> None:

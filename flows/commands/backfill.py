@@ -48,10 +48,10 @@ def backfill(settings: Settings, run_id: str) -> tuple[Path, dict[str, int]]:
 def _run_stages(settings: Settings, lake: Lake, past: Lake, run: Run) -> dict[str, int]:
     counts = Counter(users_with_targets=refresh_targets(settings, past, run))
     artist = load_champion(settings).artist
-    store = open_references(settings, encoder_revision=artist.encoder_fingerprint, width=artist.width)
-    crowd = current_crowd(settings, lake, store.encoder_revision, run.window_end)
+    store = open_references(settings, encoder_fingerprint=artist.encoder_fingerprint, width=artist.width)
+    crowd = current_crowd(settings, lake, store.encoder_fingerprint, run.window_end)
     limit = settings.users_limit
-    recipe = profile_recipe(settings, store.encoder_revision, crowd_name(crowd))
+    recipe = profile_recipe(settings, store.encoder_fingerprint, crowd_name(crowd))
     if settings.targets.method == "given":
         copy_given_targets(lake, past, run, profile_recipe=recipe)
     else:

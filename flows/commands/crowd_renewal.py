@@ -57,7 +57,7 @@ def renew_crowd(settings: Settings) -> CrowdReport:
     run = Run(run_id=f"crowd-{now:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}", window_start=None, window_end=now)
     with hold_night(settings):
         lake, artist = open_lake(settings), load_champion(settings).artist
-        store = open_references(settings, encoder_revision=artist.encoder_fingerprint, width=artist.width)
+        store = open_references(settings, encoder_fingerprint=artist.encoder_fingerprint, width=artist.width)
         pin_crowd(settings, lake, store, run, renew=True)
         return _report(settings, lake, store, now)
 
@@ -79,7 +79,7 @@ def describe_crowd(report: CrowdReport) -> str:
 
 
 def _report(settings: Settings, lake: Lake, store: ReferenceStore, now: datetime) -> CrowdReport:
-    texts = current_crowd(settings, lake, store.encoder_revision, now)
+    texts = current_crowd(settings, lake, store.encoder_fingerprint, now)
     return CrowdReport(
         texts=texts,
         drift=crowd_drift(settings, lake, store, texts, now) if texts else 0.0,

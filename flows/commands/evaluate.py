@@ -159,7 +159,7 @@ def report_to_mlflow(settings: Settings, study: Study, page: ReportPage, folder:
         "run_id": study.origin.run_id,
         "snapshot_id": study.origin.snapshot_id,
         "data_set": page.findings.data_set,
-        "judge_revision": page.findings.judge_revision,
+        "judge_fingerprint": page.findings.judge_fingerprint,
         "verdict": page.findings.verdict,
     }
     with mlflow.start_run(run_name=study.origin.run_id):

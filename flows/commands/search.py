@@ -106,7 +106,7 @@ def _profile(settings: Settings, lake: Lake, user_id: str, query: str) -> Profil
     """Select the references of the user's taste for the query, as for a target (tailored profiling)."""
     taste = read_taste(lake, user_id)
     artist = load_champion(settings).artist
-    store = share_references(settings, encoder_revision=artist.encoder_fingerprint, width=artist.width)
+    store = share_references(settings, encoder_fingerprint=artist.encoder_fingerprint, width=artist.width)
     stored = store.gather([liked.reference_id for liked in taste])
     selection = settings.profile.select(
         artist.encode_texts([query]),
@@ -117,7 +117,7 @@ def _profile(settings: Settings, lake: Lake, user_id: str, query: str) -> Profil
     return Profile(query, tuple(liked.text for liked in chosen), tuple(liked.weight for liked in chosen))
 
 
-def _index_items(settings: Settings, lake: Lake, encoder: FeatureEncoder, revision: str) -> FeatureIndex:
+def _index_items(settings: Settings, lake: Lake, encoder: FeatureEncoder, fingerprint: str) -> FeatureIndex:
     """Bring the index of item features up to date: only texts that are new are encoded."""
     items = lake.query(
         "SELECT DISTINCT target_id, target_text FROM items WHERE target_text IS NOT NULL ORDER BY 1"
@@ -125,7 +125,7 @@ def _index_items(settings: Settings, lake: Lake, encoder: FeatureEncoder, revisi
     if not items.num_rows:
         raise SearchError("the catalogue has no texts yet: run `fan ingest` and `fan embed`")
     width = encoder.encode_texts([""]).shape[1]
-    index = FeatureIndex(open_workspace(settings).features, encoder_revision=revision, width=width)
+    index = FeatureIndex(open_workspace(settings).features, encoder_fingerprint=fingerprint, width=width)
     missing = pa.array(index.missing(items["target_id"].to_numpy()))
     new = items.filter(pc.is_in(items["target_id"], missing))
     for start in tqdm(

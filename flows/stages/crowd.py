@@ -36,7 +36,7 @@ def pin_crowd(
     Returns:
         Counts: `crowd_texts`, 0 where the population is too small for a crowd; `crowd_renewed`, 0 or 1.
     """
-    pinned = current_crowd(settings, lake, store.encoder_revision, run.window_end)
+    pinned = current_crowd(settings, lake, store.encoder_fingerprint, run.window_end)
     if pinned and not renew and not _has_moved(settings, lake, store, pinned, run):
         return {"crowd_texts": len(pinned), "crowd_renewed": 0}
     chosen = _choose(settings, lake, store, run)
@@ -57,10 +57,10 @@ def choose_population_crowd(settings: Settings, artist: Artist, population: pa.T
 
 
 def current_crowd(
-    settings: Settings, lake: Lake, encoder_revision: str, as_of: datetime
+    settings: Settings, lake: Lake, encoder_fingerprint: str, as_of: datetime
 ) -> Sequence[CrowdRow]:
     """Return the crowd that the settings' nights contrast with at a time; nothing if there is none."""
-    return read_crowd(lake, recipe_digest=crowd_recipe(settings, encoder_revision), as_of=as_of)
+    return read_crowd(lake, recipe_digest=crowd_recipe(settings, encoder_fingerprint), as_of=as_of)
 
 
 def crowd_drift(
@@ -126,7 +126,7 @@ def _choose(settings: Settings, lake: Lake, store: ReferenceStore, run: Run) -> 
             weight=float(weight),
             num_users=text["num_users"],
             as_of=run.window_end,
-            recipe_digest=crowd_recipe(settings, store.encoder_revision),
+            recipe_digest=crowd_recipe(settings, store.encoder_fingerprint),
             run_id=run.run_id,
             snapshot_id=snapshot_id,
         )

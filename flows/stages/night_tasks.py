@@ -21,7 +21,7 @@ from flows.workspace import open_references, open_workspace, share_lake, share_r
 def embed_texts(settings: Settings, run: Run) -> Counts:
     """Encode the texts that have no vectors yet."""
     artist = load_champion(settings).artist
-    store = open_references(settings, encoder_revision=artist.encoder_fingerprint, width=artist.width)
+    store = open_references(settings, encoder_fingerprint=artist.encoder_fingerprint, width=artist.width)
     lake = share_lake(settings)
     return embed(settings, lake, store, artist) | pin_crowd(settings, lake, store, run)
 
@@ -29,8 +29,8 @@ def embed_texts(settings: Settings, run: Run) -> Counts:
 def profile_bucket(settings: Settings, run: Run, bucket: Bucket) -> Counts:
     """Profile the users of one bucket."""
     lake, store = share_lake(settings), _references(settings)
-    crowd = current_crowd(settings, lake, store.encoder_revision, run.window_end)
-    recipe = profile_recipe(settings, store.encoder_revision, crowd_name(crowd))
+    crowd = current_crowd(settings, lake, store.encoder_fingerprint, run.window_end)
+    recipe = profile_recipe(settings, store.encoder_fingerprint, crowd_name(crowd))
     pairs = profiles.scan_stale_pairs(
         lake, run, recipe_digest=recipe, max_users=settings.users_limit, bucket=bucket
     )
@@ -68,7 +68,11 @@ def publish_night(settings: Settings, run: Run) -> Counts:
 
 def profile_buckets(settings: Settings, run: Run) -> list[Bucket]:
     """Divide the users that are to be profiled into buckets; none if there is nobody."""
-    lake, limit, encoder = share_lake(settings), settings.users_limit, _references(settings).encoder_revision
+    lake, limit, encoder = (
+        share_lake(settings),
+        settings.users_limit,
+        _references(settings).encoder_fingerprint,
+    )
     crowd = current_crowd(settings, lake, encoder, run.window_end)
     recipe = profile_recipe(settings, encoder, crowd_name(crowd))
     return divide(settings, profiles.count_stale_users(lake, recipe_digest=recipe, max_users=limit))
@@ -90,4 +94,4 @@ def divide(settings: Settings, num_users: int) -> list[Bucket]:
 
 def _references(settings: Settings) -> ReferenceStore:
     artist = load_champion(settings).artist
-    return share_references(settings, encoder_revision=artist.encoder_fingerprint, width=artist.width)
+    return share_references(settings, encoder_fingerprint=artist.encoder_fingerprint, width=artist.width)

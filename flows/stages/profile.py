@@ -48,8 +48,8 @@ def profile_pairs(
     snapshot_id = lake.snapshot_id()
     numbered = pairs.append_column("pair_number", pa.array(np.arange(pairs.num_rows)))
     histories = _scan_references(settings, lake, store, run, numbered)
-    recipe_digest = profile_recipe(settings, store.encoder_revision, crowd_name(crowd))
-    origin = _Origin(store.encoder_revision, recipe_digest, run.run_id, snapshot_id)
+    recipe_digest = profile_recipe(settings, store.encoder_fingerprint, crowd_name(crowd))
+    origin = _Origin(store.encoder_fingerprint, recipe_digest, run.run_id, snapshot_id)
     rows = list(_select_all(settings, store, numbered, histories, origin, crowd_mean(store, crowd)))
     replace_profiles(lake, pairs, rows, recipe_digest=recipe_digest, run_id=run.run_id)
     return _count(pairs, rows)
@@ -102,7 +102,7 @@ class _NumberedPair:
 class _Origin:
     """What all rows of a bucket came from."""
 
-    encoder_revision: str
+    encoder_fingerprint: str
     recipe_digest: str
     run_id: str
     snapshot_id: int

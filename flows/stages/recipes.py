@@ -15,16 +15,16 @@ def targets_recipe(settings: Settings) -> str:
     return _digest(settings.targets.model_dump(), settings.seed)
 
 
-def crowd_recipe(settings: Settings, encoder_revision: str) -> str:
+def crowd_recipe(settings: Settings, encoder_fingerprint: str) -> str:
     """Digest what the crowd depends on, beside the population."""
     size, least_users = settings.crowd.size, settings.crowd.least_users
-    return _digest(settings.texts.model_dump(), size, least_users, encoder_revision)
+    return _digest(settings.texts.model_dump(), size, least_users, encoder_fingerprint)
 
 
-def profile_recipe(settings: Settings, encoder_revision: str, crowd_id: str | None = None) -> str:
+def profile_recipe(settings: Settings, encoder_fingerprint: str, crowd_id: str | None = None) -> str:
     """Digest what profiles depend on; the crowd is a part of it where it is looked at."""
     crowd = crowd_id if settings.profile.distinctive else None
-    return _digest(settings.model_dump(include={"profile", "texts"}), encoder_revision, crowd)
+    return _digest(settings.model_dump(include={"profile", "texts"}), encoder_fingerprint, crowd)
 
 
 def drawing_recipe(settings: Settings, pipeline_fingerprint: str, crowd_id: str | None = None) -> str:

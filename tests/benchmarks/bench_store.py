@@ -136,12 +136,12 @@ def _peak_of_night(num_users: int) -> float:
 def store_1m() -> Measurement:
     chance, before = np.random.default_rng(0), peak_mib()
     with folder() as path:
-        store = ReferenceStore(path, encoder_revision="random", width=WIDTH)
+        store = ReferenceStore(path, encoder_fingerprint="random", width=WIDTH)
         for start in range(0, NUM_TEXTS, 10_000):
             some = chance.standard_normal((2, 10_000, WIDTH), np.float32)
             store.add(np.arange(start, start + 10_000), StoredVectors(*some))
         store.save()
-        store = ReferenceStore(path, encoder_revision="random", width=WIDTH)
+        store = ReferenceStore(path, encoder_fingerprint="random", width=WIDTH)
         ids = chance.integers(0, NUM_TEXTS, 10_000)
         queries = store.gather(ids).mean_unit_tokens[:100]
         (_, found), took = _timed(lambda: store.search(queries, 10))

@@ -72,10 +72,10 @@ def run_night(settings: Settings) -> dict[str, int]:
     counts = ingest(settings, lake, run)
     run = open_run(lake)
     artist = load_champion(settings).artist
-    store = open_references(settings, encoder_revision=artist.encoder_fingerprint, width=artist.width)
+    store = open_references(settings, encoder_fingerprint=artist.encoder_fingerprint, width=artist.width)
     embed(settings, lake, store, artist)
     counts |= {"users_profiled": 0, "pictures": 0}
-    recipe = profile_recipe(settings, store.encoder_revision)
+    recipe = profile_recipe(settings, store.encoder_fingerprint)
     stale = profiles.count_stale_users(lake, recipe_digest=recipe, max_users=None)
     for bucket in _divide(settings, stale):
         pairs = profiles.scan_stale_pairs(lake, run, recipe_digest=recipe, max_users=None, bucket=bucket)

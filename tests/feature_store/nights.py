@@ -25,7 +25,7 @@ def vector_of(text):
 
 def embed(lake, folder):
     """Give every text its vectors."""
-    store = ReferenceStore(folder / "references", encoder_revision="encoder-a", width=WIDTH)
+    store = ReferenceStore(folder / "references", encoder_fingerprint="encoder-a", width=WIDTH)
     texts = scan_texts(lake).to_pylist()
     new = [row for row in texts if row["reference_id"] in store.missing([row["reference_id"]])]
     if new:
@@ -52,7 +52,7 @@ def profile(lake, run, *, recipe="p"):
                 relevance=1.0,
                 history_size=len(chosen),
                 profile_digest=digest,
-                encoder_revision="encoder-a",
+                encoder_fingerprint="encoder-a",
                 recipe_digest=recipe,
                 run_id=run.run_id,
                 snapshot_id=1,

@@ -24,7 +24,7 @@ def row(variant, measure, user, value):
         "value": value,
         "num_pictures": 2,
         "judge": "somebody" if measure in P_VALUES or MEASURES[measure].by_judge else "the model",
-        "judge_revision": "0123",
+        "judge_fingerprint": "0123",
         "judge_is_independent": True,
         "data_set": "films",
     }

@@ -28,7 +28,7 @@ ANGLES |= {"indifferent": 2, "at the very time": 3}
 
 
 def open_store(folder):
-    return ReferenceStore(folder / "references", encoder_revision="e", width=2)
+    return ReferenceStore(folder / "references", encoder_fingerprint="e", width=2)
 
 
 def fill(lake, folder):

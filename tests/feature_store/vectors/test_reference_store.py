@@ -26,7 +26,7 @@ def _small_segments(monkeypatch):
 
 
 def open_store(folder, **options):
-    return ReferenceStore(folder, **({"encoder_revision": "encoder-a", "width": WIDTH} | options))
+    return ReferenceStore(folder, **({"encoder_fingerprint": "encoder-a", "width": WIDTH} | options))
 
 
 def vectors_of(ids, salt=0):
@@ -193,7 +193,7 @@ def test_a_file_of_another_store_is_refused_even_with_its_own_checksum(tmp_path)
         open_store(tmp_path / "one")
 
 
-@pytest.mark.parametrize("options", [{"encoder_revision": "encoder-b"}, {"width": 4}])
+@pytest.mark.parametrize("options", [{"encoder_fingerprint": "encoder-b"}, {"width": 4}])
 def test_another_encoders_vectors_are_refused(options, tmp_path):
     store = open_store(tmp_path)
     store.add([1], vectors_of([1]))

@@ -71,15 +71,15 @@ def test_a_folder_without_a_clip_is_named(settings, tmp_path):
 
 
 def test_another_encoders_index_or_a_damaged_one_is_made_anew(tmp_path):
-    index = FeatureIndex(tmp_path, encoder_revision="one", width=2)
+    index = FeatureIndex(tmp_path, encoder_fingerprint="one", width=2)
     index.add(np.array([7, 9]), np.eye(2, dtype=np.float32))
     index.save()
-    assert FeatureIndex(tmp_path, encoder_revision="one", width=2).search(np.eye(2)[:1], 1)[1].tolist() == [
-        [7]
-    ]
-    assert len(FeatureIndex(tmp_path, encoder_revision="other", width=2)) == 0
+    assert FeatureIndex(tmp_path, encoder_fingerprint="one", width=2).search(np.eye(2)[:1], 1)[
+        1
+    ].tolist() == [[7]]
+    assert len(FeatureIndex(tmp_path, encoder_fingerprint="other", width=2)) == 0
     (tmp_path / "features.faiss").write_bytes(b"damaged")
-    assert len(FeatureIndex(tmp_path, encoder_revision="one", width=2)) == 0
+    assert len(FeatureIndex(tmp_path, encoder_fingerprint="one", width=2)) == 0
 
 
 def test_a_picture_is_drawn_on_request(settings):
