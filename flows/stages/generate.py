@@ -44,7 +44,7 @@ class DrawingJob:
     workspace: Workspace
     champion: Champion
     run: Run
-    crowd: Sequence[CrowdRow] = ()
+    crowd: Sequence[CrowdRow]
     """What pictures are contrasted with; none if there is none."""
 
     @property

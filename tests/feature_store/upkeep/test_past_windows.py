@@ -16,6 +16,10 @@ PROFILES = (
 USERS = ("ann", "bob", "cid", "dan", "eve")
 
 
+def goals(but=None):
+    return [(user, "goal", 1) for user in USERS if user != but]
+
+
 def night(lake, folder, number):
     """One of three nights; return its id and the profiles that it made."""
     if number == 0:
@@ -23,15 +27,17 @@ def night(lake, folder, number):
         take_in_items(lake, folder, titles | {"goal": "Goal", "aim": "Aim"})
         events = [(f"{user}{n}", user, f"i{n}", hours(n), 1.0 + n) for user in USERS for n in range(3)]
         take_in_events(lake, folder, events)
-        take_in_targets(lake, folder, [(user, "goal", 1) for user in USERS])
+        take_in_targets(lake, folder, goals())
     if number == 1:
         late, moved = ("late", "ann", "i5", hours(0), 3.0), ("bob1", "cid", "i1", hours(1), 2.0)
         take_in_events(lake, folder, [late, moved], name="late and corrected")
-        take_in_targets(lake, folder, [("eve", "goal", 1), ("eve", "aim", 2)], name="new list")
+        take_in_targets(lake, folder, [*goals(), ("eve", "aim", 2)], name="new list")
     if number == 2:
         take_in_items(lake, folder, {"i2": "Title 2, revised"}, name="revised")
         take_in_events(lake, folder, [("ann0", "ann", "i0", hours(0), 9.0)], name="again")
-        take_in_targets(lake, folder, [("dan", "aim", 1)], name="newer list")
+        take_in_targets(
+            lake, folder, [*goals(but="dan"), ("eve", "aim", 2), ("dan", "aim", 1)], name="newer list"
+        )
     run_id = finish_night(lake, folder).run_id
     return run_id, ask(lake, PROFILES.format(table="night.profiles", run_id=run_id))
 

@@ -31,7 +31,7 @@ def test_a_backfill_gives_the_rows_of_then(settings_file):
         if ratings[-1] in late:
             films = (logs / "movies.csv").read_text().replace("Iron Tide", "Iron Tide Revised")
             (logs / "movies.csv").write_text(films)
-        run_id = run(settings_file)["run_id"]
+        run_id = run(settings_file).run_id
         given.append((run_id, rows_of(lake), rows_of(lake, condition=f"t.run_id = '{run_id}'")))
     (first, all_of_first, _), (second, _, changed_by_second) = given
     assert rows_of(lake) != all_of_first

@@ -51,11 +51,12 @@ def test_only_what_the_lists_give_is_drawn_and_a_new_list_takes_the_old_ones_pla
     folder = settings_file.parent
     write_settings(folder, FEW.replace(LATEST, 'method = "given"').replace("[targets]", f"{LISTS}[targets]"))
     (folder / "lists").mkdir()
-    (folder / "lists" / "monday.csv").write_text("user_id,item_id,rank\n1,7,1\n1,9,2\n2,8,1\n")
+    lists = folder / "lists" / "tonight.csv"
+    lists.write_text("user_id,item_id,rank\n1,7,1\n1,9,2\n2,8,1\n3,8,1\n")
     run(settings_file)
-    assert ask(settings_file, DRAWN) == [("1", "7"), ("1", "9"), ("2", "8")]
+    assert ask(settings_file, DRAWN) == [("1", "7"), ("1", "9"), ("2", "8"), ("3", "8")]
     assert ask(settings_file, "SELECT DISTINCT source FROM targets") == [("recommendations",)]
-    (folder / "lists" / "tuesday.csv").write_text("user_id,item_id,rank\n1,11,1\n")
+    lists.write_text("user_id,item_id,rank\n1,11,1\n2,8,1\n")
     night = run(settings_file)
     assert ask(settings_file, DRAWN) == [("1", "11"), ("2", "8")]
     assert night.counts["generate"]["generated"] == 1
