@@ -3,17 +3,22 @@
 import signal
 import socket
 import sys
+from datetime import UTC, datetime
 from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
+from fan_model.method.crowd_contrast import NOBODY, Crowd
 from fan_model.service.application import build_application
 from fan_model.service.artwork_service import ArtworkService
 from fan_model.service.request_log import open_log
-from flows.model.champion import load_champion
+from feature_store.lake.lake import LakeError
+from flows.model.champion import Champion, load_champion
 from flows.model.served_model import deployment
 from flows.settings import Settings
+from flows.stages.crowd import as_crowd, current_crowd
+from flows.workspace import open_lake
 
 GRACE_SECONDS = 10
 """How long a stopped service waits for answers to be sent, beyond the longest that callers wait."""
@@ -33,7 +38,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
     """
     listener = _reserve(host, port)
     signal.signal(signal.SIGTERM, _leave)
-    application = _load_application(settings)
+    application = load_application(settings)
     config = uvicorn.Config(
         application,
         access_log=False,
@@ -45,11 +50,29 @@ def serve(settings: Settings, host: str, port: int) -> None:
     uvicorn.Server(config).run(sockets=[listener])
 
 
-def _load_application(settings: Settings) -> FastAPI:
+def load_application(settings: Settings) -> FastAPI:
+    """Load the settings' model, and make the application that serves it."""
     champion = load_champion(settings, cache_bytes=settings.serving.cache_bytes)
     model = settings.model
     print(f"models:/{model.name}@{model.alias} is version {champion.version}", file=sys.stderr)
-    return build_application(ArtworkService(champion.artist, deployment(settings)))
+    crowd = _read_crowd(settings, champion)
+    return build_application(ArtworkService(champion.artist, deployment(settings, crowd)))
+
+
+def _read_crowd(settings: Settings, champion: Champion) -> Crowd:
+    """What nights contrast with, as it is when the service starts; nobody where there is no lake."""
+    if not settings.drawing.contrast:
+        return NOBODY
+    try:
+        lake = open_lake(settings, read_only=True)
+    except LakeError as error:
+        print(f"nothing is contrasted with a crowd: {error}", file=sys.stderr)
+        return NOBODY
+    try:
+        fingerprint = champion.artist.encoder_fingerprint
+        return as_crowd(current_crowd(settings, lake, fingerprint, datetime.now(UTC)))
+    finally:
+        lake.close()
 
 
 def _reserve(host: str, port: int) -> socket.socket:

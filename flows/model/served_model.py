@@ -13,15 +13,20 @@ from flows.workspace import Workspace
 PASSWORD = re.compile(r"\s*\bpassword\s*=\s*('[^']*'|\S+)", re.IGNORECASE)
 
 
-def deployment(settings: Settings) -> Deployment:
-    """Write the settings in the model's words, with the workspace to look stored profiles up in."""
+def deployment(settings: Settings, crowd: Crowd = NOBODY) -> Deployment:
+    """Write the settings in the model's words, with the workspace to look stored profiles up in.
+
+    Args:
+        settings: of nights and services alike.
+        crowd: what pictures are contrasted with, if no request says otherwise.
+    """
     serving = settings.serving
     return Deployment(
         device=settings.model.device,
         cache_bytes=serving.cache_bytes,
         max_queued_pictures=serving.max_queued_pictures,
         max_wait_seconds=serving.max_wait_seconds,
-        options=drawing_options(settings, num_references=settings.profile.max_references),
+        options=drawing_options(settings, num_references=settings.profile.max_references, crowd=crowd),
         limits=serving.limits,
         text_filter=_text_filter(settings),
         stored_profiles={

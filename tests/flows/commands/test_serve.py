@@ -7,7 +7,12 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from starlette.testclient import TestClient
+
+from flows.commands.serve import load_application
+from flows.settings import read_settings
 from tests.fan_model.artwork_servers import FAN, fan_serve, server_environment
+from tests.flows.nights import CONTRASTED, ask, run, sample_ratings, write_movielens, write_settings
 
 ROW = {"prompt": "a quiet harbour", "references": ["sea"]}
 
@@ -42,3 +47,21 @@ def test_a_port_that_is_taken_is_said_so(settings_file):
     assert refused.stderr == (
         f"fan: cannot listen at 127.0.0.1:{port} (Address already in use): choose another --host or --port\n"
     )
+
+
+def test_a_service_contrasts_with_the_crowd_of_the_nights(tmp_path):
+    write_movielens(tmp_path / "logs", sample_ratings())
+    settings_file = write_settings(tmp_path, CONTRASTED)
+    run(settings_file)
+    settings = read_settings(settings_file)
+    sql = (
+        "SELECT user_id, target_text, seed, artwork_digest FROM artworks JOIN items USING (item_id) "
+        "WHERE num_references > 0 ORDER BY ALL LIMIT 1"
+    )
+    ((user, text, seed, digest),) = ask(settings_file, sql)
+    with TestClient(load_application(settings)) as client:
+        row = {"prompt": text, "user_id": user, "seed": seed}
+        answer = client.post("/artworks", json={"rows": [row]})
+        plainly = client.post("/artworks", json={"rows": [row], "options": {"contrast": 0.0}})
+    assert answer.json()["artworks"][0]["artwork_digest"] == digest
+    assert plainly.json()["artworks"][0]["artwork_digest"] != digest
