@@ -155,6 +155,16 @@ def earlier_readings(
     ]
 
 
+def is_read_so(lake: Lake, file: OfferedFile, entry: Entry) -> bool:
+    """Tell whether an entry is of this very file, read as it is now, and only not its last delivery."""
+    found = lake.query(
+        f"SELECT count(*) AS n FROM {INGESTED_FILES.qualified_name} "
+        "WHERE source = ? AND sha256 = ? AND ingested_at = ? AND reading = ?",
+        [entry.source, entry.sha256, entry.ingested_at, file.reading],
+    )
+    return entry.source == file.source and bool(found["n"][0].as_py())
+
+
 def all_entries(lake: Lake, table: str, sources: Collection[str]) -> list[Entry]:
     """All entries of some sources whose rows count."""
     rows = lake.query(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 from duckdb import DuckDBPyConnection
 
@@ -53,6 +54,9 @@ LARGEST_SHARE_CLASHING = 0.5
 TABLES = {table.name: table for table in (schemas.INTERACTIONS, schemas.ITEMS, schemas.TARGETS)}
 
 
+File = TypeVar("File", bound=OfferedFile)
+
+
 class IntakeError(RuntimeError):
     """The lake holds other rows of a file than were counted; nothing of it was taken in."""
 
@@ -95,11 +99,11 @@ def append_file(
 
 def append_delivery(
     lake: Lake,
-    files: Sequence[OfferedFile],
+    files: Sequence[File],
     run: Run,
     *,
     per_user: int | None = None,
-    on_fault: Callable[[OfferedFile, Exception], None] | None = None,
+    on_fault: Callable[[File, Exception], None] | None = None,
 ) -> list[FileCounts]:
     """Take all files of recommendation lists of one source in, in the place of those before.
 
@@ -111,7 +115,7 @@ def append_delivery(
         on_fault: told of a file that cannot be read, while the others are; by default the error is raised.
 
     Returns:
-        The ledger entries of the files that could be read.
+        The ledger entries of the files that could be read, in their order.
     """
     connection, staged, ingested_at = lake.cursor(), [], now()
     with ExitStack() as stack:

@@ -34,7 +34,8 @@ def pin_crowd(
         renew: choose another however little has moved.
 
     Returns:
-        Counts: `crowd_texts`, 0 where the population is too small for a crowd; `crowd_renewed`, 0 or 1.
+        Counts: `crowd_texts` in use, 0 where the population was never large enough for a crowd;
+        `crowd_renewed`, 0 or 1. One that has become too small for another keeps the crowd that it had.
     """
     pinned = current_crowd(settings, lake, store.encoder_fingerprint, run.window_end)
     if pinned and not renew and not _has_moved(settings, lake, store, pinned, run):
@@ -42,7 +43,7 @@ def pin_crowd(
     chosen = _choose(settings, lake, store, run)
     if chosen:
         add_crowd(lake, chosen)
-    return {"crowd_texts": len(chosen), "crowd_renewed": int(bool(chosen))}
+    return {"crowd_texts": len(chosen or pinned), "crowd_renewed": int(bool(chosen))}
 
 
 def choose_population_crowd(settings: Settings, artist: Artist, population: pa.Table) -> Crowd:
@@ -102,7 +103,7 @@ def crowd_mean(store: ReferenceStore, rows: Sequence[CrowdRow]) -> FloatArray | 
 def _mean(store: ReferenceStore, population: pa.Table) -> FloatArray:
     """[d] unit mean of what a population likes; zeros for nobody, which is far from everything."""
     if not population.num_rows:
-        return np.zeros(1)
+        return np.zeros(store.width)
     vectors = store.gather(population["reference_id"].to_numpy()).unit_mean_tokens
     mean = population["weight"].to_numpy() @ vectors
     return mean / np.linalg.norm(mean)

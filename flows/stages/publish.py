@@ -13,8 +13,10 @@ from feature_store.tables.runs import Run, RunRecord, publish_run, read_run
 from feature_store.upkeep.maintenance import delete_unreferenced_images
 from flows.model.champion import configure_mlflow
 from flows.settings import Settings
+from flows.source_settings import Source
 from flows.stages.gallery import write_gallery
 from flows.workspace import Workspace
+from recsys_adapters.sources.remote_files import without_secrets
 
 logger = logging.getLogger(__name__)
 
@@ -51,10 +53,13 @@ def report_to_mlflow(settings: Settings, workspace: Workspace, night: RunRecord)
         mlflow.log_params(_flatten(settings.model_dump(exclude={"sources", "catalog", "workspace"})))
         mlflow.log_metrics(_numbers(night))
         mlflow.set_tags({"run_id": night.run_id, "snapshot_id": night.snapshot_id})
-        mlflow.log_dict(
-            {"sources": [source.model_dump(mode="json") for source in settings.sources]}, "sources.json"
-        )
+        mlflow.log_dict({"sources": [_told(source) for source in settings.sources]}, "sources.json")
         mlflow.log_text(str(workspace.gallery / "index.html"), "gallery.txt")
+
+
+def _told(source: Source) -> dict[str, Any]:
+    """A source's settings, for many eyes."""
+    return source.model_dump(mode="json") | {"path": without_secrets(str(source.path))}
 
 
 def _numbers(night: RunRecord) -> dict[str, float]:

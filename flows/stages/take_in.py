@@ -17,6 +17,7 @@ from feature_store.intake.ledger import (
     earlier_readings,
     is_all_refused,
     is_known,
+    is_read_so,
 )
 from feature_store.intake.source_files import IntakeError, append_delivery, append_file
 from feature_store.lake.lake import Lake, LakeError
@@ -102,22 +103,13 @@ class Intake:
             for offer in offers
             if not is_known(self.lake, offer.file, offer.sha256)
             for entry in earlier_readings(self.lake, offer.file, offer.sha256, offering)
-            if not self._is_read_so(offer, entry)
+            if not is_read_so(self.lake, offer.file, entry)
         ]
         if earlier:
             sources = {offer.file.source for offer in offers} | {entry.source for entry in earlier}
             earlier = all_entries(self.lake, "items", sources)
         for place, offer in enumerate(tqdm(offers, desc="catalogues", unit="file", disable=not offers)):
             self._take_file(offer, earlier if place == 0 else [], is_wanted=bool(earlier))
-
-    def _is_read_so(self, offer: _Offer, entry: Entry) -> bool:
-        """Whether an entry is of the same file, read in the same way, and only not the last delivery."""
-        found = self.lake.query(
-            "SELECT count(*) AS n FROM keyed.ingested_files "
-            "WHERE source = ? AND sha256 = ? AND ingested_at = ? AND reading = ?",
-            [entry.source, entry.sha256, entry.ingested_at, offer.file.reading],
-        )
-        return entry.source == offer.file.source and bool(found["n"][0].as_py())
 
     def _take_file(self, offer: _Offer, earlier: Sequence[Entry], *, is_wanted: bool) -> None:
         file = offer.file
@@ -140,17 +132,17 @@ class Intake:
 
     def _take_lists(self, files: list[SourceFile]) -> None:
         per_user = self.settings.targets.per_user
+        readable = list(files)
+
+        def leave_out(file: SourceFile, error: Exception) -> None:
+            self._fault(file.source, file.name, error)
+            readable.remove(file)
+
         try:
             if is_delivered(self.lake, files, per_user=per_user):
                 self.counts["files_known"] += len(files)
                 return
-            entries = append_delivery(
-                self.lake,
-                files,
-                self.run,
-                per_user=per_user,
-                on_fault=lambda file, error: self._fault(file.source, file.name, error),
-            )
+            entries = append_delivery(self.lake, files, self.run, per_user=per_user, on_fault=leave_out)
         except (LakeError, IntakeError):
             raise
         except Exception as error:
@@ -158,8 +150,8 @@ class Intake:
             return
         if entries and not any(entry.accepted for entry in entries):
             self._note("fault", files[0].source, "the delivery has no list: those before it stay")
-        for entry in entries:
-            self._taken(next(file for file in files if file.source), entry)
+        for file, entry in zip(readable, entries, strict=True):
+            self._taken(file, entry)
 
     def _known(self, offer: _Offer) -> None:
         self.counts["files_known"] += 1
@@ -195,11 +187,7 @@ class Intake:
         """
         if self.settings.on_bad_file == "stop":
             raise error
-        if isinstance(error, SourceFileError):
-            message = str(error)
-        else:
-            reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-            message = f"{file or source} cannot be read ({type(error).__name__}: {reason[:300]})"
+        message = str(error) if isinstance(error, SourceFileError) else _untold(file or source, error)
         self._note("fault", source, message, file)
 
     def _note(self, severity: Severity, source: str, message: str, file: str | None = None) -> None:
@@ -207,3 +195,9 @@ class Intake:
         if note not in self.notes:
             self.notes.append(note)
             logger.log(_LEVELS[severity], "%s", message)
+
+
+def _untold(name: str, error: Exception) -> str:
+    """Say that something cannot be read, without an error's own words: they may repeat what is in a file."""
+    reason = getattr(error, "strerror", None) or 'set on_bad_file = "stop" to see why'
+    return f"{name} cannot be read ({type(error).__name__}: {reason})"

@@ -48,9 +48,10 @@ def copy_here(address: str) -> Path:
     except SourceFileError:
         raise
     except Exception as error:
-        reason = str(error).partition("\n")[0] or "no reason told"
+        # Not the error's own words: a client repeats the whole address, with what is secret in it.
+        status = f" {error.status}" if hasattr(error, "status") else ""
         raise SourceFileError(
-            f"{_without_query(address)} cannot be read ({type(error).__name__}: {reason}). Look at the "
+            f"{without_secrets(address)} cannot be read ({type(error).__name__}{status}). Look at the "
             "address, and at the credentials in the environment."
         ) from error
 
@@ -61,7 +62,7 @@ def _copy(address: str) -> Path:
     files = store.glob(place) if is_pattern else [place] if store.isfile(place) else store.find(place)
     files = [file for file in files if is_pattern is False or store.isfile(file)]
     if not files:
-        raise SourceFileError(f"{_without_query(address)} has no files: look at the address")
+        raise SourceFileError(f"{without_secrets(address)} has no files: look at the address")
     root = _root(place) if is_pattern or files != [place] else str(PurePosixPath(place).parent)
     here = _folder(address)
     for file in files:
@@ -89,9 +90,10 @@ def _fetch(store: fsspec.AbstractFileSystem, file: str, target: Path) -> None:
     store.get_file(file, str(target))
 
 
-def _without_query(address: str) -> str:
-    """An address without what may be a secret."""
-    return re.sub(r"//[^/@]*@", "//", address.partition("?")[0])
+def without_secrets(path: str) -> str:
+    """A path of the settings; of an address without user, password and query, which may be secret."""
+    address = address_of(Path(path))
+    return path if address is None else re.sub(r"//[^/@]*@", "//", address.partition("?")[0])
 
 
 def _folder(address: str) -> Path:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from feature_store.history.opt_outs import opt_out
 from flows.settings import read_settings
 from flows.workspace import open_lake
 from tests.flows.nights import CONTRASTED, NIGHT, run, sample_ratings, write_movielens, write_settings
@@ -85,3 +86,15 @@ def test_contrasted_pictures_are_others_than_the_papers(settings_file):
     assert {row["artwork_digest"] for row in contrasted}.isdisjoint(
         row["artwork_digest"] for row in pictures(settings_file)
     )
+
+
+def test_a_population_that_has_gone_keeps_the_crowd_that_it_had(settings_file):
+    run(settings_file)
+    lake = open_lake(read_settings(settings_file))
+    for user in "12345":
+        opt_out(lake, user)
+    lake.close()
+    night = run(settings_file)
+    assert night.status == "published"
+    assert (night.counts["embed"]["crowd_texts"], night.counts["embed"]["crowd_renewed"]) == (3, 0)
+    assert len(crowds(settings_file)) == 1

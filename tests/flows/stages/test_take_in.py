@@ -150,3 +150,41 @@ def test_lists_are_delivered_once_and_again_when_a_part_changes(night, tmp_path)
     users = lake.query("SELECT user_id FROM night.targets JOIN keyed.users USING (user_key) ORDER BY user_id")
     lake.close()
     assert users["user_id"].to_pylist() == ["ann", "cid"]
+
+
+def test_an_error_that_nobody_foresaw_is_told_without_its_own_words(night, monkeypatch):
+    def fail(*_, **__):
+        raise ValueError("could not convert 'a text of a user'")
+
+    monkeypatch.setattr("flows.stages.take_in.append_file", fail)
+    counts, notes = night()
+    assert counts["faults"] == 2
+    assert 'good.csv cannot be read (ValueError: set on_bad_file = "stop" to see why)' in of("fault", notes)
+    assert not any("a text of a user" in message for _, message in notes)
+    with pytest.raises(ValueError, match="a text of a user"):
+        night('on_bad_file = "stop"\n' + SOURCES)
+
+
+LISTS = (
+    SOURCES
+    + """
+[[sources]]
+adapter = "recommendations"
+path = "lists"
+"""
+)
+
+
+def test_each_list_of_a_delivery_is_told_of_by_its_own_name(night, tmp_path):
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "a.csv").write_bytes(b"\x00\x00no list")
+    (tmp_path / "lists" / "b.csv").write_text("user_id,item_id,rank\nann,i1,x\nann,i1,1\n")
+    (tmp_path / "lists" / "c.csv").write_text("user_id,item_id,rank\nann,i1,1\n,i1,1\n")
+    counts, notes = night(LISTS)
+    assert counts["rejected"] == 2
+    assert len(of("fault", notes)) == 1
+    assert "a.csv" in of("fault", notes)[0]
+    assert [message[:22] for message in of("warning", notes) if "refused" in message] == [
+        "1 of 2 rows of b.csv r",
+        "1 of 2 rows of c.csv r",
+    ]

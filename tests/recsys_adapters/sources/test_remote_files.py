@@ -10,7 +10,7 @@ import pytest
 
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.sources.event_log import EventLog
-from recsys_adapters.sources.remote_files import address_of
+from recsys_adapters.sources.remote_files import address_of, without_secrets
 
 COLUMNS = {"user_id": "user", "item_id": "item", "event_time": "at"}
 LOG = "user,item,at\nu,i,1714550400\n"
@@ -63,3 +63,27 @@ def test_a_store_without_the_files_is_an_error():
 def test_a_store_without_its_package_is_an_error_that_names_it():
     with pytest.raises(SourceFileError, match=r"to read gs:// install the package gcsfs"):
         EventLog(path=Path("gs://bucket/log.csv"), columns=COLUMNS).files()
+
+
+SECRETIVE = "http://ann:SECRET@127.0.0.1:1/log.csv?token=SECRET"
+
+
+def test_an_address_that_does_not_answer_is_an_error_without_its_secrets():
+    with pytest.raises(SourceFileError, match=r"http://127\.0\.0\.1:1/log\.csv has no files") as refused:
+        EventLog(path=Path(SECRETIVE), columns=COLUMNS).files()
+    assert "SECRET" not in str(refused.value)
+
+
+def test_what_a_client_says_of_an_address_is_not_repeated(monkeypatch):
+    def refuse(address):
+        raise PermissionError(f"403, url={address}")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", refuse)
+    with pytest.raises(SourceFileError, match=r"log\.csv cannot be read \(PermissionError\)") as refused:
+        EventLog(path=Path(SECRETIVE), columns=COLUMNS).files()
+    assert "SECRET" not in str(refused.value)
+
+
+def test_a_path_is_told_without_what_may_be_secret_in_an_address():
+    assert without_secrets(str(Path(SECRETIVE))) == "http://127.0.0.1:1/log.csv"
+    assert without_secrets("/data/what?/a@b.csv") == "/data/what?/a@b.csv"
