@@ -122,12 +122,19 @@ class Search(Section):
 
 
 class Gallery(Section):
-    """The gallery page."""
+    """The gallery's pages: the pictures of each user, and the pictures of one item for many users."""
 
     max_users: PositiveInt = 500
     """Show the pictures of this many users; all pictures are in `artworks`."""
     users_per_page: PositiveInt = 25
     """Users on one page."""
+    max_items: PositiveInt = 40
+    """Items on the page of items, those of most users and most visibly different pictures first."""
+    users_per_item: PositiveInt = 12
+    """Users whose pictures of one item stand side by side, the most visibly different ones first."""
+    words: tuple[str, ...] = ()
+    """Fields of items whose parts say what a user likes more, and less, than others: genres, year, brand;
+    none: all but the title."""
 
 
 class DataSet(Section):

@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import pyarrow as pa
+
 from feature_store.history.opt_outs import has_opted_out
 from feature_store.lake.lake import Lake
 from feature_store.tables.users import UnknownUserError, find_key
 
 TASTE = """
     SELECT item.reference_id, any_value(item.reference_text) AS text, fsum(event.weight) AS weight
-    FROM known_events($now, $now) AS event JOIN items AS item USING (item_id)
+    FROM known_events($as_of, $known_before) AS event JOIN items AS item USING (item_id)
     WHERE event.user_key = $user_key AND item.reference_id IS NOT NULL
     GROUP BY item.reference_id HAVING fsum(event.weight) > 0
     ORDER BY item.reference_id
@@ -65,13 +67,22 @@ def read_taste(lake: Lake, user_id: str) -> list[LikedText]:
         UnknownUserError: if that is nothing.
         OptedOutError: if the user opted out.
     """
-    asked = {"user_key": _find_willing(lake, user_id), "now": datetime.now(UTC)}
-    rows = lake.query(TASTE, asked).to_pylist()
+    now = datetime.now(UTC)
+    rows = read_history(lake, _find_willing(lake, user_id), as_of=now, known_before=now).to_pylist()
     if not rows:
         raise UnknownUserError(
             f"user {user_id} has no history with known items: check the id, or run `fan ingest`"
         )
     return [LikedText(**row) for row in rows]
+
+
+def read_history(lake: Lake, user_key: int, *, as_of: datetime, known_before: datetime) -> pa.Table:
+    """Return what a user liked before a time, as it was known before another; nothing of who opted out.
+
+    Returns:
+        `reference_id`, `text`, `weight` (above 0).
+    """
+    return lake.query(TASTE, {"user_key": user_key, "as_of": as_of, "known_before": known_before})
 
 
 def _find_willing(lake: Lake, user_id: str) -> int:

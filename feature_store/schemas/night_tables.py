@@ -50,6 +50,12 @@ ARTWORKS = Table(
         Column("image_path", "VARCHAR", "file, relative to the workspace", required=False),
         Column("image_sha256", "VARCHAR", "checksum of that file", required=False),
         Column("plain_image_path", "VARCHAR", "the same picture without personalization", required=False),
+        Column(
+            "visible_change",
+            "DOUBLE",
+            "mean colour difference of both (CIELAB, Delta E): 0 the same, 100 black beside white",
+            required=False,
+        ),
         Column("seed", "BIGINT", "seed of the picture's noise", required=False),
         Column("alpha", "DOUBLE", "degree of personalization: 0 target only, 1 references only"),
         Column("num_references", "INTEGER", "references fused into the prompt"),

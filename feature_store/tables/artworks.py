@@ -60,6 +60,7 @@ class ArtworkRow:
     image_path: str | None = None
     image_sha256: str | None = None
     plain_image_path: str | None = None
+    visible_change: float | None = None
     seed: int | None = None
     alpha: float
     num_references: int

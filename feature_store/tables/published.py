@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+import pyarrow as pa
+
+from feature_store.history.taste_words import TasteWord, compare_tastes, taste_table
 from feature_store.lake.lake import Lake
 from feature_store.tables.targets import first_users
 
 PICTURES = """
-    SELECT a.user_key, a.item_id, i.title, i.target_text, t.rank, a.image_path, a.plain_image_path, a.status,
-           a.reason, a.alpha, a.seed, a.num_references, a.artwork_digest, a.model_version, a.run_id,
-           i.stock_image_uri
+    SELECT a.user_key, a.item_id, i.title, i.target_text, t.rank, a.image_path, a.plain_image_path,
+           a.visible_change, a.status, a.reason, a.alpha, a.seed, a.num_references, a.artwork_digest,
+           a.model_version, a.run_id, i.stock_image_uri
     FROM artworks AS a
     JOIN targets AS t ON t.user_key = a.user_key AND t.item_id = a.item_id
     LEFT JOIN items AS i ON i.item_id = a.item_id
@@ -19,7 +22,8 @@ PICTURES = """
 """
 
 REFERENCES = """
-    SELECT p.user_key, p.item_id, p.reference_item_id, i.title, i.reference_text, p.relevance, p.weight,
+    SELECT p.user_key, p.item_id, p.reference_item_id, p.reference_id,
+           i.title, i.reference_text, p.relevance, p.weight,
            p.weight / sum(p.weight) OVER (PARTITION BY p.user_key, p.item_id) AS share, p.origin,
            p.history_size, p.as_of
     FROM profiles AS p LEFT JOIN items AS i ON i.item_id = p.reference_item_id
@@ -35,6 +39,7 @@ class PublishedReference:
     user_key: int
     item_id: str
     reference_item_id: str
+    reference_id: int
     title: str | None
     reference_text: str | None
     relevance: float
@@ -62,6 +67,7 @@ class PublishedPicture:
     rank: int
     image_path: str | None
     plain_image_path: str | None
+    visible_change: float | None
     status: str
     reason: str | None
     alpha: float
@@ -72,11 +78,18 @@ class PublishedPicture:
     run_id: str
     stock_image_uri: str | None
     references: Sequence[PublishedReference] = ()
+    words: Sequence[TasteWord] = ()
+    """What its references have more of, and less, than what everybody likes; see `name_tastes`."""
 
     @property
     def name(self) -> str:
         """What people call the item."""
         return self.title or self.item_id
+
+    @property
+    def is_personal(self) -> bool:
+        """Whether there is a file that was drawn after references."""
+        return self.image_path is not None and bool(self.references)
 
 
 def read_pictures(lake: Lake, *, max_users: int) -> list[PublishedPicture]:
@@ -88,6 +101,26 @@ def read_picture(lake: Lake, user_id: str, item_id: str) -> PublishedPicture | N
     """Return one published picture, or None."""
     found = _read(lake, "{table}.user_id = ? AND {table}.item_id = ?", [user_id, item_id])
     return found[0] if found else None
+
+
+def name_tastes(
+    lake: Lake, pictures: Sequence[PublishedPicture], population: pa.Table, *, fields: Sequence[str]
+) -> list[PublishedPicture]:
+    """Give each picture the few words that its references stand for.
+
+    Args:
+        lake: where items and their fields are.
+        pictures: with their references.
+        population: what everybody likes, from `history.population`.
+        fields: of items, whose parts are words; none: all but the title.
+    """
+    tastes = [
+        (number, row.reference_id, row.weight)
+        for number, picture in enumerate(pictures)
+        for row in picture.references
+    ]
+    words = compare_tastes(lake, taste_table(tastes), population, fields=fields)
+    return [replace(picture, words=words.get(number, ())) for number, picture in enumerate(pictures)]
 
 
 def read_items_of(lake: Lake, user_id: str) -> list[str]:

@@ -41,7 +41,7 @@ def explain(user: str, item: str, settings_file: SettingsFile = None) -> None:
     from flows.commands.explain import explain as explain_picture
     from flows.workspace import open_lake
 
-    print(explain_picture(open_lake(settings, read_only=True), user, item))
+    print(explain_picture(settings, open_lake(settings, read_only=True), user, item))
 
 
 def search(

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+from feature_store.history.population import scan_population
+from feature_store.history.taste_words import compare_tastes, list_words, taste_table
+from feature_store.history.tastes import read_history
 from feature_store.lake.lake import Lake
 from feature_store.tables.published import (
     PublishedPicture,
@@ -9,14 +12,22 @@ from feature_store.tables.published import (
     read_items_of,
     read_picture,
 )
+from feature_store.tables.runs import read_run
+from flows.settings import Settings
+
+WORDS_TOLD = 6
+SUBJECTS = (
+    "Compared with everybody, this user likes",
+    "Compared with everybody, the references of this picture stand for",
+)
 
 
 class NoPictureError(LookupError):
     """There is no published picture of that item for that user."""
 
 
-def explain(lake: Lake, user_id: str, item_id: str) -> str:
-    """Say what the picture of an item for a user was made of.
+def explain(settings: Settings, lake: Lake, user_id: str, item_id: str) -> str:
+    """Say what the picture of an item for a user was made of, and how this user's taste differs from others'.
 
     Raises:
         NoPictureError: if there is none, naming the items that the user has pictures of.
@@ -27,7 +38,8 @@ def explain(lake: Lake, user_id: str, item_id: str) -> str:
         raise NoPictureError(
             f"no published picture of item {item_id} for user {user_id}, whose pictures are of items: {items}"
         )
-    paragraphs = (_about(picture, user_id), _because(picture), _file(picture))
+    words = _in_words(settings, lake, picture)
+    paragraphs = (_about(picture, user_id), _because(picture), words, _file(picture))
     return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
 
 
@@ -50,6 +62,25 @@ def _because(picture: PublishedPicture) -> list[str]:
         " share  weight  relevance  reference",
     ]
     return lines + [_reference_line(row) for row in references]
+
+
+def _in_words(settings: Settings, lake: Lake, picture: PublishedPicture) -> list[str]:
+    """Compare the user's whole taste, and the picture's references, with what everybody likes."""
+    if not picture.references:
+        return []
+    as_of, known_before = picture.references[0].as_of, read_run(lake, picture.run_id).window_end
+    history = read_history(lake, picture.user_key, as_of=as_of, known_before=known_before)
+    population = scan_population(lake, as_of=known_before, least_users=settings.crowd.least_users)
+    own = [(0, row["reference_id"], row["weight"]) for row in history.to_pylist()]
+    chosen = [(1, row.reference_id, row.weight) for row in picture.references]
+    words = compare_tastes(
+        lake, taste_table(own + chosen), population, fields=settings.gallery.words, most=WORDS_TOLD
+    )
+    return [
+        f"{subject} {list_words(words[number])}."
+        for number, subject in enumerate(SUBJECTS)
+        if number in words
+    ]
 
 
 def _where_from(references: Sequence[PublishedReference]) -> str:
@@ -75,9 +106,10 @@ def _reference_line(row: PublishedReference) -> str:
 def _file(picture: PublishedPicture) -> list[str]:
     if picture.image_path is None:
         return [f"There is no file: {picture.status}, {picture.reason}."]
+    change = "" if picture.visible_change is None else f" (visible change {picture.visible_change:.1f})"
     return [
         f"Seed {picture.seed}, the same for all users of this item; without personalization it gave "
-        f"{picture.plain_image_path}.",
+        f"{picture.plain_image_path}{change}.",
         f"File: {picture.image_path} ({picture.status} in run {picture.run_id}, model version "
         f"{picture.model_version}).",
     ]

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from fan_model.drawing.artist import ArtworkRequest, DrawingOptions
 from fan_model.drawing.requests import RequestError
+from fan_model.drawing.visible_change import visible_change
 from feature_store.lake.durable_files import checksum
 from feature_store.lake.lake import Lake
 from feature_store.tables.artworks import (
@@ -74,6 +75,15 @@ class DrawingJob:
     def image_path(self, digest: str) -> str:
         """Name a picture's file, relative to the workspace."""
         return str(self.pictures.path(digest).relative_to(self.workspace.root))
+
+    def has_plain(self, digest: str, drawn: Mapping[str, DrawingOutcome]) -> bool:
+        """Whether there is a file of a plain picture, which none was refused for tonight."""
+        return not drawn.get(digest, GENERATED).reason and self.pictures.is_known(digest)
+
+    def visible_change(self, digest: str, plain: str) -> float | None:
+        """How far a picture is from its plain twin to the eye; both have files."""
+        image, other = self.pictures.read(digest), self.pictures.read(plain)
+        return visible_change(image, other) if image and other else None
 
 
 def draw_pairs(job: DrawingJob, pairs: Sequence[StalePicture]) -> dict[str, int]:
@@ -153,14 +163,15 @@ def _row(
     digest, plain = job.digest(both.personal), job.digest(both.plain)
     outcome = drawn.get(digest, GENERATED)
     path = None if outcome.reason else job.image_path(digest)
-    has_plain = not drawn.get(plain, GENERATED).reason and job.pictures.is_known(plain)
+    plain_path = job.image_path(plain) if job.has_plain(plain, drawn) else None
     return ArtworkRow(
         **_origin(job, both.pair),
         artwork_id=artwork_id(both.pair.user_key, both.pair.item_id, digest),
         artwork_digest=digest,
         image_path=path,
         image_sha256=checksum(job.workspace.root / path) if path else None,
-        plain_image_path=job.image_path(plain) if has_plain else None,
+        plain_image_path=plain_path,
+        visible_change=job.visible_change(digest, plain) if path and plain_path else None,
         seed=both.personal.seed,
         num_references=len(both.personal.references),
         status="reused" if outcome == GENERATED and digest in seen else outcome.status,

@@ -76,9 +76,9 @@ def test_titles_are_escaped_in_the_gallery(lake, settings):
     assert all(html.escape(title) in page for title in titles["title"].to_pylist())
 
 
-def test_an_explanation_names_prompt_references_and_file(lake):
+def test_an_explanation_names_prompt_references_and_file(settings, lake):
     item_id = lake.query("SELECT item_id FROM artworks WHERE user_id = '2'")["item_id"][0].as_py()
-    words = explain(lake, "2", item_id)
+    words = explain(settings, lake, "2", item_id)
     reference = lake.query("SELECT title FROM profiles JOIN items ON items.item_id = reference_item_id "
                            "WHERE user_id = '2'")["title"][0].as_py()  # fmt: skip
     assert "film poster" in words
@@ -92,16 +92,16 @@ def test_what_others_liked_is_told_from_what_the_user_did(tmp_path):
     settings_file = write_settings(tmp_path, NIGHT.replace("max_users = 4", 'max_users = "all"'))
     run(settings_file)
     settings = read_settings(settings_file)
-    words = explain(open_lake(settings, read_only=True), "new", "7")
+    words = explain(settings, open_lake(settings, read_only=True), "new", "7")
     assert "has 0 references only, so 3 were taken from what others liked" in words
     assert len(re.findall(r" \*$", words, re.MULTILINE)) == 3
     assert read_gallery(settings).count("(others liked)") == 3
 
 
-def test_explaining_a_picture_that_is_not_there_names_those_that_are(lake):
+def test_explaining_a_picture_that_is_not_there_names_those_that_are(settings, lake):
     item_id = lake.query("SELECT item_id FROM artworks WHERE user_id = '2'")["item_id"][0].as_py()
     with pytest.raises(NoPictureError, match=f"no published picture of item 0 .*of items: {item_id}$"):
-        explain(lake, "2", "0")
+        explain(settings, lake, "2", "0")
 
 
 def test_queries_answer_as_table_csv_and_json(settings):

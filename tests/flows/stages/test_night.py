@@ -129,7 +129,8 @@ def test_a_target_that_the_catalogue_does_not_know_is_a_failed_picture_with_its_
     run(settings_file)
     failed = ask(settings_file, "SELECT user_id, item_id, reason FROM artworks WHERE status = 'failed'")
     assert failed == [("3", "999", "the catalogue does not know the item, so there is no text to draw")]
-    words = explain(open_lake(read_settings(settings_file), read_only=True), "3", "999")
+    settings = read_settings(settings_file)
+    words = explain(settings, open_lake(settings, read_only=True), "3", "999")
     assert words.splitlines()[1:] == ["", f"There is no file: failed, {failed[0][2]}."]
 
 

@@ -1,0 +1,111 @@
+"""What a taste has more of, and less, than everybody's, in a few words of the catalogue.
+
+A word is a part of one of an item's fields: a genre, a brand, a phrase of a prompt; a year says its decade.
+Only words that a population likes are named (see `population`), so no word tells of anybody else.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from feature_store.lake.lake import Lake
+
+WORDS = """
+    WITH field AS (
+        SELECT DISTINCT reference_id, unnest(map_entries(fields::JSON::MAP(VARCHAR, VARCHAR))) AS entry
+        FROM items WHERE reference_id IN (SELECT reference_id FROM population UNION FROM liked)
+    ), part AS (
+        SELECT reference_id, unnest(regexp_split_to_array(
+            entry.value, CASE WHEN regexp_matches(entry.value, '[|,;]') THEN '[|,;]' ELSE '\\s+' END
+        )) AS part
+        FROM field WHERE CASE WHEN len($fields) = 0 THEN entry.key <> 'title' ELSE entry.key IN $fields END
+    )
+    SELECT DISTINCT reference_id, CASE
+        WHEN regexp_full_match(trim(part), '(1[5-9]|20)\\d\\d') THEN trim(part)[:3] || '0s'
+        ELSE lower(trim(part))
+    END AS word
+    FROM part WHERE length(trim(part)) BETWEEN 2 AND $longest
+"""
+TASTE_WORDS = f"""
+    WITH liked AS (SELECT reference_id FROM tastes), word AS ({WORDS}),
+    everybody AS (
+        SELECT word, sum(weight) / (SELECT sum(weight) FROM population) AS share
+        FROM population JOIN word USING (reference_id) GROUP BY word
+    ), size AS (
+        SELECT taste_number, sum(weight) AS weight FROM tastes GROUP BY taste_number
+    ), own AS (
+        SELECT taste_number, word, sum(tastes.weight) AS weight
+        FROM tastes JOIN word USING (reference_id) GROUP BY ALL
+    )
+    SELECT size.taste_number, everybody.word, coalesce(own.weight, 0) / size.weight AS share,
+           everybody.share AS share_of_everybody,
+           (coalesce(own.weight, 0) / size.weight - everybody.share) / sqrt(everybody.share) AS difference
+    FROM size CROSS JOIN everybody LEFT JOIN own USING (taste_number, word)
+    WHERE abs(coalesce(own.weight, 0) / size.weight - everybody.share) >= $least
+    QUALIFY row_number() OVER (
+        PARTITION BY size.taste_number ORDER BY abs(difference) DESC, everybody.word
+    ) <= $most
+    ORDER BY size.taste_number, abs(difference) DESC, everybody.word
+"""
+TASTES = pa.schema([("taste_number", pa.int64()), ("reference_id", pa.int64()), ("weight", pa.float64())])
+"""References of several tastes, each with its weight, above 0."""
+LONGEST = 24
+"""Letters of a word; what is longer is a sentence."""
+LEAST_DIFFERENCE = 0.05
+"""Of two shares: a smaller one is chance, and nobody sees it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TasteWord:
+    """A word that a taste has more of than everybody's, or less."""
+
+    word: str
+    share: float
+    """Of the taste, 0 to 1."""
+    share_of_everybody: float
+    """Of the mean taste, above 0."""
+    difference: float
+    """Pearson's residual: the difference of both, by the square root of the expected one."""
+
+    def __str__(self) -> str:
+        return f"{'more' if self.difference > 0 else 'less'} {self.word}"
+
+
+def compare_tastes(
+    lake: Lake, tastes: pa.Table, population: pa.Table, *, fields: Sequence[str] = (), most: int = 3
+) -> dict[int, list[TasteWord]]:
+    """Say in words how tastes differ from what everybody likes.
+
+    Args:
+        lake: where items and their fields are.
+        tastes: the references of each taste, as in `TASTES`.
+        population: what everybody likes, from `scan_population`.
+        fields: those whose parts are words; none: all but the title.
+        most: words of each taste.
+
+    Returns:
+        The most telling words of each taste, by its number; a taste like everybody's has none.
+    """
+    connection = lake.cursor()
+    connection.register("tastes", tastes)
+    connection.register("population", population)
+    limits = {"longest": LONGEST, "least": LEAST_DIFFERENCE, "most": most}
+    rows = connection.execute(TASTE_WORDS, {"fields": list(fields), **limits}).to_arrow_table().to_pylist()
+    words: dict[int, list[TasteWord]] = {}
+    for row in rows:
+        words.setdefault(row.pop("taste_number"), []).append(TasteWord(**row))
+    return words
+
+
+def taste_table(references: Sequence[tuple[int, int, float]]) -> pa.Table:
+    """Write references, each its taste's number, its id and its weight, as `compare_tastes` takes them."""
+    columns = list(zip(*references, strict=True)) or [(), (), ()]
+    return pa.table(
+        [pa.array(column, field.type) for column, field in zip(columns, TASTES, strict=True)], TASTES
+    )
+
+
+def list_words(words: Sequence[TasteWord]) -> str:
+    """Write words as people say them: more of these, less of those."""
+    return ", ".join(str(word) for word in words)

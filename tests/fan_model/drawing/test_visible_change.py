@@ -1,0 +1,63 @@
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from fan_model.drawing.visible_change import visible_change
+
+
+def _file(colour, size=(64, 64), image_format="png"):
+    buffer = io.BytesIO()
+    Image.new("RGB", size, colour).save(
+        buffer, image_format, **({"lossless": True} if image_format == "webp" else {})
+    )
+    return buffer.getvalue()
+
+
+colours = st.tuples(*[st.integers(0, 255)] * 3)
+
+
+@given(colour=colours, sides=st.tuples(st.integers(1, 80), st.integers(1, 80)))
+def test_a_picture_does_not_differ_from_itself_in_whatever_size_or_format(colour, sides):
+    assert visible_change(_file(colour), _file(colour, sides, "webp")) == pytest.approx(0, abs=1e-9)
+
+
+@given(one=colours, other=colours)
+def test_the_difference_is_the_same_both_ways(one, other):
+    assert visible_change(_file(one), _file(other)) == pytest.approx(visible_change(_file(other), _file(one)))
+
+
+def test_black_beside_white_differs_by_a_hundred():
+    assert visible_change(_file("black"), _file("white")) == pytest.approx(100, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [("red", "lime", 170.6), ("#808080", "#858585", 1.96), ("white", "#ffff00", 97.1)],
+)
+def test_colours_differ_as_the_standard_says(one, other, expected):
+    """From the published CIELAB values of sRGB's corners and greys, to eight bits."""
+    assert visible_change(_file(one), _file(other)) == pytest.approx(expected, rel=0.08)
+
+
+def test_half_a_picture_counts_half():
+    halves = np.zeros((64, 64, 3), np.uint8)
+    halves[:, :32] = 255
+    buffer = io.BytesIO()
+    Image.fromarray(halves).save(buffer, "png")
+    assert visible_change(buffer.getvalue(), _file("black")) == pytest.approx(50, abs=0.5)
+
+
+def test_grain_finer_than_a_cell_is_not_seen():
+    grain = np.indices((128, 128)).sum(axis=0) % 2 * 40 + 100
+    buffer = io.BytesIO()
+    Image.fromarray(np.repeat(grain[..., None], 3, axis=2).astype(np.uint8)).save(buffer, "png")
+    assert visible_change(buffer.getvalue(), _file("#787878")) < 0.5
+
+
+def test_what_is_no_picture_is_refused():
+    with pytest.raises(OSError, match="cannot identify image file"):
+        visible_change(b"", _file("red"))

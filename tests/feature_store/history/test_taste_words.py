@@ -1,0 +1,112 @@
+"""What sets a taste apart, in words of the catalogue that enough people like."""
+
+import pyarrow as pa
+import pytest
+
+from feature_store.history.taste_words import compare_tastes, list_words
+from feature_store.intake.source_files import append_file
+from feature_store.tables.runs import open_run
+from recsys_adapters.sources.catalogue import Catalogue
+from tests.feature_store.logs import render, write_csv
+
+FILMS = [
+    ("noir", "Night Train", "film-noir|crime", "1946", "Black and white, rain"),
+    ("comedy", "Paper Moons", "comedy", "1994", "Sunny"),
+    ("love", "Blue Harbour", "comedy|romance", "1999", "sunny, tender"),
+    ("space", "Iron Tide", "sci-fi", "2001", ""),
+]
+EVERYBODY = {"comedy": 5.0, "love": 4.0, "space": 1.0}
+
+
+def fill(lake, folder):
+    file = write_csv(folder / "logs" / "films.csv", ("item", "title", "genres", "year", "mood"), FILMS)
+    catalogue = Catalogue(path=file, columns={"item_id": "item", "title": "title"})
+    append_file(lake, next(iter(catalogue.files())), open_run(lake))
+    render(lake)
+
+
+@pytest.fixture
+def words(filled):
+    """Compare tastes, each a dictionary of items and weights; return what is said of each."""
+    rows = filled.query("SELECT item_id, reference_id FROM items").to_pylist()
+    ids = {row["item_id"]: row["reference_id"] for row in rows}
+
+    def table(tastes):
+        return pa.table(
+            {
+                "taste_number": [number for number, taste in enumerate(tastes) for _ in taste],
+                "reference_id": [ids[item] for taste in tastes for item in taste],
+                "weight": [weight for taste in tastes for weight in taste.values()],
+            }
+        )
+
+    def compare(*tastes, everybody=EVERYBODY, **options):
+        population = table([everybody]).drop_columns("taste_number")
+        return compare_tastes(filled, table(tastes), population, **options)
+
+    return compare
+
+
+def test_a_taste_has_more_of_what_it_likes_and_less_of_what_others_do(words):
+    told = words({"space": 1.0}, fields=["genres"], most=2)
+    assert list_words(told[0]) == "more sci-fi, less comedy"
+
+
+def test_shares_are_of_the_weights_and_the_most_telling_word_comes_first(words):
+    word = words({"space": 1.0, "comedy": 1.0}, fields=["genres"], most=1)[0][0]
+    assert (word.word, word.share, word.share_of_everybody) == ("sci-fi", 0.5, pytest.approx(0.1))
+    assert word.difference == pytest.approx((0.5 - 0.1) / 0.1**0.5)
+
+
+def test_a_year_says_its_decade(words):
+    assert list_words(words({"space": 1.0}, fields=["year"])[0]) == "more 2000s, less 1990s"
+
+
+def test_a_word_that_no_population_likes_is_not_named(words):
+    told = words({"noir": 1.0}, fields=["genres"])
+    assert list_words(told[0]) == "less comedy, less romance, less sci-fi"
+
+
+def test_parts_of_a_field_are_split_where_it_has_signs_for_it_and_case_does_not_count(words):
+    everybody = {"noir": 1.0, "comedy": 1.0, "love": 1.0}
+    told = words({"noir": 1.0}, everybody=everybody, fields=["mood"], most=9)
+    assert {str(word) for word in told[0]} == {
+        "more black and white",
+        "more rain",
+        "less sunny",
+        "less tender",
+    }
+
+
+def test_without_fields_all_but_the_title_are_read(words):
+    told = {str(word) for word in words({"space": 1.0}, most=99)[0]}
+    assert told == {
+        "more sci-fi",
+        "more 2000s",
+        "less comedy",
+        "less romance",
+        "less 1990s",
+        "less sunny",
+        "less tender",
+    }
+
+
+def test_a_taste_like_everybodys_has_no_words(words):
+    assert words(EVERYBODY) == {}
+
+
+def test_each_taste_is_compared_by_itself(words):
+    one, other = {"space": 1.0}, {"comedy": 2.0, "love": 1.0}
+    assert words(one, other) == {0: words(one)[0], 1: words(other)[0]}
+
+
+def test_nobody_to_compare_with_says_nothing(words):
+    assert words({"space": 1.0}, everybody={}) == {}
+
+
+@pytest.mark.parametrize("factor", [0.01, 250.0])
+def test_the_scale_of_the_weights_does_not_count(words, factor):
+    scaled = {item: factor * weight for item, weight in EVERYBODY.items()}
+    taste = {"space": 3.0, "love": 1.0}
+    told = words({item: factor * weight for item, weight in taste.items()}, everybody=scaled)[0]
+    assert list_words(told) == list_words(words(taste)[0])
