@@ -12,9 +12,17 @@ from evaluation.measures.identification import chance_hit, chance_reciprocal_ran
 from evaluation.measures.picture_measures import MEASURES
 from evaluation.protocol.plan import Pictures, plan_variant, read_pictures
 from evaluation.protocol.study import Study
-from evaluation.protocol.variants import ANOTHER, CONSTANT, FULL, PLAIN, Variant
+from evaluation.protocol.variants import ANOTHER, CONSTANT, FULL, PAPER, PLAIN, Variant
 from evaluation.report.markdown import write_table
-from evaluation.report.plots import Point, draw_contact_sheet, plot_alpha_sweep, plot_trade_off
+from evaluation.report.plots import (
+    BLUE,
+    ORANGE,
+    Line,
+    Point,
+    draw_contact_sheet,
+    plot_sweeps,
+    plot_trade_off,
+)
 from evaluation.statistics.findings import Findings, find
 from evaluation.statistics.intervals import Resampling
 
@@ -105,17 +113,23 @@ def _chance(num_users: int) -> dict[str, float]:
 def _figures(
     study: Study, variants: Sequence[Variant], findings: Findings, pictures: Pictures
 ) -> dict[str, bytes]:
+    contrasts = {variant.name: variant.contrast for variant in variants}
     points = [
-        Point(name=found.name, group=found.group, alpha=found.alpha, estimates=found.comparison.minus_plain)
+        Point(
+            name=found.name,
+            group=found.group,
+            strength=contrasts.get(found.name) or found.alpha,
+            estimates=found.comparison.minus_plain,
+        )
         for found in findings.variants.values()
     ]
-    swept = [point for point in points if point.name in {PLAIN, FULL} or point.group == "alpha"]
-    sheets = {"alphas": _swept(variants), "variants": _others(variants)}
+    lines = _lines(points, contrasts=bool(contrasts[FULL]))
+    sheets = {"strengths": _swept(variants), "variants": _others(variants)}
     return {
-        "alpha_sweep": plot_alpha_sweep(swept, SWEPT),
+        "sweep": plot_sweeps(lines, SWEPT),
         "trade_off": plot_trade_off(
             [point for point in points if point.name != CONSTANT],
-            line=swept,
+            lines=lines,
             fidelity="clip_target",
             preference="own_minus_other",
             labels=(SWEPT["clip_target"], SWEPT["own_minus_other"]),
@@ -124,9 +138,30 @@ def _figures(
     }
 
 
+def _lines(points: Sequence[Point], *, contrasts: bool) -> list[Line]:
+    """The paper's method as alpha grows, and, if `full` contrasts, that as its contrast grows."""
+    papers, others = ({PLAIN, PAPER}, {PLAIN, FULL}) if contrasts else ({PLAIN, FULL}, set())
+    chosen = (
+        ("alpha of the paper's method", papers, "alpha", BLUE),
+        ("contrast", others, "contrast", ORANGE),
+    )
+    return [
+        Line(
+            label=label,
+            color=color,
+            points=[point for point in points if point.name in names or point.group == group],
+        )
+        for label, names, group, color in chosen
+        if names
+    ]
+
+
 def _swept(variants: Sequence[Variant]) -> list[Variant]:
-    swept = [variant for variant in variants if variant.group == "alpha" or variant.name in {PLAIN, FULL}]
-    return sorted(swept, key=lambda variant: variant.alpha)
+    """`full` as it grows stronger, after the plain way and the paper's."""
+    (full,) = (variant for variant in variants if variant.name == FULL)
+    group = "contrast" if full.contrast else "alpha"
+    swept = [one for one in variants if one.group == group or one.name in {PLAIN, PAPER, FULL}]
+    return sorted(swept, key=lambda one: (one.name != PLAIN, one.name != PAPER, one.contrast, one.alpha))
 
 
 def _others(variants: Sequence[Variant]) -> list[Variant]:

@@ -1,4 +1,4 @@
-"""Figures of a report, as PNG: what personalization does as alpha grows, and what it costs."""
+"""Figures of a report, as PNG: what personalization does as it grows stronger, and what it costs."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -22,38 +22,50 @@ class Point:
 
     name: str
     group: str
-    alpha: float
+    strength: float
+    """Its alpha, or its contrast, where it contrasts: what grows along a line."""
     estimates: Mapping[str, Estimate]
     """Paired differences to the unpersonalized pictures, by measure."""
 
 
-def plot_alpha_sweep(points: Sequence[Point], titles: Mapping[str, str]) -> bytes:
-    """Plot measures against alpha, one panel each, with their intervals.
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """Variants that differ in strength alone."""
+
+    label: str
+    points: Sequence[Point]
+    color: str
+
+    @property
+    def ordered(self) -> list[Point]:
+        """The weakest first."""
+        return sorted(self.points, key=lambda point: point.strength)
+
+
+def plot_sweeps(lines: Sequence[Line], titles: Mapping[str, str]) -> bytes:
+    """Plot measures against the strength of personalization, one panel each, with their intervals.
 
     Args:
-        points: variants that differ in alpha alone.
+        lines: one curve each.
         titles: panel's title of each measure to show.
     """
-    ordered = sorted(points, key=lambda point: point.alpha)
     figure = Figure(figsize=(4.2 * len(titles), 3.3), layout="constrained")
     panels = figure.subplots(1, len(titles), squeeze=False)[0]
     for axes, (measure, title) in zip(panels, titles.items(), strict=True):
-        estimates = [point.estimates[measure] for point in ordered]
-        alphas = [point.alpha for point in ordered]
-        low, high = [e.low for e in estimates], [e.high for e in estimates]
-        axes.fill_between(alphas, low, high, color=BLUE, alpha=0.15, linewidth=0)
-        axes.plot(alphas, [e.mean for e in estimates], "o-", color=BLUE)
+        for line in lines:
+            _sweep(axes, line, measure)
         axes.axhline(0, color=GRAY, linewidth=0.8)
         axes.set_title(title, fontsize=10)
-        axes.set_xlabel("alpha")
+        axes.set_xlabel(", ".join(line.label for line in lines))
         axes.grid(alpha=0.25)
+    panels[0].legend(fontsize=8)
     return _png(figure)
 
 
 def plot_trade_off(
     points: Sequence[Point],
     *,
-    line: Sequence[Point],
+    lines: Sequence[Line],
     fidelity: str,
     preference: str,
     labels: tuple[str, str],
@@ -62,7 +74,7 @@ def plot_trade_off(
 
     Args:
         points: the variants.
-        line: those of them that a line joins, by alpha.
+        lines: those of them that a line joins.
         fidelity: measure on the horizontal axis.
         preference: measure on the vertical axis.
         labels: of the two axes.
@@ -75,14 +87,12 @@ def plot_trade_off(
     for place, point in enumerate(lowest_first):
         at = point.estimates[fidelity].mean, point.estimates[preference].mean
         _name(axes, point.name, at, height=(place + 0.5) / len(points))
-    joined = sorted(line, key=lambda point: point.alpha)
-    axes.plot(
-        [point.estimates[fidelity].mean for point in joined],
-        [point.estimates[preference].mean for point in joined],
-        color=BLUE,
-        linewidth=1,
-        zorder=0,
-    )
+    for line in lines:
+        kept, gained = (
+            [point.estimates[name].mean for point in line.ordered] for name in (fidelity, preference)
+        )
+        axes.plot(kept, gained, color=line.color, linewidth=1, zorder=0, label=line.label)
+    axes.legend(fontsize=8)
     axes.set_xlabel(labels[0])
     axes.set_ylabel(labels[1])
     axes.grid(alpha=0.25)
@@ -112,9 +122,18 @@ def draw_contact_sheet(
     return buffer.getvalue()
 
 
+def _sweep(axes: Axes, line: Line, measure: str) -> None:
+    """Draw a curve with its interval."""
+    strengths = [point.strength for point in line.ordered]
+    estimates = [point.estimates[measure] for point in line.ordered]
+    low, high = [one.low for one in estimates], [one.high for one in estimates]
+    axes.fill_between(strengths, low, high, color=line.color, alpha=0.15, linewidth=0)
+    axes.plot(strengths, [one.mean for one in estimates], "o-", color=line.color, label=line.label)
+
+
 def _mark(axes: Axes, point: Point, fidelity: Estimate, preference: Estimate) -> None:
     """Draw a variant with both its intervals."""
-    color = {"baseline": ORANGE, "alpha": BLUE}.get(point.group, GRAY)
+    color = {"baseline": ORANGE, "contrast": ORANGE, "alpha": BLUE}.get(point.group, GRAY)
     spread = [
         np.nan_to_num([[estimate.mean - estimate.low], [estimate.high - estimate.mean]])
         for estimate in (fidelity, preference)

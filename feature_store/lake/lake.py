@@ -7,7 +7,7 @@ lock; readers take no lock and never wait.
 
 import importlib.resources
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -123,8 +123,9 @@ class Lake:
         self._connection.execute(f"USE {LAKE}")
 
     def _create_tables(self) -> None:
-        relations = self.relations()
-        self._check_columns()
+        columns = self._columns()
+        self._check_columns(columns)
+        relations = set(columns)
         missing = [table for table in TABLES if table.qualified_name not in relations]
         if missing:
             self.write(lambda connection: _create_tables(connection, missing), "create the tables")
@@ -133,19 +134,26 @@ class Lake:
         if not {f"main.{table.name}" for table in PUBLISHED_TABLES} <= relations:
             self.publish("show the empty tables")
 
-    def _check_columns(self) -> None:
-        """Refuse a lake with a table whose columns are not those of `schemas`."""
-        rows = self._connection.execute(
+    def _columns(self) -> dict[str, dict[str, str]]:
+        """Return the type of each column of every table and view, by schema and name."""
+        rows = self.cursor().execute(
             "SELECT schema_name || '.' || table_name, column_name, data_type FROM duckdb_columns() "
             "WHERE database_name = ?",
             [LAKE],
-        ).fetchall()
+        )
+        columns: dict[str, dict[str, str]] = {}
+        for relation, column, sql_type in rows.fetchall():
+            columns.setdefault(relation, {})[column] = sql_type
+        return columns
+
+    def _check_columns(self, columns: Mapping[str, Mapping[str, str]]) -> None:
+        """Refuse a lake with a table whose columns are not those of `schemas`."""
         for table in TABLES:
-            found = {column: sql_type for name, column, sql_type in rows if name == table.qualified_name}
+            found = columns.get(table.qualified_name)
             if found and found != table.sql_types:
-                columns = sorted({name for name, _ in found.items() ^ table.sql_types.items()})
-                raise LakeError(self._refusal(f"{table.qualified_name} differs in {', '.join(columns)}"))
-        if not any(name == USERS.qualified_name for name, *_ in rows) and rows:
+                differing = sorted({name for name, _ in found.items() ^ table.sql_types.items()})
+                raise LakeError(self._refusal(f"{table.qualified_name} differs in {', '.join(differing)}"))
+        if columns and USERS.qualified_name not in columns:
             raise LakeError(self._refusal(f"it has no {USERS.qualified_name}"))
 
     def _refusal(self, difference: str) -> str:

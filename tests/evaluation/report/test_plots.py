@@ -6,9 +6,10 @@ from PIL import Image
 from evaluation.report.plots import (
     GAP,
     LABEL_HEIGHT,
+    Line,
     Point,
     draw_contact_sheet,
-    plot_alpha_sweep,
+    plot_sweeps,
     plot_trade_off,
 )
 from evaluation.statistics.comparison import Estimate
@@ -23,7 +24,7 @@ def points():
         Point(
             name=f"alpha {alpha}",
             group="alpha",
-            alpha=alpha,
+            strength=alpha,
             estimates={"fidelity": estimate(-alpha), "preference": estimate(alpha, float("nan"))},
         )
         for alpha in (0.0, 0.5, 1.0)
@@ -37,17 +38,41 @@ def pixels(png):
     return np.asarray(image.convert("RGB"))
 
 
+def line(**changes):
+    return Line(**{"label": "alpha", "color": "#2b6cb0", "points": points()} | changes)
+
+
+def colors_of(png, color):
+    """Pixels of a colour."""
+    wanted = [int(color[place : place + 2], 16) for place in (1, 3, 5)]
+    return int((pixels(png) == wanted).all(axis=-1).sum())
+
+
 def test_the_sweep_has_a_panel_per_measure():
-    one = pixels(plot_alpha_sweep(points(), {"fidelity": "Fidelity"}))
-    two = pixels(plot_alpha_sweep(points(), {"fidelity": "Fidelity", "preference": "Preference"}))
+    one = pixels(plot_sweeps([line()], {"fidelity": "Fidelity"}))
+    two = pixels(plot_sweeps([line()], {"fidelity": "Fidelity", "preference": "Preference"}))
     assert one.std() > 0
     assert two.shape[1] == 2 * one.shape[1]
+
+
+def test_every_line_has_a_curve_of_its_own_colour():
+    two = [line(), line(label="contrast", color="#c2571a", points=points()[:2])]
+    for figure in (
+        plot_sweeps(two, {"fidelity": "Fidelity"}),
+        plot_trade_off([], lines=two, fidelity="fidelity", preference="preference", labels=("a", "b")),
+    ):
+        assert all(colors_of(figure, one.color) > 100 for one in two)
+
+
+def test_a_line_goes_from_the_weakest_to_the_strongest():
+    ordered = line(points=points()[::-1]).ordered
+    assert [point.strength for point in ordered] == [0.0, 0.5, 1.0]
 
 
 def test_the_trade_off_is_drawn_even_where_an_interval_is_missing():
     figure = pixels(
         plot_trade_off(
-            points(), line=points(), fidelity="fidelity", preference="preference", labels=("keeps", "gains")
+            points(), lines=[line()], fidelity="fidelity", preference="preference", labels=("keeps", "gains")
         )
     )
     assert figure.std() > 0

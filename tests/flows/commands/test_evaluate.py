@@ -104,6 +104,8 @@ def test_the_page_says_what_was_found_and_whether_the_judge_is_partial(evaluated
     assert ("has the same text encoder as the image" in page) is not independent
     assert page.count("data:image/png;base64,") == 4
     assert all(variant in page for variant in VARIANTS)
+    of_the_crowd = ("own_minus_other_centred", "change_reciprocal_rank")
+    assert all(f"<th>{measure}</th>" in page for measure in of_the_crowd)
     assert (folder / "table.md").read_text() in summarize_evaluation(result)
 
 
@@ -119,7 +121,7 @@ def test_the_run_is_in_mlflow_with_its_figures(evaluated):
     assert run.data.metrics["num_users"] == 4
     assert "full/own_minus_other_minus_plain" in run.data.metrics
     names = {file.path for file in mlflow.MlflowClient().list_artifacts(run.info.run_id)}
-    assert {"index.html", "results.csv", "table.md", "alpha_sweep.png", "trade_off.png"} <= names
+    assert {"index.html", "results.csv", "table.md", "sweep.png", "trade_off.png"} <= names
 
 
 def test_after_a_stop_only_what_is_missing_is_drawn_and_the_numbers_are_the_same(evaluated):
