@@ -30,7 +30,7 @@ nightly: $(STAMP) ## Run the whole night on the settings of fan.toml, and say wh
 
 .PHONY: test
 test: $(STAMP) ## Pass the tests (minutes), a file at a time on each of two cores
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 .PHONY: test-crash
 test-crash: $(STAMP) ## Kill nights at any moment, and see what the next one finishes (minutes)

@@ -6,6 +6,8 @@
 
 import os
 import tomllib
+from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -17,6 +19,7 @@ from fan_model.drawing.limits import RequestLimits
 from fan_model.drawing.requests import PictureOptions
 from fan_model.method.crowd_contrast import CrowdPolicy
 from fan_model.method.selection_policy import SelectionPolicy
+from flows.settings_lines import find_line
 from flows.source_settings import Source
 
 DEFAULT_FILE = Path("fan.toml")
@@ -26,6 +29,7 @@ NOT_SETTINGS = {FILE_VARIABLE, "FAN_PARITY_DIR"}
 """Variables with the prefix that are read elsewhere: the settings file itself, and the tests' fixtures."""
 
 BUNDLED_PIPELINE = "bundled"
+NO_SOURCES = {"missing", "too_short"}
 UNKNOWN_KEY = {"extra_forbidden", "unexpected_keyword_argument"}
 """What pydantic calls an unknown key, of a model and of a dataclass."""
 
@@ -328,9 +332,39 @@ def _refuse_unknown_variables() -> None:
 
 
 def _describe(path: Path, error: ValidationError) -> str:
-    lines = []
+    """Say every problem, each with its line, where the file has one."""
+    text = path.read_text(encoding="utf-8")
+    said: dict[tuple[str | int, ...], list[str]] = {}
     for problem in error.errors(include_url=False, include_input=False):
-        key = ".".join(str(part) for part in problem["loc"])
-        message = "unknown key" if problem["type"] in UNKNOWN_KEY else problem["msg"]
-        lines.append(f"  {key}: {message}")
+        # Of a value that may be of several types, each type has its say under a name of its own.
+        keys = tuple(part for part in problem["loc"] if isinstance(part, int) or part.isidentifier())
+        said.setdefault(keys, []).append(_say(problem["type"], problem["msg"], keys))
+    if any(len(keys) > 1 and keys[0] == "sources" for keys in said):
+        said.pop(("sources",), None)
+    lines = []
+    for keys, messages in said.items():
+        line = find_line(text, keys)
+        place = f"line {line}, " if line else ""
+        lines.append(f"  {place}{'.'.join(map(str, keys))}: {', or: '.join(messages)}")
     return f"{path} (with the {PREFIX}* variables):\n" + "\n".join(lines)
+
+
+def _say(kind: str, message: str, keys: Sequence[str | int]) -> str:
+    """Say a problem of a kind that pydantic names, in the settings' words."""
+    if kind in NO_SOURCES and keys == ("sources",):
+        return "name at least one [[sources]] table, with adapter and path"
+    if kind not in UNKNOWN_KEY:
+        return message.removeprefix("Value error, ")
+    *tables, key = map(str, keys)
+    known = _keys_of(tables)
+    meant = get_close_matches(key, known, n=1) or [f"one of {', '.join(known)}"]
+    return f"unknown key; did you mean {meant[0]}?"
+
+
+def _keys_of(tables: Sequence[str]) -> list[str]:
+    """Name the keys of a table."""
+    section: object = Settings
+    for table in tables:
+        section = type(getattr(section, "model_fields", {})[table].default)
+    names = getattr(section, "model_fields", None) or getattr(section, "__dataclass_fields__", {})
+    return sorted(names)

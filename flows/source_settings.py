@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
@@ -58,8 +59,10 @@ class Source(BaseModel):
         known = [field.name for field in fields(kind)]
         unknown = sorted(set(values) - set(known))
         if unknown:
+            meant = get_close_matches(unknown[0], known, n=1)
+            hint = f"; did you mean {meant[0]}?" if meant else ""
             raise ValueError(
-                f"{self.adapter} has no key {', '.join(unknown)}; its keys are {', '.join(known)}"
+                f"{self.adapter} has no key {', '.join(unknown)}{hint}; its keys are {', '.join(known)}"
             )
         try:
             return TypeAdapter(kind).validate_python(values)
@@ -90,4 +93,5 @@ def told_apart(sources: Sequence[Source]) -> tuple[list[tuple[str, Adapter]], li
 
 def _first_problem(adapter: str, error: ValidationError) -> str:
     problem = error.errors(include_url=False, include_input=False)[0]
-    return f"{adapter}.{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+    key = "".join(f".{part}" for part in problem["loc"])
+    return f"{adapter}{key}: {problem['msg'].removeprefix('Value error, ')}"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from feature_store.lake import lake
 from flows.environment import prepare_environment
@@ -34,21 +35,35 @@ for variable in [name for name in os.environ if name.startswith("FAN_") and name
     del os.environ[variable]
 
 
-TOGETHER = {"prefect_server": "Prefect's server", "server": "both servers of the model"}
-"""What takes long to start: one worker has all the tests with such a fixture, and starts it once."""
-SLOW_FIRST = ("tests/flows/", "tests/fan_model/", "tests/feature_store/")
-"""Folders in the order of their shares of the time, so that no worker is left with a long file at the end."""
+TOGETHER = {
+    "tests/fan_model/test_serving": "both servers of the model",
+    "tests/flows/schedule/": "Prefect's server",
+}
+"""What takes long to start: one worker has all the files of these places, and starts it once."""
+SLOW_FIRST = (*TOGETHER, "tests/flows/", "tests/fan_model/", "tests/feature_store/")
+"""Places in the order of their shares of the time, so that no worker is left with a long file at the end."""
 
 
-def pytest_collection_modifyitems(config, items):
-    """Share the tests out to workers by file, the slow ones first (`--dist loadgroup`)."""
-    folders = {folder: place for place, folder in enumerate(SLOW_FIRST)}
-    items.sort(key=lambda item: min([folders[one] for one in folders if one in item.nodeid], default=9))
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            file = item.nodeid.partition("::")[0]
-            shared = [group for fixture, group in TOGETHER.items() if fixture in item.fixturenames]
-            item.add_marker(pytest.mark.xdist_group((shared or [file])[0]))
+def pytest_collection_modifyitems(items):
+    """Put the files that take longest first."""
+    places = {place: number for number, place in enumerate(SLOW_FIRST)}
+    items.sort(key=lambda item: next((places[one] for one in places if item.nodeid.startswith(one)), 9))
+
+
+class ByFile(LoadScopeScheduling):
+    """Share the tests out to workers a file at a time, in the order in which they were collected.
+
+    What a file makes once, its module's fixtures, is made by one worker.
+    """
+
+    def _split_scope(self, nodeid):
+        file = nodeid.partition("::")[0]
+        return next((name for place, name in TOGETHER.items() if file.startswith(place)), file)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Let files stay together, whatever `--dist` says."""
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -22,15 +22,23 @@ NEVER_IMPORTED = {
     "rich",  # Typer's help
     "sqlalchemy",  # pinned for MLflow and Prefect
 }  # fmt: skip
-WITHOUT_ENGINES = """
+ENGINES = [
+    "duckdb", "faiss", "fastapi", "implicit", "matplotlib", "mlflow", "pandas", "polars", "prefect",
+    "pyarrow", "pydantic_settings", "ray", "starlette", "typer", "uvicorn",
+]  # fmt: skip
+WITHOUT_ENGINES = f"""
 import sys
-for name in ("duckdb", "faiss", "fastapi", "mlflow", "pandas", "prefect", "pyarrow", "typer"):
+for name in {ENGINES}:
     sys.modules[name] = None  # an import of it fails
 import fan_model, torch
+assert "diffusers" not in sys.modules
+for name in fan_model.__all__:
+    getattr(fan_model, name)
 from diffusers import DiffusionPipeline
 from fan_model.bundled import PIPELINE_FOLDER, SKIP_LAYERS
 personalizer = fan_model.Personalizer(DiffusionPipeline.from_pretrained(PIPELINE_FOLDER, dtype=torch.float32))
-options = {"skip_layers": SKIP_LAYERS, "num_inference_steps": 1}
+options = {{"skip_layers": SKIP_LAYERS, "num_inference_steps": 1}}
+assert not {{name for name in {ENGINES} if sys.modules[name] is not None}}
 print(fan_model.__file__, personalizer.draw("western film poster", ["romance, pastel"], **options).size)
 """
 SERVING = """

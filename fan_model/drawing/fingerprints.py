@@ -85,6 +85,15 @@ def absent_components(folder: Path) -> list[str]:
     return [name for name, kind in _components(folder).items() if kind is None]
 
 
+def lost_components(folder: Path) -> list[str]:
+    """Components that the pipeline names, and whose folder is not there.
+
+    Raises:
+        PipelineError: if the folder holds no pipeline.
+    """
+    return [name for name, kind in _components(folder).items() if kind and not (folder / name).is_dir()]
+
+
 def _components(folder: Path) -> dict[str, str | None]:
     """Each component in `model_index.json`, and the library that its class is from."""
     try:

@@ -60,6 +60,25 @@ def publish(settings_file: SettingsFile = None) -> None:
     _run_stages(settings_file, ("publish",))
 
 
+def check(settings_file: SettingsFile = None) -> None:
+    """Look ahead before a night is spent: settings, sources, model and workspace, every problem at once.
+
+    Of each source the first 1,000 records are read, and nothing is kept. The exit status is 1 if a night
+    would fail, or miss something.
+    """
+    settings = prepare(settings_file)
+    from flows.commands.check import check as look_ahead
+    from flows.commands.check import describe_problems
+
+    lines, problems = look_ahead(settings)
+    print("\n".join(lines))
+    for problem in describe_problems(problems, settings_file):
+        print(problem)
+    print(f"{len(problems)} problems" if problems else "nothing in the way of a night")
+    if problems:
+        raise typer.Exit(1)
+
+
 def schedule(
     cron: Annotated[str, typer.Option(help="When, as a cron expression in UTC.")] = "0 3 * * *",
     settings_file: SettingsFile = None,

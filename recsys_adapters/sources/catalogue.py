@@ -8,7 +8,7 @@ from recsys_adapters.records.plain_texts import plain_text_sql
 from recsys_adapters.records.source_file import SourceFile
 from recsys_adapters.records.sql_quoting import quoted_name, quoted_text
 from recsys_adapters.sources.file_search import FoundFile
-from recsys_adapters.sources.file_source import FileSource
+from recsys_adapters.sources.file_source import FileSource, check_roles
 
 _REQUIRED = ("item_id",)
 _OPTIONAL = ("title", "stock_image_uri")
@@ -34,13 +34,7 @@ class Catalogue(FileSource):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        unknown = sorted(set(self.columns) - {*_REQUIRED, *_OPTIONAL})
-        missing = [role for role in _REQUIRED if role not in self.columns]
-        if unknown or missing:
-            raise ValueError(
-                f"columns of {self.source}: {unknown} unknown, {missing} missing. "
-                f"Map item_id, title and, if the catalogue has it, stock_image_uri."
-            )
+        check_roles(self.source, self.columns, needed=_REQUIRED, optional=_OPTIONAL)
 
     def files(self) -> tuple[SourceFile, ...]:
         """The catalogue's files.

@@ -15,7 +15,7 @@ from recsys_adapters.records.interaction_ids import interaction_id_sql
 from recsys_adapters.records.source_file import SourceFile
 from recsys_adapters.records.sql_quoting import quoted_name, quoted_text
 from recsys_adapters.sources.file_search import FoundFile
-from recsys_adapters.sources.file_source import FileSource
+from recsys_adapters.sources.file_source import FileSource, check_roles
 
 _REQUIRED = ("user_id", "item_id", "event_time")
 _OPTIONAL = ("kind", "weight", "event_id")
@@ -62,13 +62,7 @@ class EventLog(FileSource):
     def __post_init__(self) -> None:
         super().__post_init__()
         needed = _REQUIRED if self.time_from == "column" else _REQUIRED[:2]
-        unknown = sorted(set(self.columns) - {*_REQUIRED, *_OPTIONAL})
-        missing = [role for role in needed if role not in self.columns]
-        if unknown or missing:
-            raise ValueError(
-                f"columns of {self.source}: {unknown} unknown, {missing} missing. "
-                f"Map {', '.join(needed)} and, if the log has them, {', '.join(_OPTIONAL)}."
-            )
+        check_roles(self.source, self.columns, needed=needed, optional=(*_REQUIRED, *_OPTIONAL))
         if self.time_from != "column" and "event_time" in self.columns:
             raise ValueError(
                 f'time_from = "{self.time_from}" is for logs without event_time among their columns'

@@ -166,3 +166,23 @@ class FileSource:
             Rule(f"{name} is above {limit:g}", f"{quoted_name(f'limit {name}')} > {float(limit)!r}")
             for name, limit in self.at_most.items()
         )
+
+
+def check_roles(
+    source: str, columns: Mapping[str, str], *, needed: Sequence[str], optional: Sequence[str]
+) -> None:
+    """Refuse columns that are mapped to roles which a source does not have, or that lack one that it needs.
+
+    Raises:
+        ValueError: naming all of them.
+    """
+    unknown = sorted(set(columns) - {*needed, *optional})
+    missing = [role for role in needed if role not in columns]
+    if not unknown and not missing:
+        return
+    wrong = [f"{', '.join(unknown)} unknown"] if unknown else []
+    wrong += [f"{', '.join(missing)} missing"] if missing else []
+    others = [role for role in optional if role not in needed]
+    told = [", ".join(needed)] if needed else []
+    told += [f"if the files have them, {', '.join(others)}"] if others else []
+    raise ValueError(f"columns of {source}: {'; '.join(wrong)}. Map {' and, '.join(told)}.")

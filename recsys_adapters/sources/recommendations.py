@@ -9,7 +9,7 @@ from recsys_adapters.formats.record_format import FileColumn, Layout
 from recsys_adapters.records.source_file import SourceFile
 from recsys_adapters.records.unnesting import Unnesting
 from recsys_adapters.sources.file_search import FoundFile
-from recsys_adapters.sources.file_source import FileSource
+from recsys_adapters.sources.file_source import FileSource, check_roles
 
 _ROLES = ("user_id", "item_id", "rank", "score")
 _DATE = re.compile(r"(?<!\d)(?:19|20)\d\d[-_.]?\d\d[-_.]?\d\d(?!\d)")
@@ -37,9 +37,7 @@ class Recommendations(FileSource):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        unknown = sorted(set(self.columns) - set(_ROLES))
-        if unknown:
-            raise ValueError(f"columns of {self.source}: {unknown} unknown. Map any of {', '.join(_ROLES)}.")
+        check_roles(self.source, self.columns, needed=(), optional=_ROLES)
 
     def files(self) -> tuple[SourceFile, ...]:
         """The files of the lists, all of one delivery.

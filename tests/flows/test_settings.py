@@ -50,14 +50,24 @@ def test_a_variable_names_the_settings_file(tmp_path, monkeypatch):
     ("text", "complaint"),
     [
         ("colour = 1\n" + MINIMAL, "colour: unknown key"),
-        (MINIMAL + "[drawing]\nalfa = 1\n", "drawing.alfa: unknown key"),
+        (MINIMAL + "[drawing]\nalfa = 1\n", "line 5, drawing.alfa: unknown key; did you mean alpha?"),
+        (
+            "max_users = -1\n" + MINIMAL,
+            "line 1, max_users: Input should be greater than 0, or: Input should be 'all'",
+        ),
+        (
+            MINIMAL + "[serving]\nlimits = {max_rws = 3}\n",
+            "serving.limits.max_rws: unknown key; did you mean max_rows?",
+        ),
+        (MINIMAL.replace("path", "pth"), "line 1, sources.0.path: Field required"),
+        (MINIMAL + "pth = 3\n", "movielens has no key pth; did you mean path?"),
         (MINIMAL + "[drawing]\nalpha = 1.5\n", "drawing.alpha: Input should be less than or equal to 1"),
         (MINIMAL + "speed = 3\n", "movielens has no key speed; its keys are path, source"),
-        ("", "sources: Field required"),
+        ("", "sources: name at least one [[sources]] table"),
         ('[[sources]]\nadapter = "magic"\npath = "x"\n', "sources.0.adapter: Input should be 'movielens'"),
         (
             '[[sources]]\nadapter = "event_log"\npath = "x"\ncolumns = {user_id = "u"}\n',
-            "'item_id', 'event_time'",
+            "line 1, sources.0: event_log: columns of event_log: item_id, event_time missing",
         ),
         ("max_users = 0\n" + MINIMAL, "max_users"),
         ("max_users = [\n", "is not TOML"),

@@ -34,7 +34,12 @@ app = {MODEL_IS_LOADED}
 }
 
 
-@pytest.mark.parametrize("case", ANOTHER_MLFLOW, ids=str)
+@pytest.mark.parametrize(
+    "case",
+    # One real server of each kind takes a quarter of a minute to refuse; the others are with the slow tests.
+    [pytest.param(case, marks=[pytest.mark.slow] * (place > 0)) for place, case in enumerate(ANOTHER_MLFLOW)],
+    ids=str,
+)
 def test_a_server_that_would_answer_by_itself_does_not_start(case, registry, tmp_path):
     """The real uvicorn and the real MLflow, but for the module that it serves."""
     model = download_artifacts(CHAMPION, tracking_uri=registry)
