@@ -60,6 +60,35 @@ def publish(settings_file: SettingsFile = None) -> None:
     _run_stages(settings_file, ("publish",))
 
 
+def init(
+    data: Annotated[list[Path], typer.Argument(help="Files and folders of logs, catalogues and lists.")],
+    output: Annotated[Path, typer.Option(help="The settings file to write.")] = Path("fan.toml"),
+    like: Annotated[
+        str | None,
+        typer.Option(help="Public data set that the folder holds: Netflix Prize, MIND, ..."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
+) -> None:
+    """Look at your data, and write a first fan.toml that reads it.
+
+    Columns are guessed from their names and values, and shown before anything is written. A file that is
+    there is never written over.
+    """
+    from flows.setup.first_settings import draft_from_recipe, draft_settings
+    from recsys_adapters.data_sets.recipe_files import find_recipe
+
+    if output.exists():
+        raise typer.BadParameter(f"{output} is there already: move it aside, or name another with --output")
+    paths = [path.expanduser().resolve() for path in data]
+    base = output.resolve().parent
+    draft = draft_from_recipe(find_recipe(like), paths[0]) if like else draft_settings(paths, base)
+    print("\n".join(draft.told))
+    if not yes and not typer.confirm(f"Write {output}?", default=True):
+        raise typer.Exit(1)
+    output.write_text(draft.toml, encoding="utf-8")
+    print(f"{output} is written: look through it, then run `fan check` and `fan nightly`")
+
+
 def check(settings_file: SettingsFile = None) -> None:
     """Look ahead before a night is spent: settings, sources, model and workspace, every problem at once.
 
@@ -67,8 +96,8 @@ def check(settings_file: SettingsFile = None) -> None:
     would fail, or miss something.
     """
     settings = prepare(settings_file)
-    from flows.commands.check import check as look_ahead
-    from flows.commands.check import describe_problems
+    from flows.setup.check import check as look_ahead
+    from flows.setup.check import describe_problems
 
     lines, problems = look_ahead(settings)
     print("\n".join(lines))

@@ -19,6 +19,7 @@ from flows.failures import what_failed
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "The night": (
+        night_commands.init,
         night_commands.check,
         night_commands.nightly,
         night_commands.ingest,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from docs import write_sources
+from docs import write_data_sets, write_sources
 from docs.write_tables import PAGE, describe_tables
 from feature_store.lake.lake import Lake
 from flows.cli.program import app, studio_app
@@ -107,6 +107,11 @@ def test_the_questions_of_the_pages_are_good_sql(tmp_path):
     assert len(asked) >= 7
     for sql in asked:
         assert lake.query(sql).num_columns
+
+
+def test_the_page_of_data_sets_has_their_recipes():
+    page = write_data_sets.PAGE.read_text(encoding="utf-8")
+    assert page == write_data_sets.write_page(), "run `python -m docs.write_data_sets`"
 
 
 def test_the_page_of_sources_has_the_keys_of_the_adapters():

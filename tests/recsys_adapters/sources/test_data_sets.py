@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - lines of data sets are as long as they are
-"""The recipes of docs/data-sets.md, each on a few lines of the data set's layout."""
+"""The recipes of public data sets, each on a few lines of the data set's layout."""
 
 import tomllib
 from datetime import UTC, datetime
@@ -10,9 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.source_settings import Source
+from recsys_adapters.data_sets.recipe_files import UnknownDataSetError, find_recipe, read_recipes
 from tests.recsys_adapters.contract import stage
-
-PAGE = Path(__file__).parents[3] / "docs" / "data-sets.md"
 
 FILES = {
     "Netflix Prize": {
@@ -98,18 +97,8 @@ TITLES = {
 }
 
 
-def recipes():
-    """The recipes of the page, by the name of their data set."""
-    found = {}
-    for section in PAGE.read_text().split("\n## ")[1:]:
-        name, _, rest = section.partition("\n")
-        if "```toml" in rest:
-            found[name] = tomllib.loads(rest.split("```toml\n")[1].split("```")[0])["sources"]
-    return found
-
-
 def sources(folder, name):
-    for table in recipes()[name]:
+    for table in tomllib.loads(find_recipe(name).toml)["sources"]:
         yield Source.model_validate(table | {"path": str(folder / Path(table["path"]).name)})
 
 
@@ -130,6 +119,22 @@ def test_a_recipe_reads_the_layout_of_its_data_set(connection, tmp_path, name):
     assert pairs
     assert sorted(pairs) == ROWS.get(name, sorted(pairs))
     assert sorted(titles) == TITLES.get(name, sorted(titles))
+
+
+def test_every_recipe_is_tried():
+    assert {recipe.name for recipe in read_recipes()} == set(FILES) | {"DiffusionDB"}
+
+
+@pytest.mark.parametrize("name", ["netflix prize", "Netflix-Prize", "NETFLIXPRIZE"])
+def test_a_recipe_is_found_however_its_name_is_spelt(name):
+    assert find_recipe(name).name == "Netflix Prize"
+
+
+def test_an_unknown_data_set_names_the_nearest_and_all_there_are():
+    with pytest.raises(
+        UnknownDataSetError, match=r"no recipe for netflx: did you mean Netflix Prize\?.*MIND"
+    ):
+        find_recipe("netflx")
 
 
 def test_prompts_above_a_threshold_are_left_out_of_diffusiondb(connection, tmp_path):

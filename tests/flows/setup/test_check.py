@@ -6,8 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli.program import app
-from flows.commands.check import check, describe_problems
 from flows.settings import read_settings
+from flows.setup.check import check, describe_problems
 from tests.flows.nights import NIGHT, sample_ratings, write_movielens, write_settings
 
 LOG = """

@@ -1,0 +1,1 @@
+"""Before the first night: a settings file for data of one's own, and a look ahead at a night."""

@@ -1,0 +1,1 @@
+"""Guesses of how files that nobody has described yet are read, for a first settings file."""

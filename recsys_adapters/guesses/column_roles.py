@@ -1,0 +1,78 @@
+"""Which column of a file is what: by its name first, by what its values look like where no name helps."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from recsys_adapters.guesses.file_looks import SeenColumn
+
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "user_id": (
+        "userid", "user", "uid", "customerid", "customer", "visitorid", "visitor", "memberid", "accountid",
+        "reviewerid", "username", "profileid", "sessionid", "session",
+    ),
+    "item_id": (
+        "itemid", "item", "iid", "movieid", "productid", "product", "sku", "articleid", "article",
+        "parentasin", "asin", "videoid", "trackid", "songid", "bookid", "businessid", "isbn", "newsid",
+        "gameid", "contentid", "filmid", "aid", "id",
+    ),
+    "event_time": (
+        "eventtime", "timestamp", "time", "datetime", "ts", "createdat", "occurredat", "eventdate", "date",
+        "tdat", "unixreviewtime", "viewedat", "purchasedat", "day",
+    ),
+    "kind": ("eventtype", "event", "action", "behaviortype", "behavior", "kind", "type", "interaction"),
+    "weight": (
+        "weight", "rating", "stars", "overall", "playcount", "plays", "hours", "watchratio", "count",
+        "quantity",
+    ),
+    "event_id": ("eventid", "reviewid", "interactionid"),
+    "title": (
+        "title", "name", "producttitle", "productname", "movietitle", "booktitle", "prodname", "itemname",
+    ),
+    "stock_image_uri": (
+        "stockimageuri", "imageuri", "imageurl", "image", "poster", "posterurl", "cover", "coverurl",
+        "imurl", "thumbnail", "picture", "img",
+    ),
+    "rank": ("rank", "position", "place"),
+    "score": ("score", "prediction", "predictedrating"),
+}  # fmt: skip
+"""Names of columns without their signs and in lower case, the most telling first."""
+TIME_TYPES = ("TIMESTAMP", "DATE", "TIMESTAMP WITH TIME ZONE", "TIMESTAMP_NS", "TIMESTAMP_S", "TIMESTAMP_MS")
+EPOCHS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
+YEARS_2000_TO_2100 = (946_684_800, 4_102_444_800)
+"""In seconds since 1970."""
+
+
+def guess_roles(columns: Sequence[SeenColumn]) -> dict[str, str]:
+    """Guess the column of each role; a role that no column seems to have is left out.
+
+    Returns:
+        Names of columns by role; no column has two.
+    """
+    free = {_plain(column.name): column for column in columns}
+    roles: dict[str, str] = {}
+    for role, names in NAMES.items():
+        found = next((free.pop(name) for name in names if name in free), None)
+        if found is not None:
+            roles[role] = found.name
+    if "event_time" not in roles:
+        time = next((column for column in free.values() if column.sql_type in TIME_TYPES), None)
+        if time is not None:
+            roles["event_time"] = time.name
+    return roles
+
+
+def guess_time_format(column: SeenColumn) -> str:
+    """Guess how a column writes times, in the words of the setting `time_format`."""
+    if column.sql_type in TIME_TYPES:
+        return "auto"
+    numbers = [value for value in column.values if isinstance(value, int | float)]
+    if not numbers:
+        return "auto"
+    middle = sorted(numbers)[len(numbers) // 2]
+    low, high = YEARS_2000_TO_2100
+    units = [unit for unit, factor in EPOCHS.items() if low <= middle / factor < high]
+    return units[0] if units else "auto"
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "", name.lower())

@@ -1,0 +1,99 @@
+"""What a file looks like: its format, its columns, and a few values of each, by DuckDB's own sniffers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from recsys_adapters.errors import SourceFileError
+from recsys_adapters.records.sql_quoting import quoted_name, quoted_text
+
+RECORDS_LOOKED_AT = 1_000
+PACKED = (".gz", ".zst")
+"""Packers that DuckDB's sniffers open by themselves."""
+JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+NO_QUOTE = ("", "(empty)", "\x00")
+"""What the sniffer says of files without quotes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeenColumn:
+    """A column of a file, and what its first values are."""
+
+    name: str
+    sql_type: str
+    """As DuckDB takes it: BIGINT, VARCHAR, TIMESTAMP, ..."""
+    values: Sequence[object]
+    """Distinct ones among the first records, without empty ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileLook:
+    """A file's format in the words of the settings, and its columns."""
+
+    keys: Mapping[str, object]
+    """`format`, and what of `delimiter`, `quote`, `skip`, `header`, `names` is not as by default."""
+    columns: Sequence[SeenColumn]
+
+
+def look_at_file(path: Path) -> FileLook:
+    """Look at the first records of a file.
+
+    Raises:
+        SourceFileError: if DuckDB cannot tell what it is, naming the file.
+    """
+    connection = duckdb.connect(config={"threads": 1})
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in PACKED]
+    suffix = suffixes[-1] if suffixes else ""
+    try:
+        if suffix == ".parquet":
+            return _look(connection, {"format": "parquet"}, f"read_parquet({quoted_text(str(path))})")
+        if suffix in JSON_SUFFIXES:
+            return _look(connection, {"format": "jsonl"}, f"read_json_auto({quoted_text(str(path))})")
+        return _look_at_text(connection, path)
+    except duckdb.Error as error:
+        raise SourceFileError(
+            f"cannot tell how {path.name} is read ({type(error).__name__}): describe it by hand, with the "
+            "keys of docs/sources.md"
+        ) from error
+
+
+def _look_at_text(connection: duckdb.DuckDBPyConnection, path: Path) -> FileLook:
+    sniffed = connection.execute(
+        "SELECT Delimiter, Quote, SkipRows, HasHeader, list_transform(Columns, c -> c.name) "
+        f"FROM sniff_csv({quoted_text(str(path))}, sample_size = {RECORDS_LOOKED_AT})"
+    ).fetchone()
+    assert sniffed is not None  # a sniffer that finds nothing raises
+    delimiter, quote, skip, has_header, names = sniffed
+    keys: dict[str, object] = {"format": "tsv" if delimiter == "\t" else "csv"}
+    if delimiter not in (",", "\t"):
+        keys["delimiter"] = delimiter
+    if quote in NO_QUOTE and delimiter == "\t":
+        keys["quote"] = ""
+    if skip:
+        keys["skip"] = skip
+    if not has_header:
+        keys |= {"header": False, "names": [f"column{place}" for place in range(1, len(names) + 1)]}
+    reading = f"delim = {quoted_text(delimiter)}, header = {has_header}, skip = {skip}, ignore_errors = true"
+    if not has_header:
+        reading += f", names = {keys['names']}"
+    return _look(connection, keys, f"read_csv({quoted_text(str(path))}, {reading})")
+
+
+def _look(connection: duckdb.DuckDBPyConnection, keys: Mapping[str, object], relation: str) -> FileLook:
+    connection.execute(f"CREATE TEMP TABLE seen AS FROM {relation} LIMIT {RECORDS_LOOKED_AT}")
+    described = connection.execute("DESCRIBE seen").fetchall()
+    columns = [
+        SeenColumn(name=name, sql_type=sql_type, values=_values(connection, name))
+        for name, sql_type, *_ in described
+    ]
+    return FileLook(keys=keys, columns=columns)
+
+
+def _values(connection: duckdb.DuckDBPyConnection, name: str) -> list[object]:
+    column = quoted_name(name)
+    rows = connection.execute(
+        f"SELECT DISTINCT {column} FROM seen WHERE {column} IS NOT NULL ORDER BY 1"
+    ).fetchall()
+    return [value for (value,) in rows]

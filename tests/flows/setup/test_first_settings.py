@@ -1,0 +1,98 @@
+"""A first settings file for one's own data reads that data."""
+
+import tomllib
+
+import pytest
+from typer.testing import CliRunner
+
+from flows.cli.program import app
+from flows.settings import read_settings
+from flows.setup.check import check
+from flows.setup.first_settings import NothingFoundError, draft_from_recipe, draft_settings
+from recsys_adapters.data_sets.recipe_files import find_recipe, read_recipes
+
+EVENTS = "ts;visitor;event;sku\n2024-05-01T10:00:00Z;ann;view;a1\n2024-05-02T10:00:00Z;bob;buy;a2\n"
+ITEMS = """\
+{"sku": "a1", "name": "Lamp", "category": "Light"}
+{"sku": "a2", "name": "Desk", "category": "Office"}
+"""
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    """A shop's folder of data, beside which one works."""
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "events.csv").write_text(EVENTS)
+    (data / "items.jsonl").write_text(ITEMS)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_what_is_written_reads_the_data_without_a_problem(shop):
+    run = CliRunner().invoke(app, ["init", "data", "--yes"])
+    assert run.exit_code == 0, run.output
+    settings = read_settings(shop / "fan.toml")
+    lines, problems = check(settings)
+    assert problems == []
+    assert [line.split(": ")[1] for line in lines if "of its first" in line] == [
+        "of its first 2 records 0 would be refused"
+    ] * 2
+    assert settings.texts.target_template == "{title}, {category}"
+    assert settings.sources[0].build().kinds == {"buy": 5, "view": 1}
+
+
+def test_paths_beside_the_file_are_written_from_there(shop):
+    CliRunner().invoke(app, ["init", "data", "--yes"])
+    written = tomllib.loads((shop / "fan.toml").read_text())
+    assert [source["path"] for source in written["sources"]] == ["data/events.csv", "data/items.jsonl"]
+
+
+def test_nothing_is_written_before_it_is_confirmed(shop):
+    run = CliRunner().invoke(app, ["init", "data"], input="n\n")
+    assert run.exit_code == 1
+    assert "events.csv: event_log (user_id = visitor, item_id = sku" in run.output
+    assert not (shop / "fan.toml").exists()
+    assert CliRunner().invoke(app, ["init", "data"], input="y\n").exit_code == 0
+    assert (shop / "fan.toml").exists()
+
+
+def test_a_file_that_is_there_is_never_written_over(shop):
+    (shop / "fan.toml").write_text("mine")
+    run = CliRunner().invoke(app, ["init", "data", "--yes"])
+    assert run.exit_code == 2
+    assert (shop / "fan.toml").read_text() == "mine"
+
+
+def test_lists_among_the_data_are_what_is_drawn(shop):
+    (shop / "data" / "lists.csv").write_text("user_id,item_id,rank\nann,a2,1\n")
+    draft = draft_settings([shop / "data"], shop)
+    assert tomllib.loads(draft.toml)["targets"]["method"] == "given"
+
+
+def test_without_a_log_there_is_nothing_to_write(shop):
+    with pytest.raises(NothingFoundError, match=r"none of the files says .*items.jsonl: catalogue"):
+        draft_settings([shop / "data" / "items.jsonl"], shop)
+
+
+def test_names_that_no_toml_key_may_have_are_quoted(shop):
+    text = EVENTS.replace(";view;", ";page view é;")
+    (shop / "data" / "events.csv").write_text(text)
+    kinds = tomllib.loads(draft_settings([shop / "data"], shop).toml)["sources"][0]["kinds"]
+    assert set(kinds) == {"page view é", "buy"}
+
+
+@pytest.mark.parametrize("recipe", read_recipes(), ids=lambda recipe: recipe.name)
+def test_a_public_data_set_is_read_by_its_recipe(recipe, tmp_path):
+    written = tomllib.loads(draft_from_recipe(recipe, tmp_path).toml)
+    asked = tomllib.loads(recipe.toml)["sources"]
+    assert [source["path"] for source in written["sources"]] == [
+        str(tmp_path / source["path"]) for source in asked
+    ]
+
+
+def test_the_command_takes_the_name_of_a_data_set(shop):
+    run = CliRunner().invoke(app, ["init", "--like", "netflix prize", "data", "--yes"])
+    assert run.exit_code == 0, run.output
+    assert find_recipe("Netflix Prize").remark in (shop / "fan.toml").read_text()
+    assert len(read_settings(shop / "fan.toml").sources) == 2

@@ -1,0 +1,79 @@
+"""Which column is what."""
+
+from datetime import datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recsys_adapters.guesses.column_roles import NAMES, guess_roles, guess_time_format
+from recsys_adapters.guesses.file_looks import SeenColumn
+
+
+def columns(*names, sql_type="VARCHAR"):
+    return [SeenColumn(name=name, sql_type=sql_type, values=()) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("names", "roles"),
+    [
+        (
+            ["userId", "movieId", "rating", "timestamp"],
+            {"user_id": "userId", "item_id": "movieId", "weight": "rating", "event_time": "timestamp"},
+        ),
+        (
+            ["timestamp", "visitorid", "event", "itemid", "transactionid"],
+            {"user_id": "visitorid", "item_id": "itemid", "kind": "event", "event_time": "timestamp"},
+        ),
+        (
+            ["t_dat", "customer_id", "article_id", "price"],
+            {"user_id": "customer_id", "item_id": "article_id", "event_time": "t_dat"},
+        ),
+        (["User-ID", "ISBN", "Book-Rating"], {"user_id": "User-ID", "item_id": "ISBN"}),
+        (
+            ["id", "name", "image_url", "brand"],
+            {"item_id": "id", "title": "name", "stock_image_uri": "image_url"},
+        ),
+        (["user_id", "item_id", "rank"], {"user_id": "user_id", "item_id": "item_id", "rank": "rank"}),
+        (["lorem", "ipsum"], {}),
+    ],
+)
+def test_names_that_this_field_uses_are_known(names, roles):
+    assert guess_roles(columns(*names)) == roles
+
+
+def test_an_id_of_its_own_wins_over_a_column_that_is_merely_called_id():
+    assert guess_roles(columns("id", "product_id"))["item_id"] == "product_id"
+
+
+def test_a_column_of_times_is_one_whatever_it_is_called():
+    seen = [*columns("user", "item"), *columns("wann", sql_type="TIMESTAMP")]
+    assert guess_roles(seen)["event_time"] == "wann"
+
+
+@given(st.lists(st.sampled_from(sorted(name for names in NAMES.values() for name in names)), unique=True))
+def test_no_column_has_two_roles_and_no_role_two_columns(names):
+    roles = guess_roles(columns(*names))
+    assert len(set(roles.values())) == len(roles)
+    assert set(roles.values()) <= set(names)
+
+
+@pytest.mark.parametrize(
+    ("values", "time_format"),
+    [
+        ([1_500_000_000, 1_600_000_000], "seconds"),
+        ([1_500_000_000_000], "milliseconds"),
+        ([1_500_000_000_000_000], "microseconds"),
+        ([1_500_000_000_000_000_000], "nanoseconds"),
+        ([3, 4], "auto"),
+        (["2024-05-01"], "auto"),
+        ([], "auto"),
+    ],
+)
+def test_numbers_tell_their_unit(values, time_format):
+    assert guess_time_format(SeenColumn(name="t", sql_type="BIGINT", values=values)) == time_format
+
+
+def test_times_are_taken_as_they_are():
+    seen = SeenColumn(name="t", sql_type="TIMESTAMP", values=[datetime(2024, 5, 1)])
+    assert guess_time_format(seen) == "auto"

@@ -1,0 +1,101 @@
+"""Which adapter reads a file, with which keys."""
+
+import gzip
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from recsys_adapters.errors import SourceFileError
+from recsys_adapters.guesses.source_guess import GuessedSource, UnguessedFile, guess_sources
+
+EVENTS = "user,item,time,event\nann,1,1500000000,view\nbob,2,1500000001,purchase\n"
+ITEMS = "sku,name,brand,description\n1,Lamp,Acme,A lamp that lights a room and whoever sits in it\n"
+
+
+def write(folder, **files):
+    for name, content in files.items():
+        (folder / name.replace("__", ".")).write_text(content)
+    return folder
+
+
+def test_a_log_is_told_by_its_users_and_items(tmp_path):
+    (guess,) = guess_sources(write(tmp_path, log__csv=EVENTS) / "log.csv")
+    assert guess.adapter == "event_log"
+    assert guess.keys == {
+        "format": "csv",
+        "columns": {"user_id": "user", "item_id": "item", "event_time": "time", "kind": "event"},
+        "time_format": "seconds",
+        "kinds": {"purchase": 5, "view": 1},
+    }
+
+
+def test_a_catalogue_is_told_by_items_with_titles_and_its_short_fields_are_named(tmp_path):
+    (guess,) = guess_sources(write(tmp_path, items__csv=ITEMS) / "items.csv")
+    assert guess.adapter == "catalogue"
+    assert guess.keys["columns"] == {"item_id": "sku", "title": "name"}
+    assert guess.item_fields == ["title", "brand"]
+
+
+@pytest.mark.parametrize("header", ["user_id,item_id,rank", "user_id,item_id,score"])
+def test_a_recommendation_list_is_told_by_its_order(tmp_path, header):
+    (guess,) = guess_sources(write(tmp_path, lists__csv=f"{header}\nann,1,1\n") / "lists.csv")
+    assert guess.adapter == "recommendations"
+
+
+def test_a_log_without_times_goes_by_its_order(tmp_path):
+    (guess,) = guess_sources(write(tmp_path, log__csv="user,item\nann,1\n") / "log.csv")
+    assert guess.keys["time_from"] == "order"
+    assert "time_format" not in guess.keys
+
+
+@pytest.mark.parametrize(("delimiter", "keys"), [(";", {"delimiter": ";"}), ("|", {"delimiter": "|"})])
+def test_another_delimiter_is_a_key(tmp_path, delimiter, keys):
+    text = EVENTS.replace(",", delimiter)
+    (guess,) = guess_sources(write(tmp_path, log__csv=text) / "log.csv")
+    assert {key: guess.keys[key] for key in keys} == keys
+
+
+def test_json_parquet_and_packed_files_are_looked_into(tmp_path):
+    lines = [{"user": "ann", "item": place, "time": 1_500_000_000_000 + place} for place in range(3)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    pq.write_table(pa.Table.from_pylist(lines), tmp_path / "b.parquet")
+    (tmp_path / "c.csv.gz").write_bytes(gzip.compress(EVENTS.encode()))
+    guesses = guess_sources(tmp_path)
+    assert {guess.keys["format"] for guess in guesses} == {"jsonl", "parquet", "csv"}
+    assert {guess.keys["time_format"] for guess in guesses} == {"milliseconds", "seconds"}
+
+
+def test_files_of_one_layout_are_one_source_and_others_are_others(tmp_path):
+    folder = write(tmp_path, events_1__csv=EVENTS, events_2__csv=EVENTS, items__csv=ITEMS)
+    guesses = {guess.adapter: guess.path for guess in guess_sources(folder)}
+    assert guesses == {"event_log": folder / "events_*.csv", "catalogue": folder / "items.csv"}
+    (folder / "items.csv").unlink()
+    assert [guess.path for guess in guess_sources(folder)] == [folder]
+
+
+def test_a_folder_of_movielens_is_read_by_its_own_adapter(tmp_path):
+    write(
+        tmp_path,
+        movies__csv="movieId,title,genres\n1,Heat (1995),Crime\n",
+        ratings__csv="userId,movieId,rating,timestamp\n1,1,5,1500000000\n",
+    )
+    assert guess_sources(tmp_path) == [GuessedSource(adapter="movielens", path=tmp_path, keys={})]
+
+
+def test_a_file_for_no_adapter_is_named_with_its_columns(tmp_path):
+    (guess,) = guess_sources(write(tmp_path, prices__csv="day,currency\n2024-05-01,EUR\n") / "prices.csv")
+    assert isinstance(guess, UnguessedFile)
+    assert guess.reason == "no columns of users, items or titles among day, currency"
+
+
+def test_a_file_that_nobody_can_read_is_named_with_what_to_do(tmp_path):
+    (tmp_path / "broken.parquet").write_bytes(b"no parquet")
+    (guess,) = guess_sources(tmp_path / "broken.parquet")
+    assert guess.reason.startswith("cannot tell how broken.parquet is read")
+
+
+def test_a_folder_without_files_is_refused(tmp_path):
+    with pytest.raises(SourceFileError, match="has no files"):
+        guess_sources(tmp_path)
