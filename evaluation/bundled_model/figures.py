@@ -109,7 +109,7 @@ def draw(artist: Artist, requests: Requests, alpha: float = 0.0) -> Iterator[Ima
     """Draw pictures at a degree of personalization, all references used, otherwise as by default."""
     options = DrawingOptions(alpha=alpha, num_references=None, skip_layers=SKIP_LAYERS)
     batches = [requests[start : start + BATCH] for start in range(0, len(requests), BATCH)]
-    for batch in tqdm(batches, desc=f"pictures at alpha {alpha}", unit="batch", leave=False):
+    for batch in tqdm(batches, desc=f"pictures at alpha {alpha}", unit="batch", leave=False, disable=None):
         for artwork in artist.draw(batch, options):
             yield Image.open(io.BytesIO(artwork.image)).convert("RGB")
 

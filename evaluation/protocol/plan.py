@@ -77,7 +77,7 @@ def draw_variant(study: Study, variant: Variant, pictures: Pictures) -> int:
     plan = plan_variant(study, variant)
     wanted = dict(zip(plan.digests, plan.requests, strict=True))
     missing = [digest for digest in wanted if not pictures.is_known(digest)]
-    with tqdm(total=len(missing), desc=variant.name, unit="picture", disable=not missing) as progress:
+    with tqdm(total=len(missing), desc=variant.name, unit="picture", disable=not missing or None) as progress:
         for start in range(0, len(missing), PICTURES_PER_SAVE):
             batch = missing[start : start + PICTURES_PER_SAVE]
             pictures.draw({digest: wanted[digest] for digest in batch}, plan.options)

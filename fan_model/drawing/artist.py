@@ -26,6 +26,7 @@ from fan_model.drawing.personalizer import GIBIBYTE, Personalizer, drawing_threa
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
 from fan_model.drawing.text_filter import TextFilter, block_nothing
 from fan_model.encoders.conditioning import Condition
+from fan_model.encoders.devices import check_device
 from fan_model.method.crowd_contrast import NOBODY, Crowd
 from fan_model.method.profiling import ReferenceVectors
 from fan_model.method.selection_policy import SelectionPolicy
@@ -112,7 +113,9 @@ class Artist:
         Raises:
             PipelineError: It is not there, its weights are pickled, or its files are not those expected.
             ValueError: The family is not supported.
+            DeviceError: The device is not there.
         """
+        check_device(device)
         folder = resolve_pipeline(pipeline, revision)
         checksums = file_checksums(folder)
         if expected is not None:

@@ -19,6 +19,7 @@ from fan_model.method.crowd_contrast import MAX_CROWD, NOBODY, Crowd
 from fan_model.method.personalization import STRICT, Personalization
 from fan_model.method.selection_policy import MAX_REFERENCES, SelectionPolicy
 
+ImageFormat = Literal["png", "webp"]
 MAX_SEED = 2**63 - 1
 
 LEAST_WEIGHT = 1e-9
@@ -84,7 +85,7 @@ class PictureOptions(Personalization):
     width: Annotated[Side | None, Field(description="Pixels; the pipeline's own size if not given.")] = None
     negative_prompt: Annotated[Words, Field(description="What guidance leads away from.")] = ""
     image_format: Annotated[
-        Literal["png", "webp"],
+        ImageFormat,
         Field(serialization_alias="format", description="File format of the picture; both are lossless."),
     ] = "png"
 

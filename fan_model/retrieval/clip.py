@@ -10,7 +10,13 @@ from PIL import Image
 from torch import Tensor
 from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
+from fan_model.encoders.devices import check_device
+
 PREPROCESSING = "preprocessor_config.json"
+
+
+class ClipError(ValueError):
+    """There is no such CLIP."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +46,20 @@ class Clip:
         published CLIP models do: scaled and cropped to its size, in the published mean and deviation.
 
         Raises:
-            OSError: There is no such model.
+            ClipError: There is no such model.
+            DeviceError: The device is not there.
         """
+        check_device(device)
+        try:
+            return cls._load(name, tokenizer, device)
+        except OSError as error:
+            raise ClipError(
+                f"{name} is no CLIP that can be read here: name a folder with config.json and safetensors, "
+                "or a hub id that can be reached"
+            ) from error
+
+    @classmethod
+    def _load(cls, name: str | Path, tokenizer: str | Path | None, device: str) -> Self:
         model = CLIPModel.from_pretrained(name, dtype=torch.float32, use_safetensors=True).eval()
         torch.nn.Module.to(model, device)
         return cls(

@@ -18,6 +18,9 @@ FAULTY = "published with faults"
 """Readers see the night, and something of it is missing: a file that could not be read, or a picture."""
 ENDED = (PUBLISHED, FAULTY)
 
+LEVELS = {"references", "crowd_texts", "users", "targets"}
+"""Counts of what there is, not of what was done."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
@@ -86,13 +89,18 @@ def reread_run(lake: Lake, run: Run) -> Run:
 
 
 def record_stage(lake: Lake, run: Run, stage: str, counts: dict[str, int], seconds: float) -> None:
-    """Note what a stage did; a stage that ran before in this run has its counts added up."""
+    """Note what a stage did; a stage that ran before in this run has its counts added up.
+
+    What a stage counts anew each time, `LEVELS`, is not: it is what there is since the last one.
+    """
 
     def record(connection: DuckDBPyConnection) -> None:
         row = connection.execute("SELECT counts, seconds FROM runs WHERE run_id = ?", [run.run_id]).fetchone()
         all_counts, all_seconds = (json.loads(text) for text in row or ("{}", "{}"))
         before = all_counts.get(stage, {})
-        added = {name: count + before.get(name, 0) for name, count in counts.items()}
+        added = {
+            name: count if name in LEVELS else count + before.get(name, 0) for name, count in counts.items()
+        }
         all_counts[stage] = before | added
         all_seconds[stage] = round(all_seconds.get(stage, 0.0) + seconds, 3)
         _set(connection, run.run_id, counts=json.dumps(all_counts), seconds=json.dumps(all_seconds))

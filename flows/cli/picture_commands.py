@@ -43,13 +43,17 @@ def draw(
         str | None, typer.Option(help="A text whose style is mixed in, such as a brand's.")
     ] = None,
     style_share: Annotated[float, typer.Option(min=0, max=1, help="Its share of the weight.")] = 0.3,
-    output: Annotated[Path, typer.Option(help="File to write.")] = Path("artwork.png"),
+    output: Annotated[Path, typer.Option(help="File to write, .png or .webp.")] = Path("artwork.png"),
     settings_file: SettingsFile = None,
 ) -> None:
     """Draw one picture now: for a user, for a group of users, or in the style of a text."""
     settings = prepare(settings_file)
     from flows.commands.draw import draw as draw_picture
+    from flows.commands.draw import format_of
 
-    drawn = draw_picture(settings, prompt, users or [], style=style, style_share=style_share)
+    image_format = format_of(output)
+    drawn = draw_picture(
+        settings, prompt, users or [], style=style, style_share=style_share, image_format=image_format
+    )
     output.write_bytes(drawn.image)
     print(f"{output}: {len(drawn.references)} references, digest {drawn.artwork_digest}")

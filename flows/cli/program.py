@@ -3,6 +3,8 @@
 import logging
 import sys
 from collections.abc import Callable
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
@@ -48,8 +50,6 @@ COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
 """By what they are for, in the order of the help."""
 
 app = typer.Typer(
-    help="Per-user artwork for recommender systems: every night, pictures in each user's taste.\n\n"
-    "Settings come from fan.toml and from FAN_* variables (FAN_MAX_USERS=all, FAN_DRAWING__ALPHA=0.4).",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -57,6 +57,29 @@ app = typer.Typer(
 studio_app = typer.Typer(
     help="Make the bundled image model anew, and see what it can do.", no_args_is_help=True
 )
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"fan-artwork {metadata.version('fan-artwork')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def answer(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Say which version this is, and stop."
+        ),
+    ] = False,
+) -> None:
+    """Per-user artwork for recommender systems: every night, pictures in each user's taste.
+
+    Settings come from fan.toml and from FAN_* variables (FAN_MAX_USERS=all, FAN_DRAWING__ALPHA=0.4).
+    """
+
+
 for purpose, commands in COMMANDS.items():
     for command in commands:
         app.command(rich_help_panel=purpose)(command)

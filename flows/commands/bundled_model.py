@@ -74,7 +74,7 @@ class _Bars:
     def report(self, part: str, done: int, total: int, loss: float) -> None:
         """Note how far a part is."""
         if part not in self.parts:
-            self.parts[part] = tqdm(total=total, desc=part, unit="step")
+            self.parts[part] = tqdm(total=total, desc=part, unit="step", disable=None)
         bar = self.parts[part]
         bar.update(done - bar.n)
         bar.set_postfix(loss=f"{loss:.3f}")
@@ -82,7 +82,7 @@ class _Bars:
 
 @contextmanager
 def _progress(num_posters: int) -> Iterator[_Bars]:
-    bars = _Bars(tqdm(total=num_posters, desc="posters", unit="poster"))
+    bars = _Bars(tqdm(total=num_posters, desc="posters", unit="poster", disable=None))
     try:
         yield bars
     finally:

@@ -1,9 +1,12 @@
 """One picture now: for a user, a household or a segment, with or without a house style."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import get_args
 
+from fan_model.drawing.requests import ImageFormat
 from fan_model.method.taste import blend_tastes
 from feature_store.history.tastes import read_taste
 from feature_store.lake.lake import Lake
@@ -34,11 +37,13 @@ def draw(
     *,
     style: str | None = None,
     style_share: float = 0.3,
+    image_format: ImageFormat | None = None,
 ) -> Drawn:
     """Draw a prompt in the taste of some users, each counting alike, with a style mixed in.
 
     References are selected from each user's history as the night selects them. Without users the style alone
-    speaks (style transfer); without either the picture is the plain one.
+    speaks (style transfer); without either the picture is the plain one. Its format is the settings', if
+    `image_format` asks for no other.
 
     Raises:
         UnknownUserError: if a user has no history.
@@ -54,6 +59,8 @@ def draw(
     row = {"prompt": prompt, "references": [*taste], "weights": [*taste.values()], "seed": settings.seed}
     request = artist.limits.parse_request(row)
     options = drawing_options(settings, num_references=None, crowd=crowd)
+    if image_format:
+        options = replace(options, image_format=image_format)
     (artwork,) = artist.draw([request], options)
     if artwork.flagged:
         raise DrawError(
@@ -62,6 +69,21 @@ def draw(
     return Drawn(
         image=artwork.image, references=artwork.references_used, artwork_digest=artwork.artwork_digest
     )
+
+
+def format_of(file: Path) -> ImageFormat:
+    """Name the format that a file's name asks for, before anything is drawn.
+
+    Raises:
+        DrawError: if pictures are not written so, or its folder is not there.
+    """
+    suffix = file.suffix.removeprefix(".").lower()
+    found = next((one for one in get_args(ImageFormat) if one == suffix), None)
+    if found is None:
+        raise DrawError(f"{file.name} cannot be written: pictures are {' or '.join(get_args(ImageFormat))}")
+    if not file.resolve().parent.is_dir():
+        raise DrawError(f"there is no folder {file.parent}: make it first, or name another file")
+    return found
 
 
 def _read_texts(lake: Lake, user_id: str) -> dict[str, float]:

@@ -129,7 +129,7 @@ def _index_items(settings: Settings, lake: Lake, encoder: FeatureEncoder, finger
     missing = pa.array(index.missing(items["target_id"].to_numpy()))
     new = items.filter(pc.is_in(items["target_id"], missing))
     for start in tqdm(
-        range(0, new.num_rows, TEXTS_PER_BATCH), desc="index", unit="batch", disable=not new.num_rows
+        range(0, new.num_rows, TEXTS_PER_BATCH), desc="index", unit="batch", disable=not new.num_rows or None
     ):
         batch = new.slice(start, TEXTS_PER_BATCH)
         index.add(batch["target_id"].to_numpy(), encoder.encode_texts(batch["target_text"].to_pylist()))

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
 
-import torch
-
 from fan_model.drawing.artist import HUB_ID
 from fan_model.drawing.fingerprints import PipelineError, lost_components
+from fan_model.encoders.devices import DeviceError, check_device
 from flows.model.champion import pipeline_source
 from flows.settings import BUNDLED_PIPELINE, DEFAULT_FILE, Settings
 from flows.settings_lines import Key, find_line
@@ -102,18 +101,12 @@ def check_templates(settings: Settings, fields: frozenset[str]) -> Iterator[Sett
 def check_model(settings: Settings) -> Iterator[SettingProblem]:
     """Look whether the pipeline is there, whole, and the device with it; nothing is loaded."""
     yield from _check_pipeline(pipeline_source(settings))
-    device = settings.model.device.partition(":")[0]
-    if device not in available_devices():
-        message = f"{device} is not there; this machine has {', '.join(available_devices())}"
-        yield SettingProblem(keys=("model", "device"), message=message)
+    try:
+        check_device(settings.model.device)
+    except DeviceError as error:
+        yield SettingProblem(keys=("model", "device"), message=str(error))
     yield from _check_folder(settings.evaluation.judge, ("evaluation", "judge"))
     yield from _check_folder(settings.search.clip, ("search", "clip"))
-
-
-def available_devices() -> list[str]:
-    """Name the kinds of devices that torch can compute on here."""
-    kinds = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    return ["cpu", *(kind for kind, is_there in kinds.items() if is_there)]
 
 
 def check_workspace(settings: Settings) -> Iterator[SettingProblem]:

@@ -31,7 +31,9 @@ def embed(settings: Settings, lake: Lake, store: ReferenceStore, artist: Artist)
 def encode_texts(store: ReferenceStore, artist: Artist, texts: pa.Table) -> None:
     """Encode texts (`reference_id`, `text`) into the store, and save it."""
     batches = [texts.slice(start, TEXTS_PER_BATCH) for start in range(0, texts.num_rows, TEXTS_PER_BATCH)]
-    for number, batch in enumerate(tqdm(batches, desc="embed", unit="batch", disable=not batches), start=1):
+    for number, batch in enumerate(
+        tqdm(batches, desc="embed", unit="batch", disable=not batches or None), start=1
+    ):
         vectors = artist.encode_texts(batch["text"].to_pylist())
         stored = StoredVectors(vectors.mean_unit_tokens, vectors.unit_mean_tokens)
         store.add(batch["reference_id"].to_numpy(), stored)

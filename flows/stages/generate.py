@@ -97,7 +97,7 @@ def draw_pairs(job: DrawingJob, pairs: Sequence[StalePicture]) -> dict[str, int]
         Counts of pictures: generated, reused, flagged and failed (the rows), plain (drawn beside them).
     """
     counts = Counter(generated=0, reused=0, flagged=0, failed=0, plain=0)
-    with tqdm(total=len(pairs), desc="generate", unit="picture") as progress:
+    with tqdm(total=len(pairs), desc="generate", unit="picture", disable=None) as progress:
         for start in range(0, len(pairs), PAIRS_PER_COMMIT):
             chunk = pairs[start : start + PAIRS_PER_COMMIT]
             counts.update(_draw_chunk(job, chunk))

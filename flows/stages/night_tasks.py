@@ -3,7 +3,7 @@
 from math import ceil
 
 from feature_store.tables import artworks, profiles
-from feature_store.tables.runs import Run, read_run
+from feature_store.tables.runs import Run, read_last_published, read_run
 from feature_store.tables.targets import Bucket
 from feature_store.vectors.reference_store import ReferenceStore
 from flows.model.champion import load_champion
@@ -54,9 +54,11 @@ def publish_night(settings: Settings, run: Run) -> Counts:
     """Show the night to readers, and report it to MLflow.
 
     Raises:
-        UnfinishedNightError: if there is something left to profile or to draw.
+        UnfinishedNightError: if there is something left to profile or to draw, or nothing was taken in yet.
     """
     lake, workspace = share_lake(settings), open_workspace(settings)
+    if "ingest" not in read_run(lake, run.run_id).counts and read_last_published(lake) is None:
+        raise UnfinishedNightError("nothing was taken in yet: run `fan ingest`, or all of `fan nightly`")
     if profile_buckets(settings, run):
         raise UnfinishedNightError("there are targets to profile: run `fan profile` and `fan generate` first")
     if generate_buckets(settings, run):

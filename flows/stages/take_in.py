@@ -64,7 +64,7 @@ class Intake:
         logs = [offer for offer in offers if offer.file.table == "interactions"]
         offering = {(offer.file.source, offer.sha256) for offer in offers}
         self._take_items(sorted(items, key=lambda offer: offer.file.is_supplement), offering)
-        for offer in tqdm(logs, desc="ingest", unit="file"):
+        for offer in tqdm(logs, desc="ingest", unit="file", disable=None):
             earlier = earlier_readings(self.lake, offer.file, offer.sha256, offering)
             self._take_file(offer, earlier, is_wanted=False)
         lists = [offer.file for offer in offers if offer.file.table == "targets"]
@@ -108,7 +108,9 @@ class Intake:
         if earlier:
             sources = {offer.file.source for offer in offers} | {entry.source for entry in earlier}
             earlier = all_entries(self.lake, "items", sources)
-        for place, offer in enumerate(tqdm(offers, desc="catalogues", unit="file", disable=not offers)):
+        for place, offer in enumerate(
+            tqdm(offers, desc="catalogues", unit="file", disable=not offers or None)
+        ):
             self._take_file(offer, earlier if place == 0 else [], is_wanted=bool(earlier))
 
     def _take_file(self, offer: _Offer, earlier: Sequence[Entry], *, is_wanted: bool) -> None:

@@ -87,3 +87,7 @@ def test_a_module_of_our_own_that_is_missing_is_no_matter_of_installing():
     broken = fan_without("flows.settings", "query", "FROM artworks")
     assert "ModuleNotFoundError" in broken.stderr
     assert "pip install" not in broken.stderr
+
+
+def test_the_version_is_said():
+    assert fan("--version").stdout.startswith("fan-artwork ")

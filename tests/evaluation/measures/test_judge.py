@@ -8,7 +8,7 @@ from PIL import Image
 
 from evaluation.measures.judge import ClipJudge
 from fan_model.bundled import JUDGE_FOLDER as JUDGE
-from fan_model.retrieval.clip import Clip
+from fan_model.retrieval.clip import Clip, ClipError
 from fan_model.retrieval.clip_features import FeatureEncoder
 from fan_model.studio.posters.poster import PosterSpec, render
 from fan_model.studio.training.assemble import image_processor_of
@@ -122,7 +122,7 @@ def test_the_bundled_judge_looks_at_pictures_as_it_was_trained_to(judge):
 
 
 def test_a_folder_without_a_model_is_an_error(tmp_path):
-    with pytest.raises(OSError, match=tmp_path.name):
+    with pytest.raises(ClipError, match=f"{tmp_path.name} is no CLIP that can be read here"):
         ClipJudge.from_pretrained(tmp_path)
 
 

@@ -45,6 +45,17 @@ def test_a_stage_that_runs_twice_has_its_counts_added_up(lake):
     assert row.seconds == {"generate": 3.5}
 
 
+def test_what_there_is_was_not_added_to_by_looking_at_it_again(lake):
+    run = open_run(lake)
+    record_stage(lake, run, "embed", {"texts_encoded": 9, "references": 9, "crowd_texts": 6}, 1.0)
+    record_stage(lake, run, "embed", {"texts_encoded": 1, "references": 10, "crowd_texts": 6}, 1.0)
+    assert read_run(lake, run.run_id).counts["embed"] == {
+        "texts_encoded": 10,
+        "references": 10,
+        "crowd_texts": 6,
+    }
+
+
 def test_readers_see_nothing_before_a_night_is_published_and_then_all_of_it(lake):
     run = open_run(lake)
     insert = (

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from flows.environment import DEFAULTS
+from flows.schedule.clock import CronError, serve_nightly
 from flows.schedule.nightly import nightly
 
 ROOT = Path(__file__).parents[3]
@@ -18,6 +19,7 @@ SCHEDULE_AND_WAIT = """
 import time
 import httpx
 from prefect.client.orchestration import get_client
+from flows.schedule.clock import CronError, serve_nightly
 from flows.schedule.nightly import nightly
 from flows.schedule.server import use_server
 
@@ -71,3 +73,9 @@ def test_a_server_is_started_where_none_is_configured_schedules_the_nightly_and_
     assert start == "03:00"
     assert url.startswith("http://127.0.0.1:")
     assert afterwards == "gone"
+
+
+@pytest.mark.parametrize("cron", ["every day", "0 3 * *", "61 3 * * *", ""])
+def test_times_that_cannot_be_read_are_refused_before_a_server_is_started(cron):
+    with pytest.raises(CronError, match="is no cron expression: write minute, hour, day, month and weekday"):
+        serve_nightly(cron, None)

@@ -50,7 +50,7 @@ def test_every_problem_is_said_at_once_with_its_line(problems, tmp_path):
     assert [line[: len(place)] for line, place in zip(said, places, strict=True)] == places
     assert "texts.target_template: no item has a field titel; the fields are genres, title, year" in said[0]
     assert "is no folder, and no hub id either" in said[1]
-    assert "xpu is not there; this machine has cpu" in said[2]
+    assert "model.device: the device xpu is not there: this machine has cpu" in said[2]
 
 
 def test_a_source_that_cannot_be_read_leaves_the_others_to_be_looked_at(problems, tmp_path):

@@ -114,6 +114,11 @@ def test_the_stages_one_by_one_make_the_same_night(settings_file, published_nigh
     assert pictures(settings_file) == pictures(published_night / "fan.toml")
 
 
+def test_a_night_that_took_nothing_in_is_not_published(settings_file):
+    with pytest.raises(UnfinishedNightError, match="nothing was taken in yet: run `fan ingest`"):
+        run(settings_file, ("publish",))
+
+
 def test_a_night_is_not_published_before_its_pictures_are_drawn(settings_file):
     run(settings_file, ("ingest", "embed", "profile"))
     assert ask(settings_file, "SELECT count(*) FROM profiles") == [(0,)]
