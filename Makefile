@@ -48,6 +48,10 @@ mutate: $(STAMP) ## Put small faults into the modules that decide most, and see 
 bench: $(STAMP) ## Measure against the plain ways, in the same run (minutes)
 	$(BIN)/python -m tests.benchmarks
 
+.PHONY: docs
+docs: $(STAMP) ## Build the documentation's site into site/
+	$(BIN)/mkdocs build --strict --quiet
+
 .PHONY: lint
 lint: $(STAMP) ## Check style and types
 	$(BIN)/ruff check .

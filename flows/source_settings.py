@@ -35,7 +35,7 @@ class Adapter(Protocol):
 class Source(BaseModel):
     """One `[[sources]]` table: the adapter's name, a path, and the adapter's own keys."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
 
     adapter: Literal["movielens", "event_log", "catalogue", "recommendations", "prompt_histories"]
     """Kind of source."""

@@ -43,7 +43,7 @@ class Sides(NamedTuple):
         return replace(side, lowest=self.multiple, highest=longest, multiple=self.multiple)
 
 
-@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", use_attribute_docstrings=True))
 class RequestLimits:
     """What a deployment allows; what is narrower than the fields' own ranges, which hold everywhere."""
 
