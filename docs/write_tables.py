@@ -24,6 +24,14 @@ stand in three schemas, and all but the helpers of a night answer to their plain
 `keyed.users` alone holds who is who, and the views look `user_id` up there. `fan forget` deletes that row,
 too, and then nobody can tell whose a key was.
 
+**What was drawn, for whom and why**, joined up in one row, is the view `pictures`: `user_id`, `title`,
+`prompt`, `picture` (or the item's own, where there is none), `visible_change`, its `reference_titles` in
+order of selection, `status` and `reason`:
+
+```sql
+SELECT user_id, title, picture, reference_titles FROM pictures ORDER BY visible_change DESC LIMIT 10;
+```
+
 **What counts as a history** is a macro. `known_events(as_of, known_before)` returns the events of before
 `as_of`, as they were known before `known_before`: without late events and later corrections, and none of
 users who opted out. Nights, commands and analysts all ask it:

@@ -34,6 +34,27 @@ Whoever opted out has none, whenever that was; whoever was forgotten has no rows
 """
 
 
+PICTURES = """
+    CREATE OR REPLACE VIEW main.pictures AS
+    SELECT artwork.user_id, artwork.user_key, artwork.item_id, item.title, item.target_text AS prompt,
+           target.rank, coalesce(artwork.image_path, item.stock_image_uri) AS picture,
+           artwork.plain_image_path, artwork.visible_change, artwork.status, artwork.reason,
+           artwork.num_references, profile.reference_titles, artwork.model_version, artwork.drawn_at,
+           artwork.run_id
+    FROM main.artworks AS artwork
+    LEFT JOIN main.targets AS target USING (user_key, item_id)
+    LEFT JOIN main.items AS item USING (item_id)
+    LEFT JOIN (
+        SELECT chosen.user_key, chosen.item_id,
+               list(coalesce(liked.title, chosen.reference_item_id) ORDER BY chosen.position)
+                   AS reference_titles
+        FROM main.profiles AS chosen LEFT JOIN main.items AS liked ON liked.item_id = chosen.reference_item_id
+        GROUP BY ALL
+    ) AS profile USING (user_key, item_id)
+"""
+"""What was drawn, for whom and why, in one row: the published night, joined up for analysts."""
+
+
 def create_views(connection: DuckDBPyConnection) -> None:
     """Create the macro, and a view of what is known now for every table of users."""
     connection.execute(KNOWN_EVENTS)
@@ -47,6 +68,7 @@ def pin_views(connection: DuckDBPyConnection, snapshot_id: int) -> None:
     for table in PUBLISHED_TABLES:
         connection.execute(f"DROP TABLE IF EXISTS {frozen_name(table)}")
         _create_view(connection, table, f"{table.qualified_name} AT (VERSION => {snapshot_id})")
+    connection.execute(PICTURES)
 
 
 def _create_view(connection: DuckDBPyConnection, table: Table, rows: str) -> None:

@@ -23,18 +23,27 @@ class Note:
     file: str | None = None
 
 
-def append_notes(lake: Lake, run_id: str, notes: Sequence[Note]) -> None:
+def replace_notes(lake: Lake, run_id: str, notes: Sequence[Note]) -> None:
     """Let these stand for all notes of the run."""
 
     def write(connection: DuckDBPyConnection) -> None:
         connection.execute(f"DELETE FROM {NOTES.qualified_name} WHERE run_id = ?", [run_id])
         for note in notes:
-            connection.execute(
-                f"INSERT INTO {NOTES.qualified_name} VALUES (?, ?, ?, ?, ?, ?)",
-                [run_id, note.severity, note.source, note.file, note.message, datetime.now(UTC)],
-            )
+            _insert(connection, run_id, note)
 
     lake.write(write, f"notes of {run_id}")
+
+
+def append_note(lake: Lake, run_id: str, note: Note) -> None:
+    """Add a note to those of the run."""
+    lake.write(lambda connection: _insert(connection, run_id, note), f"a note of {run_id}")
+
+
+def _insert(connection: DuckDBPyConnection, run_id: str, note: Note) -> None:
+    connection.execute(
+        f"INSERT INTO {NOTES.qualified_name} VALUES (?, ?, ?, ?, ?, ?)",
+        [run_id, note.severity, note.source, note.file, note.message, datetime.now(UTC)],
+    )
 
 
 def read_notes(lake: Lake, run_id: str) -> list[Note]:

@@ -178,6 +178,18 @@ def wanted_targets(max_users: int | None) -> str:
     return f"(SELECT * FROM night.targets JOIN {USERS.qualified_name} USING (user_key) WHERE {wanted})"
 
 
+def count_users_beyond(lake: Lake, max_users: int | None) -> int:
+    """Return how many users have targets and get no pictures, for a limit leaves them out."""
+    if max_users is None:
+        return 0
+    rows = lake.query(
+        f"SELECT count(DISTINCT user_key) AS n FROM night.targets "
+        f"WHERE user_key NOT IN (SELECT user_key FROM {OPTED_OUT}) "
+        f"AND user_key NOT IN ({first_users('night.targets', max_users)})"
+    )
+    return int(rows["n"][0].as_py())
+
+
 def drop_unwanted(lake: Lake, *, max_users: int | None, only_given: bool) -> int:
     """Drop targets that settings made and no longer want, and the profiles and pictures of unwanted targets.
 

@@ -1,5 +1,6 @@
 """For who asks what was drawn and why, and what it is worth."""
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +19,7 @@ class OutputFormat(StrEnum):
 
 
 def query(
-    sql: str,
+    sql: Annotated[str, typer.Argument(help="The query, or - to read it from standard input.")],
     output_format: Annotated[
         OutputFormat, typer.Option("--format", help="How to print the rows.")
     ] = OutputFormat.TABLE,
@@ -26,13 +27,14 @@ def query(
 ) -> None:
     """Run SQL on the lake, read only, and print the rows.
 
-    `targets`, `profiles` and `artworks` are those of the last published night; a night in progress writes to
-    the schema `night`.
+    `pictures` has what was drawn, for whom and why, in one row; `targets`, `profiles` and `artworks` are
+    those of the last published night; a night in progress writes to the schema `night`.
     """
     settings = prepare(settings_file)
     from flows.commands.query import run_query
 
-    print(run_query(settings, sql, output_format.value))
+    text = sys.stdin.read() if sql == "-" else sql
+    print(run_query(settings, text, output_format.value))
 
 
 def explain(user: str, item: str, settings_file: SettingsFile = None) -> None:

@@ -5,9 +5,10 @@ from collections import Counter
 import pyarrow as pa
 
 from feature_store.lake.lake import Lake
-from feature_store.tables.notes import append_notes
+from feature_store.tables.notes import Note, append_note, replace_notes
 from feature_store.tables.runs import Run, close_window
 from feature_store.tables.targets import (
+    count_users_beyond,
     drop_unwanted,
     replace_targets,
     scan_latest_items,
@@ -35,7 +36,17 @@ def ingest(settings: Settings, lake: Lake, run: Run) -> dict[str, int]:
     counts["targets_dropped"] = drop_unwanted(
         lake, max_users=settings.users_limit, only_given=settings.targets.method == "given"
     )
+    if beyond := count_users_beyond(lake, settings.users_limit):
+        append_note(lake, run.run_id, _about_users_beyond(settings, beyond))
     return dict(counts)
+
+
+def _about_users_beyond(settings: Settings, num_users: int) -> Note:
+    message = (
+        f"{num_users:,} users with targets are beyond max_users = {settings.max_users} and get no pictures: "
+        'raise it, or set max_users = "all"'
+    )
+    return Note(severity="warning", source="targets", message=message)
 
 
 def ingest_files(settings: Settings, lake: Lake, run: Run) -> Counter[str]:
@@ -47,7 +58,7 @@ def ingest_files(settings: Settings, lake: Lake, run: Run) -> Counter[str]:
     try:
         return intake.take_in()
     finally:
-        append_notes(lake, run.run_id, intake.notes)
+        replace_notes(lake, run.run_id, intake.notes)
 
 
 def refresh_targets(settings: Settings, lake: Lake, run: Run) -> int:

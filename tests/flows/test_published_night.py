@@ -7,6 +7,7 @@ import re
 import subprocess
 
 import pytest
+from typer.testing import CliRunner
 
 from feature_store.tables.runs import read_last_published, read_run
 from flows.cli.program import app
@@ -109,6 +110,27 @@ def test_queries_answer_as_table_csv_and_json(settings):
     assert run_query(settings, sql, "csv") == "pictures,users\n4,4"
     assert json.loads(run_query(settings, sql, "json")) == [{"pictures": 4, "users": 4}]
     assert "pictures" in run_query(settings, sql, "table")
+
+
+def test_analysts_see_what_was_drawn_for_whom_and_why_in_one_row(lake):
+    rows = lake.query("FROM pictures").to_pylist()
+    assert len(rows) == 4
+    titles = lake.query(
+        "SELECT user_id, title FROM profiles JOIN items ON items.item_id = reference_item_id "
+        "ORDER BY position"
+    ).to_pylist()
+    for row in rows:
+        assert row["reference_titles"] == [one["title"] for one in titles if one["user_id"] == row["user_id"]]
+        assert row["prompt"].startswith(row["title"])
+        assert row["picture"].startswith("images/")
+        assert row["num_references"] == len(row["reference_titles"])
+
+
+def test_a_query_is_read_from_standard_input(night):
+    asked = CliRunner().invoke(
+        app, ["query", "-", "--format", "csv", "--settings", str(night[0])], input="SELECT 1 AS one"
+    )
+    assert asked.output.strip() == "one\n1"
 
 
 def test_a_query_that_duckdb_refuses_is_told_in_its_words(settings):

@@ -1,5 +1,7 @@
 """A whole night for each way to decide which items a user gets pictures of."""
 
+import re
+
 from flows.settings import Targets
 from tests.flows.nights import NIGHT, ask, run, sample_ratings, write_settings
 
@@ -56,7 +58,25 @@ def test_only_what_the_lists_give_is_drawn_and_a_new_list_takes_the_old_ones_pla
     run(settings_file)
     assert ask(settings_file, DRAWN) == [("1", "7"), ("1", "9"), ("2", "8"), ("3", "8")]
     assert ask(settings_file, "SELECT DISTINCT source FROM targets") == [("recommendations",)]
+    assert notes(settings_file) == []
     lists.write_text("user_id,item_id,rank\n1,11,1\n2,8,1\n")
     night = run(settings_file)
     assert ask(settings_file, DRAWN) == [("1", "11"), ("2", "8")]
     assert night.counts["generate"]["generated"] == 1
+
+
+def notes(settings_file):
+    return ask(settings_file, "SELECT message FROM notes WHERE severity = 'warning'")
+
+
+def test_users_of_a_list_whom_a_limit_leaves_out_are_counted_in_a_warning(settings_file):
+    folder = settings_file.parent
+    text = FEW.replace(LATEST, 'method = "given"').replace("[targets]", f"{LISTS}[targets]")
+    write_settings(folder, re.sub(r"max_users = \d+", "max_users = 2", text))
+    (folder / "lists").mkdir()
+    lines = [f"{user},7,1" for user in range(1, 6)]
+    (folder / "lists" / "tonight.csv").write_text("\n".join(["user_id,item_id,rank", *lines]) + "\n")
+    night = run(settings_file)
+    assert night.counts["publish"]["users"] == 2
+    ((message,),) = notes(settings_file)
+    assert message.startswith("3 users with targets are beyond max_users = 2 and get no pictures")
