@@ -18,6 +18,7 @@ from fan_model.drawing.fingerprints import (
     encoder_fingerprint,
     file_checksums,
     pipeline_fingerprint,
+    read_index,
     verify_checksums,
 )
 from fan_model.drawing.images import MIME_TYPES, encode_image
@@ -27,6 +28,7 @@ from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
 from fan_model.drawing.text_filter import TextFilter, block_nothing
 from fan_model.encoders.conditioning import Condition
 from fan_model.encoders.devices import check_device
+from fan_model.encoders.families import accept_index
 from fan_model.method.crowd_contrast import NOBODY, Crowd
 from fan_model.method.profiling import ReferenceVectors
 from fan_model.method.selection_policy import SelectionPolicy
@@ -112,11 +114,12 @@ class Artist:
 
         Raises:
             PipelineError: It is not there, its weights are pickled, or its files are not those expected.
-            ValueError: The family is not supported.
+            UnsupportedPipelineError: It cannot be drawn with.
             DeviceError: The device is not there.
         """
         check_device(device)
         folder = resolve_pipeline(pipeline, revision)
+        accept_index(read_index(folder))
         checksums = file_checksums(folder)
         if expected is not None:
             verify_checksums(checksums, expected)

@@ -50,7 +50,7 @@ Weights = Sequence[float] | None
 
 
 class Personalizer:
-    """Personalizes the prompts of a pipeline, whose family must be one of those in `conditioning`.
+    """Personalizes the prompts of a pipeline, whose family must be one of those in `families`.
 
     The pipeline stays as it is: it can be called with or without what this gives. May be shared between
     threads.
@@ -62,7 +62,7 @@ class Personalizer:
         limits: What may be asked for; whatever the fields of requests and options allow, if not given.
 
     Raises:
-        ValueError: The family is not supported.
+        UnsupportedPipelineError: It cannot be drawn with.
     """
 
     def __init__(

@@ -1,26 +1,20 @@
-"""From texts to the condition that an image model consumes, for each family of pipelines.
-
-| family  | text encoders             | prompt_embeds                                 | pooled_prompt_embeds |
-|---------|---------------------------|-----------------------------------------------|----------------------|
-| SD 1, 2 | CLIP                      | last states after the final norm              | none                 |
-| SD XL   | CLIP-L + CLIP-bigG        | penultimate states of both, joined in width   | projected, of bigG   |
-| SD 3    | CLIP-L + CLIP-bigG (+ T5) | the same, zero-padded, then T5's along tokens | projected, of both   |
-| FLUX    | CLIP-L + T5               | T5's last states                              | of CLIP-L, as it is  |
-
-A family is known by the pipeline's components, never by the spelling of a name.
+"""From texts to the condition that an image model consumes, for each family of pipelines (see `families`).
 
 Legend: b batch, n tokens, w width.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import diffusers
 import torch
 import torch.nn.functional as F  # noqa: N812
 from diffusers import DiffusionPipeline
 from torch import Tensor
 
+from fan_model.encoders.families import Family, accept, refuse_misfit
 from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.text_encoders import ClipTower, Encoding, Profile, T5Tower, TextTower
 from fan_model.method.personalization import Personalization
@@ -150,35 +144,41 @@ class FluxConditioner(Conditioner):
         return Condition(t5.last, clip.pooled)
 
 
-FAMILIES: dict[tuple[str, tuple[str, ...]], type[Conditioner]] = {
-    ("unet", ("CLIPTextModel",)): StableDiffusionConditioner,
-    ("unet", ("CLIPTextModel", "CLIPTextModelWithProjection")): StableDiffusionXLConditioner,
-    ("transformer", ("CLIPTextModelWithProjection",) * 2): StableDiffusion3Conditioner,
-    ("transformer", ("CLIPTextModelWithProjection",) * 2 + ("T5EncoderModel",)): StableDiffusion3Conditioner,
-    ("transformer", ("CLIPTextModel", "T5EncoderModel")): FluxConditioner,
+CONDITIONERS: dict[str, type[Conditioner]] = {
+    "StableDiffusionPipeline": StableDiffusionConditioner,
+    "StableDiffusionXLPipeline": StableDiffusionXLConditioner,
+    "StableDiffusion3Pipeline": StableDiffusion3Conditioner,
+    "FluxPipeline": FluxConditioner,
 }
-"""Image model and text encoders, and the family that has them."""
+"""How each class of pipelines joins what its encoders say."""
 
 
 def build_conditioner(pipeline: DiffusionPipeline, cache: KeyValueCache) -> Conditioner:
-    """The conditioner of a diffusers pipeline, by its components.
+    """The conditioner of a diffusers pipeline, by its class and components.
 
     Raises:
-        ValueError: No supported family has these components.
+        UnsupportedPipelineError: It cannot be drawn with.
     """
-    components = pipeline.components
-    image_model = "unet" if components.get("unet") is not None else "transformer"
-    names = [
-        name
-        for name in ("text_encoder", "text_encoder_2", "text_encoder_3")
-        if components.get(name) is not None
-    ]
-    encoders = tuple(type(components[name]).__name__ for name in names)
-    try:
-        family = FAMILIES[image_model, encoders]
-    except KeyError:
-        supported = "; ".join(f"{model} with {' + '.join(encoders)}" for model, encoders in FAMILIES)
-        raise ValueError(
-            f"no supported family has a {image_model} with text encoders {encoders}; supported: {supported}"
-        ) from None
-    return family(pipeline, cache)
+    return CONDITIONERS[accept_pipeline(pipeline).pipeline](pipeline, cache)
+
+
+def accept_pipeline(pipeline: DiffusionPipeline) -> Family:
+    """The family of a pipeline in memory, which must be of diffusers' own class.
+
+    Raises:
+        UnsupportedPipelineError: It cannot be drawn with.
+    """
+    kind = type(pipeline)
+    is_own = getattr(diffusers, kind.__name__, None) is kind
+    name = kind.__name__ if is_own else f"{kind.__module__}.{kind.__qualname__}"
+    components = {key: part for key, part in pipeline.components.items() if part is not None}
+    classes = {key: type(part).__name__ for key, part in components.items()}
+    family = accept(name, classes)
+    config = components[family.image_model[0]].config
+    refuse_misfit(family, classes, config, _latent_channels(components["vae"].config))
+    return family
+
+
+def _latent_channels(config: Mapping[str, Any]) -> int | None:
+    """Of an autoencoder, whatever it calls them."""
+    return config.get("latent_channels", config.get("z_dim"))

@@ -17,6 +17,15 @@ def register(settings_file: SettingsFile = None) -> None:
     print(f"models:/{settings.model.name}@{settings.model.alias} is now version {version}")
 
 
+def models() -> None:
+    """List the families of pipelines that can be drawn with, and what each consumes of a text."""
+    from fan_model.encoders.families import FAMILIES
+
+    for family in FAMILIES:
+        print(f"{family.name} ({family.pipeline})\n    reads prompts with {family.readers}")
+        print(f"    consumes {family.consumes}\n")
+
+
 def serve(
     host: Annotated[
         str, typer.Option(help="Address to listen at; 0.0.0.0 is every one of this machine's.")
