@@ -5,54 +5,70 @@ Legend: b batch, n tokens, w width.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import diffusers
 import torch
 import torch.nn.functional as F  # noqa: N812
 from diffusers import DiffusionPipeline
-from torch import Tensor
 
-from fan_model.encoders.families import Family, accept, refuse_misfit
+from fan_model.encoders.conditions import Condition
 from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.text_encoders import ClipTower, Encoding, Profile, T5Tower, TextTower
 from fan_model.method.personalization import Personalization
 
 
-@dataclass(frozen=True)
-class Condition:
-    """What the image model consumes."""
-
-    prompt_embeds: Tensor
-    """[b, n, w]"""
-    pooled_prompt_embeds: Tensor | None = None
-    """[b, p], for the families that take one."""
-
-    def zeros_like(self) -> "Condition":
-        """The empty condition of pipelines that force zeros for an empty prompt."""
-        pooled = self.pooled_prompt_embeds
-        return Condition(
-            torch.zeros_like(self.prompt_embeds), None if pooled is None else torch.zeros_like(pooled)
-        )
-
-    def repeat(self, batch_size: int) -> "Condition":
-        """This one condition for each picture of a batch."""
-        pooled = self.pooled_prompt_embeds
-        return Condition(
-            self.prompt_embeds.expand(batch_size, -1, -1),
-            None if pooled is None else pooled.expand(batch_size, -1),
-        )
-
-
 class Conditioner(ABC):
-    """All text encoders of a pipeline, and how its family joins them."""
+    """From texts to conditions, by the encoders of one pipeline."""
 
     takes_negative_prompt = True
+    """Whether guidance leads away from a negative prompt."""
+    with_negatives: Mapping[str, object] = {}
+    """What the pipeline's call is told where it is given the condition of a negative prompt."""
+    draws_alone = False
+    """Whether a picture would depend on what it is drawn together with."""
 
     def __init__(self, pipeline: DiffusionPipeline, cache: KeyValueCache) -> None:
         self._pipeline = pipeline
         self._cache = cache
+
+    @abstractmethod
+    def encode(self, texts: Sequence[str]) -> Condition:
+        """The plain condition of each text, as the pipeline's own `encode_prompt` gives it."""
+
+    @abstractmethod
+    def personalize(self, profiles: Sequence[Profile], how: Personalization) -> Condition:
+        """The personalized condition of each profile's target."""
+
+    @abstractmethod
+    def encode_negative(self, negative_prompt: str) -> Condition:
+        """The condition that guidance leads away from, a batch of one."""
+
+    @property
+    def own_side(self) -> int:
+        """Side in pixels of the pictures that the image model was trained for."""
+        latents = getattr(self._pipeline, "default_sample_size", None)
+        return (latents or self._image_model.config.sample_size) * self._pipeline.vae_scale_factor
+
+    @property
+    def side_multiple(self) -> int:
+        """Every side is a multiple of this: the autoencoder's scale, times a transformer's patches."""
+        is_transformer = getattr(self._pipeline, "transformer", None) is not None
+        return self._pipeline.vae_scale_factor * (2 if is_transformer else 1)
+
+    def call_arguments(self, guidance_scale: float, height: int | None, width: int | None) -> dict[str, Any]:
+        """Guidance and size, by the names that the pipeline's call takes."""
+        return {"guidance_scale": guidance_scale, "height": height, "width": width}
+
+    @property
+    def _image_model(self) -> Any:  # noqa: ANN401 - a UNet or a transformer
+        return getattr(self._pipeline, "unet", None) or self._pipeline.transformer
+
+
+class TowerConditioner(Conditioner):
+    """All text encoders of a pipeline, layer by layer in our own code, and how its family joins them."""
+
+    def __init__(self, pipeline: DiffusionPipeline, cache: KeyValueCache) -> None:
+        super().__init__(pipeline, cache)
         self._towers = self._build_towers()
 
     @abstractmethod
@@ -84,7 +100,7 @@ class Conditioner(ABC):
         return T5Tower(model, getattr(self._pipeline, f"tokenizer{suffix}"), self._cache, num_tokens)
 
 
-class StableDiffusionConditioner(Conditioner):
+class StableDiffusionConditioner(TowerConditioner):
     """SD 1 and 2."""
 
     def _build_towers(self) -> Sequence[TextTower]:
@@ -92,10 +108,10 @@ class StableDiffusionConditioner(Conditioner):
 
     def _join(self, encodings: Sequence[Encoding]) -> Condition:
         (clip,) = encodings
-        return Condition(clip.last)
+        return Condition.of_states(clip.last)
 
 
-class StableDiffusionXLConditioner(Conditioner):
+class StableDiffusionXLConditioner(TowerConditioner):
     """SD XL."""
 
     def _build_towers(self) -> Sequence[TextTower]:
@@ -103,10 +119,12 @@ class StableDiffusionXLConditioner(Conditioner):
 
     def _join(self, encodings: Sequence[Encoding]) -> Condition:
         clip, big_clip = encodings
-        return Condition(torch.cat([clip.penultimate, big_clip.penultimate], dim=-1), big_clip.pooled)
+        return Condition.of_states(
+            torch.cat([clip.penultimate, big_clip.penultimate], dim=-1), big_clip.pooled
+        )
 
 
-class StableDiffusion3Conditioner(Conditioner):
+class StableDiffusion3Conditioner(TowerConditioner):
     """SD 3, with or without its T5."""
 
     num_t5_tokens = 256
@@ -125,12 +143,12 @@ class StableDiffusion3Conditioner(Conditioner):
         padded = F.pad(states, (0, width - states.shape[-1]))
         assert clip.pooled is not None
         assert big_clip.pooled is not None
-        return Condition(
+        return Condition.of_states(
             torch.cat([padded, t5_states], dim=1), torch.cat([clip.pooled, big_clip.pooled], dim=-1)
         )
 
 
-class FluxConditioner(Conditioner):
+class FluxConditioner(TowerConditioner):
     """FLUX. Its guidance is distilled into the model and leads away from nothing."""
 
     takes_negative_prompt = False
@@ -141,44 +159,4 @@ class FluxConditioner(Conditioner):
 
     def _join(self, encodings: Sequence[Encoding]) -> Condition:
         clip, t5 = encodings
-        return Condition(t5.last, clip.pooled)
-
-
-CONDITIONERS: dict[str, type[Conditioner]] = {
-    "StableDiffusionPipeline": StableDiffusionConditioner,
-    "StableDiffusionXLPipeline": StableDiffusionXLConditioner,
-    "StableDiffusion3Pipeline": StableDiffusion3Conditioner,
-    "FluxPipeline": FluxConditioner,
-}
-"""How each class of pipelines joins what its encoders say."""
-
-
-def build_conditioner(pipeline: DiffusionPipeline, cache: KeyValueCache) -> Conditioner:
-    """The conditioner of a diffusers pipeline, by its class and components.
-
-    Raises:
-        UnsupportedPipelineError: It cannot be drawn with.
-    """
-    return CONDITIONERS[accept_pipeline(pipeline).pipeline](pipeline, cache)
-
-
-def accept_pipeline(pipeline: DiffusionPipeline) -> Family:
-    """The family of a pipeline in memory, which must be of diffusers' own class.
-
-    Raises:
-        UnsupportedPipelineError: It cannot be drawn with.
-    """
-    kind = type(pipeline)
-    is_own = getattr(diffusers, kind.__name__, None) is kind
-    name = kind.__name__ if is_own else f"{kind.__module__}.{kind.__qualname__}"
-    components = {key: part for key, part in pipeline.components.items() if part is not None}
-    classes = {key: type(part).__name__ for key, part in components.items()}
-    family = accept(name, classes)
-    config = components[family.image_model[0]].config
-    refuse_misfit(family, classes, config, _latent_channels(components["vae"].config))
-    return family
-
-
-def _latent_channels(config: Mapping[str, Any]) -> int | None:
-    """Of an autoencoder, whatever it calls them."""
-    return config.get("latent_channels", config.get("z_dim"))
+        return Condition.of_states(t5.last, clip.pooled)

@@ -24,6 +24,40 @@ class UnsupportedPipelineError(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PromptCall:
+    """How a pipeline's own `encode_prompt` is asked, and how its call takes what that gives."""
+
+    outputs: Sequence[str | None]
+    """What it gives, in order, by the names that the pipeline's call takes; None for what the call makes."""
+    from_call: Sequence[str] = ()
+    """Arguments that the pipeline's call hands on to it, with the call's own defaults."""
+    is_causal: bool = True
+    """Whether a token of the text encoder sees only what stands before it."""
+    keeps_padding: bool = True
+    """Whether states at padding are among what it gives."""
+    mask: str | None = None
+    """A mask that it leaves out where nothing is masked, and that the call needs where texts differ."""
+    takes_negatives: bool = True
+    """Whether guidance leads away from a negative prompt."""
+    encodes_negatives: bool = False
+    """Whether negative prompts are read in a way of their own, without the template of prompts."""
+    distilled: str | None = None
+    """A setting of the pipeline with which guidance is part of the model, and leads away from nothing."""
+    guidance: str = "guidance_scale"
+    """The call's name for the strength of guidance."""
+    no_guidance: float = 1.0
+    """The strength at which its pictures are not guided."""
+    call: Mapping[str, object] = field(default_factory=dict)
+    """What else its call is told."""
+    with_negatives: Mapping[str, object] = field(default_factory=dict)
+    """What its call is told where it is given the condition of a negative prompt."""
+    own_side: int | None = None
+    """Side in pixels of its own pictures, where no setting of the pipeline says it."""
+    side_multiple: int = 1
+    """Sides are multiples of this, besides those that autoencoder and patches ask for."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Family:
     """One kind of pipeline: what it must be made of, and what its image model consumes of a text."""
 
@@ -40,9 +74,16 @@ class Family:
     """Text encoders that the pipeline can do without."""
     settings: Mapping[str, object] = field(default_factory=dict)
     """Of the image model: what they must be for a picture to follow from a prompt alone."""
+    prompt_call: PromptCall | None = None
+    """How its prompts are read, where that is the pipeline's own code with the attention replaced."""
     patch: int = 1
     """Latents in a row that the image model reads as one channel group: its channels are the autoencoder's
     times the square of it. More channels are for a mask or for another picture."""
+
+    @property
+    def half(self) -> str:
+        """The number type of 16 bits that its weights are for: language models overflow float16."""
+        return "float16" if self.prompt_call is None else "bfloat16"
 
     @property
     def readers(self) -> str:
@@ -78,6 +119,15 @@ class Family:
 
 WITHOUT_CLASSES: dict[str, object] = {"class_embed_type": None, "num_class_embeds": None}
 """A UNet with classes waits for more than a prompt, as those of unCLIP and of upscalers do."""
+MASKED = (
+    "prompt_embeds",
+    "prompt_attention_mask",
+    "negative_prompt_embeds",
+    "negative_prompt_attention_mask",
+)
+"""What the pipelines of masked encoders give."""
+NO_WORDS: Mapping[str, object] = {"negative_prompt": None}
+"""For calls whose negative prompt is an empty text by default, which they refuse beside a condition."""
 CLIP, PROJECTED_CLIP, T5 = ("CLIPTextModel",), ("CLIPTextModelWithProjection",), ("T5EncoderModel",)
 
 FAMILIES: tuple[Family, ...] = (
@@ -117,6 +167,77 @@ FAMILIES: tuple[Family, ...] = (
         image_model=("transformer", "FluxTransformer2DModel"),
         patch=2,
         consumes="T5's last states; CLIP's pooled state",
+    ),
+    Family(
+        name="Z-Image",
+        pipeline="ZImagePipeline",
+        text_encoders={"text_encoder": ("Qwen3Model", "Qwen3ForCausalLM")},
+        image_model=("transformer", "ZImageTransformer2DModel"),
+        consumes="Qwen3's states before the last layer, of the text's own tokens, in a chat template",
+        prompt_call=PromptCall(
+            outputs=("prompt_embeds", "negative_prompt_embeds"),
+            keeps_padding=False,
+            encodes_negatives=True,
+            no_guidance=0.0,
+            own_side=1024,
+        ),
+    ),
+    Family(
+        name="FLUX.2 klein",
+        pipeline="Flux2KleinPipeline",
+        text_encoders={"text_encoder": ("Qwen3ForCausalLM", "Qwen3Model")},
+        image_model=("transformer", "Flux2Transformer2DModel"),
+        patch=2,
+        consumes="Qwen3's states after layers 9, 18 and 27, joined in width, padding included, "
+        "in a chat template",
+        prompt_call=PromptCall(outputs=("prompt_embeds", None), distilled="is_distilled"),
+    ),
+    Family(
+        name="FLUX.2",
+        pipeline="Flux2Pipeline",
+        text_encoders={"text_encoder": ("Mistral3ForConditionalGeneration",)},
+        image_model=("transformer", "Flux2Transformer2DModel"),
+        patch=2,
+        consumes="Mistral 3's states after layers 10, 20 and 30, joined in width, padding included, "
+        "after a system message",
+        prompt_call=PromptCall(outputs=("prompt_embeds", None), takes_negatives=False),
+    ),
+    Family(
+        name="Qwen-Image",
+        pipeline="QwenImagePipeline",
+        text_encoders={"text_encoder": ("Qwen2_5_VLForConditionalGeneration",)},
+        image_model=("transformer", "QwenImageTransformer2DModel"),
+        patch=2,
+        consumes="Qwen2.5-VL's last states without the 34 tokens of the template before the text",
+        prompt_call=PromptCall(
+            outputs=("prompt_embeds", "prompt_embeds_mask"),
+            keeps_padding=False,
+            mask="prompt_embeds_mask",
+            guidance="true_cfg_scale",
+        ),
+    ),
+    Family(
+        name="Sana",
+        pipeline="SanaPipeline",
+        text_encoders={"text_encoder": ("Gemma2Model",)},
+        image_model=("transformer", "SanaTransformer2DModel"),
+        consumes="Gemma 2's last states of 300 tokens, after a long instruction, with a mask",
+        prompt_call=PromptCall(
+            outputs=MASKED,
+            from_call=("complex_human_instruction", "clean_caption", "max_sequence_length"),
+            encodes_negatives=True,
+            call={"use_resolution_binning": False},
+            with_negatives=NO_WORDS,
+            side_multiple=32,
+        ),
+    ),
+    Family(
+        name="Lumina 2",
+        pipeline="Lumina2Pipeline",
+        text_encoders={"text_encoder": ("Gemma2Model",)},
+        image_model=("transformer", "Lumina2Transformer2DModel"),
+        consumes="Gemma 2's states before the last layer of 256 tokens, after a system prompt, with a mask",
+        prompt_call=PromptCall(outputs=MASKED, encodes_negatives=True),
     ),
 )
 """All that can be personalized."""

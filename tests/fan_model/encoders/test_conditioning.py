@@ -9,7 +9,7 @@ from PIL import Image, ImageChops
 from fan_model.drawing.artist import Artist
 from fan_model.drawing.fingerprints import absent_components
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
-from fan_model.encoders.conditioning import build_conditioner
+from fan_model.encoders.conditioners import build_conditioner
 from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.text_encoders import Profile
 from fan_model.method.crowd_contrast import Crowd
