@@ -245,7 +245,13 @@ class Personalizer:
         return self._conditioner.personalize(profiles, options)
 
     def prompt_arguments(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> dict[str, Any]:
-        """Condition and negative condition, by diffusers' names."""
+        """Condition and negative condition, by diffusers' names.
+
+        Raises:
+            RequestError: The pipeline takes one prompt at a time, or no negative prompt.
+        """
+        if self._conditioner.takes_one_prompt and len(requests) > 1:
+            raise RequestError("prompt must be one: this pipeline takes the condition of one at a time")
         self._check_negative_prompt(options)
         conditions = {"": self.personalize(requests, options)}
         if self._conditioner.takes_negative_prompt:

@@ -22,6 +22,8 @@ class Conditioner(ABC):
 
     takes_negative_prompt = True
     """Whether guidance leads away from a negative prompt."""
+    takes_one_prompt = False
+    """Whether the pipeline's call takes the condition of one prompt only."""
     with_negatives: Mapping[str, object] = {}
     """What the pipeline's call is told where it is given the condition of a negative prompt."""
     draws_alone = False

@@ -37,6 +37,8 @@ class PromptCall:
     """Whether states at padding are among what it gives."""
     mask: str | None = None
     """A mask that it leaves out where nothing is masked, and that the call needs where texts differ."""
+    takes_one_prompt: bool = False
+    """Whether texts keep their lengths, and the call knows no mask: it then takes one prompt at a time."""
     takes_negatives: bool = True
     """Whether guidance leads away from a negative prompt."""
     encodes_negatives: bool = False
@@ -128,6 +130,13 @@ MASKED = (
 """What the pipelines of masked encoders give."""
 NO_WORDS: Mapping[str, object] = {"negative_prompt": None}
 """For calls whose negative prompt is an empty text by default, which they refuse beside a condition."""
+PIXART = PromptCall(
+    outputs=MASKED,
+    from_call=("max_sequence_length",),
+    is_causal=False,
+    call={"use_resolution_binning": False},
+    with_negatives=NO_WORDS,
+)
 CLIP, PROJECTED_CLIP, T5 = ("CLIPTextModel",), ("CLIPTextModelWithProjection",), ("T5EncoderModel",)
 
 FAMILIES: tuple[Family, ...] = (
@@ -224,7 +233,7 @@ FAMILIES: tuple[Family, ...] = (
         consumes="Gemma 2's last states of 300 tokens, after a long instruction, with a mask",
         prompt_call=PromptCall(
             outputs=MASKED,
-            from_call=("complex_human_instruction", "clean_caption", "max_sequence_length"),
+            from_call=("complex_human_instruction", "max_sequence_length"),
             encodes_negatives=True,
             call={"use_resolution_binning": False},
             with_negatives=NO_WORDS,
@@ -238,6 +247,50 @@ FAMILIES: tuple[Family, ...] = (
         image_model=("transformer", "Lumina2Transformer2DModel"),
         consumes="Gemma 2's states before the last layer of 256 tokens, after a system prompt, with a mask",
         prompt_call=PromptCall(outputs=MASKED, encodes_negatives=True),
+    ),
+    Family(
+        name="CogView 4",
+        pipeline="CogView4Pipeline",
+        text_encoders={"text_encoder": ("GlmModel",)},
+        image_model=("transformer", "CogView4Transformer2DModel"),
+        consumes="GLM's states before the last layer, padded to the left to a multiple of 16 tokens",
+        prompt_call=PromptCall(outputs=("prompt_embeds", "negative_prompt_embeds"), takes_one_prompt=True),
+    ),
+    Family(
+        name="PixArt alpha",
+        pipeline="PixArtAlphaPipeline",
+        text_encoders={"text_encoder": T5},
+        image_model=("transformer", "PixArtTransformer2DModel"),
+        consumes="masked T5's last states of 120 tokens, with the mask",
+        prompt_call=PIXART,
+    ),
+    Family(
+        name="PixArt sigma",
+        pipeline="PixArtSigmaPipeline",
+        text_encoders={"text_encoder": T5},
+        image_model=("transformer", "PixArtTransformer2DModel"),
+        consumes="masked T5's last states of 300 tokens, with the mask",
+        prompt_call=PIXART,
+    ),
+    Family(
+        name="Chroma",
+        pipeline="ChromaPipeline",
+        text_encoders={"text_encoder": T5},
+        image_model=("transformer", "ChromaTransformer2DModel"),
+        patch=2,
+        consumes="masked T5's last states of 512 tokens, with a mask that leaves one token of padding",
+        prompt_call=PromptCall(
+            outputs=(*MASKED[:1], None, *MASKED[1:3], None, *MASKED[3:]),
+            is_causal=False,
+        ),
+    ),
+    Family(
+        name="AuraFlow",
+        pipeline="AuraFlowPipeline",
+        text_encoders={"text_encoder": ("UMT5EncoderModel",)},
+        image_model=("transformer", "AuraFlowTransformer2DModel"),
+        consumes="masked UMT5's last states of 256 tokens, 0 at padding",
+        prompt_call=PromptCall(outputs=MASKED, is_causal=False),
     ),
 )
 """All that can be personalized."""

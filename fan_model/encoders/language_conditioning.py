@@ -38,6 +38,7 @@ class LanguageConditioner(Conditioner):
         self._reader = PromptReader(pipeline, how)
         is_distilled = how.distilled is not None and bool(pipeline.config.get(how.distilled))
         self.with_negatives = how.with_negatives
+        self.takes_one_prompt = how.takes_one_prompt
         self.takes_negative_prompt = how.takes_negatives and not is_distilled
         self.encode_negative = functools.lru_cache(NEGATIVES_KEPT)(self._encode_negative)  # type: ignore[method-assign]
 
@@ -127,16 +128,23 @@ def _seen(arguments: dict[str, Any], run: ForwardRun) -> Tensor:
 
 
 def _join(conditions: Sequence[Condition]) -> Condition:
-    """One condition of several texts; those of fewer tokens are padded, and masked."""
+    """One condition of several texts.
+
+    Those of fewer tokens are padded, and masked; where the family has no mask, texts stay a list.
+    """
     names = conditions[0].arguments
-    arguments = {name: _join_values([one.arguments[name] for one in conditions]) for name in names}
+    is_masked = any(name.endswith("_mask") for name in names)
+    arguments = {
+        name: _join_values([one.arguments[name] for one in conditions], is_masked=is_masked) for name in names
+    }
     return Condition(arguments, [tokens for one in conditions for tokens in one.tokens])
 
 
-def _join_values(values: Sequence[Any]) -> Any:  # noqa: ANN401 - tensors, or lists of them
-    if isinstance(values[0], list):
+def _join_values(values: Sequence[Any], *, is_masked: bool) -> Any:  # noqa: ANN401 - a tensor or a list
+    longest = max(len(value[0]) for value in values)
+    is_list = isinstance(values[0], list)
+    if is_list or (not is_masked and min(len(value[0]) for value in values) < longest):
         return [one for value in values for one in value]
-    longest = max(value.shape[1] for value in values)
     return torch.cat([_pad(value, longest) for value in values])
 
 

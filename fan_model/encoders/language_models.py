@@ -212,9 +212,10 @@ class LanguageModel:
 
 def stack_of(model: PreTrainedModel) -> PreTrainedModel:
     """The stack of layers that reads texts, of a model with a head or with eyes."""
-    stack: Any = model
+    stack = model
     for wrapper in WRAPPERS:
-        stack = getattr(stack, wrapper, stack)
+        inner = getattr(stack, wrapper, None)
+        stack = inner if isinstance(inner, PreTrainedModel) else stack
     return stack
 
 

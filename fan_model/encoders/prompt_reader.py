@@ -87,7 +87,8 @@ class _StandIn:
         is_real = is_real if attention_mask is None else attention_mask[0].bool()
         real = _extent(is_real)
         run.is_real = is_real
-        if self._keeps_padding and not run.records:
+        is_empty = real.start == real.stop
+        if is_empty or (self._keeps_padding and not run.records):
             return self._model.forward(input_ids, real)
         output = self._model.forward(input_ids[:, real], slice(0, real.stop - real.start))
         assert output.hidden_states is not None, "the stack was asked for them"

@@ -1,4 +1,4 @@
-"""Whole pipelines that read prompts with language models, real but tiny and random."""
+"""Whole pipelines that read prompts with language models or masked T5, real but tiny and random."""
 
 import inspect
 
@@ -6,9 +6,10 @@ import diffusers
 import torch
 import transformers
 from tokenizers.pre_tokenizers import ByteLevel
+from tokenizers.processors import TemplateProcessing
 from transformers import GemmaTokenizer, Qwen2Tokenizer
 
-from tests.fan_model.pipelines import vae
+from tests.fan_model.pipelines import t5_tokenizer, vae
 
 CHAT = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
@@ -33,7 +34,7 @@ def sharp(model):
     """A random model whose attention differs from place to place, and whose norms are no ones."""
     torch.manual_seed(1)
     for name, parameter in model.named_parameters():
-        if any(part in name for part in ("q_proj.weight", "k_proj.weight")):
+        if any(part in name for part in ("q_proj.weight", "k_proj.weight", ".q.weight", ".k.weight")):
             parameter.data.mul_(8)
         elif any(part in name for part in ("v_proj.weight", "o_proj.weight")):
             parameter.data.mul_(5)
@@ -59,14 +60,19 @@ def qwen_tokenizer(padding_side="right"):
     return tokenizer
 
 
-def gemma_tokenizer():
+def gemma_tokenizer(padding_side="right"):
     letters = "▁abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,:;!?'\"()<>-*\n"
     special = ("<pad>", "<eos>", "<bos>", "<unk>", "<mask>")
     vocabulary = {token: place for place, token in enumerate((*special, *letters))}
     tokenizer = GemmaTokenizer(vocab=vocabulary, merges=[])
     # Sana's instruction is long: letter by letter, it would be longer than with any real tokenizer.
     instruction = inspect.signature(diffusers.SanaPipeline.__call__).parameters["complex_human_instruction"]
-    return tokenizer.train_new_from_iterator(["\n".join(instruction.default)] * 2, vocab_size=320)
+    trained = tokenizer.train_new_from_iterator(["\n".join(instruction.default)] * 2, vocab_size=320)
+    trained._tokenizer.post_processor = TemplateProcessing(
+        single="<bos> $A", special_tokens=[("<bos>", trained.bos_token_id)]
+    )
+    trained.padding_side = padding_side
+    return trained
 
 
 def qwen3(num_layers=4, kind=transformers.Qwen3Model):
@@ -219,6 +225,81 @@ def lumina2():
     )
 
 
+def cogview4():
+    torch.manual_seed(0)
+    transformer = diffusers.CogView4Transformer2DModel(
+        in_channels=4, out_channels=4, num_layers=1, attention_head_dim=8, num_attention_heads=2,
+        text_embed_dim=32, time_embed_dim=16, condition_dim=8, sample_size=16, rope_axes_dim=(16, 16),
+    )  # fmt: skip
+    torch.manual_seed(8)
+    text_encoder = sharp(transformers.GlmModel(transformers.GlmConfig(**DECODER, num_hidden_layers=3)))
+    return diffusers.CogView4Pipeline(
+        transformer=transformer.eval(),
+        vae=vae(**CHANNELS_LAST, scaling_factor=1.0),
+        text_encoder=text_encoder,
+        tokenizer=gemma_tokenizer("left"),
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
+    )
+
+
+def t5(kind=transformers.T5EncoderModel, config=transformers.T5Config):
+    torch.manual_seed(7)
+    shape = {"vocab_size": 64, "d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 3, "num_heads": 4}
+    return sharp(kind(config(**shape, feed_forward_proj="gated-gelu", dropout_rate=0.0)))
+
+
+def pixart(kind=diffusers.PixArtAlphaPipeline):
+    torch.manual_seed(0)
+    transformer = diffusers.PixArtTransformer2DModel(
+        num_attention_heads=2, attention_head_dim=8, in_channels=4, out_channels=8, num_layers=1,
+        cross_attention_dim=16, sample_size=16, caption_channels=32, norm_num_groups=4,
+    )  # fmt: skip
+    return kind(
+        transformer=transformer.eval(),
+        vae=vae(),
+        text_encoder=t5(),
+        tokenizer=t5_tokenizer(),
+        scheduler=diffusers.DPMSolverMultistepScheduler(),
+    )
+
+
+def pixart_sigma():
+    return pixart(diffusers.PixArtSigmaPipeline)
+
+
+def chroma():
+    torch.manual_seed(0)
+    transformer = diffusers.ChromaTransformer2DModel(
+        in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16, num_attention_heads=2,
+        joint_attention_dim=32, axes_dims_rope=(4, 4, 8), approximator_num_channels=8,
+        approximator_hidden_dim=16, approximator_layers=1,
+    )  # fmt: skip
+    return diffusers.ChromaPipeline(
+        transformer=transformer.eval(),
+        vae=vae(**CHANNELS_LAST),
+        text_encoder=t5(),
+        tokenizer=t5_tokenizer(),
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
+    )
+
+
+def aura_flow():
+    torch.manual_seed(0)
+    transformer = diffusers.AuraFlowTransformer2DModel(
+        sample_size=16, in_channels=4, num_mmdit_layers=1, num_single_dit_layers=1, attention_head_dim=16,
+        num_attention_heads=2, joint_attention_dim=32, caption_projection_dim=32, pos_embed_max_size=256,
+    )  # fmt: skip
+    for parameter in transformer.parameters():  # or else nothing of a text shows in 8 bits
+        parameter.data.mul_(3)
+    return diffusers.AuraFlowPipeline(
+        transformer=transformer.eval(),
+        vae=vae(),
+        text_encoder=t5(transformers.UMT5EncoderModel, transformers.UMT5Config),
+        tokenizer=t5_tokenizer(),
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(),
+    )
+
+
 LANGUAGE_FAMILIES = {
     "Z-Image": z_image,
     "FLUX.2 klein": flux2_klein,
@@ -226,4 +307,9 @@ LANGUAGE_FAMILIES = {
     "Qwen-Image": qwen_image,
     "Sana": sana,
     "Lumina 2": lumina2,
+    "CogView 4": cogview4,
+    "PixArt alpha": pixart,
+    "PixArt sigma": pixart_sigma,
+    "Chroma": chroma,
+    "AuraFlow": aura_flow,
 }
