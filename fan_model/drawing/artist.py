@@ -147,6 +147,11 @@ class Artist:
         return self._personalizer.token_embeddings
 
     @property
+    def num_layers(self) -> int:
+        """Layers of the deepest text encoder."""
+        return self._personalizer.num_layers
+
+    @property
     def width(self) -> int:
         """Width of the reference vectors."""
         return self._personalizer.width

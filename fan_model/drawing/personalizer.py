@@ -222,6 +222,11 @@ class Personalizer:
             np.concatenate([batch.unit_mean_tokens for batch in encoded]),
         )
 
+    @property
+    def num_layers(self) -> int:
+        """Layers of the deepest text encoder."""
+        return self._conditioner.num_layers
+
     @cached_property
     def width(self) -> int:
         """Width of the reference vectors."""

@@ -46,6 +46,11 @@ class Conditioner(ABC):
         """The condition that guidance leads away from, a batch of one."""
 
     @property
+    @abstractmethod
+    def num_layers(self) -> int:
+        """Layers of the deepest text encoder."""
+
+    @property
     def own_side(self) -> int:
         """Side in pixels of the pictures that the image model was trained for."""
         latents = getattr(self._pipeline, "default_sample_size", None)
@@ -78,6 +83,11 @@ class TowerConditioner(Conditioner):
 
     @abstractmethod
     def _join(self, encodings: Sequence[Encoding]) -> Condition: ...
+
+    @property
+    def num_layers(self) -> int:
+        """Layers of the deepest text encoder."""
+        return max(len(tower.encoder.layers) for tower in self._towers)
 
     def encode(self, texts: Sequence[str]) -> Condition:
         """The plain condition of each text, as the pipeline's own `encode_prompt` gives it."""

@@ -42,6 +42,11 @@ class LanguageConditioner(Conditioner):
         self.takes_negative_prompt = how.takes_negatives and not is_distilled
         self.encode_negative = functools.lru_cache(NEGATIVES_KEPT)(self._encode_negative)  # type: ignore[method-assign]
 
+    @property
+    def num_layers(self) -> int:
+        """Layers of the text encoder."""
+        return self._reader.model.num_layers
+
     def encode(self, texts: Sequence[str]) -> Condition:
         """The plain condition of each text, as the pipeline's own `encode_prompt` gives it."""
         return _join([self._read(text, ForwardRun()) for text in texts])
@@ -79,7 +84,7 @@ class LanguageConditioner(Conditioner):
         start = profile.target if how.target_query else ""
         first_layer = first_personalized_layer(how.skip_layers)
         is_plain = not texts and how.target_query
-        if is_plain or first_layer >= self._reader.model.num_layers:
+        if is_plain or first_layer >= self.num_layers:
             return self._read(start, ForwardRun())
         recorded = self._record([profile.target, *texts], first_layer)
         sources = [recorded[text] for text in (profile.target, *texts)]

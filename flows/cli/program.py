@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     ),
     "Pictures on request": (
         picture_commands.models,
+        picture_commands.calibrate,
         picture_commands.register,
         picture_commands.serve,
         picture_commands.draw,
