@@ -240,6 +240,9 @@ class Personalizer:
         """
         self.limits.check_options(options, self.sides)
         self._check_negative_prompt(options)
+        least = self._conditioner.least_steps
+        if options.num_inference_steps < least:
+            raise RequestError(f"num_inference_steps must be at least {least}: this pipeline cannot do fewer")
         for request in requests:
             self.limits.check_request(request)
 

@@ -26,6 +26,8 @@ class Conditioner(ABC):
     """Whether the pipeline's call takes the condition of one prompt only."""
     with_negatives: Mapping[str, object] = {}
     """What the pipeline's call is told where it is given the condition of a negative prompt."""
+    least_steps = 1
+    """Denoising steps that the pipeline's call needs at least."""
     draws_alone = False
     """Whether a picture would depend on what it is drawn together with."""
 

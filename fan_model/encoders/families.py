@@ -9,7 +9,7 @@ Nothing here imports torch or diffusers, so that a folder is refused before anyt
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 WORD = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z][a-z]*\d*")
@@ -53,6 +53,8 @@ class PromptCall:
     """What else its call is told."""
     with_negatives: Mapping[str, object] = field(default_factory=dict)
     """What its call is told where it is given the condition of a negative prompt."""
+    least_steps: int = 1
+    """Denoising steps that its call needs at least."""
     own_side: int | None = None
     """Side in pixels of its own pictures, where no setting of the pipeline says it."""
     side_multiple: int = 1
@@ -262,7 +264,8 @@ FAMILIES: tuple[Family, ...] = (
         text_encoders={"text_encoder": T5},
         image_model=("transformer", "PixArtTransformer2DModel"),
         consumes="masked T5's last states of 120 tokens, with the mask",
-        prompt_call=PIXART,
+        # Asked for one step, its call takes any scheduler for one of a distilled model.
+        prompt_call=replace(PIXART, least_steps=2),
     ),
     Family(
         name="PixArt sigma",

@@ -39,6 +39,7 @@ class LanguageConditioner(Conditioner):
         is_distilled = how.distilled is not None and bool(pipeline.config.get(how.distilled))
         self.with_negatives = how.with_negatives
         self.takes_one_prompt = how.takes_one_prompt
+        self.least_steps = how.least_steps
         self.takes_negative_prompt = how.takes_negatives and not is_distilled
         self.encode_negative = functools.lru_cache(NEGATIVES_KEPT)(self._encode_negative)  # type: ignore[method-assign]
 

@@ -260,3 +260,9 @@ def test_a_condition_is_what_the_pipeline_takes(pipeline, family):
 
 def test_references_are_selected(pipeline):
     assert len(Personalizer(pipeline).select([SHORTER, LONGER, "pastel"], 2, prompt=TARGET)) == 2
+
+
+def test_fewer_steps_than_a_pipeline_can_do_are_refused():
+    personalizer = Personalizer(LANGUAGE_FAMILIES["PixArt alpha"]())
+    with pytest.raises(RequestError, match="num_inference_steps must be at least 2"):
+        personalizer.draw(TARGET, num_inference_steps=1, height=32, width=32)
