@@ -21,7 +21,6 @@ from evaluation.measures.picture_measures import (
 from evaluation.protocol.plan import PICTURES_PER_SAVE, Pictures, VariantPlan, plan_variant, read_pictures
 from evaluation.protocol.study import Study
 from evaluation.protocol.variants import CONSTANT, PLAIN, Variant
-from fan_model.method.profiling import ReferenceVectors
 
 Vectors = NDArray[np.floating]
 Row = dict[str, Any]
@@ -183,8 +182,7 @@ def _text_features(study: Study, plan: VariantPlan) -> Vectors:
     features = []
     for start in range(0, len(plan.requests), PICTURES_PER_SAVE):
         condition = study.artist.condition(plan.requests[start : start + PICTURES_PER_SAVE], plan.options)
-        tokens = condition.prompt_embeds.float().cpu().numpy()
-        features.append(ReferenceVectors.of_tokens(tokens).unit_mean_tokens)
+        features.append(condition.vectors().unit_mean_tokens)
     return np.concatenate(features)
 
 

@@ -18,6 +18,7 @@ from fan_model.drawing.fingerprints import (
     encoder_fingerprint,
     file_checksums,
     pipeline_fingerprint,
+    read_index,
     verify_checksums,
 )
 from fan_model.drawing.images import MIME_TYPES, encode_image
@@ -25,8 +26,9 @@ from fan_model.drawing.limits import RequestLimits, Sides
 from fan_model.drawing.personalizer import GIBIBYTE, Personalizer, drawing_threads
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
 from fan_model.drawing.text_filter import TextFilter, block_nothing
-from fan_model.encoders.conditioning import Condition
+from fan_model.encoders.conditions import Condition
 from fan_model.encoders.devices import check_device
+from fan_model.encoders.families import accept_index
 from fan_model.method.crowd_contrast import NOBODY, Crowd
 from fan_model.method.profiling import ReferenceVectors
 from fan_model.method.selection_policy import SelectionPolicy
@@ -103,7 +105,7 @@ class Artist:
             pipeline: A local folder, or an id on the Hugging Face hub.
             revision: Branch, tag or commit on the hub.
             device: Where it runs, as torch spells it.
-            dtype: Number type; float32 on the CPU, where halves are no faster, else float16.
+            dtype: Number type; float32 on the CPU, where halves are no faster, else the family's.
             cache_bytes: Memory that recorded references may take.
             batch_size: Texts encoded or pictures drawn at a time.
             limits: What requests may ask for.
@@ -112,17 +114,18 @@ class Artist:
 
         Raises:
             PipelineError: It is not there, its weights are pickled, or its files are not those expected.
-            ValueError: The family is not supported.
+            UnsupportedPipelineError: It cannot be drawn with.
             DeviceError: The device is not there.
         """
         check_device(device)
         folder = resolve_pipeline(pipeline, revision)
+        family = accept_index(read_index(folder))
         checksums = file_checksums(folder)
         if expected is not None:
             verify_checksums(checksums, expected)
         loaded = DiffusionPipeline.from_pretrained(
             folder,
-            dtype=dtype or (torch.float32 if device == "cpu" else torch.float16),
+            dtype=dtype or (torch.float32 if device == "cpu" else getattr(torch, family.half)),
             use_safetensors=True,
             local_files_only=True,
             **dict.fromkeys(absent_components(folder)),
@@ -142,6 +145,11 @@ class Artist:
     def token_embeddings(self) -> tuple[torch.Tensor, ...]:
         """`[vocabulary, width]` of each text encoder: what tells it from another model's."""
         return self._personalizer.token_embeddings
+
+    @property
+    def num_layers(self) -> int:
+        """Layers of the deepest text encoder."""
+        return self._personalizer.num_layers
 
     @property
     def width(self) -> int:

@@ -94,15 +94,24 @@ def lost_components(folder: Path) -> list[str]:
     return [name for name, kind in _components(folder).items() if kind and not (folder / name).is_dir()]
 
 
-def _components(folder: Path) -> dict[str, str | None]:
-    """Each component in `model_index.json`, and the library that its class is from."""
+def read_index(folder: Path) -> dict[str, Any]:
+    """What `model_index.json` says: the pipeline's class, and each component's library and class.
+
+    Raises:
+        PipelineError: The folder holds no pipeline.
+    """
     try:
-        index = json.loads((folder / INDEX).read_text())
+        index: dict[str, Any] = json.loads((folder / INDEX).read_text())
     except (OSError, ValueError):
         raise PipelineError(
             f"{folder} holds no pipeline: {INDEX} is missing or no JSON; save the pipeline anew"
         ) from None
-    return {name: value[0] for name, value in index.items() if isinstance(value, list)}
+    return index
+
+
+def _components(folder: Path) -> dict[str, str | None]:
+    """Each component in `model_index.json`, and the library that its class is from."""
+    return {name: value[0] for name, value in read_index(folder).items() if isinstance(value, list)}
 
 
 def _makes_text(path: str) -> bool:

@@ -26,7 +26,8 @@ from fan_model.drawing.requests import (
     RequestError,
     canonical,
 )
-from fan_model.encoders.conditioning import Condition, build_conditioner
+from fan_model.encoders.conditioners import build_conditioner
+from fan_model.encoders.conditions import Condition
 from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.text_encoders import Profile
 from fan_model.method.crowd_contrast import NOBODY, Crowd, normalize_weights
@@ -50,7 +51,7 @@ Weights = Sequence[float] | None
 
 
 class Personalizer:
-    """Personalizes the prompts of a pipeline, whose family must be one of those in `conditioning`.
+    """Personalizes the prompts of a pipeline, whose family must be one of those in `families`.
 
     The pipeline stays as it is: it can be called with or without what this gives. May be shared between
     threads.
@@ -62,7 +63,7 @@ class Personalizer:
         limits: What may be asked for; whatever the fields of requests and options allow, if not given.
 
     Raises:
-        ValueError: The family is not supported.
+        UnsupportedPipelineError: It cannot be drawn with.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class Personalizer:
         skip_layers: Sequence[int] = Personalization.skip_layers,
         target_query: bool = Personalization.target_query,
         negative_prompt: str = "",
-    ) -> dict[str, torch.Tensor]:
+    ) -> dict[str, Any]:
         """What the pipeline takes in place of `prompt` and `negative_prompt`, by diffusers' names.
 
         Args:
@@ -111,8 +112,8 @@ class Personalizer:
             negative_prompt: What guidance leads away from, for families that take one.
 
         Returns:
-            `prompt_embeds` [b, n, d] and, as the family takes them, `pooled_prompt_embeds` and the negatives
-            of both.
+            `prompt_embeds` [b, n, d] and, as the family takes them, `pooled_prompt_embeds`, masks, and the
+            negatives of all of them. Z-Image takes a list of b times [n, d].
 
         Raises:
             RequestError: There is nothing to read in a text, or a value is out of its range.
@@ -213,20 +214,23 @@ class Personalizer:
 
     def encode_texts(self, texts: Texts) -> ReferenceVectors:
         """The two vectors of each text, from the very condition that the image model consumes."""
-        encoded = [
-            ReferenceVectors.of_tokens(self._conditioner.encode(batch).prompt_embeds.float().cpu().numpy())
-            for batch in _batches(texts, self.batch_size)
-        ]
+        batches = _batches(texts, self.batch_size)
+        encoded = [self._conditioner.encode(batch).vectors() for batch in batches]
         encoded = encoded or [ReferenceVectors(*np.empty((2, 0, self.width), np.float32))]
         return ReferenceVectors(
             np.concatenate([batch.mean_unit_tokens for batch in encoded]),
             np.concatenate([batch.unit_mean_tokens for batch in encoded]),
         )
 
+    @property
+    def num_layers(self) -> int:
+        """Layers of the deepest text encoder."""
+        return self._conditioner.num_layers
+
     @cached_property
     def width(self) -> int:
         """Width of the reference vectors."""
-        return self._conditioner.encode([""]).prompt_embeds.shape[-1]
+        return self._conditioner.encode([""]).tokens[0].shape[-1]
 
     def check(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> None:
         """Refuse what is beyond the limits, or what the pipeline cannot do.
@@ -236,6 +240,9 @@ class Personalizer:
         """
         self.limits.check_options(options, self.sides)
         self._check_negative_prompt(options)
+        least = self._conditioner.least_steps
+        if options.num_inference_steps < least:
+            raise RequestError(f"num_inference_steps must be at least {least}: this pipeline cannot do fewer")
         for request in requests:
             self.limits.check_request(request)
 
@@ -245,37 +252,36 @@ class Personalizer:
         profiles = [Profile(one.prompt, one.references, one.strengths, crowd) for one in requests]
         return self._conditioner.personalize(profiles, options)
 
-    def prompt_arguments(
-        self, requests: Sequence[ArtworkRequest], options: DrawingOptions
-    ) -> dict[str, torch.Tensor]:
-        """Condition and negative condition, by diffusers' names."""
+    def prompt_arguments(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> dict[str, Any]:
+        """Condition and negative condition, by diffusers' names.
+
+        Raises:
+            RequestError: The pipeline takes one prompt at a time, or no negative prompt.
+        """
+        if self._conditioner.takes_one_prompt and len(requests) > 1:
+            raise RequestError("prompt must be one: this pipeline takes the condition of one at a time")
         self._check_negative_prompt(options)
         conditions = {"": self.personalize(requests, options)}
         if self._conditioner.takes_negative_prompt:
             negative = self._conditioner.encode_negative(options.negative_prompt)
             conditions["negative_"] = negative.repeat(len(requests))
-        arguments: dict[str, torch.Tensor] = {}
-        for prefix, condition in conditions.items():
-            arguments[f"{prefix}prompt_embeds"] = condition.prompt_embeds
-            if condition.pooled_prompt_embeds is not None:
-                arguments[f"{prefix}pooled_prompt_embeds"] = condition.pooled_prompt_embeds
-        return arguments
+        named = [condition.named(prefix) for prefix, condition in conditions.items()]
+        told = self._conditioner.with_negatives if "negative_" in conditions else {}
+        return dict(chain.from_iterable(one.items() for one in (*named, told)))
 
     def paint(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> list[Image.Image | None]:
         """The picture of each request, None where the pipeline's safety checker refuses it."""
-        batches = _batches(requests, self.batch_size)
+        batches = _batches(requests, 1 if self._conditioner.draws_alone else self.batch_size)
         return list(chain.from_iterable(self._paint_batch(batch, options) for batch in batches))
 
     def _paint_batch(
         self, requests: Sequence[ArtworkRequest], options: DrawingOptions
     ) -> Iterator[Image.Image | None]:
-        filled = _fill(requests, ROWS_MULTIPLE // (2 if self._is_guided(options) else 1))
+        filled = requests if self._conditioner.draws_alone else _fill(requests, self._multiple(options))
         drawn = self._own_pipeline()(
             **self.prompt_arguments(filled, options),
             num_inference_steps=options.num_inference_steps,
-            guidance_scale=options.guidance_scale,
-            height=options.height,
-            width=options.width,
+            **self._conditioner.call_arguments(options.guidance_scale, options.height, options.width),
             generator=[torch.Generator("cpu").manual_seed(request.seed) for request in filled],
         )
         flags = getattr(drawn, "nsfw_content_detected", None) or [False] * len(filled)
@@ -284,11 +290,8 @@ class Personalizer:
 
     @property
     def sides(self) -> Sides:
-        """Sides of pictures: multiples of the autoencoder's scale, times a transformer's patches."""
-        pipeline, scale = self._pipeline, self._pipeline.vae_scale_factor
-        latents = getattr(pipeline, "default_sample_size", None) or pipeline.unet.config.sample_size
-        is_transformer = getattr(pipeline, "transformer", None) is not None
-        return Sides(own=latents * scale, multiple=scale * (2 if is_transformer else 1))
+        """Sides of pictures."""
+        return Sides(own=self._conditioner.own_side, multiple=self._conditioner.side_multiple)
 
     @property
     def token_embeddings(self) -> tuple[torch.Tensor, ...]:
@@ -326,9 +329,10 @@ class Personalizer:
         pipeline.scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config)
         return pipeline
 
-    def _is_guided(self, options: DrawingOptions) -> bool:
-        """Whether the image model sees each picture twice, with its condition and with the negative one."""
-        return self._conditioner.takes_negative_prompt and options.guidance_scale > 1
+    def _multiple(self, options: DrawingOptions) -> int:
+        """Pictures are drawn in multiples of this; a guided one takes two rows."""
+        is_guided = self._conditioner.takes_negative_prompt and options.guidance_scale > 1
+        return ROWS_MULTIPLE // (2 if is_guided else 1)
 
 
 def _columns(

@@ -1,64 +1,83 @@
-"""From texts to the condition that an image model consumes, for each family of pipelines.
-
-| family  | text encoders             | prompt_embeds                                 | pooled_prompt_embeds |
-|---------|---------------------------|-----------------------------------------------|----------------------|
-| SD 1, 2 | CLIP                      | last states after the final norm              | none                 |
-| SD XL   | CLIP-L + CLIP-bigG        | penultimate states of both, joined in width   | projected, of bigG   |
-| SD 3    | CLIP-L + CLIP-bigG (+ T5) | the same, zero-padded, then T5's along tokens | projected, of both   |
-| FLUX    | CLIP-L + T5               | T5's last states                              | of CLIP-L, as it is  |
-
-A family is known by the pipeline's components, never by the spelling of a name.
+"""From texts to the condition that an image model consumes, for each family of pipelines (see `families`).
 
 Legend: b batch, n tokens, w width.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from diffusers import DiffusionPipeline
-from torch import Tensor
 
+from fan_model.encoders.conditions import Condition
 from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.text_encoders import ClipTower, Encoding, Profile, T5Tower, TextTower
 from fan_model.method.personalization import Personalization
 
 
-@dataclass(frozen=True)
-class Condition:
-    """What the image model consumes."""
-
-    prompt_embeds: Tensor
-    """[b, n, w]"""
-    pooled_prompt_embeds: Tensor | None = None
-    """[b, p], for the families that take one."""
-
-    def zeros_like(self) -> "Condition":
-        """The empty condition of pipelines that force zeros for an empty prompt."""
-        pooled = self.pooled_prompt_embeds
-        return Condition(
-            torch.zeros_like(self.prompt_embeds), None if pooled is None else torch.zeros_like(pooled)
-        )
-
-    def repeat(self, batch_size: int) -> "Condition":
-        """This one condition for each picture of a batch."""
-        pooled = self.pooled_prompt_embeds
-        return Condition(
-            self.prompt_embeds.expand(batch_size, -1, -1),
-            None if pooled is None else pooled.expand(batch_size, -1),
-        )
-
-
 class Conditioner(ABC):
-    """All text encoders of a pipeline, and how its family joins them."""
+    """From texts to conditions, by the encoders of one pipeline."""
 
     takes_negative_prompt = True
+    """Whether guidance leads away from a negative prompt."""
+    takes_one_prompt = False
+    """Whether the pipeline's call takes the condition of one prompt only."""
+    with_negatives: Mapping[str, object] = {}
+    """What the pipeline's call is told where it is given the condition of a negative prompt."""
+    least_steps = 1
+    """Denoising steps that the pipeline's call needs at least."""
+    draws_alone = False
+    """Whether a picture would depend on what it is drawn together with."""
 
     def __init__(self, pipeline: DiffusionPipeline, cache: KeyValueCache) -> None:
         self._pipeline = pipeline
         self._cache = cache
+
+    @abstractmethod
+    def encode(self, texts: Sequence[str]) -> Condition:
+        """The plain condition of each text, as the pipeline's own `encode_prompt` gives it."""
+
+    @abstractmethod
+    def personalize(self, profiles: Sequence[Profile], how: Personalization) -> Condition:
+        """The personalized condition of each profile's target."""
+
+    @abstractmethod
+    def encode_negative(self, negative_prompt: str) -> Condition:
+        """The condition that guidance leads away from, a batch of one."""
+
+    @property
+    @abstractmethod
+    def num_layers(self) -> int:
+        """Layers of the deepest text encoder."""
+
+    @property
+    def own_side(self) -> int:
+        """Side in pixels of the pictures that the image model was trained for."""
+        latents = getattr(self._pipeline, "default_sample_size", None)
+        return (latents or self._image_model.config.sample_size) * self._pipeline.vae_scale_factor
+
+    @property
+    def side_multiple(self) -> int:
+        """Every side is a multiple of this: the autoencoder's scale, times a transformer's patches."""
+        is_transformer = getattr(self._pipeline, "transformer", None) is not None
+        return self._pipeline.vae_scale_factor * (2 if is_transformer else 1)
+
+    def call_arguments(self, guidance_scale: float, height: int | None, width: int | None) -> dict[str, Any]:
+        """Guidance and size, by the names that the pipeline's call takes."""
+        return {"guidance_scale": guidance_scale, "height": height, "width": width}
+
+    @property
+    def _image_model(self) -> Any:  # noqa: ANN401 - a UNet or a transformer
+        return getattr(self._pipeline, "unet", None) or self._pipeline.transformer
+
+
+class TowerConditioner(Conditioner):
+    """All text encoders of a pipeline, layer by layer in our own code, and how its family joins them."""
+
+    def __init__(self, pipeline: DiffusionPipeline, cache: KeyValueCache) -> None:
+        super().__init__(pipeline, cache)
         self._towers = self._build_towers()
 
     @abstractmethod
@@ -66,6 +85,11 @@ class Conditioner(ABC):
 
     @abstractmethod
     def _join(self, encodings: Sequence[Encoding]) -> Condition: ...
+
+    @property
+    def num_layers(self) -> int:
+        """Layers of the deepest text encoder."""
+        return max(len(tower.encoder.layers) for tower in self._towers)
 
     def encode(self, texts: Sequence[str]) -> Condition:
         """The plain condition of each text, as the pipeline's own `encode_prompt` gives it."""
@@ -90,7 +114,7 @@ class Conditioner(ABC):
         return T5Tower(model, getattr(self._pipeline, f"tokenizer{suffix}"), self._cache, num_tokens)
 
 
-class StableDiffusionConditioner(Conditioner):
+class StableDiffusionConditioner(TowerConditioner):
     """SD 1 and 2."""
 
     def _build_towers(self) -> Sequence[TextTower]:
@@ -98,10 +122,10 @@ class StableDiffusionConditioner(Conditioner):
 
     def _join(self, encodings: Sequence[Encoding]) -> Condition:
         (clip,) = encodings
-        return Condition(clip.last)
+        return Condition.of_states(clip.last)
 
 
-class StableDiffusionXLConditioner(Conditioner):
+class StableDiffusionXLConditioner(TowerConditioner):
     """SD XL."""
 
     def _build_towers(self) -> Sequence[TextTower]:
@@ -109,10 +133,12 @@ class StableDiffusionXLConditioner(Conditioner):
 
     def _join(self, encodings: Sequence[Encoding]) -> Condition:
         clip, big_clip = encodings
-        return Condition(torch.cat([clip.penultimate, big_clip.penultimate], dim=-1), big_clip.pooled)
+        return Condition.of_states(
+            torch.cat([clip.penultimate, big_clip.penultimate], dim=-1), big_clip.pooled
+        )
 
 
-class StableDiffusion3Conditioner(Conditioner):
+class StableDiffusion3Conditioner(TowerConditioner):
     """SD 3, with or without its T5."""
 
     num_t5_tokens = 256
@@ -131,12 +157,12 @@ class StableDiffusion3Conditioner(Conditioner):
         padded = F.pad(states, (0, width - states.shape[-1]))
         assert clip.pooled is not None
         assert big_clip.pooled is not None
-        return Condition(
+        return Condition.of_states(
             torch.cat([padded, t5_states], dim=1), torch.cat([clip.pooled, big_clip.pooled], dim=-1)
         )
 
 
-class FluxConditioner(Conditioner):
+class FluxConditioner(TowerConditioner):
     """FLUX. Its guidance is distilled into the model and leads away from nothing."""
 
     takes_negative_prompt = False
@@ -147,38 +173,4 @@ class FluxConditioner(Conditioner):
 
     def _join(self, encodings: Sequence[Encoding]) -> Condition:
         clip, t5 = encodings
-        return Condition(t5.last, clip.pooled)
-
-
-FAMILIES: dict[tuple[str, tuple[str, ...]], type[Conditioner]] = {
-    ("unet", ("CLIPTextModel",)): StableDiffusionConditioner,
-    ("unet", ("CLIPTextModel", "CLIPTextModelWithProjection")): StableDiffusionXLConditioner,
-    ("transformer", ("CLIPTextModelWithProjection",) * 2): StableDiffusion3Conditioner,
-    ("transformer", ("CLIPTextModelWithProjection",) * 2 + ("T5EncoderModel",)): StableDiffusion3Conditioner,
-    ("transformer", ("CLIPTextModel", "T5EncoderModel")): FluxConditioner,
-}
-"""Image model and text encoders, and the family that has them."""
-
-
-def build_conditioner(pipeline: DiffusionPipeline, cache: KeyValueCache) -> Conditioner:
-    """The conditioner of a diffusers pipeline, by its components.
-
-    Raises:
-        ValueError: No supported family has these components.
-    """
-    components = pipeline.components
-    image_model = "unet" if components.get("unet") is not None else "transformer"
-    names = [
-        name
-        for name in ("text_encoder", "text_encoder_2", "text_encoder_3")
-        if components.get(name) is not None
-    ]
-    encoders = tuple(type(components[name]).__name__ for name in names)
-    try:
-        family = FAMILIES[image_model, encoders]
-    except KeyError:
-        supported = "; ".join(f"{model} with {' + '.join(encoders)}" for model, encoders in FAMILIES)
-        raise ValueError(
-            f"no supported family has a {image_model} with text encoders {encoders}; supported: {supported}"
-        ) from None
-    return family(pipeline, cache)
+        return Condition.of_states(t5.last, clip.pooled)

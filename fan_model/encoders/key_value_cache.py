@@ -3,11 +3,19 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
-from fan_model.encoders.personalized_encoders import Stream
+
+class Recorded(Protocol):
+    """What is kept of a text."""
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory that it holds."""
+
 
 Key = TypeVar("Key", bound=Hashable)
+Kept = TypeVar("Kept", bound=Recorded)
 
 
 class KeyValueCache:
@@ -21,15 +29,13 @@ class KeyValueCache:
             raise ValueError(f"max_bytes is {max_bytes}; it must be at least 0")
         self.max_bytes = max_bytes
         self.num_bytes = 0
-        self._streams: OrderedDict[Hashable, Stream] = OrderedDict()
+        self._streams: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return len(self._streams)
 
-    def get(
-        self, keys: Sequence[Key], record: Callable[[Sequence[Key]], Sequence[Stream]]
-    ) -> dict[Key, Stream]:
+    def get(self, keys: Sequence[Key], record: Callable[[Sequence[Key]], Sequence[Kept]]) -> dict[Key, Kept]:
         """The streams of `keys`; those not in the cache are recorded, all in one call of `record`."""
         with self._lock:
             found = {key: self._touch(key) for key in dict.fromkeys(keys) if key in self._streams}
@@ -42,11 +48,11 @@ class KeyValueCache:
             found |= recorded
         return found
 
-    def _touch(self, key: Hashable) -> Stream:
+    def _touch(self, key: Hashable) -> Any:  # noqa: ANN401 - what the same caller recorded
         self._streams.move_to_end(key)
         return self._streams[key]
 
-    def _keep(self, key: Hashable, stream: Stream) -> None:
+    def _keep(self, key: Hashable, stream: Recorded) -> None:
         if key in self._streams:
             return
         self._streams[key] = stream

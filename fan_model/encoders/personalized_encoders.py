@@ -92,7 +92,7 @@ class Encoder(ABC):
     """
 
     def __init__(self, stack: PreTrainedModel) -> None:
-        self._stack: Any = _twin(stack).eval()  # each family's parts have names of their own
+        self._stack: Any = make_twin(stack).eval()  # each family's parts have names of their own
         self._stack.set_attn_implementation(RECORDING)
 
     @property
@@ -282,7 +282,7 @@ def _join_heads(states: Tensor) -> Tensor:
     return states.transpose(1, 2).flatten(-2)
 
 
-def _twin(model: PreTrainedModel) -> PreTrainedModel:
+def make_twin(model: PreTrainedModel) -> PreTrainedModel:
     """A copy of the model's structure and settings with its very weights, multiplied faster."""
     shared = {id(tensor): tensor for tensor in itertools.chain(model.parameters(), model.buffers())}
     twin = copy.deepcopy(model, shared)

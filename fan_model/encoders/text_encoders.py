@@ -29,6 +29,7 @@ from fan_model.encoders.personalized_encoders import (
     T5Encoder,
     first_personalized_layer,
 )
+from fan_model.method.attention import contrasted_shares, personalized_shares
 from fan_model.method.crowd_contrast import NOBODY, Crowd, contrast_shares, normalize_weights
 from fan_model.method.personalization import Personalization
 
@@ -57,6 +58,13 @@ class Profile:
             shares = contrast_shares(self.references, self.weights, self.crowd)
             return list(shares), list(shares.values())
         return self.references, normalize_weights(self.weights)
+
+    def shares(self, how: Personalization) -> list[float]:
+        """What the target, then each of those texts, counts for in a layer."""
+        _, weights = self.sources(how)
+        if self.contrasts(how):
+            return contrasted_shares(weights, how.contrast)
+        return personalized_shares(weights, how.alpha)
 
 
 @dataclass(frozen=True)

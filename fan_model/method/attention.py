@@ -92,11 +92,7 @@ def personalized_attention(
     Returns:
         [h, n, d] what the layer goes on with in place of its self-attention.
     """
-    if not references:
-        return attention.weighted_sum(query, [target], [1.0])
-    sources = [target, *references]
-    shares = [1 - alpha, *(alpha * weight for weight in weights)]
-    return attention.weighted_sum(query, sources, shares)
+    return attention.weighted_sum(query, [target, *references], personalized_shares(weights, alpha))
 
 
 def contrasted_attention(
@@ -120,7 +116,17 @@ def contrasted_attention(
     Returns:
         [h, n, d] what the layer goes on with in place of its self-attention.
     """
-    return attention.weighted_sum(query, [target, *texts], [1.0, *(strength * share for share in shares)])
+    return attention.weighted_sum(query, [target, *texts], contrasted_shares(shares, strength))
+
+
+def personalized_shares(weights: Sequence[float], alpha: float) -> list[float]:
+    """What target and references count for: 1 - alpha and alpha w_i, or 1 of a target without references."""
+    return [1 - alpha, *(alpha * weight for weight in weights)] if weights else [1.0]
+
+
+def contrasted_shares(shares: Sequence[float], strength: float) -> list[float]:
+    """What the target, and the texts of references and crowd, count for: 1 and s (w_k - v_k)."""
+    return [1.0, *(strength * share for share in shares)]
 
 
 def recording_attention(

@@ -1,12 +1,15 @@
-"""Personalized retrieval: a user's references fused into a query's CLIP feature (the paper's section 4.4).
+"""Personalized retrieval: a user's references fused into a query's CLIP feature.
 
-The feature is searched among item features of the same CLIP, made by `encode_texts` or `encode_images`.
+By personalized attention (the paper's section 4.4), or by mixing the query with the mean of what the user
+likes (`blend_features`), which measured better. It is searched among item features of the same CLIP, made by
+`encode_texts` or `encode_images`.
 
 Legend: N inputs, b queries, p width of the shared space.
 """
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from PIL import Image
@@ -97,6 +100,21 @@ class FeatureEncoder:
 
     def _image_embeds(self, states: Tensor) -> Tensor:
         return self._clip.model.visual_projection(self._vision.normalize(states[:, 0]))
+
+
+def blend_features(
+    query: FloatArray, liked: FloatArray, weights: Sequence[float], share: float
+) -> FloatArray:
+    """A query's unit feature [1, p] mixed with the mean of what somebody likes.
+
+    Args:
+        query: [1, p] unit feature.
+        liked: [N, p] unit features, of texts or of images.
+        weights: [N] preference strengths, above 0; only their proportions matter.
+        share: What the mean counts for, 0 (the query only) to 1 (the mean only).
+    """
+    mean = np.asarray(normalize_weights(weights), np.float32) @ liked
+    return _unit(torch.from_numpy((1 - share) * query + share * _unit(torch.from_numpy(mean[None]))))
 
 
 def _unit(features: Tensor | None) -> FloatArray:

@@ -18,8 +18,10 @@ from fan_model.drawing.fingerprints import (
     encoder_fingerprint,
     file_checksums,
     pipeline_fingerprint,
+    read_index,
 )
 from fan_model.drawing.requests import DrawingOptions
+from fan_model.encoders.families import accept_index
 from fan_model.service.deployment import Deployment
 
 MEBIBYTE = 2**20
@@ -89,10 +91,12 @@ def register_artist(
 
     Raises:
         PipelineError: It is not there, or its weights are pickled.
+        UnsupportedPipelineError: It cannot be drawn with.
     """
     if tracking_uri is not None:
         mlflow.set_tracking_uri(tracking_uri)
     folder = resolve_pipeline(pipeline, revision)
+    accept_index(read_index(folder))
     carried = sum(path.stat().st_size for path in component_files(folder)) <= max_carried_bytes
     checksums = file_checksums(folder)
     place = _place(pipeline, folder, carried=carried)

@@ -17,6 +17,38 @@ def register(settings_file: SettingsFile = None) -> None:
     print(f"models:/{settings.model.name}@{settings.model.alias} is now version {version}")
 
 
+def models() -> None:
+    """List the families of pipelines that can be drawn with, and what each consumes of a text."""
+    from fan_model.encoders.families import FAMILIES
+
+    for family in FAMILIES:
+        print(f"{family.name} ({family.pipeline})\n    reads prompts with {family.readers}")
+        print(f"    consumes {family.consumes}\n")
+
+
+def calibrate(
+    texts: Annotated[
+        Path | None, typer.Option(help="File with a text per line, in place of film posters.")
+    ] = None,
+    num_cases: Annotated[
+        int, typer.Option("--cases", min=2, help="Targets at each point of the curve.")
+    ] = 24,
+    output: Annotated[Path | None, typer.Option(help="File to write the chosen settings to.")] = None,
+    settings_file: SettingsFile = None,
+) -> None:
+    """Measure how strongly, and in which layers, references should act in the settings' pipeline.
+
+    Prints how like the target and how like the references prompts become, and the settings that are best.
+    """
+    settings = prepare(settings_file)
+    from flows.model.calibrate import calibrate_model, describe_calibration
+
+    found = calibrate_model(settings, num_cases=num_cases, texts=texts)
+    print(describe_calibration(found, settings))
+    if output is not None:
+        output.write_text(found.toml, encoding="utf-8")
+
+
 def serve(
     host: Annotated[
         str, typer.Option(help="Address to listen at; 0.0.0.0 is every one of this machine's.")

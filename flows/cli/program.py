@@ -31,7 +31,13 @@ COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
         night_commands.publish,
         night_commands.schedule,
     ),
-    "Pictures on request": (picture_commands.register, picture_commands.serve, picture_commands.draw),
+    "Pictures on request": (
+        picture_commands.models,
+        picture_commands.calibrate,
+        picture_commands.register,
+        picture_commands.serve,
+        picture_commands.draw,
+    ),
     "Questions": (
         analyst_commands.query,
         analyst_commands.explain,

@@ -1,5 +1,6 @@
 """Personalized retrieval: a query takes on a user's taste and is searched among the catalogue's items."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,8 +13,8 @@ from fan_model.encoders.text_encoders import Profile
 from fan_model.method.personalization import Personalization
 from fan_model.method.profiling import FloatArray, ReferenceVectors
 from fan_model.retrieval.clip import Clip
-from fan_model.retrieval.clip_features import FeatureEncoder
-from feature_store.history.tastes import read_taste
+from fan_model.retrieval.clip_features import FeatureEncoder, blend_features
+from feature_store.history.tastes import LikedText, read_taste
 from feature_store.lake.durable_files import checksum
 from feature_store.lake.lake import Lake
 from feature_store.vectors.feature_index import FeatureIndex
@@ -22,6 +23,8 @@ from flows.settings import BUNDLED_PIPELINE, Settings
 from flows.workspace import open_lake, open_workspace, share_references
 
 TEXTS_PER_BATCH = 256
+MAX_LIKED = 200
+"""Of a user's texts that are mixed into a query; each is encoded for every search."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,16 +51,19 @@ def search(
         user_id: whose taste.
         query: what is looked for.
         num_hits: items to return, the most similar first.
-        alpha: degree of personalization; that of the settings' drawing if not given, 0 for the plain query.
+        alpha: degree of personalization; that of the settings' search if not given, 0 for the plain query.
 
     Raises:
         SearchError: if the catalogue has no texts yet, or there is no CLIP where the settings say.
         UnknownUserError: if the user has no history.
     """
     lake = open_lake(settings, read_only=True)
-    profile = _profile(settings, lake, user_id, query)
     encoder = load_features(settings)
-    feature = encoder.personalize_text_feature([profile], personalization(settings, alpha))
+    how = personalization(settings, alpha)
+    if settings.search.method == "mean":
+        feature = _mix(encoder, query, read_taste(lake, user_id), how.alpha)
+    else:
+        feature = encoder.personalize_text_feature([_profile(settings, lake, user_id, query)], how)
     return find_items(settings, lake, encoder, feature, num_hits)
 
 
@@ -72,8 +78,8 @@ def load_features(settings: Settings) -> FeatureEncoder:
 
 
 def personalization(settings: Settings, alpha: float | None) -> Personalization:
-    """Personalize as the settings draw, or to another degree."""
-    return settings.drawing if alpha is None else replace(settings.drawing, alpha=alpha)
+    """Personalize as the settings search, in the layers that they draw with, or to another degree."""
+    return replace(settings.drawing, alpha=settings.search.alpha if alpha is None else alpha)
 
 
 def find_items(
@@ -100,6 +106,13 @@ def _clip_folders(settings: Settings) -> tuple[Path, str | None]:
             f"no CLIP (model.safetensors) in {clip}: name the folder of a saved CLIPModel in [search]"
         )
     return clip, settings.search.tokenizer
+
+
+def _mix(encoder: FeatureEncoder, query: str, taste: Sequence[LikedText], share: float) -> FloatArray:
+    """The query's feature `[1, p]`, mixed with the mean of what the user likes most."""
+    liked = sorted(taste, key=lambda one: -one.weight)[:MAX_LIKED]
+    features = encoder.encode_texts([query, *(one.text for one in liked)])
+    return blend_features(features[:1], features[1:], [one.weight for one in liked], share)
 
 
 def _profile(settings: Settings, lake: Lake, user_id: str, query: str) -> Profile:

@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from PIL import Image
 
+from fan_model.retrieval.clip_features import blend_features
 from feature_store.history.tastes import LikedArtwork, read_liked_artwork
 from feature_store.lake.lake import Lake
 from flows.commands.search import Hit, SearchError, find_items, load_features, personalization
@@ -31,7 +32,7 @@ def search_by_image(
         user_id: whose taste.
         image: the file that is searched for.
         num_hits: items to return, the most similar first.
-        alpha: degree of personalization; that of the settings' drawing if not given, 0 for the image alone.
+        alpha: degree of personalization; that of the settings' search if not given, 0 for the image alone.
 
     Raises:
         SearchError: if the image cannot be read, the user likes no item with artwork that can be, or there
@@ -43,13 +44,14 @@ def search_by_image(
         raise SearchError(f"{image} is no image that can be read: name a PNG, JPEG or WebP file")
     references, weights = _read_artworks(lake, user_id)
     encoder = load_features(settings)
-    chosen = encoder.select_images(target, references, weights, settings.profile)
-    feature = encoder.personalize_image_feature(
-        target,
-        [references[place] for place in chosen],
-        [weights[place] for place in chosen],
-        personalization(settings, alpha),
-    )
+    how = personalization(settings, alpha)
+    if settings.search.method == "mean":
+        features = encoder.encode_images([target, *references])
+        feature = blend_features(features[:1], features[1:], weights, how.alpha)
+    else:
+        chosen = encoder.select_images(target, references, weights, settings.profile)
+        liked = [references[place] for place in chosen], [weights[place] for place in chosen]
+        feature = encoder.personalize_image_feature(target, *liked, how)
     return find_items(settings, lake, encoder, feature, num_hits)
 
 

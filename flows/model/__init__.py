@@ -1,1 +1,1 @@
-"""The registered model of the settings: registered, loaded, told how to be served."""
+"""The registered model of the settings: registered, loaded, calibrated, told how to be served."""

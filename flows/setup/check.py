@@ -6,8 +6,9 @@ from pathlib import Path
 from string import Formatter
 
 from fan_model.drawing.artist import HUB_ID
-from fan_model.drawing.fingerprints import PipelineError, lost_components
+from fan_model.drawing.fingerprints import PipelineError, lost_components, read_index
 from fan_model.encoders.devices import DeviceError, check_device
+from fan_model.encoders.families import UnsupportedPipelineError, accept_index
 from flows.model.champion import pipeline_source
 from flows.settings import BUNDLED_PIPELINE, DEFAULT_FILE, Settings
 from flows.settings_lines import Key, find_line
@@ -132,14 +133,17 @@ def describe_problems(problems: Sequence[SettingProblem], settings_file: Path | 
 def _check_pipeline(source: str | Path) -> Iterator[SettingProblem]:
     """Look at the folder of a pipeline; of a hub id, which the night fetches, only at its spelling."""
     keys = ("model", "pipeline")
+    is_folder = Path(source).is_dir()
     try:
-        lost = lost_components(Path(source)) if Path(source).is_dir() else []
-    except PipelineError as error:
+        lost = lost_components(Path(source)) if is_folder else []
+        if is_folder:
+            accept_index(read_index(Path(source)))
+    except (PipelineError, UnsupportedPipelineError) as error:
         yield SettingProblem(keys=keys, message=str(error))
         return
     if lost:
         yield SettingProblem(keys=keys, message=f"{source} lacks {', '.join(lost)}: save the whole pipeline")
-    if not Path(source).is_dir() and not HUB_ID.fullmatch(str(source)):
+    if not is_folder and not HUB_ID.fullmatch(str(source)):
         yield SettingProblem(keys=keys, message=f"{source} is no folder, and no hub id either")
 
 

@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from docs import write_data_sets, write_sources
+from docs.write_models import PAGE as MODELS_PAGE
+from docs.write_models import describe_families
 from docs.write_tables import PAGE, describe_tables
 from feature_store.lake.lake import Lake
 from flows.cli.program import app, studio_app
@@ -41,6 +43,11 @@ def anchors(page):
 
 def test_the_page_of_the_tables_is_up_to_date():
     assert PAGE.read_text(encoding="utf-8") == describe_tables(), "run `python -m docs.write_tables`"
+
+
+def test_the_page_of_the_models_is_up_to_date():
+    page = MODELS_PAGE.read_text(encoding="utf-8")
+    assert page == describe_families(), "run `python -m docs.write_models`"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)

@@ -84,14 +84,14 @@ def unet(cross_attention_dim, **extra):
 
 def vae(**extra):
     torch.manual_seed(0)
-    return diffusers.AutoencoderKL(
-        block_out_channels=(8, 8),
-        norm_num_groups=4,
-        down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2,
-        latent_channels=4,
-        **extra,
-    )
+    shape = {
+        "block_out_channels": (8, 8),
+        "norm_num_groups": 4,
+        "down_block_types": ("DownEncoderBlock2D",) * 2,
+        "up_block_types": ("UpDecoderBlock2D",) * 2,
+        "latent_channels": 4,
+    }
+    return diffusers.AutoencoderKL(**shape | extra)
 
 
 def strict_safety_checker():

@@ -1,9 +1,5 @@
 """Golden numbers of the published implementation; FAN_PARITY_DIR names another folder of the same format."""
 
-import json
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -21,9 +17,9 @@ from fan_model.encoders.personalized_encoders import (
 )
 from fan_model.method.crowd_contrast import normalize_weights
 from fan_model.method.profiling import ReferenceVectors, count_references, select_references
+from tests.fan_model.parity_folders import parity_cases
 
-FOLDER = Path(os.environ.get("FAN_PARITY_DIR", Path(__file__).parents[1] / "golden" / "parity"))
-CASES = json.loads((FOLDER / "cases.json").read_text())
+FOLDER, CASES = parity_cases("parity", lambda case: case.get("kind") == "clip_text")
 TOLERANCE = {"rtol": 0, "atol": 1e-5}
 
 

@@ -9,12 +9,12 @@ from PIL import Image, ImageChops
 from fan_model.drawing.artist import Artist
 from fan_model.drawing.fingerprints import absent_components
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
-from fan_model.encoders.conditioning import build_conditioner
+from fan_model.encoders.conditioners import build_conditioner
 from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.text_encoders import Profile
 from fan_model.method.crowd_contrast import Crowd
 from fan_model.method.personalization import Personalization
-from tests.fan_model.pipelines import FAMILIES, clip_text_model, stable_diffusion
+from tests.fan_model.pipelines import FAMILIES
 
 TEXTS = ["western film poster", "a long tale of two towns", ""]
 PROFILES = [
@@ -181,13 +181,6 @@ def test_plain_picture_is_the_pipelines_own(saved, pipeline):
     drawn = Image.open(io.BytesIO(artwork.image))
     difference = ImageChops.difference(drawn.convert("RGB"), expected.convert("RGB"))
     assert max(high for _, high in difference.getextrema()) <= 1
-
-
-def test_an_unknown_pipeline_is_refused_with_the_supported_ones():
-    components = {**stable_diffusion().components, "text_encoder_2": clip_text_model()}
-    strange = type("Strange", (), {"components": components})()
-    with pytest.raises(ValueError, match=r"no supported family .* supported: unet with CLIPTextModel;"):
-        build_conditioner(strange, KeyValueCache(0))
 
 
 def test_a_negative_prompt_is_refused_where_the_pipeline_has_none(tmp_path):

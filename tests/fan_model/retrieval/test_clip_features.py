@@ -8,7 +8,7 @@ from fan_model.bundled import JUDGE_FOLDER
 from fan_model.encoders.text_encoders import Profile
 from fan_model.method.personalization import Personalization
 from fan_model.retrieval.clip import Clip
-from fan_model.retrieval.clip_features import FeatureEncoder
+from fan_model.retrieval.clip_features import FeatureEncoder, blend_features
 
 ITEMS = ["western film poster, warm", "horror film poster, monochrome", "romance film poster, pastel"]
 
@@ -57,3 +57,17 @@ def test_an_image_without_references_is_embedded_as_unclip_takes_it(encoder):
     with torch.no_grad():
         expected = plain(encoder._clip.pixels([image])).image_embeds
     torch.testing.assert_close(embeds, expected, rtol=0, atol=1e-5)
+
+
+def test_a_mean_mixes_what_is_liked_by_its_weight_and_the_query_by_the_rest(encoder):
+    query, *items = encoder.encode_texts(["film poster", *ITEMS])
+    query, items = query[None], np.array(items)
+    np.testing.assert_allclose(blend_features(query, items, [1.0] * 3, 0.0), query, atol=1e-6)
+    np.testing.assert_allclose(blend_features(query, items[:1], [2.0], 1.0), items[:1], atol=1e-6)
+    one, other = (
+        blend_features(query, items, weights, 0.5) for weights in ([3.0, 1.0, 1.0], [6.0, 2.0, 2.0])
+    )
+    np.testing.assert_allclose(one, other, atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(one), 1, atol=1e-6)
+    heavier = blend_features(query, items, [9.0, 1.0, 1.0], 0.5)
+    assert heavier[0] @ items[0] > one[0] @ items[0]

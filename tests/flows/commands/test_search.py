@@ -44,7 +44,26 @@ def test_a_plain_query_finds_an_item_of_its_genre_first(settings):
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
 
 
-def test_users_of_different_taste_get_different_answers(settings):
+def by(settings, method):
+    return settings.model_copy(update={"search": settings.search.model_copy(update={"method": method})})
+
+
+@pytest.mark.parametrize("user", ["1", "2", "3"])
+def test_a_search_as_shipped_finds_what_was_asked_for(settings, user):
+    hits = search(settings, user, QUERY, num_hits=3)
+    assert [hit.item_id for hit in hits] != []
+    rows = (
+        open_lake(settings, read_only=True)
+        .query("SELECT item_id, fields->>'genres' AS genres FROM items")
+        .to_pylist()
+    )
+    genres = {row["item_id"]: row["genres"] for row in rows}
+    assert genres[hits[0].item_id] == "western"
+
+
+@pytest.mark.parametrize("method", ["mean", "attention"])
+def test_users_of_different_taste_get_different_answers(settings, method):
+    settings = by(settings, method)
     answers = {user: search(settings, user, QUERY, num_hits=24, alpha=0.9) for user in ("1", "2", "3")}
     assert len({tuple(hit.item_id for hit in hits) for hits in answers.values()}) > 1
     assert all(len(hits) == 24 for hits in answers.values())

@@ -67,7 +67,9 @@ def scores(settings, user, image, alpha):
     return {hit.item_id: hit.score for hit in search_by_image(settings, user, image, num_hits=6, alpha=alpha)}
 
 
-def test_artwork_moves_the_answer_of_an_image(settings, image):
+@pytest.mark.parametrize("method", ["mean", "attention"])
+def test_artwork_moves_the_answer_of_an_image(settings, image, method):
+    settings = settings.model_copy(update={"search": settings.search.model_copy(update={"method": method})})
     warm, cold = (scores(settings, user, image, 0.8) for user in ("warm", "cold"))
     assert set(warm) == set(cold) == set(TITLES)
     assert max(abs(warm[item] - cold[item]) for item in TITLES) > 1e-3

@@ -113,3 +113,11 @@ def test_the_command_fails_where_a_night_would(tmp_path):
     text = NIGHT + '[model]\ndevice = "xpu"\n'
     bad = runner.invoke(app, ["check", "--settings", str(write_settings(tmp_path, text))])
     assert (bad.exit_code, bad.output.splitlines()[-1]) == (1, "1 problems")
+
+
+def test_a_pipeline_that_cannot_be_drawn_with_is_named_with_one_that_can(problems, tmp_path):
+    (tmp_path / "pipe").mkdir()
+    index = {"_class_name": "StableDiffusionInpaintPipeline"}
+    (tmp_path / "pipe" / "model_index.json").write_text(json.dumps(index))
+    (said,) = problems(NIGHT + '[model]\npipeline = "pipe"\n')
+    assert "the nearest that would do is StableDiffusionPipeline" in said
