@@ -5,18 +5,23 @@
 """
 
 import os
+import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
 from pydantic.dataclasses import dataclass
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableVariableError
 
 from fan_model.drawing.limits import RequestLimits
 from fan_model.drawing.requests import PictureOptions
 from fan_model.method.crowd_contrast import CrowdPolicy
 from fan_model.method.selection_policy import SelectionPolicy
+from feature_store.schemas.addresses import SHORTEST_SECRET, check_connection, mask, secrets_in
+from flows.concealment import conceal
 from flows.source_settings import Source
 
 DEFAULT_FILE = Path("fan.toml")
@@ -26,6 +31,8 @@ NOT_SETTINGS = {FILE_VARIABLE, "FAN_PARITY_DIR"}
 """Variables with the prefix that are read elsewhere: the settings file itself, and the tests' fixtures."""
 
 BUNDLED_PIPELINE = "bundled"
+SECRET_VARIABLE = re.compile(r"(PASSWORD|PASSWD|SECRET|TOKEN|_KEY|CONNECTION_STRING|CREDENTIAL)$")
+"""What a variable of the environment is called whose value is a secret: of this project or of a library."""
 UNKNOWN_KEY = {"extra_forbidden", "unexpected_keyword_argument"}
 """What pydantic calls an unknown key, of a model and of a dataclass."""
 
@@ -239,6 +246,14 @@ class Settings(BaseSettings):
     def _absolute(cls, workspace: Path) -> Path:
         return workspace.expanduser().resolve()
 
+    @field_validator("catalog")
+    @classmethod
+    def _readable(cls, catalog: str | None) -> str | None:
+        """Refuse now what PostgreSQL's library would refuse later, repeating it with its password."""
+        if catalog:
+            check_connection(catalog)
+        return catalog
+
     @property
     def users_limit(self) -> int | None:
         """The limit of users, None for all."""
@@ -258,7 +273,7 @@ class Settings(BaseSettings):
 
 
 def read_settings(file: Path | None = None) -> Settings:
-    """Read the settings.
+    """Read the settings; their secrets, and the environment's, are concealed from now on.
 
     Args:
         file: the TOML file; by default what `FAN_SETTINGS` names, or `fan.toml` here.
@@ -268,11 +283,33 @@ def read_settings(file: Path | None = None) -> Settings:
     """
     path = file or Path(os.environ.get(FILE_VARIABLE, DEFAULT_FILE))
     content = _read_toml(path)
+    secrets = {secret for text in _texts(content) for secret in secrets_in(text)} | _secret_variables()
+    conceal(secrets)
     _refuse_unknown_variables()
     try:
         return Settings(**_resolve_paths(content, path.resolve().parent))
     except ValidationError as error:
-        raise SettingsError(_describe(path, error)) from error
+        raise SettingsError(mask(_describe(path, error), secrets)) from None
+    except UnreadableVariableError:
+        raise SettingsError(
+            f"a {PREFIX}* variable of a list or a table is not JSON: write it as JSON, or in {path}"
+        ) from None
+
+
+def _texts(content: object) -> Iterator[str]:
+    """All texts of the settings file, however deep."""
+    if isinstance(content, dict | list):
+        for inner in content.values() if isinstance(content, dict) else content:
+            yield from _texts(inner)
+    elif isinstance(content, str):
+        yield content
+
+
+def _secret_variables() -> set[str]:
+    """What is secret in the environment: values by their variables' names, and parts of addresses."""
+    named = {value for name, value in os.environ.items() if SECRET_VARIABLE.search(name)}
+    parts = {secret for value in os.environ.values() for secret in secrets_in(value)}
+    return {secret for secret in named if len(secret) >= SHORTEST_SECRET} | parts
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

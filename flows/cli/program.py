@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import typer
 
-from feature_store.lake.durable_files import NOTHING_LOST
 from flows.cli import (
     OWN_PACKAGES,
     analyst_commands,
@@ -15,7 +14,8 @@ from flows.cli import (
     picture_commands,
     studio_commands,
 )
-from flows.failures import what_failed
+from flows.concealment import concealed
+from flows.failures import explain
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "The night": (
@@ -64,20 +64,13 @@ app.add_typer(studio_app, name="studio", rich_help_panel="The bundled model")
 
 
 def run() -> None:
-    """Run the command; an error that the project or the machine explains is one line and exit code 1."""
+    """Run the command; an error is one line, whatever it is, and exit code 1."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         app()
+    except ModuleNotFoundError:
+        raise  # `main` says how to get what is missing
     except Exception as error:
-        message = _explain_failure(error)
-        if message is None:
-            raise
-        print(f"fan: {message}", file=sys.stderr)
+        own = type(error).__module__.split(".")[0] in OWN_PACKAGES
+        print(f"fan: {concealed(str(error) if own else explain(error))}", file=sys.stderr)
         sys.exit(1)
-
-
-def _explain_failure(error: Exception) -> str | None:
-    if type(error).__module__.split(".")[0] in OWN_PACKAGES:
-        return str(error)
-    failed = what_failed(error)
-    return f"{failed}. {NOTHING_LOST}" if failed else None

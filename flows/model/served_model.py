@@ -1,16 +1,14 @@
 """How the registered model is to be served, by the settings."""
 
-import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from fan_model.drawing.artist import DrawingOptions
 from fan_model.method.crowd_contrast import NOBODY, Crowd
 from fan_model.service.deployment import Deployment
+from feature_store.schemas.addresses import without_secrets
 from flows.settings import Settings
 from flows.workspace import Workspace
-
-PASSWORD = re.compile(r"\s*\bpassword\s*=\s*('[^']*'|\S+)", re.IGNORECASE)
 
 
 def deployment(settings: Settings, crowd: Crowd = NOBODY) -> Deployment:
@@ -32,9 +30,20 @@ def deployment(settings: Settings, crowd: Crowd = NOBODY) -> Deployment:
         stored_profiles={
             "factory": "feature_store.tables.stored_profiles:StoredProfiles",
             "folder": str(Workspace(settings.workspace).lake),
-            # The registry is for many eyes: a password comes from PGPASSWORD or ~/.pgpass.
-            "catalog": settings.catalog and PASSWORD.sub("", settings.catalog),
+            "catalog": settings.catalog,
         },
+    )
+
+
+def registered_deployment(settings: Settings) -> Deployment:
+    """Write the settings for the registry, which is for many eyes.
+
+    A process that is not told the settings takes the catalogue's password from PGPASSWORD or ~/.pgpass.
+    """
+    told = deployment(settings)
+    hook = dict(told.stored_profiles or {})
+    return replace(
+        told, stored_profiles=hook | {"catalog": hook["catalog"] and without_secrets(hook["catalog"])}
     )
 
 
