@@ -17,6 +17,7 @@ from feature_store.schemas.log_tables import (
     REJECTED_ROWS,
     SUPERSEDED_INTERACTIONS,
     SUPERSEDED_ITEMS,
+    SUPPRESSIONS,
     TARGET_LISTS,
     TARGETS,
     USERS,
@@ -52,6 +53,7 @@ __all__ = [
     "Rule",
     "SUPERSEDED_INTERACTIONS",
     "SUPERSEDED_ITEMS",
+    "SUPPRESSIONS",
     "TABLES",
     "TARGETS",
     "TARGET_LISTS",
@@ -79,6 +81,7 @@ TABLES = (
     RUNS,
     EVALUATION_RESULTS,
     OPT_OUTS,
+    SUPPRESSIONS,
     CROWDS,
 )
 KEYED_TABLES = tuple(table for table in TABLES if table.schema == "keyed")

@@ -206,3 +206,17 @@ OPT_OUTS = Table(
     key=("user_key",),
     schema="keyed",
 )
+
+SUPPRESSIONS = Table(
+    "suppressions",
+    "One row is a user who was forgotten, by a digest: what a log says of before does not bring them back.",
+    (
+        Column(
+            "user_digest", "VARCHAR", "SHA-256 of the salt and the user's id, which cannot be read from it"
+        ),
+        Column("salt", "VARCHAR", "random, the same in all rows of a lake"),
+        Column("erased_at", "TIMESTAMPTZ", "events of before are not taken in again"),
+        Column("opted_out", "BOOLEAN", "whether the user opted out, which holds if they come back"),
+    ),
+    key=("user_digest",),
+)

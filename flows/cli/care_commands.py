@@ -22,11 +22,25 @@ def opt_out(
     print(f"user {user} gets {change} on")
 
 
-def forget(user: str, settings_file: SettingsFile = None) -> None:
-    """Take a user out of every table, vector, picture, page and old snapshot, for good."""
+def forget(
+    user: str,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Let logs bring the user back, also by events of before.")
+    ] = False,
+    settings_file: SettingsFile = None,
+) -> None:
+    """Take a user out of every table, vector, picture, page and old snapshot, for good.
+
+    The same log delivered again does not bring the user back; an event of after this does.
+    """
     settings = prepare(settings_file)
     from flows.commands.forget import forget as forget_user
+    from flows.commands.forget import remember
 
+    if undo:
+        remember(settings, user)
+        print(f"user {user} comes back with the next log that names them")
+        return
     print_counts("forgotten", forget_user(settings, user))
 
 

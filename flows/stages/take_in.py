@@ -23,6 +23,7 @@ from feature_store.intake.source_files import IntakeError, append_delivery, appe
 from feature_store.lake.lake import Lake, LakeError
 from feature_store.tables.notes import Note, Severity
 from feature_store.tables.runs import Run
+from feature_store.tables.suppressions import without_forgotten
 from flows.settings import Settings
 from flows.source_settings import told_apart
 from recsys_adapters.errors import SourceFileError
@@ -191,6 +192,8 @@ class Intake:
         self._note("fault", source, message, file)
 
     def _note(self, severity: Severity, source: str, message: str, file: str | None = None) -> None:
+        message = without_forgotten(self.lake, message)
+        file = file and without_forgotten(self.lake, file)
         note = Note(severity=severity, source=source, message=message, file=file)
         if note not in self.notes:
             self.notes.append(note)
