@@ -19,6 +19,7 @@ import torch
 from diffusers import DiffusionPipeline
 from PIL import Image
 
+from fan_model.drawing.images import SpoiltPictureError, check_pixels
 from fan_model.drawing.limits import RequestLimits, Sides
 from fan_model.drawing.requests import (
     ArtworkRequest,
@@ -45,6 +46,7 @@ DRAWING_THREADS = 2
 """Threads that draw on a CPU, however many cores there are. How a convolution is split depends on it:
 with one, three or eight threads a picture would depend on its batch, and each machine draw other bytes."""
 
+Painted = Image.Image | SpoiltPictureError | None
 Texts = Sequence[str]
 Weights = Sequence[float] | None
 
@@ -166,12 +168,14 @@ class Personalizer:
 
         Raises:
             RequestError: A text or an option is not what may be asked for.
+            SpoiltPictureError: The image model gave what is no picture.
         """
         drawing = self._options(options)
         requests = self._requests(prompt, references, weights, seed)
         self.check(requests, drawing)
         with drawing_threads():
-            images = self.paint([self.profile(request, drawing) for request in requests], drawing)
+            drawn = self.paint([self.profile(request, drawing) for request in requests], drawing)
+        images = [_sound(image) for image in drawn]
         return images[0] if isinstance(prompt, str) else images
 
     def select(self, history: Texts | Taste, num_references: int, *, prompt: str) -> dict[str, float]:
@@ -261,14 +265,15 @@ class Personalizer:
                 arguments[f"{prefix}pooled_prompt_embeds"] = condition.pooled_prompt_embeds
         return arguments
 
-    def paint(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> list[Image.Image | None]:
-        """The picture of each request, None where the pipeline's safety checker refuses it."""
+    def paint(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> list[Painted]:
+        """The picture of each request, None where the pipeline's safety checker refuses it.
+
+        In the place of what is no picture stands the error that says why.
+        """
         batches = _batches(requests, self.batch_size)
         return list(chain.from_iterable(self._paint_batch(batch, options) for batch in batches))
 
-    def _paint_batch(
-        self, requests: Sequence[ArtworkRequest], options: DrawingOptions
-    ) -> Iterator[Image.Image | None]:
+    def _paint_batch(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> Iterator[Painted]:
         filled = _fill(requests, ROWS_MULTIPLE // (2 if self._is_guided(options) else 1))
         drawn = self._own_pipeline()(
             **self.prompt_arguments(filled, options),
@@ -276,11 +281,13 @@ class Personalizer:
             guidance_scale=options.guidance_scale,
             height=options.height,
             width=options.width,
+            output_type="np",
             generator=[torch.Generator("cpu").manual_seed(request.seed) for request in filled],
         )
         flags = getattr(drawn, "nsfw_content_detected", None) or [False] * len(filled)
-        for _, image, flagged in zip(requests, drawn.images, flags, strict=False):
-            yield None if flagged else image
+        height, width = (side or self.sides.own for side in (options.height, options.width))
+        for _, pixels, flagged in zip(requests, drawn.images, flags, strict=False):
+            yield None if flagged else check_pixels(pixels, height, width) or _to_image(pixels)
 
     @property
     def sides(self) -> Sides:
@@ -329,6 +336,17 @@ class Personalizer:
     def _is_guided(self, options: DrawingOptions) -> bool:
         """Whether the image model sees each picture twice, with its condition and with the negative one."""
         return self._conditioner.takes_negative_prompt and options.guidance_scale > 1
+
+
+def _to_image(pixels: FloatArray) -> Image.Image:
+    """[height, width, 3], 0 to 1, as diffusers itself makes a picture of it."""
+    return Image.fromarray((pixels * 255).round().astype("uint8"))
+
+
+def _sound(painted: Painted) -> Image.Image | None:
+    if isinstance(painted, SpoiltPictureError):
+        raise painted
+    return painted
 
 
 def _columns(

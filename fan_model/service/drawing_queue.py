@@ -119,7 +119,7 @@ class DrawingQueue:
             started = time.monotonic()
             try:
                 artworks = await loop.run_in_executor(
-                    self._drawing_thread, self.artist.draw, requests, batch[0].options
+                    self._drawing_thread, self.artist.draw_each, requests, batch[0].options
                 )
             except Exception as error:
                 _settle(batch, [error] * len(batch))

@@ -17,10 +17,10 @@ class CountingArtist(Artist):
 
     seconds = 0.0
 
-    def draw(self, requests, options):
+    def draw_each(self, requests, options):
         self.__dict__.setdefault("batches", []).append(len(requests))
         time.sleep(self.seconds)
-        return super().draw(requests, options)
+        return super().draw_each(requests, options)
 
 
 @pytest.fixture
