@@ -36,7 +36,7 @@ OPTIONS: dict[str, str | bool | int | float | list[str]] = {
 QUIET = "SET enable_progress_bar = false"
 """In a process that it takes for an interactive one, DuckDB draws over the stages' own progress bars."""
 DAMAGE = ("file is not a database", "malformed")
-RESTORE = "restore the workspace's `lake` from a backup"
+RESTORE = "restore the workspace with `fan restore BACKUP`"
 WRITE_ATTEMPTS = 6
 LOCK_TIMEOUT_SECONDS = 600.0
 INLINED_ROWS = 500

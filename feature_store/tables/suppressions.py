@@ -45,6 +45,41 @@ def lift(lake: Lake, user_id: str) -> bool:
     return bool(deleted[0][0])
 
 
+def carry_on(before: Lake, lake: Lake) -> list[int]:
+    """Take over who was forgotten and who opted out in the lake that another one takes the place of.
+
+    Args:
+        before: the lake of before.
+        lake: an older state of it.
+
+    Returns:
+        Keys of the users in `lake` who were forgotten since.
+    """
+    known = {row[0] for row in lake.cursor().execute(f"SELECT user_digest FROM {TABLE}").fetchall()}
+    rows = before.cursor().execute(f"FROM {TABLE}").fetchall()
+    new = [row for row in rows if row[0] not in known]
+    opted_out = before.cursor().execute(f"FROM {OPT_OUTS.qualified_name}").fetchall()
+
+    def write(connection: DuckDBPyConnection) -> list[int]:
+        for row in new:
+            connection.execute(f"INSERT INTO {TABLE} VALUES (?, ?, ?, ?)", list(row))
+        for row in opted_out:
+            connection.execute(
+                f"INSERT INTO {OPT_OUTS.qualified_name} SELECT $1, $2 "
+                f"WHERE $1 IN (SELECT user_key FROM {USERS.qualified_name}) "
+                f"AND $1 NOT IN (SELECT user_key FROM {OPT_OUTS.qualified_name})",
+                list(row),
+            )
+        found = connection.execute(
+            f"SELECT DISTINCT user_key FROM {USERS.qualified_name}, {TABLE} "
+            "WHERE sha256(concat(salt, user_id)) = user_digest AND list_contains(?, user_digest)",
+            [[row[0] for row in new]],
+        ).fetchall()
+        return [int(key) for (key,) in found]
+
+    return lake.write(write, "carry on who was forgotten")
+
+
 def list_forgotten(connection: DuckDBPyConnection, users: str) -> int:
     """Find those of some users who were forgotten, as the temporary table `FORGOTTEN`; return their number.
 

@@ -1,5 +1,6 @@
 """For who takes care of the data: opting out, forgetting, past nights, upkeep and checks."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,9 +16,13 @@ def opt_out(
     """Note that a user wants no personalized pictures; the next night removes what was drawn for them."""
     settings = prepare(settings_file)
     from feature_store.history import opt_outs
+    from flows.keeping.sealing import check_lake, seal
+    from flows.night_lock import CATALOGUE_ONLY
     from flows.workspace import open_lake
 
+    check_lake(settings, CATALOGUE_ONLY)
     (opt_outs.opt_in if undo else opt_outs.opt_out)(open_lake(settings), user)
+    seal(settings, "lake/")
     change = "personalized pictures, from the next night" if undo else "no personalized pictures, from now"
     print(f"user {user} gets {change} on")
 
@@ -84,12 +89,37 @@ def maintain(
     print_counts("maintained", maintain_workspace(settings, keep=timedelta(days=keep_days)))
 
 
-def doctor(settings_file: SettingsFile = None) -> None:
+def backup(folder: Path, settings_file: SettingsFile = None) -> None:
+    """Copy the workspace into an empty folder, also while a night runs, and examine the copy."""
+    settings = prepare(settings_file)
+    from flows.keeping.backup import back_up
+
+    print(f"{folder}: {back_up(settings, folder):,} files, all sound. Users who are forgotten stay in it")
+
+
+def restore(folder: Path, settings_file: SettingsFile = None) -> None:
+    """Put a backup in the place of the workspace, which is kept beside it."""
+    settings = prepare(settings_file)
+    from flows.keeping.backup import restore as put_back
+
+    before, could_tell = put_back(settings, folder)
+    print(f"restored from {folder}; what was there is in {before}: delete it when you are content")
+    if not could_tell:
+        print("users who were forgotten or opted out since the backup are not known: tell it anew")
+
+
+def doctor(
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Compare every file that is kept with its checksum.")
+    ] = False,
+    settings_file: SettingsFile = None,
+) -> None:
     """Check the promises about the workspace, and say what to do where one is broken."""
     settings = prepare(settings_file)
-    from flows.commands.doctor import describe, examine
+    from flows.commands.doctor import describe, examine, say_what_was_left_out
 
-    findings = list(examine(settings))
+    findings = list(examine(settings, is_deep=deep))
     print("\n".join(describe(finding) for finding in findings))
+    print(say_what_was_left_out(is_deep=deep))
     if any(finding.num_offenders and finding.is_broken for finding in findings):
         raise typer.Exit(1)

@@ -41,6 +41,8 @@ COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
         care_commands.backfill,
         care_commands.maintain,
         care_commands.doctor,
+        care_commands.backup,
+        care_commands.restore,
     ),
 }
 """By what they are for, in the order of the help."""

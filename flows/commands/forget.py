@@ -20,6 +20,7 @@ from feature_store.upkeep.maintenance import (
     purge_lake,
 )
 from feature_store.vectors.reference_store import open_as_it_is
+from flows.keeping.sealing import rewriting, seal
 from flows.model.champion import SQLITE
 from flows.night_lock import hold_night
 from flows.settings import Settings
@@ -37,8 +38,9 @@ def forget(settings: Settings, user_id: str) -> dict[str, int]:
     Raises:
         UnknownUserError: if no source ever named the user; then nothing is touched.
         NightInProgressError: if a night is running on the workspace.
+        DamagedLakeError: if a file of the lake is damaged.
     """
-    with hold_night(settings):
+    with hold_night(settings), rewriting(settings):
         workspace, lake = open_workspace(settings), open_lake(settings)
         user_key = find_key(lake, user_id)
         # Once the tables know the user no more, anything that is left can be finished without the key.
@@ -57,6 +59,7 @@ def remember(settings: Settings, user_id: str) -> None:
     """
     if not lift(open_lake(settings), user_id):
         raise UnknownUserError(f"user {user_id} was not forgotten: check the spelling of the id")
+    seal(settings, "lake/")
 
 
 def finish_forgetting(settings: Settings, workspace: Workspace, lake: Lake) -> dict[str, int]:

@@ -19,6 +19,7 @@ from fan_model.drawing.artist import Artist
 from fan_model.service.registry import load_artist, register_artist
 from feature_store.lake.durable_files import name_aside
 from flows.environment import quiet_libraries
+from flows.keeping.sealing import seal
 from flows.model.served_model import deployment, registered_deployment
 from flows.settings import BUNDLED_PIPELINE, Settings
 from flows.workspace import open_workspace
@@ -114,6 +115,7 @@ def _register(settings: Settings) -> str:
         experiment=REGISTRY_EXPERIMENT,
         deployment=registered_deployment(settings),
     ).version
+    seal(settings, "mlflow/")
     logger.info("registered %s version %s as %s", model.name, version, model.alias)
     return str(version)
 
