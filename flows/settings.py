@@ -224,6 +224,8 @@ class Settings(BaseSettings):
     """Seed of everything random. Another seed redraws every picture."""
     bucket_users: PositiveInt = 256
     """Users whose profiles are computed and stored together."""
+    accept_clock: bool = False
+    """Take the machine's clock for right although by it the last night is yet to come, or was a year ago."""
     sources: tuple[Source, ...] = Field(min_length=1)
     """Where logs, catalogues and recommendation lists come from, in `[[sources]]` tables."""
     on_bad_file: Literal["quarantine", "stop"] = "quarantine"

@@ -9,6 +9,7 @@ Adapters may import from here, and from nowhere else in the store.
 
 from feature_store.schemas.log_tables import (
     GIVEN_TARGETS,
+    IN_THE_FUTURE,
     INGESTED_FILES,
     INTERACTIONS,
     ITEMS,
@@ -41,6 +42,7 @@ __all__ = [
     "GIVEN_TARGETS",
     "INGESTED_FILES",
     "INTERACTIONS",
+    "IN_THE_FUTURE",
     "ITEMS",
     "KEYED_TABLES",
     "NOTES",

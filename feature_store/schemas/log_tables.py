@@ -12,6 +12,8 @@ from feature_store.schemas.table import (
     user_key_column,
 )
 
+IN_THE_FUTURE = "event_time is in the future"
+"""Reason of a refusal that time takes away: such records are looked at again."""
 GIVEN_TARGETS = "given"
 """`recipe_digest` of targets that came in a recommendation list: no setting of ours made them."""
 
@@ -48,10 +50,8 @@ INTERACTIONS = Table(
         missing("user_id"),
         missing("item_id"),
         Rule("event_time is missing or is not a time", "event_time IS NULL"),
-        Rule(
-            "event_time is before 1970 or in the future",
-            "event_time < TIMESTAMPTZ '1970-01-01 00:00:00+00' OR event_time > now() + INTERVAL 1 DAY",
-        ),
+        Rule("event_time is before 1970", "event_time < TIMESTAMPTZ '1970-01-01 00:00:00+00'"),
+        Rule(IN_THE_FUTURE, "event_time > now() + INTERVAL 1 DAY"),
         missing("kind"),
         Rule("weight is missing, or its kind has none in the settings", "weight IS NULL"),
         Rule("weight is not finite", "NOT isfinite(weight)"),

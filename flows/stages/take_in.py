@@ -66,7 +66,11 @@ class Intake:
         offering = {(offer.file.source, offer.sha256) for offer in offers}
         self._take_items(sorted(items, key=lambda offer: offer.file.is_supplement), offering)
         for offer in tqdm(logs, desc="ingest", unit="file"):
-            earlier = earlier_readings(self.lake, offer.file, offer.sha256, offering)
+            earlier = [
+                entry
+                for entry in earlier_readings(self.lake, offer.file, offer.sha256, offering)
+                if not is_read_so(self.lake, offer.file, entry)
+            ]
             self._take_file(offer, earlier, is_wanted=False)
         lists = [offer.file for offer in offers if offer.file.table == "targets"]
         for source in dict.fromkeys(file.source for file in lists):
