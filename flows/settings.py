@@ -115,6 +115,11 @@ class Serving(Section):
     """Pictures that the service may owe at a time; beyond it, requests are refused with 429."""
     max_wait_seconds: float = Field(50.0, gt=0)
     """Keep a caller waiting for so long, then refuse with 503; below the server's own `--timeout` (60)."""
+    tokens_file: Path | None = None
+    """TOML file of bearer tokens: a `[[tokens]]` table for each, with `name`, `sha256` (of the token) and, as
+    wanted, `users` (ids that may be asked for) and `max_queued_pictures`; none: nobody needs a token."""
+    caller_header: str | None = None
+    """Header in which your gateway says who asks; callers take turns by it. None: by their addresses."""
     cache_bytes: PositiveInt = 128 * 2**20
     """Memory of the service for recorded references."""
 
@@ -215,6 +220,8 @@ class Settings(BaseSettings):
 
     workspace: Path = Path("workspace")
     """Where everything that the system makes lies: lake, vectors, images, gallery, runs."""
+    shared: bool = False
+    """Let the group of the workspace's files read and write them; by default only their owner may."""
     catalog: str | None = None
     """The lake's catalogue, as DuckLake writes it: none for a SQLite file in the workspace, or
     `postgres:dbname=... host=...` where several machines write."""
@@ -332,6 +339,7 @@ def _resolve_paths(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     for source in content.get("sources", []):
         _anchor(source, "path", folder)
     _anchor(content.get("safety"), "blocklist", folder)
+    _anchor(content.get("serving"), "tokens_file", folder)
     evaluation = content.get("evaluation")
     _anchor(evaluation.get("data") if isinstance(evaluation, dict) else None, "path", folder)
     _anchor(content.get("model"), "pipeline", folder, with_file="model_index.json")

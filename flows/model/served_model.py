@@ -24,6 +24,8 @@ def deployment(settings: Settings, crowd: Crowd = NOBODY) -> Deployment:
         cache_bytes=serving.cache_bytes,
         max_queued_pictures=serving.max_queued_pictures,
         max_wait_seconds=serving.max_wait_seconds,
+        tokens_file=str(serving.tokens_file) if serving.tokens_file else None,
+        caller_header=serving.caller_header,
         options=drawing_options(settings, num_references=settings.profile.max_references, crowd=crowd),
         limits=serving.limits,
         text_filter=_text_filter(settings),

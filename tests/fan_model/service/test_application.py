@@ -1,6 +1,7 @@
 """The application by itself: slow bodies, callers who hang up, lookups and drawings that fail."""
 
 import asyncio
+import hashlib
 import json
 import logging
 import time
@@ -212,3 +213,18 @@ def test_a_model_that_gives_no_picture_is_said_so_and_others_are_answered(monkey
         refused = client.post("/artworks", json={"rows": [ROW]})
         assert refused.status_code == 500
         assert "not finite" in refused.json()["message"]
+
+
+def test_where_tokens_are_needed_a_request_without_one_is_challenged(artist, tmp_path):
+    token = "t0ken"
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    (tmp_path / "tokens.toml").write_text(f'[[tokens]]\nname = "web"\nsha256 = "{digest}"\nusers = ["1"]\n')
+    client = client_of(artist, tokens_file=str(tmp_path / "tokens.toml"))
+    refused = client.post("/artworks", json={"rows": [ROW]})
+    assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert refused.json()["error_code"] == "UNAUTHENTICATED"
+    known = {"Authorization": f"Bearer {token}"}
+    assert client.post("/artworks", json={"rows": [ROW]}, headers=known).status_code == 200
+    others = {"rows": [{"prompt": "x", "user_id": "2"}]}
+    assert client.post("/artworks", json=others, headers=known).status_code == 403
+    assert client.get("/health").status_code == 200
