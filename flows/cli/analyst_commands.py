@@ -1,5 +1,6 @@
 """For who asks what was drawn and why, and what it is worth."""
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +8,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.preparation import SettingsFile, prepare
+from flows.cli.terminal import printable
 
 
 class OutputFormat(StrEnum):
@@ -32,7 +34,10 @@ def query(
     settings = prepare(settings_file)
     from flows.commands.query import run_query
 
-    print(run_query(settings, sql, output_format.value))
+    rows = run_query(settings, sql, output_format.value)
+    # What is asked for as CSV or JSON is for programs, which get the very bytes unless a terminal reads them.
+    is_shown = output_format is OutputFormat.TABLE or sys.stdout.isatty()
+    print(printable(rows) if is_shown else rows)
 
 
 def explain(user: str, item: str, settings_file: SettingsFile = None) -> None:
@@ -41,7 +46,7 @@ def explain(user: str, item: str, settings_file: SettingsFile = None) -> None:
     from flows.commands.explain import explain as explain_picture
     from flows.workspace import open_lake
 
-    print(explain_picture(open_lake(settings, read_only=True), user, item))
+    print(printable(explain_picture(open_lake(settings, read_only=True), user, item)))
 
 
 def search(
@@ -69,7 +74,7 @@ def search(
     else:
         raise typer.BadParameter("give either a text or --image")
     for hit in hits:
-        print(f"{hit.score:6.3f}  {hit.item_id:>8}  {hit.title}")
+        print(printable(f"{hit.score:6.3f}  {hit.item_id:>8}  {hit.title}"))
 
 
 def evaluate(

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.preparation import SettingsFile, prepare, print_counts
+from flows.cli.terminal import printable
 
 
 def opt_out(
@@ -62,7 +63,7 @@ def crowd(
     settings = prepare(settings_file)
     from flows.commands.crowd_renewal import describe_crowd, look_at_crowd, renew_crowd
 
-    print(describe_crowd(renew_crowd(settings) if renew else look_at_crowd(settings)))
+    print(printable(describe_crowd(renew_crowd(settings) if renew else look_at_crowd(settings))))
 
 
 def backfill(run: str, settings_file: SettingsFile = None) -> None:
@@ -119,7 +120,7 @@ def doctor(
     from flows.commands.doctor import describe, examine, say_what_was_left_out
 
     findings = list(examine(settings, is_deep=deep))
-    print("\n".join(describe(finding) for finding in findings))
+    print(printable("\n".join(describe(finding) for finding in findings)))
     print(say_what_was_left_out(is_deep=deep))
     if any(finding.num_offenders and finding.is_broken for finding in findings):
         raise typer.Exit(1)

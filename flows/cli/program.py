@@ -14,6 +14,7 @@ from flows.cli import (
     picture_commands,
     studio_commands,
 )
+from flows.cli.terminal import printable
 from flows.concealment import concealed
 from flows.failures import explain
 
@@ -74,5 +75,6 @@ def run() -> None:
         raise  # `main` says how to get what is missing
     except Exception as error:
         own = type(error).__module__.split(".")[0] in OWN_PACKAGES
-        print(f"fan: {concealed(str(error) if own else explain(error))}", file=sys.stderr)
+        message = printable(concealed(str(error) if own else explain(error)))
+        print(f"fan: {message}", file=sys.stderr)
         sys.exit(1)
