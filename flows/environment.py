@@ -5,21 +5,25 @@ import os
 import warnings
 from pathlib import Path
 
+NO_TELEMETRY_OF_MLFLOW = {"DO_NOT_TRACK": "true", "MLFLOW_DISABLE_TELEMETRY": "true"}
+NO_TELEMETRY_OF_PREFECT = {
+    "DO_NOT_TRACK": "true",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
+}
+"""Nothing here calls home, so a night without a network is a quiet one, and nobody learns of it."""
 DEFAULTS = {
     # A waiting OpenMP thread must not spin long: beside a busy neighbour that slows drawing fifty times.
     # It must spin a little: waking it for each small product would double the time of a single picture.
     "OMP_WAIT_POLICY": "passive",
     "GOMP_SPINCOUNT": "10000",
     "OPENBLAS_NUM_THREADS": "1",
-    # Nothing here calls home, so a night without a network is a quiet one.
-    "DO_NOT_TRACK": "true",
+    **NO_TELEMETRY_OF_MLFLOW,
+    **NO_TELEMETRY_OF_PREFECT,
     "DIFFUSERS_VERBOSITY": "error",
     "TRANSFORMERS_VERBOSITY": "error",
     "HF_HUB_DISABLE_TELEMETRY": "1",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
     # An error reaches the terminal once, from the command line itself; Prefect keeps its own record of it.
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_TO_API_ENABLED": "false",

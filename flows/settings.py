@@ -5,8 +5,9 @@
 """
 
 import os
+import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -14,11 +15,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
 from pydantic.dataclasses import dataclass
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableVariableError
 
 from fan_model.drawing.limits import RequestLimits
 from fan_model.drawing.requests import PictureOptions
 from fan_model.method.crowd_contrast import CrowdPolicy
 from fan_model.method.selection_policy import SelectionPolicy
+from feature_store.schemas.addresses import SHORTEST_SECRET, check_connection, mask, secrets_in
+from flows.concealment import conceal
 from flows.settings_lines import find_line
 from flows.source_settings import Source
 
@@ -30,6 +34,8 @@ NOT_SETTINGS = {FILE_VARIABLE, "FAN_PARITY_DIR"}
 
 BUNDLED_PIPELINE = "bundled"
 NO_SOURCES = {"missing", "too_short"}
+SECRET_VARIABLE = re.compile(r"(PASSWORD|PASSWD|SECRET|TOKEN|_KEY|CONNECTION_STRING|CREDENTIAL)$")
+"""What a variable of the environment is called whose value is a secret: of this project or of a library."""
 UNKNOWN_KEY = {"extra_forbidden", "unexpected_keyword_argument"}
 """What pydantic calls an unknown key, of a model and of a dataclass."""
 
@@ -112,6 +118,11 @@ class Serving(Section):
     """Pictures that the service may owe at a time; beyond it, requests are refused with 429."""
     max_wait_seconds: float = Field(50.0, gt=0)
     """Keep a caller waiting for so long, then refuse with 503; below the server's own `--timeout` (60)."""
+    tokens_file: Path | None = None
+    """TOML file of bearer tokens: a `[[tokens]]` table for each, with `name`, `sha256` (of the token) and, as
+    wanted, `users` (ids that may be asked for) and `max_queued_pictures`; none: nobody needs a token."""
+    caller_header: str | None = None
+    """Header in which your gateway says who asks; callers take turns by it. None: by their addresses."""
     cache_bytes: PositiveInt = 128 * 2**20
     """Memory of the service for recorded references."""
 
@@ -229,6 +240,8 @@ class Settings(BaseSettings):
 
     workspace: Path = Path("workspace")
     """Where everything that the system makes lies: lake, vectors, images, gallery, runs."""
+    shared: bool = False
+    """Let the group of the workspace's files read and write them; by default only their owner may."""
     catalog: str | None = None
     """The lake's catalogue, as DuckLake writes it: none for a SQLite file in the workspace, or
     `postgres:dbname=... host=...` where several machines write."""
@@ -238,6 +251,8 @@ class Settings(BaseSettings):
     """Seed of everything random. Another seed redraws every picture."""
     bucket_users: PositiveInt = 256
     """Users whose profiles are computed and stored together."""
+    accept_clock: bool = False
+    """Take the machine's clock for right although by it the last night is yet to come, or was a year ago."""
     sources: tuple[Source, ...] = Field(min_length=1)
     """Where logs, catalogues and recommendation lists come from, in `[[sources]]` tables."""
     on_bad_file: Literal["quarantine", "stop"] = "quarantine"
@@ -260,6 +275,14 @@ class Settings(BaseSettings):
     def _absolute(cls, workspace: Path) -> Path:
         return workspace.expanduser().resolve()
 
+    @field_validator("catalog")
+    @classmethod
+    def _readable(cls, catalog: str | None) -> str | None:
+        """Refuse now what PostgreSQL's library would refuse later, repeating it with its password."""
+        if catalog:
+            check_connection(catalog)
+        return catalog
+
     @property
     def users_limit(self) -> int | None:
         """The limit of users, None for all."""
@@ -279,7 +302,7 @@ class Settings(BaseSettings):
 
 
 def read_settings(file: Path | None = None) -> Settings:
-    """Read the settings.
+    """Read the settings; their secrets, and the environment's, are concealed from now on.
 
     Args:
         file: the TOML file; by default what `FAN_SETTINGS` names, or `fan.toml` here.
@@ -289,11 +312,33 @@ def read_settings(file: Path | None = None) -> Settings:
     """
     path = file or Path(os.environ.get(FILE_VARIABLE, DEFAULT_FILE))
     content = _read_toml(path)
+    secrets = {secret for text in _texts(content) for secret in secrets_in(text)} | _secret_variables()
+    conceal(secrets)
     _refuse_unknown_variables()
     try:
         return Settings(**_resolve_paths(content, path.resolve().parent))
     except ValidationError as error:
-        raise SettingsError(_describe(path, error)) from error
+        raise SettingsError(mask(_describe(path, error), secrets)) from None
+    except UnreadableVariableError:
+        raise SettingsError(
+            f"a {PREFIX}* variable of a list or a table is not JSON: write it as JSON, or in {path}"
+        ) from None
+
+
+def _texts(content: object) -> Iterator[str]:
+    """All texts of the settings file, however deep."""
+    if isinstance(content, dict | list):
+        for inner in content.values() if isinstance(content, dict) else content:
+            yield from _texts(inner)
+    elif isinstance(content, str):
+        yield content
+
+
+def _secret_variables() -> set[str]:
+    """What is secret in the environment: values by their variables' names, and parts of addresses."""
+    named = {value for name, value in os.environ.items() if SECRET_VARIABLE.search(name)}
+    parts = {secret for value in os.environ.values() for secret in secrets_in(value)}
+    return {secret for secret in named if len(secret) >= SHORTEST_SECRET} | parts
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -314,6 +359,7 @@ def _resolve_paths(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     for source in content.get("sources", []):
         _anchor(source, "path", folder)
     _anchor(content.get("safety"), "blocklist", folder)
+    _anchor(content.get("serving"), "tokens_file", folder)
     evaluation = content.get("evaluation")
     _anchor(evaluation.get("data") if isinstance(evaluation, dict) else None, "path", folder)
     _anchor(content.get("model"), "pipeline", folder, with_file="model_index.json")

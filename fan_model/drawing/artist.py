@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 from diffusers import DiffusionPipeline
-from PIL import Image
 
 from fan_model.drawing.fingerprints import (
     Checksums,
@@ -21,9 +20,9 @@ from fan_model.drawing.fingerprints import (
     read_index,
     verify_checksums,
 )
-from fan_model.drawing.images import MIME_TYPES, encode_image
+from fan_model.drawing.images import MIME_TYPES, SpoiltPictureError, encode_image
 from fan_model.drawing.limits import RequestLimits, Sides
-from fan_model.drawing.personalizer import GIBIBYTE, Personalizer, drawing_threads
+from fan_model.drawing.personalizer import GIBIBYTE, Painted, Personalizer, drawing_threads
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
 from fan_model.drawing.text_filter import TextFilter, block_nothing
 from fan_model.encoders.conditions import Condition
@@ -184,6 +183,17 @@ class Artist:
 
         Raises:
             RequestError: A request or an option is beyond the limits.
+            SpoiltPictureError: The image model gave what is no picture, for any of them.
+        """
+        return [_sound(drawn) for drawn in self.draw_each(requests, options)]
+
+    def draw_each(
+        self, requests: Sequence[ArtworkRequest], options: DrawingOptions
+    ) -> list[Artwork | SpoiltPictureError]:
+        """Draw as `draw` does; in the place of what is no picture stands the error that says why.
+
+        Raises:
+            RequestError: A request or an option is beyond the limits.
         """
         self.check(requests, options)
         with drawing_threads():
@@ -205,9 +215,11 @@ class Artist:
         return self._personalizer.personalize(requests, options)
 
     def _artwork(
-        self, request: ArtworkRequest, options: DrawingOptions, image: Image.Image | None
-    ) -> Artwork:
+        self, request: ArtworkRequest, options: DrawingOptions, image: Painted
+    ) -> Artwork | SpoiltPictureError:
         """The file of a picture with what it was made of; None for a picture that was flagged."""
+        if isinstance(image, SpoiltPictureError):
+            return image
         digest = artwork_digest(request, options, self.pipeline_fingerprint)
         provenance = {
             "Software": f"fan-artwork {importlib.metadata.version('fan-artwork')}",
@@ -224,6 +236,12 @@ class Artist:
             seed=request.seed,
             flagged=image is None,
         )
+
+
+def _sound(drawn: Artwork | SpoiltPictureError) -> Artwork:
+    if isinstance(drawn, SpoiltPictureError):
+        raise drawn
+    return drawn
 
 
 def resolve_pipeline(pipeline: str | Path, revision: str | None = None) -> Path:

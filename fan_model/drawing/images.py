@@ -1,10 +1,14 @@
-"""Pictures as files: the same pixels and provenance give the same bytes."""
+"""Pictures as pixels, which are checked, and as files: the same pixels and provenance give the same bytes."""
 
 import io
 from collections.abc import Mapping
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+
+from fan_model.drawing.requests import RequestError
 
 MIME_TYPES = {"png": "image/png", "webp": "image/webp"}
 
@@ -17,6 +21,33 @@ XMP = b"""<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
 Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"/>
 </rdf:RDF></x:xmpmeta><?xpacket end="r"?>"""
 """IPTC's mark of a generated picture, which viewers and platforms read."""
+
+
+class SpoiltPictureError(RequestError):
+    """The image model gave what is no picture; the message says how."""
+
+    http_status = 500
+
+
+def check_pixels(pixels: NDArray[np.floating], height: int, width: int) -> SpoiltPictureError | None:
+    """Say what is wrong with what an image model gave, None if nothing is.
+
+    Args:
+        pixels: `[height, width, 3]`, 0 to 1.
+        height: what was asked for, in pixels.
+        width: likewise.
+    """
+    if not np.isfinite(pixels).all():
+        return SpoiltPictureError(
+            "the image model gave numbers that are not finite: look at its weights and its number type"
+        )
+    if pixels.shape[:2] != (height, width):
+        return SpoiltPictureError(
+            f"the image model gave {pixels.shape[1]} x {pixels.shape[0]} pixels, not {width} x {height}"
+        )
+    if not np.ptp((pixels * 255).round(), axis=(0, 1)).any():
+        return SpoiltPictureError("the image model gave a picture of a single colour: look at its weights")
+    return None
 
 
 def encode_image(image: Image.Image, image_format: str, provenance: Mapping[str, str]) -> bytes:

@@ -19,6 +19,7 @@ import torch
 from diffusers import DiffusionPipeline
 from PIL import Image
 
+from fan_model.drawing.images import SpoiltPictureError, check_pixels
 from fan_model.drawing.limits import RequestLimits, Sides
 from fan_model.drawing.requests import (
     ArtworkRequest,
@@ -46,6 +47,7 @@ DRAWING_THREADS = 2
 """Threads that draw on a CPU, however many cores there are. How a convolution is split depends on it:
 with one, three or eight threads a picture would depend on its batch, and each machine draw other bytes."""
 
+Painted = Image.Image | SpoiltPictureError | None
 Texts = Sequence[str]
 Weights = Sequence[float] | None
 
@@ -167,12 +169,14 @@ class Personalizer:
 
         Raises:
             RequestError: A text or an option is not what may be asked for.
+            SpoiltPictureError: The image model gave what is no picture.
         """
         drawing = self._options(options)
         requests = self._requests(prompt, references, weights, seed)
         self.check(requests, drawing)
         with drawing_threads():
-            images = self.paint([self.profile(request, drawing) for request in requests], drawing)
+            drawn = self.paint([self.profile(request, drawing) for request in requests], drawing)
+        images = [_sound(image) for image in drawn]
         return images[0] if isinstance(prompt, str) else images
 
     def select(self, history: Texts | Taste, num_references: int, *, prompt: str) -> dict[str, float]:
@@ -269,24 +273,27 @@ class Personalizer:
         told = self._conditioner.with_negatives if "negative_" in conditions else {}
         return dict(chain.from_iterable(one.items() for one in (*named, told)))
 
-    def paint(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> list[Image.Image | None]:
-        """The picture of each request, None where the pipeline's safety checker refuses it."""
+    def paint(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> list[Painted]:
+        """The picture of each request, None where the pipeline's safety checker refuses it.
+
+        In the place of what is no picture stands the error that says why.
+        """
         batches = _batches(requests, 1 if self._conditioner.draws_alone else self.batch_size)
         return list(chain.from_iterable(self._paint_batch(batch, options) for batch in batches))
 
-    def _paint_batch(
-        self, requests: Sequence[ArtworkRequest], options: DrawingOptions
-    ) -> Iterator[Image.Image | None]:
+    def _paint_batch(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> Iterator[Painted]:
         filled = requests if self._conditioner.draws_alone else _fill(requests, self._multiple(options))
         drawn = self._own_pipeline()(
             **self.prompt_arguments(filled, options),
             num_inference_steps=options.num_inference_steps,
             **self._conditioner.call_arguments(options.guidance_scale, options.height, options.width),
+            output_type="np",
             generator=[torch.Generator("cpu").manual_seed(request.seed) for request in filled],
         )
         flags = getattr(drawn, "nsfw_content_detected", None) or [False] * len(filled)
-        for _, image, flagged in zip(requests, drawn.images, flags, strict=False):
-            yield None if flagged else image
+        height, width = (side or self.sides.own for side in (options.height, options.width))
+        for _, pixels, flagged in zip(requests, drawn.images, flags, strict=False):
+            yield None if flagged else check_pixels(pixels, height, width) or _to_image(pixels)
 
     @property
     def sides(self) -> Sides:
@@ -333,6 +340,17 @@ class Personalizer:
         """Pictures are drawn in multiples of this; a guided one takes two rows."""
         is_guided = self._conditioner.takes_negative_prompt and options.guidance_scale > 1
         return ROWS_MULTIPLE // (2 if is_guided else 1)
+
+
+def _to_image(pixels: FloatArray) -> Image.Image:
+    """[height, width, 3], 0 to 1, as diffusers itself makes a picture of it."""
+    return Image.fromarray((pixels * 255).round().astype("uint8"))
+
+
+def _sound(painted: Painted) -> Image.Image | None:
+    if isinstance(painted, SpoiltPictureError):
+        raise painted
+    return painted
 
 
 def _columns(

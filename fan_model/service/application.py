@@ -3,6 +3,7 @@
 import asyncio
 import importlib.metadata
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -84,9 +85,12 @@ def _add_probes(application: FastAPI, service: ArtworkService) -> None:
 
 def _drawing(service: ArtworkService, protocol: Protocol) -> Endpoint:
     async def draw(request: Request) -> Response:
+        started = time.monotonic()
+        caller = service.tokens.identify(request.headers, request.client.host if request.client else "")
         content = await read_json(request, service.limits.max_body_bytes)
         payload = protocol.read(content, service.limits.max_rows)
-        artworks = await _unless_hung_up(request, service.draw(payload, protocol.options_key))
+        drawing = service.draw(payload, protocol.options_key, caller, time.monotonic() - started)
+        artworks = await _unless_hung_up(request, drawing)
         request.state.num_pictures = len(artworks)
         return Response(encode_artworks(artworks, protocol.answer_key), media_type=CONTENT_TYPE)
 

@@ -1,11 +1,13 @@
 """The service behind its endpoints: reads rows, queues pictures, and knows whether it is ready."""
 
 import asyncio
+import time
 from dataclasses import replace
 
 from fan_model.drawing.artist import Artist, Artwork
 from fan_model.drawing.limits import PUBLIC_NAMES, refuse_unknown
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
+from fan_model.service.callers.bearer_tokens import BearerTokens, Caller
 from fan_model.service.deployment import Deployment, call_hook
 from fan_model.service.drawing_queue import DrawingQueue
 from fan_model.service.payloads import Payload, Row
@@ -15,6 +17,7 @@ from fan_model.service.service_metrics import ServiceMetrics
 OPTION_NAMES = tuple(PUBLIC_NAMES.get(name, name) for name in DrawingOptions.__dataclass_fields__)
 """Options by the names that callers know them by."""
 
+ANYBODY = Caller(name="anybody")
 NOBODY = "nobody"
 """A user to look up, to see whether profiles can be read; whether there is such a user does not matter."""
 
@@ -41,6 +44,8 @@ class ArtworkService:
             max_seconds=deployment.max_wait_seconds,
         )
         self.metrics = ServiceMetrics(lambda: self.queue.num_owed)
+        self.tokens = BearerTokens(deployment.tokens_file, deployment.caller_header)
+        """Who may ask."""
         hook = deployment.stored_profiles
         self._stored_profiles: StoredProfiles | None = None if hook is None else call_hook(hook)
 
@@ -49,19 +54,23 @@ class ArtworkService:
         """Who draws."""
         return self.queue.artist
 
-    async def draw(self, payload: Payload, options_key: str) -> list[Artwork]:
+    async def draw(
+        self, payload: Payload, options_key: str, caller: Caller = ANYBODY, waited: float = 0.0
+    ) -> list[Artwork]:
         """Draw one picture per row, in order.
 
         Args:
             payload: What is asked for.
             options_key: What the caller calls the options.
+            caller: Who asks.
+            waited: Seconds that the caller has waited for already: a body that came slowly counts.
 
         Raises:
             RequestError: A row or an option is refused, there is no room or no time for so many pictures, or
                 stored profiles are needed and cannot be read.
         """
         try:
-            artworks = await self._draw(payload, options_key)
+            artworks = await self._draw(payload, options_key, caller, time.monotonic() - waited)
         except RequestError:
             self.metrics.count_refused(len(payload.rows))
             raise
@@ -88,11 +97,20 @@ class ArtworkService:
         """Let the batch that is being drawn come to its end, and draw no more."""
         await asyncio.to_thread(self.queue.close)
 
-    async def _draw(self, payload: Payload, options_key: str) -> list[Artwork]:
+    async def _draw(
+        self, payload: Payload, options_key: str, caller: Caller, started: float
+    ) -> list[Artwork]:
+        caller.check_users(payload.rows)
         options = self._read_options(payload.options, options_key)
         requests = await asyncio.to_thread(self._read_requests, payload.rows)
         self.artist.check(requests, options)
-        return await self.queue.draw(requests, options)
+        return await self.queue.draw(
+            requests,
+            options,
+            caller=caller.name,
+            max_pictures=caller.max_queued_pictures,
+            seconds=self.queue.max_seconds - (time.monotonic() - started),
+        )
 
     def _read_options(self, values: Row, options_key: str) -> DrawingOptions:
         refuse_unknown(options_key, values, OPTION_NAMES)

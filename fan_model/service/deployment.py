@@ -36,6 +36,10 @@ class Deployment:
     """Pictures that the service may owe at a time; more are refused with 429."""
     max_wait_seconds: float = 50.0
     """How long a caller may be kept waiting; in MLflow's server no longer than its `--timeout`."""
+    tokens_file: str | None = None
+    """File of the tokens that callers need; None if they need none."""
+    caller_header: str | None = None
+    """Header in which a gateway says who asks: callers take turns by it, else by address."""
     options: DrawingOptions = DrawingOptions()
     """How pictures are drawn where a caller does not say."""
     limits: RequestLimits = RequestLimits()

@@ -2,16 +2,19 @@
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from fan_model.drawing.artist import Artist, Artwork
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
+from fan_model.service.callers.drawing_costs import DrawingCosts
 
-SHORTEST_SECONDS = 1e-3
-"""No picture is faster; a flagged one, which is not drawn, says nothing about speed."""
+LONGEST_BATCH = 4.0
+"""Seconds; whoever comes meanwhile waits for it. A single picture may take longer."""
+DEAREST_IN_BATCH = 2.0
+"""A picture that costs more than so many times the one whose turn it is waits for its own turn."""
 
 
 class QueueFullError(RequestError):
@@ -32,20 +35,23 @@ class _Ticket:
 
     request: ArtworkRequest
     options: DrawingOptions
+    caller: str
     artwork: asyncio.Future[Artwork]
 
 
 class DrawingQueue:
     """Draws for many callers at once; belongs to one event loop.
 
-    Batches are formed from what waits while the batch before is drawn, oldest first: a lone request never
-    waits for company. A picture's bytes do not depend on its batch. How long the latest batch took decides
-    how large the next may be, and how many may wait: else a slow machine, or a large model, would spend all
-    its time on pictures that nobody waits for any more.
+    Batches are formed from what waits while the batch before is drawn: a lone request never waits for
+    company. A picture's bytes do not depend on its batch. Callers take turns, the one who was served longest
+    ago first, and each may be owed an equal share of what can be drawn in time. What pictures cost is learnt
+    from the batches (`DrawingCosts`): many references, steps or pixels are many seconds. So nobody can hold
+    the queue against others, and a slow machine, or a large model, does not spend its time on pictures that
+    nobody waits for any more.
 
     Args:
         artist: Who draws, a batch at a time, in a thread.
-        max_pictures: Pictures waiting or being drawn; more are refused.
+        max_pictures: Pictures of one caller alone that wait or are being drawn; more are refused.
         max_seconds: How long a caller is kept waiting.
     """
 
@@ -55,58 +61,84 @@ class DrawingQueue:
         self.max_seconds = max_seconds
         # One thread for all batches: each thread that calls torch has its own team of threads and memory.
         self._drawing_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="artist")
-        self._num_owed = 0
-        self._seconds_per_picture: float | None = None
+        self._costs = DrawingCosts(artist.sides.own)
+        self._num_owed: Counter[str] = Counter()
+        self._seconds_owed: defaultdict[str, float] = defaultdict(float)
+        self._served: dict[str, int] = {}
         self._waiting: deque[_Ticket] = deque()
         self._work: asyncio.Task[None] | None = None
 
-    async def draw(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> list[Artwork]:
+    async def draw(
+        self,
+        requests: Sequence[ArtworkRequest],
+        options: DrawingOptions,
+        *,
+        caller: str = "",
+        max_pictures: int | None = None,
+        seconds: float | None = None,
+    ) -> list[Artwork]:
         """Draw one picture per request, in order.
+
+        Args:
+            requests: What is wanted.
+            options: Hold for all of them.
+            caller: Who takes turns with others.
+            max_pictures: That this caller may be owed, if fewer than the queue's.
+            seconds: That are left to the caller, if less than the queue's.
 
         Raises:
             QueueFullError: There is no room for so many, or they could not be drawn in time.
             QueueTooSlowError: They were not drawn in time; what is still waiting of them is forgotten.
         """
-        self._check_room(len(requests))
+        seconds = self.max_seconds if seconds is None else min(seconds, self.max_seconds)
+        cost = sum(self._costs.expect(request, options) for request in requests)
+        self._check_room(caller, len(requests), cost, seconds, max_pictures or self.max_pictures)
         loop = asyncio.get_running_loop()
-        tickets = [_Ticket(request, options, loop.create_future()) for request in requests]
-        self._num_owed += len(tickets)
+        tickets = [_Ticket(request, options, caller, loop.create_future()) for request in requests]
+        self._owe(caller, len(tickets), cost)
         self._waiting.extend(tickets)
         self._start()
         try:
-            async with asyncio.timeout(self.max_seconds):
+            async with asyncio.timeout(max(seconds, 0)):
                 return await asyncio.gather(*(ticket.artwork for ticket in tickets))
         except TimeoutError:
             raise QueueTooSlowError(
                 f"the service is too busy to draw within {self.max_seconds:g} s: try again later"
             ) from None
         finally:
-            self._num_owed -= len(tickets)
+            self._owe(caller, -len(tickets), -cost)
 
     @property
     def num_owed(self) -> int:
         """Pictures that somebody waits for."""
-        return self._num_owed
+        return self._num_owed.total()
 
     def close(self) -> None:
         """Wait until the batch that is being drawn is done, and draw no more."""
         self._drawing_thread.shutdown(wait=True, cancel_futures=True)
 
-    def _check_room(self, num_pictures: int) -> None:
+    def _owe(self, caller: str, num_pictures: int, seconds: float) -> None:
+        self._num_owed[caller] += num_pictures
+        self._seconds_owed[caller] += seconds
+        if not self._num_owed[caller]:
+            del self._num_owed[caller], self._seconds_owed[caller]
+        if not self._num_owed:
+            self._served.clear()
+
+    def _check_room(
+        self, caller: str, num_pictures: int, cost: float, seconds: float, max_pictures: int
+    ) -> None:
         """Whoever comes to an empty queue is let in, and so its speed is measured again."""
-        room = self.max_pictures
-        if self._num_owed:
-            room = min(room, self._num_drawn_within(self.max_seconds))
-        if self._num_owed + num_pictures > room:
+        num_callers = len(self._num_owed.keys() | {caller})
+        room = min(max_pictures, max(1, self.max_pictures // num_callers))
+        if self._num_owed and self._costs.is_known:
+            left = seconds / num_callers - self._seconds_owed.get(caller, 0.0)
+            in_time = self._num_owed[caller] + int(left / (cost / num_pictures))
+            room = max(0 if self._num_owed[caller] else 1, min(room, in_time))
+        if self._num_owed[caller] + num_pictures > room:
             raise QueueFullError(
                 f"the queue has room for {room} pictures and is full: try again in a few seconds"
             )
-
-    def _num_drawn_within(self, seconds: float) -> int:
-        """Pictures that are drawn in a time, going by the latest batch; at least 1, before it the most."""
-        if self._seconds_per_picture is None:
-            return self.max_pictures
-        return max(1, int(seconds / max(self._seconds_per_picture, SHORTEST_SECONDS)))
 
     def _start(self) -> None:
         if self._work is None or self._work.done():
@@ -115,33 +147,52 @@ class DrawingQueue:
     async def _draw_waiting(self) -> None:
         loop = asyncio.get_running_loop()
         while batch := self._next_batch():
-            requests = [ticket.request for ticket in batch]
+            requests, options = [ticket.request for ticket in batch], batch[0].options
             started = time.monotonic()
             try:
                 artworks = await loop.run_in_executor(
-                    self._drawing_thread, self.artist.draw, requests, batch[0].options
+                    self._drawing_thread, self.artist.draw_each, requests, options
                 )
             except Exception as error:
                 _settle(batch, [error] * len(batch))
             else:
-                self._seconds_per_picture = (time.monotonic() - started) / len(batch)
+                self._costs.learn(requests, options, time.monotonic() - started)
                 _settle(batch, artworks)
 
-    @property
-    def _batch_size(self) -> int:
-        """One at first, to see how long it takes; then what half of a caller's time is enough for."""
-        if self._seconds_per_picture is None:
-            return 1
-        return min(self.artist.batch_size, self._num_drawn_within(self.max_seconds / 2))
-
     def _next_batch(self) -> list[_Ticket]:
-        """Take the oldest ticket and those drawn in the same way; nobody waits for a cancelled one."""
+        """Take the ticket whose turn it is, and those drawn in the same way, if they cost about as much.
+
+        One at first, to see how long it takes; then what a short time is enough for. Nobody waits for a
+        cancelled one.
+        """
         waiting = [ticket for ticket in self._waiting if not ticket.artwork.done()]
-        batch = [ticket for ticket in waiting if ticket.options == waiting[0].options]
-        batch = batch[: self._batch_size]
+        batch: list[_Ticket] = []
+        seconds, places = 0.0, Counter[str]()
+        for ticket in sorted(waiting, key=lambda each: self._turn(each, places)):
+            cost = self._costs.expect(ticket.request, ticket.options)
+            first = batch[0] if batch else ticket
+            if ticket.options != first.options or cost > DEAREST_IN_BATCH * self._expect(first):
+                continue
+            if batch and (
+                not self._costs.is_known or seconds + cost > min(LONGEST_BATCH, self.max_seconds / 2)
+            ):
+                break
+            batch, seconds = [*batch, ticket], seconds + cost
+            if len(batch) == self.artist.batch_size:
+                break
         taken = set(map(id, batch))
         self._waiting = deque(ticket for ticket in waiting if id(ticket) not in taken)
+        for ticket in batch[:1]:
+            self._served[ticket.caller] = max(self._served.values(), default=0) + 1
         return batch
+
+    def _turn(self, ticket: _Ticket, places: Counter[str]) -> tuple[int, int]:
+        """Each caller's first ticket before anybody's second; who was served longest ago comes first."""
+        places[ticket.caller] += 1
+        return places[ticket.caller], self._served.get(ticket.caller, 0)
+
+    def _expect(self, ticket: _Ticket) -> float:
+        return self._costs.expect(ticket.request, ticket.options)
 
 
 def _settle(batch: Sequence[_Ticket], outcomes: Sequence[Artwork | Exception]) -> None:

@@ -49,11 +49,13 @@ EXAMPLE_USER_ID = "4711"
 
 REFUSALS = {
     400: "A field is unknown, missing, of the wrong type or out of its range.",
+    401: "A token is needed: `Authorization: Bearer ...`.",
+    403: "The token does not speak for the user.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
     415: "The body is no JSON by its header.",
-    429: "The queue is full: `Retry-After` says when to come back.",
-    500: "The service failed; its log names the request by `X-Request-ID`.",
+    429: "The queue is full, or the caller has its share of it: `Retry-After` says when to come back.",
+    500: "The service failed, or the model gave no picture; its log names the request by `X-Request-ID`.",
     503: "Pictures were not drawn in time, or stored profiles cannot be read: see `Retry-After`.",
 }
 

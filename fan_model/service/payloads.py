@@ -14,6 +14,8 @@ MLFLOW_ROW_KEYS = ("dataframe_records", "dataframe_split", "inputs", "instances"
 """Keys of MLflow's protocol that rows may stand under."""
 
 ERROR_CODES = {
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
     404: "RESOURCE_DOES_NOT_EXIST",
     429: "RESOURCE_EXHAUSTED",
     500: "INTERNAL_ERROR",

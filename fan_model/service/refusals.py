@@ -14,10 +14,11 @@ BUSY_STATUSES = (429, 503)
 
 def refuse(http_status: int, sentence: str, headers: Mapping[str, str] | None = None) -> Response:
     """Make the answer that refuses a request."""
+    challenge = {"WWW-Authenticate": "Bearer"} if http_status == 401 else {}
     retry = {"Retry-After": str(RETRY_AFTER_SECONDS)} if http_status in BUSY_STATUSES else {}
     return Response(
         encode_refusal(http_status, sentence),
         http_status,
-        {**(headers or {}), **retry},
+        {**(headers or {}), **retry, **challenge},
         media_type=CONTENT_TYPE,
     )

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from duckdb import DuckDBPyConnection
 
 from feature_store.schemas import USERS
+from feature_store.tables.suppressions import NAMELESS
+
+NOBODY = "(SELECT NULL::VARCHAR AS user_id WHERE false)"
 
 
 @dataclass(frozen=True)
@@ -17,22 +20,27 @@ class FileOwner:
     """The one user whom all its records are about, if the file is named after that user."""
 
 
-def name_file(connection: DuckDBPyConnection, name: str, users: str | None) -> FileOwner:
+def name_file(
+    connection: DuckDBPyConnection, name: str, users: str | None, *, forgotten: str = NOBODY
+) -> FileOwner:
     """Name a file for the ledger.
 
     Args:
         connection: a cursor of the lake.
         name: what the file's source calls it: parts of a path.
         users: relation of the ids of the users that its records name, who have keys; None if nobody's.
+        forgotten: relation of those of them who were forgotten, and have none.
     """
     if users is None:
         return FileOwner(name)
     found = connection.execute(
         f"SELECT user_id, user_key FROM {USERS.qualified_name} SEMI JOIN {users} USING (user_id) "
-        "WHERE list_contains($1, user_id) ORDER BY length(user_id) DESC",
+        f"WHERE list_contains($1, user_id) UNION ALL SELECT user_id, NULL FROM {forgotten} "
+        "WHERE list_contains($1, user_id)",
         [sorted(set(_words(name)))],
     ).fetchall()
-    keys = dict(found)
+    found.sort(key=lambda row: len(row[0]), reverse=True)
+    keys = {user_id: NAMELESS if key is None else str(key) for user_id, key in found}
     parts = [_rename(part, keys) for part in name.split("/")]
     num_users = connection.execute(f"SELECT count(*) FROM {users} WHERE user_id IS NOT NULL").fetchall()[0][0]
     return FileOwner("/".join(parts), found[0][1] if found and num_users == 1 else None)
@@ -49,8 +57,8 @@ def _candidates(part: str) -> list[str]:
     return stems + [stem.partition("=")[2] for stem in stems if "=" in stem]
 
 
-def _rename(part: str, keys: dict[str, int]) -> str:
+def _rename(part: str, keys: dict[str, str]) -> str:
     for word in sorted(_candidates(part), key=len, reverse=True):
         if word in keys:
-            return part.replace(word, str(keys[word]), 1)
+            return part.replace(word, keys[word], 1)
     return part

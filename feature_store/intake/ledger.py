@@ -13,7 +13,7 @@ from feature_store.intake.file_names import FileOwner
 from feature_store.lake.durable_files import checksum
 from feature_store.lake.lake import Lake
 from feature_store.lake.sql import quote
-from feature_store.schemas import INGESTED_FILES, INTERACTIONS, REJECTED_ROWS, USERS, Table
+from feature_store.schemas import IN_THE_FUTURE, INGESTED_FILES, INTERACTIONS, REJECTED_ROWS, USERS, Table
 
 
 class OfferedFile(Protocol):
@@ -107,10 +107,25 @@ def content_digest(file: OfferedFile) -> str:
     return hashlib.sha256(f"{digest}/{file.member}".encode()).hexdigest() if file.member else digest
 
 
+AWAITED = f"""(
+    EXISTS (FROM {REJECTED_ROWS.qualified_name} AS refused
+            WHERE refused.source = $source AND refused.sha256 = $sha256
+                AND refused.ingested_at = entry.ingested_at AND refused.reason = {quote(IN_THE_FUTURE)})
+    AND now() >= entry.ingested_at + greatest(INTERVAL 1 DAY, entry.ingested_at - (
+        SELECT min(ingested_at) FROM {INGESTED_FILES.qualified_name}
+        WHERE source = $source AND sha256 = $sha256))
+)"""
+"""SQL: whether records of a log that a clock called future ones are to be looked at again.
+
+A day later, then after twice as long each time: those of a broken log are in the future for ever.
+"""
+
+
 def is_known(lake: Lake, file: OfferedFile, sha256: str) -> bool:
     """Tell whether the content was taken in already, as it is read now.
 
-    Of a log once is enough. Of a catalogue the last delivery counts: content that was there before
+    Of a log once is enough, unless records of it were in the future by then and may not be now (`AWAITED`).
+    Of a catalogue the last delivery counts: content that was there before
     another one of the same name is taken in again.
     """
     last = (
@@ -123,7 +138,11 @@ def is_known(lake: Lake, file: OfferedFile, sha256: str) -> bool:
         "AND later.table_name = $table_name AND later.file = entry.file "
         "AND later.ingested_at > entry.ingested_at) AND (entry.file = $file OR user_key IS NOT NULL)"
     )
-    condition = "true" if file.table == INTERACTIONS.name else still_counts.replace("$file", quote(file.name))
+    condition = (
+        f"NOT {AWAITED}"
+        if file.table == INTERACTIONS.name
+        else still_counts.replace("$file", quote(file.name))
+    )
     rows = lake.query(
         f"SELECT reading, {condition} AS counts FROM ({last}) AS entry",
         {"source": file.source, "table_name": file.table, "sha256": sha256},

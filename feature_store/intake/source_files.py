@@ -25,7 +25,8 @@ from feature_store.intake.clashes import (
     supersede,
 )
 from feature_store.intake.deliveries import append_lists, reading_of
-from feature_store.intake.file_names import name_file
+from feature_store.intake.file_names import NOBODY, name_file
+from feature_store.intake.forgotten_records import GONE, WELCOME, find_returned, leave_out, welcome
 from feature_store.intake.item_fields import combine_with_known
 from feature_store.intake.ledger import (
     Entry,
@@ -45,7 +46,7 @@ from feature_store.lake.lake import Lake
 from feature_store.lake.sql import quote
 from feature_store.schemas import ITEMS, USERS, Table
 from feature_store.tables.runs import Run
-from feature_store.tables.users import give_keys
+from feature_store.tables.suppressions import list_forgotten
 
 LARGE_FILE = 2**23
 """From so many bytes on, the lake takes the staged file of a log over, if most of its rows are new."""
@@ -150,19 +151,23 @@ def _stage(
 ) -> tuple[StagedFile, Origin]:
     """Read a file once; what is staged lasts as long as the stack."""
     table = TABLES[file.table]
-    owner = name_file(connection, file.name, _give_keys(lake, connection, file))
+    users = _list_users(lake, connection, file)
+    records = file.records(connection)
+    if users:
+        records = _give_keys(lake, connection, table, records)
+    owner = name_file(connection, file.name, users, forgotten=GONE if users else NOBODY)
     origin = Origin(file.source, owner, sha256, reading, now(), run.run_id)
     common = {name: value for name, value in origin.common.items() if name in table.column_names}
     is_large = table is schemas.INTERACTIONS and file.path.stat().st_size >= LARGE_FILE
-    records = _known_by_their_ids(lake, table, file.records(connection), origin)
+    records = _known_by_their_ids(lake, table, records, origin)
     if file.is_supplement:
         records = _with_known_titles(records)
     staged = stage(lake, connection, table, records, common=common, is_large=is_large)
     return stack.enter_context(staged), origin
 
 
-def _give_keys(lake: Lake, connection: DuckDBPyConnection, file: OfferedFile) -> str | None:
-    """Give the file's users keys, and name the relation of their ids; None if its records are nobody's."""
+def _list_users(lake: Lake, connection: DuckDBPyConnection, file: OfferedFile) -> str | None:
+    """Name the relation of the ids of the file's users; None if its records are nobody's."""
     users = file.users(connection)
     if users is None:
         return None
@@ -170,10 +175,17 @@ def _give_keys(lake: Lake, connection: DuckDBPyConnection, file: OfferedFile) ->
         connection.execute(
             f"CREATE OR REPLACE TEMP TABLE named_users AS SELECT DISTINCT user_id FROM ({users})"
         )
-    strangers = f"(FROM named_users ANTI JOIN {USERS.qualified_name} USING (user_id))"
-    if count(connection, strangers):
-        lake.write(partial(give_keys, users="FROM named_users"), "new users", connection=connection)
     return "named_users"
+
+
+def _give_keys(lake: Lake, connection: DuckDBPyConnection, table: Table, records: str) -> str:
+    """Give the users of a file keys; return its records without those of users who were forgotten."""
+    if list_forgotten(connection, "named_users"):
+        find_returned(connection, table, records)
+        records = leave_out(connection, table, records)
+    if count(connection, f"(FROM {WELCOME} ANTI JOIN {USERS.qualified_name} USING (user_id))"):
+        lake.write(welcome, "new users", connection=connection)
+    return records
 
 
 def _known_by_their_ids(lake: Lake, table: Table, records: str, origin: Origin) -> str:

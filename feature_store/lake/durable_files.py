@@ -43,15 +43,18 @@ def name_aside(path: Path) -> Path:
 
 def delete_unfinished(folder: Path) -> int:
     """Delete what killed processes left aside, in a folder and below it; return the number of files."""
-    left = [path for path in folder.rglob(".*.tmp") if path.is_file() and not _is_being_written(path)]
+    left = [path for path in folder.rglob(".*.tmp*") if path.is_file() and not _is_being_written(path)]
     for path in left:
         path.unlink(missing_ok=True)
     return len(left)
 
 
 def _is_being_written(aside: Path) -> bool:
-    """Whether the process whose id stands before the suffix is still running (or the file is not of ours)."""
-    process_id = aside.stem.rpartition(".")[2]
+    """Whether the process whose id stands before the suffix is still running (or the file is not of ours).
+
+    SQLite's journal of such a file has its name with another suffix after it.
+    """
+    process_id = aside.name.rpartition(".tmp")[0].rpartition(".")[2]
     try:
         os.kill(int(process_id), 0)
     except ProcessLookupError:

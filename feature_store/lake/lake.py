@@ -21,6 +21,7 @@ from feature_store.lake.durable_files import NOTHING_LOST
 from feature_store.lake.reader_views import create_views, pin_views
 from feature_store.lake.sql import LAKE, quote
 from feature_store.schemas import KEYED_TABLES, PUBLISHED_TABLES, TABLES, USERS, Table
+from feature_store.schemas.addresses import mask, secrets_in
 
 T = TypeVar("T")
 
@@ -35,7 +36,7 @@ OPTIONS: dict[str, str | bool | int | float | list[str]] = {
 QUIET = "SET enable_progress_bar = false"
 """In a process that it takes for an interactive one, DuckDB draws over the stages' own progress bars."""
 DAMAGE = ("file is not a database", "malformed")
-RESTORE = "restore the workspace's `lake` from a backup"
+RESTORE = "restore the workspace with `fan restore BACKUP`"
 WRITE_ATTEMPTS = 6
 LOCK_TIMEOUT_SECONDS = 600.0
 INLINED_ROWS = 500
@@ -119,8 +120,18 @@ class Lake:
         try:
             self._connection.execute(attach)
         except duckdb.Error as error:
-            raise LakeError(_describe_failure(self.folder, error)) from error
+            raise LakeError(self._describe_failure(error)) from None
         self._connection.execute(f"USE {LAKE}")
+
+    def _describe_failure(self, error: duckdb.Error) -> str:
+        reason = self._first_line(error)
+        is_damaged = any(phrase in reason for phrase in DAMAGE)
+        remedy = f"It is damaged: {RESTORE}" if is_damaged else NOTHING_LOST
+        return f"cannot open the lake in {self.folder}: {reason}. {remedy}"
+
+    def _first_line(self, error: duckdb.Error) -> str:
+        """What DuckDB says, which repeats the catalogue's address, without the secrets in it."""
+        return mask(str(error).splitlines()[0], secrets_in(self.catalog))
 
     def _create_tables(self) -> None:
         columns = self._columns()
@@ -188,8 +199,8 @@ class Lake:
         try:
             yield
         except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-            reason = str(error).splitlines()[0]
-            raise LakeError(f"cannot write to {self.folder}: {reason}. {NOTHING_LOST}") from error
+            reason = self._first_line(error)
+            raise LakeError(f"cannot write to {self.folder}: {reason}. {NOTHING_LOST}") from None
         except OSError as error:
             raise LakeError(f"cannot write to {self.folder}: {error.strerror}. {NOTHING_LOST}") from error
 
@@ -283,13 +294,6 @@ def _transact(connection: DuckDBPyConnection, work: Callable[[DuckDBPyConnection
 def is_transient(error: duckdb.Error) -> bool:
     """Tell whether the same write may succeed a moment later."""
     return any(phrase in str(error).lower() for phrase in TRANSIENT_ERRORS)
-
-
-def _describe_failure(folder: Path, error: duckdb.Error) -> str:
-    reason = str(error).splitlines()[0]
-    is_damaged = any(phrase in reason for phrase in DAMAGE)
-    remedy = f"It is damaged: {RESTORE}" if is_damaged else NOTHING_LOST
-    return f"cannot open the lake in {folder}: {reason}. {remedy}"
 
 
 def _create_tables(connection: DuckDBPyConnection, tables: Sequence[Table]) -> None:

@@ -9,6 +9,7 @@ Adapters may import from here, and from nowhere else in the store.
 
 from feature_store.schemas.log_tables import (
     GIVEN_TARGETS,
+    IN_THE_FUTURE,
     INGESTED_FILES,
     INTERACTIONS,
     ITEMS,
@@ -17,6 +18,7 @@ from feature_store.schemas.log_tables import (
     REJECTED_ROWS,
     SUPERSEDED_INTERACTIONS,
     SUPERSEDED_ITEMS,
+    SUPPRESSIONS,
     TARGET_LISTS,
     TARGETS,
     USERS,
@@ -40,6 +42,7 @@ __all__ = [
     "GIVEN_TARGETS",
     "INGESTED_FILES",
     "INTERACTIONS",
+    "IN_THE_FUTURE",
     "ITEMS",
     "KEYED_TABLES",
     "NOTES",
@@ -52,6 +55,7 @@ __all__ = [
     "Rule",
     "SUPERSEDED_INTERACTIONS",
     "SUPERSEDED_ITEMS",
+    "SUPPRESSIONS",
     "TABLES",
     "TARGETS",
     "TARGET_LISTS",
@@ -79,6 +83,7 @@ TABLES = (
     RUNS,
     EVALUATION_RESULTS,
     OPT_OUTS,
+    SUPPRESSIONS,
     CROWDS,
 )
 KEYED_TABLES = tuple(table for table in TABLES if table.schema == "keyed")

@@ -12,6 +12,8 @@ from feature_store.schemas.table import (
     user_key_column,
 )
 
+IN_THE_FUTURE = "event_time is in the future"
+"""Reason of a refusal that time takes away: such records are looked at again."""
 GIVEN_TARGETS = "given"
 """`recipe_digest` of targets that came in a recommendation list: no setting of ours made them."""
 
@@ -48,10 +50,8 @@ INTERACTIONS = Table(
         missing("user_id"),
         missing("item_id"),
         Rule("event_time is missing or is not a time", "event_time IS NULL"),
-        Rule(
-            "event_time is before 1970 or in the future",
-            "event_time < TIMESTAMPTZ '1970-01-01 00:00:00+00' OR event_time > now() + INTERVAL 1 DAY",
-        ),
+        Rule("event_time is before 1970", "event_time < TIMESTAMPTZ '1970-01-01 00:00:00+00'"),
+        Rule(IN_THE_FUTURE, "event_time > now() + INTERVAL 1 DAY"),
         missing("kind"),
         Rule("weight is missing, or its kind has none in the settings", "weight IS NULL"),
         Rule("weight is not finite", "NOT isfinite(weight)"),
@@ -205,4 +205,18 @@ OPT_OUTS = Table(
     ),
     key=("user_key",),
     schema="keyed",
+)
+
+SUPPRESSIONS = Table(
+    "suppressions",
+    "One row is a user who was forgotten, by a digest: what a log says of before does not bring them back.",
+    (
+        Column(
+            "user_digest", "VARCHAR", "SHA-256 of the salt and the user's id, which cannot be read from it"
+        ),
+        Column("salt", "VARCHAR", "random, the same in all rows of a lake"),
+        Column("erased_at", "TIMESTAMPTZ", "events of before are not taken in again"),
+        Column("opted_out", "BOOLEAN", "whether the user opted out, which holds if they come back"),
+    ),
+    key=("user_digest",),
 )

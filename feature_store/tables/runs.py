@@ -6,7 +6,7 @@ A run that failed or was killed stays open, and the next stage carries it on: wh
 import json
 import secrets
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from duckdb import DuckDBPyConnection
 
@@ -20,6 +20,16 @@ ENDED = (PUBLISHED, FAULTY)
 
 LEVELS = {"references", "crowd_texts", "users", "targets"}
 """Counts of what there is, not of what was done."""
+
+
+CLOCK_TOLERANCE = timedelta(hours=1)
+"""How far a clock may go back: clocks are corrected a little all the time."""
+LONGEST_PAUSE = timedelta(days=366)
+"""Between two nights; a clock that says more has rather jumped."""
+
+
+class ClockError(RuntimeError):
+    """The machine's clock says what cannot be: nothing was taken in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +66,19 @@ class RunRecord(Run):
         return self.status == FAULTY or any(note.severity == "fault" for note in self.notes)
 
 
-def open_run(lake: Lake) -> Run:
-    """Carry on the run that is not published yet, or begin a new one, with its window up to now."""
+def open_run(lake: Lake, *, accepts_clock: bool = False) -> Run:
+    """Carry on the run that is not published yet, or begin a new one, with its window up to now.
+
+    Args:
+        lake: whose run.
+        accepts_clock: whether the clock is right, whatever it says.
+
+    Raises:
+        ClockError: the clock is before the last night, or a year after it.
+    """
     now = datetime.now(UTC)
+    if not accepts_clock:
+        check_clock(lake, now)
 
     def begin(connection: DuckDBPyConnection) -> Run:
         found = connection.execute(
@@ -80,6 +100,26 @@ def open_run(lake: Lake) -> Run:
         return run
 
     return lake.write(begin, "open a run")
+
+
+def check_clock(lake: Lake, now: datetime) -> None:
+    """Compare the clock with the latest time that the lake knows.
+
+    Raises:
+        ClockError: it is before that, or a year after it.
+    """
+    sql = (
+        "SELECT greatest((SELECT max(window_end) FROM runs), "
+        "(SELECT max(ingested_at) FROM keyed.ingested_files)) AS latest"
+    )
+    latest = lake.query(sql)["latest"][0].as_py()
+    if latest is None or latest - CLOCK_TOLERANCE <= now <= latest + LONGEST_PAUSE:
+        return
+    what = "before" if now < latest else "more than a year after"
+    raise ClockError(
+        f"the clock says {now:%Y-%m-%d %H:%M} UTC, which is {what} the last night ({latest:%Y-%m-%d %H:%M}): "
+        "set it right; if it is right, run once with FAN_ACCEPT_CLOCK=true. Nothing was taken in"
+    )
 
 
 def reread_run(lake: Lake, run: Run) -> Run:

@@ -16,7 +16,8 @@ from feature_store.upkeep.maintenance import lost_pictures
 from feature_store.vectors.reference_store import ReferenceStoreError, open_as_it_is
 
 REDO = "run `fan nightly`: it makes anew what is missing"
-RESTORE = "the lake was changed by hand, or damaged: restore the workspace from a backup"
+RESTORE = "the lake was changed by hand, or damaged: restore the workspace with `fan restore BACKUP`"
+REBUILD = "run `fan embed --rebuild`, then `fan nightly`: texts are encoded anew, and profiles selected"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,5 +207,5 @@ def check_vectors(lake: Lake, folder: Path) -> Iterator[Finding]:
     yield Finding(
         promise="every profile was selected by the vectors of the encoder in the store",
         num_offenders=foreign["n"][0].as_py(),
-        remedy=REDO,
+        remedy=REBUILD,
     )

@@ -10,6 +10,7 @@ from feature_store.lake.lake import Lake
 from feature_store.lake.reader_views import freeze_view
 from feature_store.lake.sql import LAKE
 from feature_store.schemas import PUBLISHED_TABLES, TABLES
+from feature_store.tables.suppressions import suppress
 
 FORGETTING = "forget a user"
 """Message of the snapshot that erases."""
@@ -86,7 +87,8 @@ def erase_user(lake: Lake, user_key: int) -> int:
     What is published stays so, without them. The ledger counts as if their accepted rows had never been
     there. Records that were refused stay in it, without the text of those that are the user's or nobody's.
     What others got from an item of the user's own (see `neighbours`) goes, too, and the next night makes it
-    anew. Nothing else of others is touched.
+    anew. Nothing else of others is touched. A salted digest stays, so that what logs say of before does not
+    bring the user back (see `suppressions`).
 
     Returns:
         Number of rows deleted.
@@ -98,6 +100,7 @@ def erase_user(lake: Lake, user_key: int) -> int:
         others = f"user_key <> {user_key} AND (user_key, item_id) NOT IN (FROM owing)"
         for published in PUBLISHED_TABLES:
             freeze_view(connection, published, others)
+        suppress(connection, user_key)
         for statement in (CORRECT_LEDGER, BLANK_REJECTS, DISOWN_FILES, DROP_NOTES):
             connection.execute(statement, {"user_key": user_key} if "$user_key" in statement else {})
         num_rows = sum(

@@ -113,7 +113,9 @@ def _is_there(row: dict[str, str], root: Path) -> bool:
 
 
 def _has_plain_twin(row: dict[str, str], root: Path) -> bool:
-    return row["plain_image_path"] is None or (root / row["plain_image_path"]).is_file()
+    """Whether the picture without personalization is there; what is in it, only its checksum tells."""
+    plain = None if row["plain_image_path"] is None else root / row["plain_image_path"]
+    return plain is None or (plain.is_file() and plain.stat().st_size > 0)
 
 
 def drop_lost_pictures(lake: Lake, root: Path) -> int:
@@ -126,6 +128,8 @@ def drop_lost_pictures(lake: Lake, root: Path) -> int:
     for row in lost:
         if not _is_there(row, root):
             (root / row["image_path"]).unlink(missing_ok=True)
+        if not _has_plain_twin(row, root):
+            (root / row["plain_image_path"]).unlink(missing_ok=True)
     if lost:
         paths = [row["image_path"] for row in lost]
         delete = "DELETE FROM night.artworks WHERE list_contains(?, image_path)"

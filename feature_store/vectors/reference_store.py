@@ -45,6 +45,10 @@ class ReferenceStoreError(RuntimeError):
     """The store on disk cannot be used; the message says why and what to run."""
 
 
+class UnusableVectorsError(ValueError):
+    """An encoder gave vectors of another shape, or that are not finite."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """What a store holds."""
@@ -156,7 +160,8 @@ class ReferenceStore:
         """Add texts, or replace those whose ids are known; `save` makes it last.
 
         Raises:
-            ValueError: if ids repeat, or vectors have another shape or are not finite.
+            ValueError: if ids repeat.
+            UnusableVectorsError: if vectors have another shape or are not finite.
         """
         ids = np.asarray(reference_ids, np.int64)
         self._check_vectors(ids, vectors)
@@ -180,10 +185,15 @@ class ReferenceStore:
         for name in INDEX_NAMES:
             array = getattr(vectors, name)
             if array.shape != (len(ids), self.width):
-                raise ValueError(f"{name} has shape {array.shape}, expected {(len(ids), self.width)}")
+                raise UnusableVectorsError(
+                    f"{name} has shape {array.shape}, expected {(len(ids), self.width)}"
+                )
             if not np.isfinite(array).all():
                 bad = ids[~np.isfinite(array).all(axis=1)]
-                raise ValueError(f"{name} is not finite for {len(bad)} texts, the first with id {bad[0]}")
+                raise UnusableVectorsError(
+                    f"{name} is not finite for {len(bad)} texts, the first with id {bad[0]}: the text "
+                    "encoder is damaged, or overflows; register a sound model with `fan register`"
+                )
 
     def _write_tail(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

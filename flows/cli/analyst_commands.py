@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.preparation import SettingsFile, prepare
+from flows.cli.terminal import printable
 
 
 class OutputFormat(StrEnum):
@@ -34,7 +35,10 @@ def query(
     from flows.commands.query import run_query
 
     text = sys.stdin.read() if sql == "-" else sql
-    print(run_query(settings, text, output_format.value))
+    rows = run_query(settings, text, output_format.value)
+    # What is asked for as CSV or JSON is for programs, which get the very bytes unless a terminal reads them.
+    is_shown = output_format is OutputFormat.TABLE or sys.stdout.isatty()
+    print(printable(rows) if is_shown else rows)
 
 
 def explain(user: str, item: str, settings_file: SettingsFile = None) -> None:
@@ -43,7 +47,7 @@ def explain(user: str, item: str, settings_file: SettingsFile = None) -> None:
     from flows.commands.explain import explain as explain_picture
     from flows.workspace import open_lake
 
-    print(explain_picture(settings, open_lake(settings, read_only=True), user, item))
+    print(printable(explain_picture(settings, open_lake(settings, read_only=True), user, item)))
 
 
 def search(
@@ -71,7 +75,7 @@ def search(
     else:
         raise typer.BadParameter("give either a text or --image")
     for hit in hits:
-        print(f"{hit.score:6.3f}  {hit.item_id:>8}  {hit.title}")
+        print(printable(f"{hit.score:6.3f}  {hit.item_id:>8}  {hit.title}"))
 
 
 def evaluate(

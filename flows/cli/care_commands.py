@@ -1,10 +1,12 @@
 """For who takes care of the data: opting out, forgetting, past nights, upkeep and checks."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from flows.cli.preparation import SettingsFile, prepare, print_counts
+from flows.cli.terminal import printable
 
 
 def opt_out(
@@ -15,18 +17,36 @@ def opt_out(
     """Note that a user wants no personalized pictures; the next night removes what was drawn for them."""
     settings = prepare(settings_file)
     from feature_store.history import opt_outs
+    from flows.keeping.sealing import check_lake, seal
+    from flows.night_lock import CATALOGUE_ONLY
     from flows.workspace import open_lake
 
+    check_lake(settings, CATALOGUE_ONLY)
     (opt_outs.opt_in if undo else opt_outs.opt_out)(open_lake(settings), user)
+    seal(settings, "lake/")
     change = "personalized pictures, from the next night" if undo else "no personalized pictures, from now"
     print(f"user {user} gets {change} on")
 
 
-def forget(user: str, settings_file: SettingsFile = None) -> None:
-    """Take a user out of every table, vector, picture, page and old snapshot, for good."""
+def forget(
+    user: str,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Let logs bring the user back, also by events of before.")
+    ] = False,
+    settings_file: SettingsFile = None,
+) -> None:
+    """Take a user out of every table, vector, picture, page and old snapshot, for good.
+
+    The same log delivered again does not bring the user back; an event of after this does.
+    """
     settings = prepare(settings_file)
     from flows.commands.forget import forget as forget_user
+    from flows.commands.forget import remember
 
+    if undo:
+        remember(settings, user)
+        print(f"user {user} comes back with the next log that names them")
+        return
     print_counts("forgotten", forget_user(settings, user))
 
 
@@ -43,7 +63,7 @@ def crowd(
     settings = prepare(settings_file)
     from flows.commands.crowd_renewal import describe_crowd, look_at_crowd, renew_crowd
 
-    print(describe_crowd(renew_crowd(settings) if renew else look_at_crowd(settings)))
+    print(printable(describe_crowd(renew_crowd(settings) if renew else look_at_crowd(settings))))
 
 
 def backfill(run: str, settings_file: SettingsFile = None) -> None:
@@ -70,12 +90,37 @@ def maintain(
     print_counts("maintained", maintain_workspace(settings, keep=timedelta(days=keep_days)))
 
 
-def doctor(settings_file: SettingsFile = None) -> None:
+def backup(folder: Path, settings_file: SettingsFile = None) -> None:
+    """Copy the workspace into an empty folder, also while a night runs, and examine the copy."""
+    settings = prepare(settings_file)
+    from flows.keeping.backup import back_up
+
+    print(f"{folder}: {back_up(settings, folder):,} files, all sound. Users who are forgotten stay in it")
+
+
+def restore(folder: Path, settings_file: SettingsFile = None) -> None:
+    """Put a backup in the place of the workspace, which is kept beside it."""
+    settings = prepare(settings_file)
+    from flows.keeping.backup import restore as put_back
+
+    before, could_tell = put_back(settings, folder)
+    print(f"restored from {folder}; what was there is in {before}: delete it when you are content")
+    if not could_tell:
+        print("users who were forgotten or opted out since the backup are not known: tell it anew")
+
+
+def doctor(
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Compare every file that is kept with its checksum.")
+    ] = False,
+    settings_file: SettingsFile = None,
+) -> None:
     """Check the promises about the workspace, and say what to do where one is broken."""
     settings = prepare(settings_file)
-    from flows.commands.doctor import describe, examine
+    from flows.commands.doctor import describe, examine, say_what_was_left_out
 
-    findings = list(examine(settings))
-    print("\n".join(describe(finding) for finding in findings))
+    findings = list(examine(settings, is_deep=deep))
+    print(printable("\n".join(describe(finding) for finding in findings)))
+    print(say_what_was_left_out(is_deep=deep))
     if any(finding.num_offenders and finding.is_broken for finding in findings):
         raise typer.Exit(1)

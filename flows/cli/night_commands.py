@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.preparation import SettingsFile, prepare
+from flows.cli.terminal import printable
 
 FAULTS_EXIT = 3
 """Exit status of a night that is published, or an ingest that is done, and of which something is missing."""
@@ -128,6 +129,6 @@ def _run_stages(settings_file: Path | None, stages: Sequence[str]) -> None:
 
     check_writable(settings)
     night = run_locally(settings_file, stages)
-    print(summarize(settings, night, stages, settings_file))
+    print(printable(summarize(settings, night, stages, settings_file)))
     if {"ingest", "publish"} & {*stages} and night.has_faults:
         raise typer.Exit(FAULTS_EXIT)

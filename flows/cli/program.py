@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from feature_store.lake.durable_files import NOTHING_LOST
 from flows.cli import (
     OWN_PACKAGES,
     analyst_commands,
@@ -17,7 +16,9 @@ from flows.cli import (
     picture_commands,
     studio_commands,
 )
-from flows.failures import what_failed
+from flows.cli.terminal import printable
+from flows.concealment import concealed
+from flows.failures import explain
 
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "The night": (
@@ -51,6 +52,8 @@ COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
         care_commands.backfill,
         care_commands.maintain,
         care_commands.doctor,
+        care_commands.backup,
+        care_commands.restore,
     ),
 }
 """By what they are for, in the order of the help."""
@@ -95,20 +98,14 @@ app.add_typer(studio_app, name="studio", rich_help_panel="The bundled model")
 
 
 def run() -> None:
-    """Run the command; an error that the project or the machine explains is one line and exit code 1."""
+    """Run the command; an error is one line, whatever it is, and exit code 1."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         app()
+    except ModuleNotFoundError:
+        raise  # `main` says how to get what is missing
     except Exception as error:
-        message = _explain_failure(error)
-        if message is None:
-            raise
+        own = type(error).__module__.split(".")[0] in OWN_PACKAGES
+        message = printable(concealed(str(error) if own else explain(error)))
         print(f"fan: {message}", file=sys.stderr)
         sys.exit(1)
-
-
-def _explain_failure(error: Exception) -> str | None:
-    if type(error).__module__.split(".")[0] in OWN_PACKAGES:
-        return str(error)
-    failed = what_failed(error)
-    return f"{failed}. {NOTHING_LOST}" if failed else None

@@ -27,6 +27,7 @@ from feature_store.tables.items import render_texts
 from feature_store.tables.runs import Run
 from flows.commands.evaluation_choice import choose, data_name, data_settings, make_design, make_variants
 from flows.commands.evaluation_data import read_evaluation_data
+from flows.keeping.sealing import seal
 from flows.model.champion import configure_mlflow, load_champion, require_alias
 from flows.night_lock import hold_night
 from flows.settings import BUNDLED_PIPELINE, Settings
@@ -133,6 +134,7 @@ def report(settings: Settings, run: Run) -> EvaluationSummary:
     for name, content in page.files.items():
         write_durably(folder / name, content)
     report_to_mlflow(settings, study, page, folder)
+    seal(settings)
     return EvaluationSummary(
         run_id=run.run_id,
         num_users=page.findings.num_users,

@@ -12,6 +12,8 @@ from feature_store.upkeep.maintenance import (
 )
 from feature_store.vectors.reference_store import drop_unnamed_segments, open_as_it_is
 from flows.commands.forget import finish_forgetting
+from flows.keeping.healing import delete_damaged
+from flows.keeping.sealing import rewriting
 from flows.night_lock import hold_night
 from flows.settings import Settings
 from flows.workspace import open_lake, open_workspace
@@ -24,8 +26,10 @@ def maintain(settings: Settings, *, keep: timedelta) -> dict[str, int]:
 
     Raises:
         NightInProgressError: if a night is running on the workspace.
+        DamagedLakeError: if a file of the lake is damaged.
     """
-    with hold_night(settings):
+    with hold_night(settings), rewriting(settings):
+        damaged = delete_damaged(settings)
         workspace, lake = open_workspace(settings), open_lake(settings)
         if is_forgetting_unfinished(lake):
             finish_forgetting(settings, workspace, lake)
@@ -33,6 +37,7 @@ def maintain(settings: Settings, *, keep: timedelta) -> dict[str, int]:
         upkeep = maintain_lake(lake, keep=keep)
         store = open_as_it_is(workspace.references)
         return {
+            "damaged_files_deleted": damaged,
             "snapshots_expired": upkeep.snapshots_expired,
             "lake_files_deleted": upkeep.files_deleted,
             "vectors_deleted": delete_unreferenced_vectors(lake, store) if store else 0,

@@ -2,11 +2,13 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from feature_store.schemas.addresses import without_secrets
 from feature_store.tables.notes import Note
 from feature_store.tables.runs import RunRecord
+from flows.environment import NO_TELEMETRY_OF_MLFLOW, NO_TELEMETRY_OF_PREFECT
 from flows.settings import Settings
 from flows.workspace import open_workspace
 
@@ -70,14 +72,20 @@ def _totals(night: RunRecord) -> list[str]:
 def _where_to_look(settings: Settings, settings_file: Path | None) -> list[str]:
     workspace = open_workspace(settings)
     same_settings = f" --settings {shlex.quote(str(settings_file))}" if settings_file else ""
-    tracking_uri = shlex.quote(settings.model.tracking_uri or workspace.tracking_uri)
+    tracking_uri = shlex.quote(without_secrets(settings.model.tracking_uri or workspace.tracking_uri))
     return [
         "Look at",
         f"  gallery   {(workspace.gallery / 'index.html').as_uri()}",
         f'  DuckDB    {_command("fan")} query "{PICTURES}"{same_settings}',
-        f"  MLflow    {_command('mlflow')} ui --backend-store-uri {tracking_uri}",
-        f"  Prefect   PREFECT_HOME={shlex.quote(str(workspace.prefect))} {_command('prefect')} server start",
+        f"  MLflow    {_assign(NO_TELEMETRY_OF_MLFLOW)} {_command('mlflow')} ui --backend-store-uri "
+        f"{tracking_uri}",
+        f"  Prefect   {_assign(NO_TELEMETRY_OF_PREFECT)} PREFECT_HOME={shlex.quote(str(workspace.prefect))} "
+        f"{_command('prefect')} server start",
     ]
+
+
+def _assign(variables: Mapping[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in variables.items())
 
 
 def _command(name: str) -> str:

@@ -4,11 +4,13 @@ import functools
 import json
 import logging
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import mlflow
+from filelock import BaseFileLock, FileLock
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
@@ -17,7 +19,8 @@ from fan_model.drawing.artist import Artist
 from fan_model.service.registry import load_artist, register_artist
 from feature_store.lake.durable_files import name_aside
 from flows.environment import quiet_libraries
-from flows.model.served_model import deployment
+from flows.keeping.sealing import seal
+from flows.model.served_model import deployment, registered_deployment
 from flows.settings import BUNDLED_PIPELINE, Settings
 from flows.workspace import open_workspace
 
@@ -26,6 +29,7 @@ logger = logging.getLogger(__name__)
 REGISTRY_EXPERIMENT = "fan-artwork"
 SQLITE = "sqlite:///"
 """How the address of a SQLite file begins."""
+REGISTRY_TIMEOUT_SECONDS = 600.0
 NIGHTLY_CACHE_BYTES = 2**30
 """Memory of the nightly for recorded references; it has the machine to itself, the service has not."""
 
@@ -53,11 +57,20 @@ def configure_mlflow(settings: Settings, experiment: str) -> None:
     """Point MLflow at the settings' registry, and make `experiment` the active one."""
     quiet_libraries()
     uri = tracking_uri(settings)
-    _make_database(uri)
-    mlflow.set_tracking_uri(uri)
-    if mlflow.get_experiment_by_name(experiment) is None:
-        mlflow.create_experiment(experiment, artifact_location=_artifact_location(uri, experiment))
+    with _hold_registry(uri):
+        _make_database(uri)
+        mlflow.set_tracking_uri(uri)
+        if mlflow.get_experiment_by_name(experiment) is None:
+            mlflow.create_experiment(experiment, artifact_location=_artifact_location(uri, experiment))
     mlflow.set_experiment(experiment)
+
+
+def _hold_registry(uri: str) -> BaseFileLock | nullcontext[None]:
+    """Keep others from making the same database, experiment or first version; a server has its own care."""
+    if not uri.startswith(SQLITE):
+        return nullcontext()
+    file = Path(uri.removeprefix(SQLITE))
+    return FileLock(file.with_name(f"{file.name}.lock"), timeout=REGISTRY_TIMEOUT_SECONDS)
 
 
 def _make_database(uri: str) -> None:
@@ -88,6 +101,11 @@ def _artifact_location(uri: str, experiment: str) -> str | None:
 def register(settings: Settings) -> str:
     """Register the settings' pipeline as a new version, and let the alias name it; return the version."""
     configure_mlflow(settings, REGISTRY_EXPERIMENT)
+    with _hold_registry(tracking_uri(settings)):
+        return _register(settings)
+
+
+def _register(settings: Settings) -> str:
     model = settings.model
     version = register_artist(
         pipeline_source(settings),
@@ -95,8 +113,9 @@ def register(settings: Settings) -> str:
         alias=model.alias,
         revision=model.revision,
         experiment=REGISTRY_EXPERIMENT,
-        deployment=deployment(settings),
+        deployment=registered_deployment(settings),
     ).version
+    seal(settings, "mlflow/")
     logger.info("registered %s version %s as %s", model.name, version, model.alias)
     return str(version)
 
@@ -127,10 +146,11 @@ def load_champion(settings: Settings, *, cache_bytes: int = NIGHTLY_CACHE_BYTES)
     """
     configure_mlflow(settings, REGISTRY_EXPERIMENT)
     model = settings.model
-    try:
-        version = MlflowClient().get_model_version_by_alias(model.name, model.alias).version
-    except MlflowException:
-        version = register(settings)
+    with _hold_registry(tracking_uri(settings)):
+        try:
+            version = MlflowClient().get_model_version_by_alias(model.name, model.alias).version
+        except MlflowException:
+            version = _register(settings)
     config = {**deployment(settings).to_config(), "cache_bytes": cache_bytes}
     return _load(mlflow.get_tracking_uri(), model.name, str(version), json.dumps(config))
 

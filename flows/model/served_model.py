@@ -1,16 +1,14 @@
 """How the registered model is to be served, by the settings."""
 
-import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from fan_model.drawing.artist import DrawingOptions
 from fan_model.method.crowd_contrast import NOBODY, Crowd
 from fan_model.service.deployment import Deployment
+from feature_store.schemas.addresses import without_secrets
 from flows.settings import Settings
 from flows.workspace import Workspace
-
-PASSWORD = re.compile(r"\s*\bpassword\s*=\s*('[^']*'|\S+)", re.IGNORECASE)
 
 
 def deployment(settings: Settings, crowd: Crowd = NOBODY) -> Deployment:
@@ -26,15 +24,28 @@ def deployment(settings: Settings, crowd: Crowd = NOBODY) -> Deployment:
         cache_bytes=serving.cache_bytes,
         max_queued_pictures=serving.max_queued_pictures,
         max_wait_seconds=serving.max_wait_seconds,
+        tokens_file=str(serving.tokens_file) if serving.tokens_file else None,
+        caller_header=serving.caller_header,
         options=drawing_options(settings, num_references=settings.profile.max_references, crowd=crowd),
         limits=serving.limits,
         text_filter=_text_filter(settings),
         stored_profiles={
             "factory": "feature_store.tables.stored_profiles:StoredProfiles",
             "folder": str(Workspace(settings.workspace).lake),
-            # The registry is for many eyes: a password comes from PGPASSWORD or ~/.pgpass.
-            "catalog": settings.catalog and PASSWORD.sub("", settings.catalog),
+            "catalog": settings.catalog,
         },
+    )
+
+
+def registered_deployment(settings: Settings) -> Deployment:
+    """Write the settings for the registry, which is for many eyes.
+
+    A process that is not told the settings takes the catalogue's password from PGPASSWORD or ~/.pgpass.
+    """
+    told = deployment(settings)
+    hook = dict(told.stored_profiles or {})
+    return replace(
+        told, stored_profiles=hook | {"catalog": hook["catalog"] and without_secrets(hook["catalog"])}
     )
 
 

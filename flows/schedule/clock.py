@@ -4,6 +4,7 @@ from pathlib import Path
 
 from prefect.client.schemas.schedules import CronSchedule
 
+from feature_store.schemas.addresses import without_secrets
 from flows.schedule.nightly import nightly
 from flows.schedule.server import use_server
 
@@ -36,8 +37,9 @@ def serve_nightly(cron: str, settings_file: Path | None) -> None:
     check_cron(cron)
     parameters = {"settings_file": str(settings_file.resolve())} if settings_file else {}
     with use_server() as url:
+        page = without_secrets(url).removesuffix("/api")
         print(
-            f"Serving the nightly at '{cron}' (UTC); Prefect shows it at {url.removesuffix('/api')}",
+            f"Serving the nightly at '{cron}' (UTC); Prefect shows it at {page}",
             flush=True,
         )
         nightly.serve(name="nightly", cron=cron, parameters=parameters, limit=1, print_starting_message=False)

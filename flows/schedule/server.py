@@ -13,6 +13,7 @@ import httpx
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
 
+from feature_store.schemas.addresses import without_secrets
 from flows.schedule import server_process
 
 HOST = "127.0.0.1"
@@ -80,7 +81,8 @@ def _require_answer(url: str) -> None:
     with get_client(sync_client=True) as client:
         if client.api_healthcheck() is not None:
             raise ServerError(
-                f"Prefect's server at {url} does not answer: start it, or name another in PREFECT_API_URL"
+                f"Prefect's server at {without_secrets(url)} does not answer: start it, or name another in "
+                "PREFECT_API_URL"
             )
 
 

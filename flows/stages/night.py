@@ -37,7 +37,7 @@ def run_night(settings: Settings, stages: Sequence[str] = STAGES, tasks: TaskMap
     """
     with hold_night(settings):
         lake = share_lake(settings)
-        run = open_run(lake)
+        run = open_run(lake, accepts_clock=settings.accept_clock)
         for stage in stages:
             _run_stage(stage, settings, lake, reread_run(lake, run), tasks)
         return read_run(lake, run.run_id)

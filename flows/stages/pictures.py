@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from fan_model.drawing.artist import Artist, Artwork, ArtworkRequest, DrawingOptions, artwork_digest
+from fan_model.drawing.images import SpoiltPictureError
 from feature_store.lake.durable_files import write_durably
 
 REFUSED = "the text filter refused a text, or the pipeline's safety checker the picture"
@@ -69,7 +70,7 @@ class PictureFiles:
         if not requests:
             return {}
         try:
-            artworks = self.artist.draw(list(requests.values()), options)
+            artworks = self.artist.draw_each(list(requests.values()), options)
         except ValueError as error:
             if len(requests) == 1:
                 return dict.fromkeys(requests, DrawingOutcome("failed", str(error).splitlines()[0]))
@@ -79,7 +80,9 @@ class PictureFiles:
             digest: self._keep(digest, artwork) for digest, artwork in zip(requests, artworks, strict=True)
         }
 
-    def _keep(self, digest: str, artwork: Artwork) -> DrawingOutcome:
+    def _keep(self, digest: str, artwork: Artwork | SpoiltPictureError) -> DrawingOutcome:
+        if isinstance(artwork, SpoiltPictureError):
+            return DrawingOutcome("failed", str(artwork))
         if artwork.artwork_digest != digest:
             raise RuntimeError(f"the artist drew {artwork.artwork_digest}, but {digest} was asked for")
         if not artwork.flagged or self.notes_refusals:

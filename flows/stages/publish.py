@@ -7,6 +7,7 @@ import mlflow
 
 from feature_store.history.opt_outs import count_opt_outs
 from feature_store.lake.lake import Lake
+from feature_store.schemas.addresses import without_secrets
 from feature_store.tables.artworks import count_wanted
 from feature_store.tables.notes import count_faults
 from feature_store.tables.runs import Run, RunRecord, publish_run, read_run
@@ -16,11 +17,12 @@ from flows.settings import Settings
 from flows.source_settings import Source
 from flows.stages.gallery import write_gallery
 from flows.workspace import Workspace
-from recsys_adapters.sources.remote_files import without_secrets
 
 logger = logging.getLogger(__name__)
 
 NIGHTLY_EXPERIMENT = "nightly"
+NOT_FOR_MANY_EYES: Any = {"sources": True, "catalog": True, "workspace": True, "model": {"tracking_uri"}}
+"""Settings that a run in MLflow does not name."""
 
 
 class UnfinishedNightError(RuntimeError):
@@ -50,7 +52,7 @@ def report_to_mlflow(settings: Settings, workspace: Workspace, night: RunRecord)
     """Log the night as an MLflow run: its settings, counts and seconds per stage, and its gallery's place."""
     configure_mlflow(settings, NIGHTLY_EXPERIMENT)
     with mlflow.start_run(run_name=night.run_id):
-        mlflow.log_params(_flatten(settings.model_dump(exclude={"sources", "catalog", "workspace"})))
+        mlflow.log_params(_flatten(settings.model_dump(exclude=NOT_FOR_MANY_EYES)))
         mlflow.log_metrics(_numbers(night))
         mlflow.set_tags({"run_id": night.run_id, "snapshot_id": night.snapshot_id})
         mlflow.log_dict({"sources": [_told(source) for source in settings.sources]}, "sources.json")
@@ -59,7 +61,8 @@ def report_to_mlflow(settings: Settings, workspace: Workspace, night: RunRecord)
 
 def _told(source: Source) -> dict[str, Any]:
     """A source's settings, for many eyes."""
-    return source.model_dump(mode="json") | {"path": without_secrets(str(source.path))}
+    told = source.model_dump(mode="json")
+    return {name: without_secrets(value) if isinstance(value, str) else value for name, value in told.items()}
 
 
 def _numbers(night: RunRecord) -> dict[str, float]:
@@ -73,5 +76,8 @@ def _numbers(night: RunRecord) -> dict[str, float]:
 def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in values.items():
-        flat |= _flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+        if isinstance(value, dict):
+            flat |= _flatten(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = without_secrets(value) if isinstance(value, str) else value
     return flat

@@ -23,6 +23,7 @@ from feature_store.intake.source_files import IntakeError, append_delivery, appe
 from feature_store.lake.lake import Lake, LakeError
 from feature_store.tables.notes import Note, Severity
 from feature_store.tables.runs import Run
+from feature_store.tables.suppressions import without_forgotten
 from flows.settings import Settings
 from flows.source_settings import told_apart
 from recsys_adapters.errors import SourceFileError
@@ -65,7 +66,11 @@ class Intake:
         offering = {(offer.file.source, offer.sha256) for offer in offers}
         self._take_items(sorted(items, key=lambda offer: offer.file.is_supplement), offering)
         for offer in tqdm(logs, desc="ingest", unit="file", disable=None):
-            earlier = earlier_readings(self.lake, offer.file, offer.sha256, offering)
+            earlier = [
+                entry
+                for entry in earlier_readings(self.lake, offer.file, offer.sha256, offering)
+                if not is_read_so(self.lake, offer.file, entry)
+            ]
             self._take_file(offer, earlier, is_wanted=False)
         lists = [offer.file for offer in offers if offer.file.table == "targets"]
         for source in dict.fromkeys(file.source for file in lists):
@@ -193,6 +198,8 @@ class Intake:
         self._note("fault", source, message, file)
 
     def _note(self, severity: Severity, source: str, message: str, file: str | None = None) -> None:
+        message = without_forgotten(self.lake, message)
+        file = file and without_forgotten(self.lake, file)
         note = Note(severity=severity, source=source, message=message, file=file)
         if note not in self.notes:
             self.notes.append(note)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from feature_store.schemas import Rule
+from feature_store.schemas.addresses import address_of
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.formats.delimited_text import DelimitedText
 from recsys_adapters.formats.json_lines import JsonLines
@@ -16,7 +17,7 @@ from recsys_adapters.records.plain_values import NULL_WORDS
 from recsys_adapters.records.sql_quoting import quoted_name
 from recsys_adapters.records.unnesting import Unnesting
 from recsys_adapters.sources.file_search import FoundFile, FoundFiles, search_files
-from recsys_adapters.sources.remote_files import address_of, copy_here
+from recsys_adapters.sources.remote_files import copy_here
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 FORMATS = (*DELIMITERS, "jsonl", "json", "python", "parquet")

@@ -5,7 +5,6 @@ Credentials come from the environment, as each store's own client reads them; no
 
 import atexit
 import hashlib
-import re
 import shutil
 import tempfile
 from functools import cache
@@ -14,17 +13,10 @@ from pathlib import Path, PurePosixPath
 
 import fsspec
 
+from feature_store.schemas.addresses import without_secrets
 from recsys_adapters.errors import SourceFileError
 
-_ADDRESS = re.compile(r"^([a-z][a-z0-9+.-]+):/{1,2}(?=[^/])")
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
-
-
-def address_of(path: Path) -> str | None:
-    """The address that a path of the settings is, None for a path on this machine."""
-    text = str(path)
-    found = _ADDRESS.match(text)
-    return f"{found[1]}://{text[found.end() :]}" if found else None
 
 
 def copy_here(address: str) -> Path:
@@ -88,12 +80,6 @@ def _relative(file: str, root: str) -> str:
 def _fetch(store: fsspec.AbstractFileSystem, file: str, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     store.get_file(file, str(target))
-
-
-def without_secrets(path: str) -> str:
-    """A path of the settings; of an address without user, password and query, which may be secret."""
-    address = address_of(Path(path))
-    return path if address is None else re.sub(r"//[^/@]*@", "//", address.partition("?")[0])
 
 
 def _folder(address: str) -> Path:

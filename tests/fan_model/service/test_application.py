@@ -1,6 +1,7 @@
 """The application by itself: slow bodies, callers who hang up, lookups and drawings that fail."""
 
 import asyncio
+import hashlib
 import json
 import logging
 import time
@@ -26,12 +27,12 @@ class SlowArtist(Artist):
     seconds = 0.0
     failing_seed = 13
 
-    def draw(self, requests, options):
+    def draw_each(self, requests, options):
         self.__dict__.setdefault("seeds", []).extend(request.seed for request in requests)
         time.sleep(self.seconds)
         if self.failing_seed in (request.seed for request in requests):
             raise RuntimeError(f"cannot draw {requests[0].prompt}")
-        return super().draw(requests, options)
+        return super().draw_each(requests, options)
 
 
 @pytest.fixture
@@ -194,3 +195,36 @@ def test_a_service_that_stops_finishes_the_batch_in_hand(artist):
         return await drawing
 
     assert asyncio.run(stop_while_drawing())[0] == 200
+
+
+def test_a_model_that_gives_no_picture_is_said_so_and_others_are_answered(monkeypatch):
+    pipeline = stable_diffusion()
+    artist = SlowArtist(pipeline, encoder_fingerprint="e", pipeline_fingerprint="p")
+    decode = pipeline.vae.decode
+
+    def give_no_numbers(latents, **options):
+        decoded = decode(latents, **options)
+        decoded[0][:] = float("nan")
+        return decoded
+
+    with client_of(artist) as client:
+        assert client.post("/artworks", json={"rows": [ROW]}).status_code == 200
+        monkeypatch.setattr(pipeline.vae, "decode", give_no_numbers)
+        refused = client.post("/artworks", json={"rows": [ROW]})
+        assert refused.status_code == 500
+        assert "not finite" in refused.json()["message"]
+
+
+def test_where_tokens_are_needed_a_request_without_one_is_challenged(artist, tmp_path):
+    token = "t0ken"
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    (tmp_path / "tokens.toml").write_text(f'[[tokens]]\nname = "web"\nsha256 = "{digest}"\nusers = ["1"]\n')
+    client = client_of(artist, tokens_file=str(tmp_path / "tokens.toml"))
+    refused = client.post("/artworks", json={"rows": [ROW]})
+    assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert refused.json()["error_code"] == "UNAUTHENTICATED"
+    known = {"Authorization": f"Bearer {token}"}
+    assert client.post("/artworks", json={"rows": [ROW]}, headers=known).status_code == 200
+    others = {"rows": [{"prompt": "x", "user_id": "2"}]}
+    assert client.post("/artworks", json=others, headers=known).status_code == 403
+    assert client.get("/health").status_code == 200

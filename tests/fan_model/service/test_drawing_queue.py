@@ -17,10 +17,10 @@ class CountingArtist(Artist):
 
     seconds = 0.0
 
-    def draw(self, requests, options):
+    def draw_each(self, requests, options):
         self.__dict__.setdefault("batches", []).append(len(requests))
         time.sleep(self.seconds)
-        return super().draw(requests, options)
+        return super().draw_each(requests, options)
 
 
 @pytest.fixture
@@ -126,3 +126,71 @@ def test_a_failure_reaches_everybody_in_the_batch_and_nobody_else(artist):
         return await good
 
     assert len(asyncio.run(fail())) == 1
+
+
+def test_callers_take_turns_however_many_pictures_one_of_them_wants(artist):
+    artist.seconds = 0.02
+    order = []
+
+    async def ask(queue, caller, count):
+        for request in requests(count):
+            await queue.draw([request], OPTIONS, caller=caller)
+            order.append(caller)
+
+    async def compete():
+        queue = DrawingQueue(artist, max_pictures=64, max_seconds=60)
+        greedy = [asyncio.create_task(ask(queue, "greedy", 1)) for _ in range(30)]
+        await asyncio.sleep(0)
+        await ask(queue, "modest", 3)
+        finished = len(order)
+        await asyncio.gather(*greedy)
+        return finished
+
+    assert asyncio.run(compete()) <= 3 * (1 + artist.batch_size) + artist.batch_size
+
+
+def test_each_of_two_callers_has_half_the_room(artist):
+    artist.seconds = 0.1
+
+    async def fill():
+        queue = DrawingQueue(artist, max_pictures=4, max_seconds=60)
+        greedy = asyncio.create_task(queue.draw(requests(4), OPTIONS, caller="greedy"))
+        await asyncio.sleep(0.01)
+        modest = asyncio.create_task(queue.draw(requests(2), OPTIONS, caller="modest"))
+        await asyncio.sleep(0.01)
+        with pytest.raises(QueueFullError, match="has room for 2 pictures"):
+            await queue.draw(requests(1), OPTIONS, caller="modest")
+        return await greedy, await modest
+
+    assert [len(drawn) for drawn in asyncio.run(fill())] == [4, 2]
+
+
+def test_references_are_charged(artist):
+    costly = ArtworkRequest(prompt="x", references=tuple(f"reference {number}" for number in range(100)))
+
+    async def ask():
+        queue = DrawingQueue(artist, max_pictures=64, max_seconds=1.0)
+        cheap = ArtworkRequest(prompt="x")
+        for _ in range(4):
+            queue._costs.learn([cheap], OPTIONS, 0.01)
+            queue._costs.learn([costly], OPTIONS, 0.5)
+        artist.seconds = 0.05
+        waiting = asyncio.create_task(queue.draw([cheap] * 3, OPTIONS))
+        await asyncio.sleep(0.01)
+        with pytest.raises(QueueFullError, match="is full"):
+            await queue.draw([costly] * 3, OPTIONS)
+        more = await queue.draw([cheap] * 3, OPTIONS)
+        return len(await waiting) + len(more)
+
+    assert asyncio.run(ask()) == 6
+
+
+def test_what_was_waited_for_the_body_counts(artist):
+    artist.seconds = 0.3
+
+    async def ask():
+        queue = DrawingQueue(artist, max_pictures=4, max_seconds=60)
+        return await queue.draw(requests(1), OPTIONS, seconds=0.05)
+
+    with pytest.raises(QueueTooSlowError, match="too busy"):
+        asyncio.run(ask())

@@ -181,7 +181,7 @@ def test_a_damaged_or_lost_catalogue_is_refused_and_never_taken_for_a_new_lake(r
     catalog = lake.folder / "catalog.sqlite"
     for content in (b"no database" * 1000, b""):
         catalog.write_bytes(content)
-        with pytest.raises(LakeError, match=r"restore the workspace's `lake` from a backup"):
+        with pytest.raises(LakeError, match=r"restore the workspace with `fan restore BACKUP`"):
             Lake(lake.folder, read_only=read_only)
     catalog.unlink()
     with pytest.raises(LakeError, match=r"catalog.sqlite is missing, but not its Parquet files: restore"):

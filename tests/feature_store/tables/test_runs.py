@@ -1,8 +1,11 @@
 """Runs: their windows tile, a stopped one is carried on, and what the clock reaches is looked at again."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from feature_store.tables.runs import (
+    ClockError,
     close_window,
     fail_run,
     open_run,
@@ -107,3 +110,35 @@ def test_a_clock_that_was_set_back_hides_nothing_that_was_taken_in(lake, tmp_pat
     assert ingested_at < first.window_end
     publish_run(lake, first)
     assert close_window(lake, open_run(lake)).window_end >= first.window_end
+
+
+@pytest.mark.parametrize(
+    ("moved", "what"), [("- INTERVAL 400 DAY", "more than a year after"), ("+ INTERVAL 3 HOUR", "before the")]
+)
+def test_a_clock_that_says_what_cannot_be_stops_the_night_unless_it_is_right(moved, what, lake):
+    publish_run(lake, close_window(lake, open_run(lake)))
+    lake.write(
+        lambda connection: connection.execute(f"UPDATE runs SET window_end = window_end {moved}"), "moved"
+    )
+    before = ask(lake, "FROM runs")
+    with pytest.raises(ClockError, match=f"which is {what}.*FAN_ACCEPT_CLOCK"):
+        open_run(lake)
+    assert ask(lake, "FROM runs") == before
+    assert open_run(lake, accepts_clock=True).run_id != before[0][0]
+
+
+def test_records_that_a_slow_clock_called_future_ones_are_looked_at_again(lake, tmp_path):
+    ahead = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+    events = [("e1", "ann", "i1", hours(1), 1.0), ("e2", "ann", "i2", ahead, 1.0)]
+    assert take_in_events(lake, tmp_path, events).rejected == 1
+    assert take_in_events(lake, tmp_path, events) is None
+    days_ago = (
+        "UPDATE {} SET ingested_at = ingested_at - INTERVAL 3 DAY "
+        "WHERE ingested_at = (SELECT min(ingested_at) FROM {})"
+    )
+    for table in ("keyed.rejected_rows", "keyed.ingested_files"):
+        statement = days_ago.format(table, table)
+        lake.write(lambda connection, sql=statement: connection.execute(sql), "three days ago")
+    again = take_in_events(lake, tmp_path, events)
+    assert (again.accepted, again.duplicate, again.rejected) == (0, 1, 1)
+    assert take_in_events(lake, tmp_path, events) is None

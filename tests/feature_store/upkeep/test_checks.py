@@ -74,7 +74,7 @@ def test_a_table_that_cannot_be_read_is_found_with_what_to_do(published):
         file.write_bytes(content)
         finding = check_reading(published)
         assert finding.example.startswith("keyed.opt_outs: ")
-        assert "restore the workspace from a backup" in finding.remedy
+        assert "restore the workspace with `fan restore BACKUP`" in finding.remedy
     file.unlink()
     assert check_reading(published).num_offenders == 1
 

@@ -4,6 +4,7 @@ import pytest
 
 from fan_model.bundled import PIPELINE_FOLDER
 from fan_model.drawing.artist import Artist, ArtworkRequest, DrawingOptions
+from fan_model.drawing.images import SpoiltPictureError
 from fan_model.drawing.limits import RequestLimits
 from flows.stages.pictures import GENERATED, REFUSED, DrawingOutcome, PictureFiles
 
@@ -80,3 +81,11 @@ def test_nothing_asked_for_is_nothing_drawn(pictures):
 def test_a_digest_that_is_not_the_pictures_own_is_a_mistake(pictures):
     with pytest.raises(RuntimeError, match="but another was asked for"):
         pictures.draw({"another": GOOD}, OPTIONS)
+
+
+def test_a_model_that_gives_no_picture_leaves_a_reason_and_no_file(pictures, monkeypatch):
+    reason = "the image model gave numbers that are not finite"
+    spoilt = SpoiltPictureError(reason)
+    monkeypatch.setattr(pictures.artist, "draw_each", lambda requests, options: [spoilt] * len(requests))
+    assert draw(pictures, GOOD, OTHER) == [DrawingOutcome("failed", reason)] * 2
+    assert list(pictures.folder.rglob("*.png")) == []

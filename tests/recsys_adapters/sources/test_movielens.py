@@ -28,7 +28,7 @@ class TestRatings(HeaderContract):
         b"1,2,4.0,": "event_time is missing or is not a time",
         b"1,2,4.0,9223372036854775807": "event_time is missing or is not a time",
         b"1,2,4.0,-1": "event_time is before 1990-01-01, the `earliest`: is it of another unit?",
-        b"1,2,4.0,9999999999": "event_time is before 1970 or in the future",
+        b"1,2,4.0,9999999999": "event_time is in the future",
         b",2,4.0,964982703": "user_id is missing",
         b"1,  ,4.0,964982703": "item_id is missing",
         b'"1,2,4.0,964982703': "stray quote",

@@ -8,9 +8,9 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from feature_store.schemas.addresses import address_of, without_secrets
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.sources.event_log import EventLog
-from recsys_adapters.sources.remote_files import address_of, without_secrets
 
 COLUMNS = {"user_id": "user", "item_id": "item", "event_time": "at"}
 LOG = "user,item,at\nu,i,1714550400\n"

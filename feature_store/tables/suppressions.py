@@ -1,0 +1,126 @@
+"""Users who were forgotten, known by a salted digest: the same log delivered again does not bring them back.
+
+Who holds the lake and an id can tell whether that id was forgotten; nobody can read from it whose they are.
+A user comes back with an event of after the erasure, or when the suppression is lifted.
+"""
+
+import secrets
+
+from duckdb import DuckDBPyConnection
+
+from feature_store.lake.lake import Lake
+from feature_store.lake.sql import quote
+from feature_store.schemas import OPT_OUTS, SUPPRESSIONS, USERS
+
+TABLE = SUPPRESSIONS.qualified_name
+FORGOTTEN = "forgotten_users"
+"""Temporary table of those of a file's users who were forgotten: `user_id`, `erased_at`, `opted_out`, and
+`is_back`, whether they have a key again."""
+NAMELESS = "forgotten"
+"""What stands in a file's name for a user who was forgotten."""
+
+
+def suppress(connection: DuckDBPyConnection, user_key: int) -> None:
+    """Note that a user is forgotten now, inside the transaction that does it, before the key goes."""
+    salt = _salt(connection) or secrets.token_hex(16)
+    digest = _digest("user_id", salt)
+    (row,) = connection.execute(
+        f"SELECT {digest}, user_key IN (SELECT user_key FROM {OPT_OUTS.qualified_name}) "
+        f"FROM {USERS.qualified_name} WHERE user_key = ?",
+        [user_key],
+    ).fetchall()
+    connection.execute(f"DELETE FROM {TABLE} WHERE user_digest = ?", [row[0]])
+    connection.execute(f"INSERT INTO {TABLE} VALUES ($1, $2, now(), $3)", [row[0], salt, row[1]])
+
+
+def lift(lake: Lake, user_id: str) -> bool:
+    """Let what logs say of a forgotten user count again; tell whether the user was forgotten."""
+    salt = _salt(lake.cursor())
+    if salt is None:
+        return False
+    delete = f"DELETE FROM {TABLE} WHERE user_digest = {_digest('$user_id', salt)}"
+    deleted = lake.write(
+        lambda connection: connection.execute(delete, {"user_id": user_id}).fetchall(), "lift a suppression"
+    )
+    return bool(deleted[0][0])
+
+
+def carry_on(before: Lake, lake: Lake) -> list[int]:
+    """Take over who was forgotten and who opted out in the lake that another one takes the place of.
+
+    Args:
+        before: the lake of before.
+        lake: an older state of it.
+
+    Returns:
+        Keys of the users in `lake` who were forgotten since.
+    """
+    known = {row[0] for row in lake.cursor().execute(f"SELECT user_digest FROM {TABLE}").fetchall()}
+    rows = before.cursor().execute(f"FROM {TABLE}").fetchall()
+    new = [row for row in rows if row[0] not in known]
+    opted_out = before.cursor().execute(f"FROM {OPT_OUTS.qualified_name}").fetchall()
+
+    def write(connection: DuckDBPyConnection) -> list[int]:
+        for row in new:
+            connection.execute(f"INSERT INTO {TABLE} VALUES (?, ?, ?, ?)", list(row))
+        for row in opted_out:
+            connection.execute(
+                f"INSERT INTO {OPT_OUTS.qualified_name} SELECT $1, $2 "
+                f"WHERE $1 IN (SELECT user_key FROM {USERS.qualified_name}) "
+                f"AND $1 NOT IN (SELECT user_key FROM {OPT_OUTS.qualified_name})",
+                list(row),
+            )
+        found = connection.execute(
+            f"SELECT DISTINCT user_key FROM {USERS.qualified_name}, {TABLE} "
+            "WHERE sha256(concat(salt, user_id)) = user_digest AND list_contains(?, user_digest)",
+            [[row[0] for row in new]],
+        ).fetchall()
+        return [int(key) for (key,) in found]
+
+    return lake.write(write, "carry on who was forgotten")
+
+
+def list_forgotten(connection: DuckDBPyConnection, users: str) -> int:
+    """Find those of some users who were forgotten, as the temporary table `FORGOTTEN`; return their number.
+
+    Args:
+        connection: a cursor of the lake.
+        users: relation of distinct `user_id`s.
+    """
+    salt = _salt(connection) or ""
+    is_back = f"user_id IN (SELECT user_id FROM {USERS.qualified_name})"
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {FORGOTTEN} AS "
+        f"SELECT user_id, erased_at, opted_out, {is_back} AS is_back "
+        f"FROM (SELECT user_id, {_digest('user_id', salt)} AS user_digest FROM {users}) "
+        f"JOIN {TABLE} USING (user_digest)"
+    )
+    return int(connection.execute(f"SELECT count(*) FROM {FORGOTTEN}").fetchall()[0][0])
+
+
+def without_forgotten(lake: Lake, text: str) -> str:
+    """Write a file's name, or what is said of it, without the forgotten user whom it is named after."""
+    connection = lake.cursor()
+    salt = _salt(connection)
+    words = {word for part in text.split("/") for word in (part, *part.split(".")[:1], part.split(" ")[0])}
+    if salt is None or not words:
+        return text
+    values = ", ".join(f"({quote(word)})" for word in sorted(words))
+    found = connection.execute(
+        f"SELECT user_id FROM (VALUES {values}) AS named (user_id) "
+        f"WHERE {_digest('user_id', salt)} IN (SELECT user_digest FROM {TABLE}) "
+        f"AND user_id NOT IN (SELECT user_id FROM {USERS.qualified_name})"
+    ).fetchall()
+    for (word,) in found:
+        text = text.replace(word, NAMELESS)
+    return text
+
+
+def _salt(connection: DuckDBPyConnection) -> str | None:
+    """Return the lake's salt, None as long as nobody was forgotten."""
+    row = connection.execute(f"SELECT any_value(salt) FROM {TABLE}").fetchall()[0]
+    return None if row[0] is None else str(row[0])
+
+
+def _digest(user_id: str, salt: str) -> str:
+    return f"sha256(concat({quote(salt)}, {user_id}))"

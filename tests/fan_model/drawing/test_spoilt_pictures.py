@@ -1,0 +1,68 @@
+"""What an image model gives is looked at before it is called a picture."""
+
+import numpy as np
+import pytest
+import torch
+
+from fan_model.drawing.artist import Artist, Artwork, ArtworkRequest, DrawingOptions
+from fan_model.drawing.images import SpoiltPictureError, check_pixels
+from fan_model.drawing.personalizer import Personalizer
+from tests.fan_model.pipelines import stable_diffusion
+
+OPTIONS = DrawingOptions(num_inference_steps=1)
+REQUESTS = [ArtworkRequest(prompt="a quiet harbour", seed=seed) for seed in range(3)]
+
+
+def make_artist(pipeline):
+    return Artist(pipeline, encoder_fingerprint="e", pipeline_fingerprint="p")
+
+
+def spoil(pipeline, *, value):
+    """Let the last layer of the decoder give one number everywhere."""
+    with torch.no_grad():
+        for parameter in pipeline.vae.decoder.conv_out.parameters():
+            parameter.fill_(value)
+    return pipeline
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"), [(float("nan"), "not finite"), (0.0, "of a single colour")], ids=["NaN", "constant"]
+)
+def test_a_model_that_gives_no_picture_is_a_failure_with_a_reason_for_every_caller(value, reason):
+    artist = make_artist(spoil(stable_diffusion(), value=value))
+    drawn = artist.draw_each(REQUESTS, OPTIONS)
+    assert [type(each) for each in drawn] == [SpoiltPictureError] * 3
+    for draw in (
+        lambda: artist.draw(REQUESTS, OPTIONS),
+        lambda: Personalizer(spoil(stable_diffusion(), value=value)).draw("x", num_inference_steps=1),
+    ):
+        with pytest.raises(SpoiltPictureError, match=reason):
+            draw()
+
+
+def test_only_the_spoilt_pictures_of_a_batch_fail(monkeypatch):
+    pipeline = stable_diffusion()
+    decode = pipeline.vae.decode
+
+    def spoil_the_second(latents, **options):
+        decoded = decode(latents, **options)
+        decoded[0][1] = float("nan")
+        return decoded
+
+    monkeypatch.setattr(pipeline.vae, "decode", spoil_the_second)
+    drawn = make_artist(pipeline).draw_each(REQUESTS, OPTIONS)
+    assert [type(each) for each in drawn] == [Artwork, SpoiltPictureError, Artwork]
+
+
+def test_pixels_of_another_size_are_no_picture():
+    pixels = np.random.default_rng(0).random((8, 16, 3))
+    assert check_pixels(pixels, 8, 16) is None
+    assert "gave 16 x 8 pixels, not 8 x 16" in str(check_pixels(pixels, 16, 8))
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (1, 0, 0), (0.2, 0.4, 0.6)])
+def test_a_single_colour_is_no_picture_and_one_pixel_of_another_makes_it_one(colour):
+    pixels = np.broadcast_to(np.array(colour, float), (8, 8, 3)).copy()
+    assert "single colour" in str(check_pixels(pixels, 8, 8))
+    pixels[3, 4, 1] += 0.1
+    assert check_pixels(pixels, 8, 8) is None

@@ -1,0 +1,96 @@
+"""A log that is delivered again does not bring a forgotten user back; the user's own return does."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from feature_store.history.opt_outs import has_opted_out, opt_in, opt_out
+from feature_store.tables.suppressions import NAMELESS, lift, without_forgotten
+from feature_store.tables.users import find_key, look_up_key
+from feature_store.upkeep.checks import check_tables
+from feature_store.upkeep.erasure import erase_user
+from feature_store.upkeep.maintenance import purge_lake
+from tests.feature_store.logs import ask, hours, take_in_events, take_in_items, take_in_targets
+
+LEAVER, STAYER = "leaver-4711", "stayer"
+OLD = [
+    ("e1", LEAVER, "i1", hours(1), 5.0),
+    ("e2", STAYER, "i1", hours(2), 4.0),
+    ("bad", LEAVER, "i1", "never", 4.0),
+    ("nobodys", "", f"met {LEAVER}", hours(3), 4.0),
+]
+
+
+@pytest.fixture
+def left(lake, tmp_path):
+    """A lake that a user was erased from, who had opted out before."""
+    take_in_items(lake, tmp_path, {"i1": "One", "i2": "Two"})
+    take_in_events(lake, tmp_path, OLD, name="log")
+    opt_out(lake, LEAVER)
+    erase_user(lake, find_key(lake, LEAVER))
+    purge_lake(lake)
+    return lake
+
+
+def bytes_of(lake):
+    return b"".join(path.read_bytes() for path in lake.folder.rglob("*") if path.is_file())
+
+
+def soon():
+    """A time of after the erasure that no log may hold yet, but the tests' clock allows."""
+    return (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+
+
+def test_the_same_log_with_another_line_brings_nobody_back_and_counts_them_as_if_they_had_never_been_there(
+    left, tmp_path
+):
+    again = take_in_events(left, tmp_path, [*OLD, ("e3", STAYER, "i2", hours(4), 1.0)], name=LEAVER)
+    assert (again.rows_read, again.accepted, again.duplicate, again.rejected) == (3, 1, 1, 1)
+    assert look_up_key(left, LEAVER) is None
+    assert again.file == f"{NAMELESS}.csv"
+    assert LEAVER.encode() not in bytes_of(left)
+    assert [finding.promise for finding in check_tables(left) if finding.num_offenders] == []
+
+
+def test_an_event_of_after_the_erasure_brings_the_user_back_with_their_opt_out_and_without_their_past(
+    left, tmp_path
+):
+    again = take_in_events(left, tmp_path, [*OLD, ("new", LEAVER, "i2", soon(), 1.0)], name="again")
+    key = find_key(left, LEAVER)
+    assert ask(left, "SELECT item_id FROM interactions WHERE user_id = ?", LEAVER) == [("i2",)]
+    assert has_opted_out(left, key)
+    assert again.accepted == 1
+    opt_in(left, LEAVER)
+    take_in_events(left, tmp_path, [*OLD, ("newer", LEAVER, "i1", soon(), 1.0)], name="once more")
+    assert not has_opted_out(left, key)
+    assert ask(left, "SELECT count(*) FROM interactions WHERE user_id = ?", LEAVER) == [(2,)]
+
+
+def test_a_list_of_targets_does_not_bring_them_back(left, tmp_path):
+    take_in_targets(left, tmp_path, [(LEAVER, "i1", 1), (STAYER, "i1", 1)])
+    assert look_up_key(left, LEAVER) is None
+    assert ask(left, "SELECT user_id FROM target_lists") == [(STAYER,)]
+
+
+def test_a_suppression_that_is_lifted_lets_the_log_count_again(left, tmp_path):
+    assert lift(left, LEAVER)
+    assert not lift(left, LEAVER)
+    assert not lift(left, "somebody else")
+    take_in_events(left, tmp_path, [*OLD, ("e3", STAYER, "i2", hours(4), 1.0)], name="again")
+    assert ask(left, "SELECT item_id FROM interactions WHERE user_id = ?", LEAVER) == [("i1",)]
+
+
+def test_what_is_said_of_a_file_named_after_them_does_not_name_them(left):
+    assert without_forgotten(left, f"{LEAVER}.csv has no column x") == f"{NAMELESS}.csv has no column x"
+    assert without_forgotten(left, f"logs/{LEAVER}/{STAYER}.csv") == f"logs/{NAMELESS}/{STAYER}.csv"
+
+
+def test_digests_of_one_id_differ_from_lake_to_lake(left, tmp_path, empty_lake):
+    from feature_store.lake.lake import Lake
+
+    (digest,) = ask(left, "SELECT user_digest, salt FROM suppressions")
+    other = Lake(tmp_path / "other")
+    take_in_events(other, tmp_path, OLD, name="other")
+    erase_user(other, find_key(other, LEAVER))
+    assert ask(other, "SELECT user_digest, salt FROM suppressions") != [digest]
+    other.close()
