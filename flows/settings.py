@@ -7,8 +7,7 @@
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -23,7 +22,7 @@ from fan_model.method.crowd_contrast import CrowdPolicy
 from fan_model.method.selection_policy import SelectionPolicy
 from feature_store.schemas.addresses import SHORTEST_SECRET, check_connection, mask, secrets_in
 from flows.concealment import conceal
-from flows.settings_lines import find_line
+from flows.settings_problems import describe_problems
 from flows.source_settings import Source
 
 DEFAULT_FILE = Path("fan.toml")
@@ -33,11 +32,8 @@ NOT_SETTINGS = {FILE_VARIABLE, "FAN_PARITY_DIR"}
 """Variables with the prefix that are read elsewhere: the settings file itself, and the tests' fixtures."""
 
 BUNDLED_PIPELINE = "bundled"
-NO_SOURCES = {"missing", "too_short"}
 SECRET_VARIABLE = re.compile(r"(PASSWORD|PASSWD|SECRET|TOKEN|_KEY|CONNECTION_STRING|CREDENTIAL)$")
 """What a variable of the environment is called whose value is a secret: of this project or of a library."""
-UNKNOWN_KEY = {"extra_forbidden", "unexpected_keyword_argument"}
-"""What pydantic calls an unknown key, of a model and of a dataclass."""
 
 
 class SettingsError(ValueError):
@@ -318,7 +314,7 @@ def read_settings(file: Path | None = None) -> Settings:
     try:
         return Settings(**_resolve_paths(content, path.resolve().parent))
     except ValidationError as error:
-        raise SettingsError(mask(_describe(path, error), secrets)) from None
+        raise SettingsError(mask(describe_problems(path, error, Settings), secrets)) from None
     except UnreadableVariableError:
         raise SettingsError(
             f"a {PREFIX}* variable of a list or a table is not JSON: write it as JSON, or in {path}"
@@ -385,42 +381,3 @@ def _refuse_unknown_variables() -> None:
             raise SettingsError(
                 f"the variable {variable} names no setting: use one of {', '.join(sorted(known))}"
             )
-
-
-def _describe(path: Path, error: ValidationError) -> str:
-    """Say every problem, each with its line, where the file has one."""
-    text = path.read_text(encoding="utf-8")
-    said: dict[tuple[str | int, ...], list[str]] = {}
-    for problem in error.errors(include_url=False, include_input=False):
-        # Of a value that may be of several types, each type has its say under a name of its own.
-        keys = tuple(part for part in problem["loc"] if isinstance(part, int) or part.isidentifier())
-        said.setdefault(keys, []).append(_say(problem["type"], problem["msg"], keys))
-    if any(len(keys) > 1 and keys[0] == "sources" for keys in said):
-        said.pop(("sources",), None)
-    lines = []
-    for keys, messages in said.items():
-        line = find_line(text, keys)
-        place = f"line {line}, " if line else ""
-        lines.append(f"  {place}{'.'.join(map(str, keys))}: {', or: '.join(messages)}")
-    return f"{path} (with the {PREFIX}* variables):\n" + "\n".join(lines)
-
-
-def _say(kind: str, message: str, keys: Sequence[str | int]) -> str:
-    """Say a problem of a kind that pydantic names, in the settings' words."""
-    if kind in NO_SOURCES and keys == ("sources",):
-        return "name at least one [[sources]] table, with adapter and path"
-    if kind not in UNKNOWN_KEY:
-        return message.removeprefix("Value error, ")
-    *tables, key = map(str, keys)
-    known = _keys_of(tables)
-    meant = get_close_matches(key, known, n=1) or [f"one of {', '.join(known)}"]
-    return f"unknown key; did you mean {meant[0]}?"
-
-
-def _keys_of(tables: Sequence[str]) -> list[str]:
-    """Name the keys of a table."""
-    section: object = Settings
-    for table in tables:
-        section = type(getattr(section, "model_fields", {})[table].default)
-    names = getattr(section, "model_fields", None) or getattr(section, "__dataclass_fields__", {})
-    return sorted(names)
