@@ -97,7 +97,7 @@ class ForwardRun:
     """What is attended in the place of the text itself: the target, then the references. None: the text."""
     shares: Sequence[float] = ()
     """One per source."""
-    skip_layers: Collection[int] = ()
+    untouched_layers: Collection[int] = ()
     """Layers in which the text attends itself all the same."""
     records: bool = False
     """Whether keys and values are wanted, and only those."""
@@ -133,7 +133,7 @@ class ForwardRun:
         own = key[:, self._real], value[:, self._real]
         if self.records:
             self.recorded.append(own)
-        is_plain = not self.sources or place in self.skip_layers
+        is_plain = not self.sources or place in self.untouched_layers
         sources = [own] if is_plain else [source.at(place) for source in self.sources]
         attention = GroupedAttention(
             **vars(layer), is_causal=self._is_causal, num_blind=self._real.start, masks=self._masks
