@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from fan_model.encoders.families import FAMILIES
 from flows.cli.program import app
 
 ROOT = Path(__file__).parents[2]
@@ -91,3 +93,10 @@ def test_a_module_of_our_own_that_is_missing_is_no_matter_of_installing():
 
 def test_the_version_is_said():
     assert fan("--version").stdout.startswith("fan-artwork ")
+
+
+def test_models_lists_every_family_with_what_it_consumes():
+    output = CliRunner().invoke(app, ["models"]).output
+    for family in FAMILIES:
+        assert f"{family.name} ({family.pipeline})" in output
+        assert family.consumes in output
