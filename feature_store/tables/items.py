@@ -13,7 +13,13 @@ class TemplateError(ValueError):
     """A template names a field that no item has."""
 
 
-def render_texts(lake: Lake, *, reference_template: str, target_template: str) -> int:
+LONGEST_TEXT = 2_000
+"""Characters; the rest of a text is cut off. No text encoder reads so many, and the model refuses more."""
+
+
+def render_texts(
+    lake: Lake, *, reference_template: str, target_template: str, longest: int = LONGEST_TEXT
+) -> int:
     """Write each item's texts and their ids by the templates, where they differ from what is there.
 
     Args:
@@ -21,6 +27,7 @@ def render_texts(lake: Lake, *, reference_template: str, target_template: str) -
         reference_template: text of an item in a history, with fields in braces, for example
             `"{title}, {genres} film poster"`.
         target_template: text of an item that a picture is drawn of.
+        longest: characters of a text; the rest is cut off.
 
     Returns:
         Number of items whose texts changed.
@@ -29,8 +36,8 @@ def render_texts(lake: Lake, *, reference_template: str, target_template: str) -
         TemplateError: if a template is malformed or names a field that no item has.
     """
     known = _known_fields(lake)
-    reference = _template_sql("reference_template", reference_template, known)
-    target = _template_sql("target_template", target_template, known)
+    reference = f"left({_template_sql('reference_template', reference_template, known)}, {longest})"
+    target = f"left({_template_sql('target_template', target_template, known)}, {longest})"
     changed = (
         f"reference_text IS DISTINCT FROM {reference} OR target_text IS DISTINCT FROM {target} "
         "OR reference_id IS NULL OR target_id IS NULL"
@@ -46,6 +53,16 @@ def render_texts(lake: Lake, *, reference_template: str, target_template: str) -
             "render the items' texts",
         )
     return num_changed
+
+
+def list_cut(lake: Lake, *, longest: int = LONGEST_TEXT) -> list[str]:
+    """Return the ids of items one of whose texts is as long as may be: the rest of it was cut off."""
+    rows = lake.query(
+        "SELECT item_id FROM items WHERE greatest(length(reference_text), length(target_text)) >= ? "
+        "ORDER BY item_id",
+        [longest],
+    )
+    return rows["item_id"].to_pylist()
 
 
 def scan_texts(lake: Lake) -> pa.Table:

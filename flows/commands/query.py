@@ -5,6 +5,7 @@ from shutil import get_terminal_size
 import duckdb
 import polars as pl
 
+from feature_store.schemas.addresses import without_secrets
 from flows.settings import Settings
 from flows.workspace import open_lake
 
@@ -27,7 +28,17 @@ def run_query(settings: Settings, sql: str, output_format: str) -> str:
         rows = pl.DataFrame(lake.query(sql))
     except duckdb.Error as error:
         raise QueryError(str(error)) from error
-    return render_rows(rows, output_format)
+    return _without_password(settings, render_rows(rows, output_format))
+
+
+def _without_password(settings: Settings, rendered: str) -> str:
+    """Leave the password out of the catalogue's address, which DuckDB tells who asks for its databases."""
+    if not settings.catalog:
+        return rendered
+    told = without_secrets(settings.catalog)
+    for word in ("", "postgres:"):
+        rendered = rendered.replace(settings.catalog.removeprefix(word), told.removeprefix(word))
+    return rendered
 
 
 def render_rows(rows: pl.DataFrame, output_format: str) -> str:

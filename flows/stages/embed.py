@@ -1,13 +1,17 @@
 """Stage 2, embed: two vectors per new distinct text into the reference store."""
 
+import logging
+
 import pyarrow as pa
 from tqdm import tqdm
 
 from fan_model.drawing.artist import Artist
 from feature_store.lake.lake import Lake
-from feature_store.tables.items import render_texts, scan_texts
+from feature_store.tables.items import list_cut, render_texts, scan_texts
 from feature_store.vectors.reference_store import ReferenceStore, StoredVectors
 from flows.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 TEXTS_PER_BATCH = 256
 BATCHES_PER_SAVE = 200
@@ -17,9 +21,17 @@ BATCHES_PER_SAVE = 200
 def embed(settings: Settings, lake: Lake, store: ReferenceStore, artist: Artist) -> dict[str, int]:
     """Render the items' texts, encode those that have no vectors yet, save them; return counts."""
     texts = settings.texts
+    longest = settings.serving.limits.max_characters
     num_rendered = render_texts(
-        lake, reference_template=texts.reference_template, target_template=texts.target_template
+        lake,
+        reference_template=texts.reference_template,
+        target_template=texts.target_template,
+        longest=longest,
     )
+    if cut := list_cut(lake, longest=longest):
+        logger.warning(
+            "texts of %d items are cut to %d characters: %s", len(cut), longest, ", ".join(cut[:5])
+        )
     known = scan_texts(lake)
     new = known.filter(
         pa.compute.is_in(known["reference_id"], pa.array(store.missing(known["reference_id"].to_numpy())))

@@ -13,6 +13,8 @@ import pytest
 
 from feature_store.tables.runs import read_last_published
 from flows.cli.program import app
+from flows.commands import query
+from flows.commands.query import run_query
 from flows.model.champion import register
 from flows.model.served_model import registered_deployment
 from flows.settings import SettingsError, read_settings
@@ -63,6 +65,18 @@ def test_no_command_repeats_the_password_of_a_catalogue_that_does_not_answer(cat
         assert said.err.startswith("fan: "), said.err
         assert SECRET not in said.out + said.err + caplog.text
     assert files_with(tmp_path, SECRET) == []
+
+
+def test_rows_that_tell_the_catalogues_address_leave_its_password_out(published_file):
+    settings = read_settings(published_file)
+    asked = f"SELECT '{CATALOGS[3]}' AS address, '{CATALOGS[3].removeprefix('postgres:')}' AS path"
+    shown = run_query(settings, asked, "csv")
+    assert SECRET in shown
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(query, "open_lake", lambda *_, **__: open_lake(settings, read_only=True))
+        shown = run_query(settings.model_copy(update={"catalog": CATALOGS[3]}), asked, "csv")
+    assert SECRET not in shown
+    assert "postgresql://ann@127.0.0.1:1/lake" in shown
 
 
 def test_settings_that_are_refused_are_told_without_their_secrets(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Erasing one of many: nobody else's rows change, whatever the ids look like, and the log still matches."""
 
+import random
 import shutil
 
 import pytest
@@ -106,3 +107,25 @@ def erase_and_deliver_again(lake, folder, events, refused, leavers):
     assert [leaver for leaver in leavers if look_up_key(lake, leaver) is not None] == []
     assert [finding.promise for finding in check_tables(lake) if finding.num_offenders] == []
     lake.close()
+
+
+@pytest.mark.slow
+def test_a_hundred_of_a_thousand_users_go_without_a_byte_and_all_others_stay_as_they_were(lake, tmp_path):
+    users = [f"user-{number:04}-{'é安x'[number % 3]}" for number in range(1000)]
+    leavers = random.Random(1000).sample(users, 100)
+    events = [
+        (f"{user}/{item}", user, item, hours(1), 1.0) for user in users for item in ("shared", f"own-{user}")
+    ]
+    take_in_events(lake, tmp_path, events, name="log")
+    keys = [find_key(lake, leaver) for leaver in leavers]
+    stay = f"SELECT * FROM keyed.{{}} WHERE user_key NOT IN {tuple(keys)} ORDER BY ALL"
+    before = [ask(lake, stay.format(table)) for table in ("users", "interactions")]
+    for key in keys:
+        erase_user(lake, key)
+    again = take_in_events(lake, tmp_path, [*events, events[0]], name="again")
+    assert again.accepted == 0
+    purge_lake(lake)
+    assert [ask(lake, stay.format(table)) for table in ("users", "interactions")] == before
+    assert ask(lake, "SELECT count(*) FROM keyed.users") == [(900,)]
+    left = b"".join(path.read_bytes() for path in lake.folder.rglob("*") if path.is_file())
+    assert [leaver for leaver in leavers if leaver.encode() in left] == []
