@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.preparation import SettingsFile, prepare
+from flows.cli.preparation import Item, SettingsFile, User, prepare
 from flows.cli.terminal import printable
 
 
@@ -41,7 +41,7 @@ def query(
     print(printable(rows) if is_shown else rows)
 
 
-def explain(user: str, item: str, settings_file: SettingsFile = None) -> None:
+def explain(user: User, item: Item, settings_file: SettingsFile = None) -> None:
     """Say in words why the picture of an item for a user looks as it does."""
     settings = prepare(settings_file)
     from flows.commands.explain import explain as explain_picture
@@ -51,7 +51,7 @@ def explain(user: str, item: str, settings_file: SettingsFile = None) -> None:
 
 
 def search(
-    user: str,
+    user: User,
     text: Annotated[str | None, typer.Argument(help="What is looked for, in words.")] = None,
     image: Annotated[Path | None, typer.Option(help="Look for an image in place of a text.")] = None,
     num_hits: Annotated[int, typer.Option("--hits", min=1, help="Items to show.")] = 10,

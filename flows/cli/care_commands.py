@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.preparation import SettingsFile, prepare, print_counts
+from flows.cli.preparation import SettingsFile, User, prepare, print_counts
 from flows.cli.terminal import printable
 
 
 def opt_out(
-    user: str,
+    user: User,
     undo: Annotated[bool, typer.Option("--undo", help="The user wants personalized pictures again.")] = False,
     settings_file: SettingsFile = None,
 ) -> None:
@@ -29,7 +29,7 @@ def opt_out(
 
 
 def forget(
-    user: str,
+    user: User,
     undo: Annotated[
         bool, typer.Option("--undo", help="Let logs bring the user back, also by events of before.")
     ] = False,
@@ -66,7 +66,10 @@ def crowd(
     print(printable(describe_crowd(renew_crowd(settings) if renew else look_at_crowd(settings))))
 
 
-def backfill(run: str, settings_file: SettingsFile = None) -> None:
+def backfill(
+    run: Annotated[str, typer.Argument(help="Id of the past run, as `runs` has it.")],
+    settings_file: SettingsFile = None,
+) -> None:
     """Select targets and references over again as a past run did, from what was known then."""
     settings = prepare(settings_file)
     from flows.commands.backfill import backfill as run_again
@@ -90,7 +93,10 @@ def maintain(
     print_counts("maintained", maintain_workspace(settings, keep=timedelta(days=keep_days)))
 
 
-def backup(folder: Path, settings_file: SettingsFile = None) -> None:
+def backup(
+    folder: Annotated[Path, typer.Argument(help="Where the copy goes; made if it is not there.")],
+    settings_file: SettingsFile = None,
+) -> None:
     """Copy the workspace into an empty folder, also while a night runs, and examine the copy."""
     settings = prepare(settings_file)
     from flows.keeping.backup import back_up
@@ -98,7 +104,10 @@ def backup(folder: Path, settings_file: SettingsFile = None) -> None:
     print(f"{folder}: {back_up(settings, folder):,} files, all sound. Users who are forgotten stay in it")
 
 
-def restore(folder: Path, settings_file: SettingsFile = None) -> None:
+def restore(
+    folder: Annotated[Path, typer.Argument(help="What `fan backup` wrote.")],
+    settings_file: SettingsFile = None,
+) -> None:
     """Put a backup in the place of the workspace, which is kept beside it."""
     settings = prepare(settings_file)
     from flows.keeping.backup import restore as put_back

@@ -67,7 +67,7 @@ def serve(
 
 
 def draw(
-    prompt: str,
+    prompt: Annotated[str, typer.Argument(help="What the picture shows, in words.")],
     users: Annotated[
         list[str] | None, typer.Option("--user", help="Whose taste; several make a group.")
     ] = None,

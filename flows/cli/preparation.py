@@ -17,6 +17,10 @@ SettingsFile = Annotated[
 ]
 
 
+User = Annotated[str, typer.Argument(help="The user's id, as your logs write it.")]
+Item = Annotated[str, typer.Argument(help="The item's id, as your catalogue writes it.")]
+
+
 def prepare(settings_file: Path | None) -> Settings:
     """Read the settings, and prepare the environment for their workspace."""
     settings = read_settings(settings_file)

@@ -40,3 +40,10 @@ def test_every_setting_is_described():
     rows = [line.split(" | ") for line in lines if line.startswith("| `")]
     assert len(rows) > 60
     assert [row[0] for row in rows if not row[-1].strip(" |")] == []
+
+
+def test_every_argument_and_option_is_described():
+    lines = (write_reference.FOLDER / "commands.md").read_text(encoding="utf-8").splitlines()
+    rows = [line.split(" | ") for line in lines if line.startswith("| `")]
+    assert len(rows) > 40
+    assert [row[0] for row in rows if not row[-1].strip(" |")] == []
