@@ -14,6 +14,7 @@ from tests.benchmarks.registry import Measurement, alternate, benchmark, cpu_sec
 
 NUM_TOKENS = 77
 ALPHA = 0.4
+CONTRAST = 0.6
 BATCH = 8
 CACHE_BYTES = 2**30
 PLAIN = "2 + R sequences per target"
@@ -56,20 +57,22 @@ class Case:
             stack, self.target_ids[targets], references, self.weights[targets], alpha=ALPHA
         )
 
-    def ours(self, cache: KeyValueCache) -> torch.Tensor:
+    def ours(self, cache: KeyValueCache, crowd: Sequence[int] = ()) -> torch.Tensor:
+        """Personalize every target; with a crowd, places of its texts among the references, by contrast."""
         batches = torch.arange(self.num_targets).split(BATCH)
-        return torch.cat([self._batch(rows.tolist(), cache) for rows in batches])
+        return torch.cat([self._batch(rows.tolist(), cache, crowd) for rows in batches])
 
-    def _batch(self, rows: Sequence[int], cache: KeyValueCache) -> torch.Tensor:
+    def _batch(self, rows: Sequence[int], cache: KeyValueCache, crowd: Sequence[int]) -> torch.Tensor:
         chosen = {row: self.chosen[row].tolist() for row in rows}
         targets = [("target", row) for row in rows]
-        references = [("reference", j) for row in rows for j in chosen[row]]
+        references = [("reference", j) for row in rows for j in (*chosen[row], *crowd)]
         streams = cache.get([*targets, *references], self._record)
         preferences = [
             Preference(
                 streams["target", row],
-                [streams["reference", j] for j in chosen[row]],
-                normalize_weights(self.weights[row].tolist()),
+                [streams["reference", j] for j in (*chosen[row], *crowd)],
+                [*normalize_weights(self.weights[row].tolist()), *[-1 / len(crowd) for _ in crowd]],
+                strength=CONTRAST if crowd else None,
             )
             for row in rows
         ]
@@ -109,6 +112,21 @@ def encode_warm_10() -> Measurement:
 @benchmark("encode_warm_26", plain=PLAIN, ours="recorded references")
 def encode_warm_26() -> Measurement:
     return warm(26)
+
+
+@benchmark("encode_contrast_20", plain="20 recorded references", ours="and a crowd of 6")
+def encode_contrast_20() -> Measurement:
+    """What contrast costs: six texts more are attended, recorded once for everybody."""
+    case = Case(num_targets=8, num_distinct=70, num_references=20)
+    before, cache = peak_mib(), KeyValueCache(CACHE_BYTES)
+    crowd = range(64, 70)
+    case.chosen %= 64
+    case.ours(cache, crowd)
+    peak = peak_mib() - before
+    plain, ours = alternate(lambda: case.ours(cache), lambda: case.ours(cache, crowd))
+    work = cpu_seconds(lambda: case.ours(cache, crowd)) / cpu_seconds(lambda: case.ours(cache))
+    remark = f"{work:.2f} times the processor time"
+    return Measurement(1e3 * plain / 8, 1e3 * ours / 8, "ms per target", peak, remark)
 
 
 @benchmark("encode_cold", plain=PLAIN, ours="each text recorded once")
