@@ -183,7 +183,6 @@ def check_roles(
         return
     wrong = [f"{', '.join(unknown)} unknown"] if unknown else []
     wrong += [f"{', '.join(missing)} missing"] if missing else []
-    others = [role for role in optional if role not in needed]
-    told = [", ".join(needed)] if needed else []
-    told += [f"if the files have them, {', '.join(others)}"] if others else []
-    raise ValueError(f"columns of {source}: {'; '.join(wrong)}. Map {' and, '.join(told)}.")
+    others = ", ".join(role for role in optional if role not in needed)
+    told = f"{', '.join(needed)} and, if the files have them, {others}" if needed else f"any of {others}"
+    raise ValueError(f"columns of {source}: {'; '.join(wrong)}. Map {told}.")

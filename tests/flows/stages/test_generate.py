@@ -2,14 +2,12 @@
 
 from tests.flows.nights import NIGHT, ask, run, sample_ratings, write_movielens, write_settings
 
-UNDRAWABLE = "An Endless Title " * 200
-"""Longer than the text that the model takes."""
+UNKNOWN = 999
+"""A film that the catalogue does not know, so that there is no text to draw."""
 
 
 def write_logs(folder):
-    write_movielens(folder / "logs", [*sample_ratings(), (3, 25, 5.0, 1_100_000_000)])
-    with (folder / "logs" / "movies.csv").open("a") as films:
-        films.write(f'25,"{UNDRAWABLE}(1999)",Drama\n')
+    write_movielens(folder / "logs", [*sample_ratings(), (3, UNKNOWN, 5.0, 1_100_000_000)])
 
 
 def test_a_picture_that_fails_is_tried_again_by_the_next_night_and_not_before(settings_file):
@@ -25,7 +23,7 @@ def test_a_picture_that_fails_is_tried_again_by_the_next_night_and_not_before(se
         settings_file, "SELECT user_id, status, reason, image_path FROM artworks WHERE status <> 'generated'"
     )
     assert (user, status, path) == ("3", "failed", None)
-    assert reason.startswith("prompt must be ")
+    assert reason.startswith("the catalogue does not know the item")
     second = run(settings_file)
     assert second.run_id != first.run_id
     assert second.counts["generate"]["failed"] == 1

@@ -66,5 +66,5 @@ class TestJsonCatalogue(Utf8Contract):
 
 
 def test_a_catalogue_needs_an_id(tmp_path):
-    with pytest.raises(ValueError, match=r"\['item_id'\] missing\. Map item_id, title"):
+    with pytest.raises(ValueError, match=r"catalogue: item_id missing\. Map item_id and, if .* title"):
         Catalogue(path=tmp_path, columns={"title": "name"})

@@ -188,8 +188,8 @@ def test_a_folder_without_files_of_the_format_is_an_error(tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"columns": {"user_id": "u"}}, r"\['item_id', 'event_time'\] missing"),
-        ({"columns": COLUMNS | {"colour": "c"}}, r"\['colour'\] unknown"),
+        ({"columns": {"user_id": "u"}}, "event_log: item_id, event_time missing"),
+        ({"columns": COLUMNS | {"colour": "c"}}, "event_log: colour unknown"),
         ({"time_format": "minutes"}, "time format 'minutes' is unknown. Write seconds"),
         ({"format": "xml"}, "file format 'xml' is unknown. Write one of csv, tsv, jsonl"),
     ],

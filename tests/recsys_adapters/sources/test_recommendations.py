@@ -71,5 +71,5 @@ def test_parquet_lists_are_read_by_rows(connection, tmp_path):
 
 
 def test_an_unknown_role_is_an_error(tmp_path):
-    with pytest.raises(ValueError, match=r"\['place'\] unknown\. Map any of user_id, item_id, rank, score"):
+    with pytest.raises(ValueError, match=r"place unknown\. Map any of user_id, item_id, rank, score"):
         Recommendations(path=tmp_path, columns={"place": "rank"})
