@@ -39,7 +39,7 @@ def explain(settings: Settings, lake: Lake, user_id: str, item_id: str) -> str:
             f"no published picture of item {item_id} for user {user_id}, whose pictures are of items: {items}"
         )
     words = _in_words(settings, lake, picture)
-    paragraphs = (_about(picture, user_id), _because(picture), words, _file(picture))
+    paragraphs = (_about(picture, user_id), _because(settings, picture), words, _file(picture))
     return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
 
 
@@ -47,7 +47,7 @@ def _about(picture: PublishedPicture, user_id: str) -> list[str]:
     return [f"{picture.name}, drawn for user {user_id} (number {picture.rank} of this user's list)"]
 
 
-def _because(picture: PublishedPicture) -> list[str]:
+def _because(settings: Settings, picture: PublishedPicture) -> list[str]:
     references = picture.references
     if not references and picture.image_path is None:
         return []
@@ -55,13 +55,27 @@ def _because(picture: PublishedPicture) -> list[str]:
         return ["The user had no history that could be used, so the picture is the plain one."]
     lines = [
         f"The prompt is «{picture.target_text}».",
-        f"{picture.alpha:.0%} of each personalized attention layer looks at {len(references)} references, "
-        f"{1 - picture.alpha:.0%} at the prompt itself.",
+        _how_strongly(settings, picture),
         _where_from(references),
         "",
         " share  weight  relevance  reference",
     ]
     return lines + [_reference_line(row) for row in references]
+
+
+def _how_strongly(settings: Settings, picture: PublishedPicture) -> str:
+    """Say by the settings of now what the references do; a row of `artworks` tells of alpha alone."""
+    num_references, contrast = len(picture.references), settings.drawing.contrast
+    if contrast:
+        return (
+            f"Where there is a crowd (`fan crowd`), each personalized attention layer goes {contrast:g} "
+            f"times what its {num_references} references have beyond the crowd; without one, alpha is "
+            f"{picture.alpha:g}."
+        )
+    return (
+        f"{picture.alpha:.0%} of each personalized attention layer looks at {num_references} references, "
+        f"{1 - picture.alpha:.0%} at the prompt itself."
+    )
 
 
 def _in_words(settings: Settings, lake: Lake, picture: PublishedPicture) -> list[str]:

@@ -1,5 +1,6 @@
 """What people look at after a night: gallery, explanations, queries and the summary."""
 
+import dataclasses
 import html
 import json
 import os
@@ -161,3 +162,11 @@ def test_the_query_of_the_summary_runs_as_it_stands(night, settings):
 def test_every_command_explains_itself():
     for command in app.registered_commands:
         assert command.callback.__doc__, command
+
+
+def test_an_explanation_says_contrast_where_the_settings_contrast(settings, lake):
+    item_id = lake.query("SELECT item_id FROM artworks WHERE user_id = '2'")["item_id"][0].as_py()
+    drawing = dataclasses.replace(settings.drawing, contrast=0.5)
+    words = explain(settings.model_copy(update={"drawing": drawing}), lake, "2", item_id)
+    assert "layer goes 0.5 times what its 1 references have beyond the crowd" in words
+    assert "looks at" not in words
