@@ -37,11 +37,15 @@ TASTE_WORDS = f"""
     ), own AS (
         SELECT taste_number, word, sum(tastes.weight) AS weight
         FROM tastes JOIN word USING (reference_id) GROUP BY ALL
+    ), told AS (  -- a word that a taste lacks differs by what everybody has of it
+        SELECT taste_number, word FROM own
+        UNION SELECT taste_number, word FROM size CROSS JOIN everybody WHERE everybody.share >= $least
     )
     SELECT size.taste_number, everybody.word, coalesce(own.weight, 0) / size.weight AS share,
            everybody.share AS share_of_everybody,
            (coalesce(own.weight, 0) / size.weight - everybody.share) / sqrt(everybody.share) AS difference
-    FROM size CROSS JOIN everybody LEFT JOIN own USING (taste_number, word)
+    FROM told JOIN size USING (taste_number) JOIN everybody USING (word)
+    LEFT JOIN own USING (taste_number, word)
     WHERE abs(coalesce(own.weight, 0) / size.weight - everybody.share) >= $least
     QUALIFY row_number() OVER (
         PARTITION BY size.taste_number ORDER BY abs(difference) DESC, everybody.word

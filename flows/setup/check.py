@@ -46,7 +46,9 @@ class SourcePreview:
 
 
 def check(settings: Settings) -> tuple[list[str], list[SettingProblem]]:
-    """Look at everything that a night needs, and write nothing but the workspace's folder.
+    """Look at everything that a night needs, and keep nothing of it.
+
+    Opening a lake of before adds the tables that it lacks, as a night would.
 
     Returns:
         Lines that say what was seen, and all problems.
