@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BY_FILE := --numprocesses 2 --dist loadscope --no-loadscope-reorder
 export OMP_WAIT_POLICY ?= passive
 export GOMP_SPINCOUNT ?= 10000
 export OPENBLAS_NUM_THREADS ?= 1
@@ -30,7 +31,11 @@ nightly: $(STAMP) ## Run the whole night on the settings of fan.toml, and say wh
 
 .PHONY: test
 test: $(STAMP) ## Pass the tests (minutes), a file at a time on each of two cores
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
+	$(BIN)/python -m pytest $(BY_FILE)
+
+.PHONY: test-whole
+test-whole: $(STAMP) ## Pass the tests of whole nights, commands and servers (a quarter of an hour)
+	$(BIN)/python -m pytest $(BY_FILE) -m "whole and not slow and not crash"
 
 .PHONY: test-crash
 test-crash: $(STAMP) ## Kill nights at any moment, and see what the next one finishes (minutes)

@@ -76,6 +76,7 @@ def files_in(wheel):
     return {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
 
 
+@pytest.mark.whole
 def test_the_wheel_is_small_and_has_all_that_is_read_beside_the_code(wheels):
     assert wheels["fan_artwork"].stat().st_size < LARGEST_WHEEL
     bundled = {
@@ -97,6 +98,7 @@ def test_the_two_wheels_share_the_packages_out(wheels):
     assert files_in(wheels["fan_artwork_studio"]) == studio | {words}
 
 
+@pytest.mark.whole
 def test_the_unpacked_wheel_draws_without_the_engines_of_a_night(wheels, tmp_path):
     zipfile.ZipFile(wheels["fan_artwork"]).extractall(tmp_path)
     finished = subprocess.run(
@@ -145,6 +147,7 @@ LIBRARY = [f"fan_model/{room}" for room in ("bundled", "drawing", "encoders", "m
 COMMANDS = ["evaluation", "fan_model/service", "feature_store", "flows", "recsys_adapters"]
 
 
+@pytest.mark.whole
 def test_the_wheel_asks_for_what_the_library_imports():
     assert undeclared(imported(*LIBRARY), declared()) == []
     assert unused(imported(*LIBRARY), declared()) == set()
@@ -156,6 +159,7 @@ def test_the_extras_ask_for_all_the_rest_that_is_imported():
     assert unused(needed, declared("serve", "nightly")) == set()
 
 
+@pytest.mark.whole
 def test_a_model_is_served_with_what_the_extra_for_serving_brings():
     finished = subprocess.run([sys.executable, "-c", SERVING], cwd=ROOT, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr

@@ -3,8 +3,10 @@
 No refusal repeats a text that was sent: it may be private, and it may be markup.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from functools import cached_property, partial
 from typing import Annotated, Any, NamedTuple, TypeVar
 
@@ -24,6 +26,10 @@ MAX_INFERENCE_STEPS = int(OPTIONS["num_inference_steps"].highest)
 MIN_GUIDANCE_SCALE, MAX_GUIDANCE_SCALE = OPTIONS["guidance_scale"].lowest, OPTIONS["guidance_scale"].highest
 
 PLAIN = DrawingOptions()
+MAX_EXACT_FLOAT = 2.0**53
+"""From here on, floats skip integers."""
+PLAIN_NAME = re.compile(r"[A-Za-z_]\w{0,31}", re.ASCII)
+"""A field's name that a refusal may repeat: it is no markup, and too short for a text."""
 
 Count = Annotated[int, Field(ge=1)]
 Made = TypeVar("Made")
@@ -131,19 +137,25 @@ class RequestLimits:
 
 
 def refuse_unknown(where: str, names: Iterable[Any], known: Iterable[str]) -> None:
-    """Refuse fields that nobody reads.
+    """Refuse fields that nobody reads; one that is spelt like a field is named, with the one it is most like.
 
     Raises:
         RequestError: A name is not among the known ones.
     """
-    unknown = len(set(names) - set(known))
-    if unknown:
-        raise RequestError(f"{where} must have no fields but {', '.join(known)}: {unknown} unknown")
+    known = list(known)
+    unknown = [name for name in names if name not in known]
+    if not unknown:
+        return
+    told = [name for name in unknown if isinstance(name, str) and PLAIN_NAME.fullmatch(name)][:1]
+    meant = get_close_matches(told[0], known, n=1) if told else []
+    which = f"{told[0]} is unknown" if told else f"{len(unknown)} unknown"
+    hint = f", did you mean {meant[0]}?" if meant else ""
+    raise RequestError(f"{where} must have no fields but {', '.join(known)}: {which}{hint}")
 
 
 def _make(make: Callable[..., Made], values: Mapping[str, Any], allowed: Mapping[str, Allowed]) -> Made:
     """Call with the values by their fields' names, and put what pydantic has to say into one sentence."""
-    plain: dict[str, Any] = {name: _plain(value) for name, value in values.items()}
+    plain: dict[str, Any] = {name: _plain(value, allowed[name]) for name, value in values.items()}
     try:
         return make(**plain)
     except ValidationError as error:
@@ -167,8 +179,14 @@ def _sentence(error: ValidationError, allowed: Mapping[str, Allowed]) -> str:
     return f"{culprit}{name} must be {allowed[field].in_words()}"
 
 
-def _plain(value: object) -> object:
-    """An array or a list becomes a tuple, a number of numpy's one of Python's."""
+def _plain(value: object, allowed: Allowed) -> object:
+    """An array or a list becomes a tuple, a number of numpy's one of Python's.
+
+    A whole number that was written as a float is whole: JSON of 7.0, a column of a data frame with a gap. A
+    large integer is another one as a float, so that such a one stays a float and is refused.
+    """
     if isinstance(value, np.ndarray | list | tuple):
-        return tuple(item.item() if isinstance(item, np.generic) else item for item in value)
-    return value.item() if isinstance(value, np.generic) else value
+        return tuple(_plain(item, allowed.item or allowed) for item in value)
+    value = value.item() if isinstance(value, np.generic) else value
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < MAX_EXACT_FLOAT
+    return int(value) if allowed.kind is int and is_whole else value  # type: ignore[call-overload]

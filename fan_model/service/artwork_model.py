@@ -15,9 +15,6 @@ from fan_model.service.deployment import Deployment, call_hook
 from fan_model.service.mlflow_server import answer_in_scoring_server
 from fan_model.service.request_rows import StoredProfiles, read_request
 
-MAX_EXACT_FLOAT = 2.0**53
-"""From here on, floats skip integers."""
-
 
 class ArtworkModel(PythonModel):
     """One picture per row; requests of a call are drawn in batches."""
@@ -66,15 +63,8 @@ class ArtworkModel(PythonModel):
 
 
 def _given(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The cells that a row has: data frames fill gaps with NaN, and turn integers beside a gap to floats.
-
-    A large integer is another one as a float, so that such a seed stays a float and is refused.
-    """
-    cells = {name: cell for name, cell in row.items() if not (pd.api.types.is_scalar(cell) and pd.isna(cell))}
-    seed = cells.get("seed")
-    if isinstance(seed, float) and seed.is_integer() and seed < MAX_EXACT_FLOAT:
-        cells["seed"] = int(seed)
-    return cells
+    """The cells that a row has: data frames fill gaps with NaN."""
+    return {name: cell for name, cell in row.items() if not (pd.api.types.is_scalar(cell) and pd.isna(cell))}
 
 
 def _error_code(error: RequestError) -> int:

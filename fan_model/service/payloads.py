@@ -55,7 +55,7 @@ def read_artworks_body(content: Mapping[str, Any], max_rows: int) -> Payload:
     refuse_unknown("the body", content, ["rows", "options"])
     rows = content.get("rows")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise RequestError("rows must be a list of objects, one per picture")
+        raise RequestError('rows must be a list of objects, one per picture: [{"prompt": "..."}]')
     return _payload("rows", rows, "options", content.get("options"), max_rows)
 
 
@@ -100,11 +100,15 @@ def _payload(rows_key: str, rows: list[Row], options_key: str, options: object, 
 
 
 def _read_rows(content: object) -> list[Row]:
-    """Rows from a list of objects, one object, or an object of columns (its prompts are a list)."""
+    """Rows from a list of objects or of prompts, one object, or an object of columns (its prompts are a list)."""
     if isinstance(content, dict):
         content = _read_columns(content) if isinstance(content.get("prompt"), list) else [content]
+    if isinstance(content, list) and content and all(isinstance(prompt, str) for prompt in content):
+        return [{"prompt": prompt} for prompt in content]
     if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
-        raise RequestError("the rows must be a list of objects, one per picture")
+        raise RequestError(
+            'the rows must be a list of prompts, or of objects, one per picture: [{"prompt": "..."}]'
+        )
     return content
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
@@ -13,6 +13,17 @@ from fan_model.service.request_log import tell_failure
 
 MAX_USER_ID_CHARACTERS = 256
 ROW_FIELDS = (*ArtworkRequest.__dataclass_fields__, "user_id")
+
+TasteUsed = Literal["given", "stored", "none: not asked for", "none: nothing is stored for this user"]
+"""Whose references a picture is drawn with, or why it is drawn with none."""
+
+
+class ReadRow(NamedTuple):
+    """What one row asks for."""
+
+    request: ArtworkRequest
+    taste: TasteUsed
+
 
 StoredProfiles = Callable[[str, str], tuple[Sequence[str], Sequence[float]]]
 """References and weights stored for a user (id) and a prompt; both empty where there are none."""
@@ -43,8 +54,8 @@ class NoStoredProfilesError(RequestError):
 
 def read_request(
     row: Mapping[str, Any], limits: RequestLimits, stored_profiles: StoredProfiles | None
-) -> ArtworkRequest:
-    """The request of one row; a user without references is given those of the stored profile.
+) -> ReadRow:
+    """What one row asks for; a user without references is given those of the stored profile.
 
     Fields that are null count as not given.
 
@@ -56,10 +67,13 @@ def read_request(
     asked = {name: value for name, value in row.items() if value is not None}
     user_id = _read_user_id(asked.pop("user_id", None))
     request = limits.parse_request(asked)
-    if user_id is None or stored_profiles is None or "references" in asked:
-        return request
-    references, weights = look_up(stored_profiles, user_id, request.prompt)
-    return limits.parse_request({**asked, "references": list(references), "weights": list(weights)})
+    if user_id is None or "references" in asked:
+        return ReadRow(request, "given" if request.references else "none: not asked for")
+    references, weights = look_up(stored_profiles, user_id, request.prompt) if stored_profiles else ((), ())
+    if not references:
+        return ReadRow(request, "none: nothing is stored for this user")
+    request = limits.parse_request({**asked, "references": list(references), "weights": list(weights)})
+    return ReadRow(request, "stored")
 
 
 def look_up(

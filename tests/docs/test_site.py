@@ -13,6 +13,7 @@ from tests.docs.test_pages import PAGES, ROOT, blocks, relative
 SOURCE = {"adapter": "movielens", "path": "logs"}
 
 
+@pytest.mark.whole
 def test_the_site_is_built_without_a_warning(tmp_path):
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -57,6 +57,7 @@ def test_types_are_told_to_those_who_check_them():
     assert (ROOT / "fan_model" / "py.typed").exists()
 
 
+@pytest.mark.whole
 def test_the_documentations_examples_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")

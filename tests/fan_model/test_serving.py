@@ -15,6 +15,8 @@ from PIL import Image
 
 from fan_model.service.registry import load_artist
 
+pytestmark = pytest.mark.whole
+
 ROW = {"prompt": "a quiet harbour", "references": ["neon city", "pastel sea"], "weights": [2, 1], "seed": 7}
 QUICK = {"num_inference_steps": 2}
 

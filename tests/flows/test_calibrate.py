@@ -2,6 +2,7 @@
 
 import tomllib
 
+import pytest
 from typer.testing import CliRunner
 
 from fan_model.bundled import SKIP_LAYERS
@@ -17,6 +18,7 @@ skip_layers = []
 """
 
 
+@pytest.mark.whole
 def test_calibrate_prints_the_curve_and_writes_what_is_best(tmp_path):
     (tmp_path / "fan.toml").write_text(SETTINGS)
     written = tmp_path / "best.toml"

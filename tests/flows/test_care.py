@@ -12,6 +12,8 @@ from flows.settings import read_settings
 from flows.workspace import open_lake
 from tests.flows.nights import NIGHT, run, sample_ratings, write_movielens, write_settings
 
+pytestmark = pytest.mark.whole
+
 LEAVER = "leaver4711"
 SECRET_FILM, SECRET = 25, "Most Secret Footage"
 """Nobody else rated it, but the catalogue is everybody's."""

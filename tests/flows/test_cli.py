@@ -77,6 +77,7 @@ def test_without_its_extra_a_command_is_one_line_that_names_it(module):
     )
 
 
+@pytest.mark.whole
 def test_without_the_studio_its_command_says_how_to_get_it(tmp_path):
     refused = fan_without("fan_model.studio", "studio", "show", "--folder", str(tmp_path))
     assert refused.returncode == 1

@@ -23,6 +23,8 @@ from flows.workspace import open_lake
 from tests.flows.nights import NIGHT, ask, run, sample_ratings, use_variables, write_movielens, write_settings
 from tests.flows.programs import fan
 
+pytestmark = pytest.mark.whole
+
 SEED = 20
 
 

@@ -89,6 +89,7 @@ def test_an_explanation_names_prompt_references_and_file(settings, lake):
     assert "images/" in words
 
 
+@pytest.mark.whole
 def test_what_others_liked_is_told_from_what_the_user_did(tmp_path):
     write_movielens(tmp_path / "logs", [*sample_ratings(), ("new", 7, 5.0, 1_000_900_000)])
     settings_file = write_settings(tmp_path, NIGHT.replace("max_users = 4", 'max_users = "all"'))

@@ -1,11 +1,14 @@
 """What is never drawn, or no longer shown."""
 
+import pytest
 from typer.testing import CliRunner
 
 from flows.cli.program import app
 from flows.settings import read_settings
 from tests.fan_model.pipelines import strict_stable_diffusion
 from tests.flows.nights import NIGHT, ask, run, sample_ratings, write_movielens, write_settings
+
+pytestmark = pytest.mark.whole
 
 
 def test_a_user_who_opts_out_loses_pictures_files_and_place_in_the_gallery(published_file):

@@ -94,6 +94,7 @@ def test_what_is_registered_with_a_model_holds_no_password(catalog, settings):
     assert SECRET not in str(told)
 
 
+@pytest.mark.whole
 def test_a_registered_model_and_a_nights_run_in_mlflow_hold_no_secret(published_file, tmp_path, monkeypatch):
     monkeypatch.setenv("FAN_MODEL__TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     settings = read_settings(published_file)

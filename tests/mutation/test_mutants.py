@@ -62,6 +62,7 @@ def test_sql_is_changed_in_one_place_at_a_time(sql, changed):
     assert set(changed_sql(sql)) == changed
 
 
+@pytest.mark.whole
 def test_modules_their_tests_and_equivalent_mutants_are_there():
     assert all((ROOT / file).exists() for module, tests in MODULES.items() for file in (module, *tests))
     assert set(EQUIVALENTS) <= set(MODULES)

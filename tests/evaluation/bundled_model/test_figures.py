@@ -41,6 +41,7 @@ def test_the_judge_is_not_the_encoder_that_draws(judge, artist):
     assert not judge.shares_text_encoder(artist.token_embeddings)
 
 
+@pytest.mark.whole
 def test_the_judge_names_genre_palette_and_style_of_rendered_posters(recognizer):
     styles = tuple(STYLES)
     picks = [(i % 18, (i * 7) % 10, (i * 5) % 6) for i in range(180)]
@@ -54,6 +55,7 @@ def test_the_judge_names_genre_palette_and_style_of_rendered_posters(recognizer)
         assert accuracy(found[name], named[name]) >= least
 
 
+@pytest.mark.whole
 def test_references_that_agree_bring_their_palette_into_the_picture(artist, recognizer):
     figures = measure_personalization(artist, recognizer, num_pairs=8, alphas=(0.0, 0.8))
     assert figures["palette_probability_alpha_0.8"] > figures["palette_probability_alpha_0.0"]

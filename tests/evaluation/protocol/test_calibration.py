@@ -21,6 +21,7 @@ def point(alpha, target, references, skip_layers=()):
     return TradeOff(skip_layers, alpha, target, references)
 
 
+@pytest.mark.whole
 def test_the_bundled_models_own_settings_are_what_is_measured():
     found = calibrate(Artist.load(PIPELINE_FOLDER), agreeing_cases(24))
     assert (found.chosen.alpha, found.chosen.skip_layers) == (0.4, SKIP_LAYERS)

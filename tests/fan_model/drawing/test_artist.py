@@ -24,6 +24,7 @@ def together(artist):
     return [artwork.image for artwork in artist.draw(REQUESTS, OPTIONS)]
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("num_threads", [1, 2, 3])
 def test_a_picture_depends_neither_on_its_batch_nor_on_the_threads_of_the_process(
     artist, together, num_threads

@@ -156,6 +156,7 @@ def test_target_query_matters(conditioner):
     assert not torch.allclose(with_it, without_it, atol=1e-4)
 
 
+@pytest.mark.whole
 def test_each_family_draws_from_its_saved_folder(saved):
     artist = Artist.load(saved)
     request = ArtworkRequest(prompt="western", references=("pastel", "neon"), weights=(2.0, 1.0), seed=3)

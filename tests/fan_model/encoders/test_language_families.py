@@ -173,6 +173,7 @@ def test_references_that_are_the_crowds_give_the_plain_condition(conditioner):
     assert (other - plain).abs().max() > 1e-3
 
 
+@pytest.mark.whole
 def test_two_threads_at_once_give_what_each_gives_alone(conditioner):
     alone = [states(conditioner.personalize([profile], HOW))[0] for profile in PROFILES[:2]]
     found, start = {}, threading.Barrier(2)
@@ -222,6 +223,7 @@ def pixels(artwork):
     return np.asarray(Image.open(io.BytesIO(artwork.image)).convert("RGB"), np.int16)
 
 
+@pytest.mark.whole
 def test_a_saved_folder_draws_pictures_that_do_not_depend_on_their_batch(saved):
     artist = Artist.load(saved[1])
     options = DrawingOptions(alpha=0.5, **SIZE)

@@ -21,6 +21,8 @@ from fan_model.service.mlflow_server import (
 )
 from tests.fan_model.artwork_servers import CHAMPION, PROGRAMS, server_environment
 
+pytestmark = pytest.mark.whole
+
 MODEL_IS_LOADED = "scoring_server.init(scoring_server.load_model_with_mlflow_config(MODEL))"
 ANOTHER_MLFLOW = {
     "whose application is elsewhere": f"app = {MODEL_IS_LOADED}",

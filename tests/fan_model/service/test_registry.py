@@ -42,6 +42,7 @@ def test_a_small_pipeline_travels_inside_the_model(tmp_path, pipeline):
     assert len(version.tags["pipeline_fingerprint"]) == 64
 
 
+@pytest.mark.whole
 def test_a_large_pipeline_is_recorded_and_verified_but_not_copied(tmp_path, pipeline):
     register(tmp_path, pipeline, max_carried_bytes=0)
     assert not weights_in(tmp_path)
@@ -86,6 +87,7 @@ def test_signature_and_example_are_logged(tmp_path, pipeline):
     assert model.saved_input_example_info
 
 
+@pytest.mark.whole
 def test_params_have_the_deployments_defaults(tmp_path, pipeline):
     options = DrawingOptions(alpha=0.8, num_references=None, num_inference_steps=1, skip_layers=(0, 1))
     register(tmp_path, pipeline, deployment=Deployment(options=options))
@@ -98,6 +100,7 @@ def test_params_have_the_deployments_defaults(tmp_path, pipeline):
     )
 
 
+@pytest.mark.whole
 def test_a_seed_that_a_gap_made_inexact_is_refused(tmp_path, pipeline):
     register(tmp_path, pipeline)
     rows = pd.DataFrame([{"prompt": "a", "seed": 2**60 + 1}, {"prompt": "b"}])
@@ -105,6 +108,7 @@ def test_a_seed_that_a_gap_made_inexact_is_refused(tmp_path, pipeline):
         load_artist().predict(rows)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(("params", "expected"), [({"num_references": None}, 25), ({}, 20)])
 def test_null_asks_for_every_reference_and_no_value_for_the_deployments_number(
     tmp_path, pipeline, params, expected

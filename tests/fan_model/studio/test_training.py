@@ -106,6 +106,7 @@ def test_posters_are_drawn_once_and_by_their_number(posters):
     assert posters.spec(7) != PosterSet(posters.folder, 6, 500).spec(7)
 
 
+@pytest.mark.whole
 def test_latents_are_linear_of_unit_variance_and_keep_the_picture(posters, tmp_path):
     cells = fit_cells(posters, tmp_path / "cells.safetensors")
     latents = encode_posters(cells, posters, tmp_path / "latents.safetensors").float()

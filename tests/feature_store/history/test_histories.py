@@ -4,6 +4,7 @@ import itertools
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -119,6 +120,7 @@ def weights_before(events, user, as_of):
     return {item: weight for item, weight in weights.items() if weight > 0}
 
 
+@pytest.mark.whole
 def test_a_history_is_what_adding_up_the_earlier_events_gives(lake, tmp_path):
     take_in_items(lake, tmp_path, TITLES)
     render(lake)

@@ -205,6 +205,7 @@ events = st.tuples(
 )
 
 
+@pytest.mark.whole
 def test_whatever_is_offered_in_whatever_files_each_event_is_there_once_and_each_row_accounted_for(
     lake, tmp_path
 ):

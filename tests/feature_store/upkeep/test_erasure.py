@@ -66,6 +66,7 @@ def forget(lake, folder, user_id):
     return num_rows
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("large_file", [1, ingest.LARGE_FILE], ids=["taken over", "inserted"])
 def test_no_byte_of_the_workspace_tells_of_a_forgotten_user_or_of_a_text_only_they_had(
     large_file, lake, tmp_path, monkeypatch
@@ -85,6 +86,7 @@ def test_no_byte_of_the_workspace_tells_of_a_forgotten_user_or_of_a_text_only_th
         lake.close()
 
 
+@pytest.mark.whole
 def test_an_event_that_is_named_after_the_leaver_but_was_given_to_another_gets_another_name(lake, tmp_path):
     event = (f"{LEAVER}:1", LEAVER, "shared", hours(1), 5.0)
     given = [(event[0], STAYER, *event[2:4], weight) for weight in (4.0, 3.0)]
@@ -118,6 +120,7 @@ def test_vectors_and_pictures_that_only_they_had_are_gone_and_shared_ones_stay(p
     assert {(str(path.relative_to(tmp_path)),) for path in tmp_path.glob("images/*/*")} == set(pictures)
 
 
+@pytest.mark.whole
 def test_readers_still_see_the_others_as_published_and_the_open_night_goes_on(published, tmp_path):
     rows = (
         "SELECT item_id, position, reference_item_id, profile_digest FROM profiles WHERE user_id = 'stayer'"
@@ -150,6 +153,7 @@ def test_a_file_they_are_in_is_not_taken_in_again(published, tmp_path):
     assert ask(published, "SELECT count(*) FROM interactions WHERE user_id <> 'stayer'") == [(0,)]
 
 
+@pytest.mark.whole
 def test_a_reference_that_others_got_from_the_leaver_is_taken_out_of_their_profiles(published, tmp_path):
     published.write(
         lambda connection: connection.execute(
@@ -193,6 +197,7 @@ def test_a_forgetting_that_was_stopped_is_known_until_it_is_finished(published, 
     assert check_forgetting(published).num_offenders == 0
 
 
+@pytest.mark.whole
 def test_a_file_of_the_leavers_own_is_theirs_even_where_it_does_not_name_them(lake, tmp_path):
     nameless = '{"prompt": "a diary of mine", "id": "p1"}\n{"prompt": "half a diary\n'
     lines = nameless + f'{{"prompt": "a diary, too", "id": "p2", "user_id": "{LEAVER}"}}\n'

@@ -51,6 +51,7 @@ def rows_of_others(lake, key):
     }
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("leaver", ["1", "ann", "o'ann", "Жанна"])
 def test_nobody_elses_rows_change_and_the_log_still_matches(published, tmp_path, leaver):
     key = find_key(published, leaver)
@@ -75,6 +76,7 @@ IDS = st.one_of(
 """Ids that are numbers, words of the log, parts of one another, signs of SQL, patterns and paths."""
 
 
+@pytest.mark.whole
 @settings(max_examples=3)
 @given(users=st.lists(IDS, min_size=2, max_size=8, unique=True), data=st.data())
 def test_in_any_population_erasing_some_leaves_all_others_as_they_were(

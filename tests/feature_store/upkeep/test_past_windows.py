@@ -1,6 +1,7 @@
 """A past window holds what was known at its end, and makes the profiles that its own night made."""
 
 import pyarrow as pa
+import pytest
 
 from feature_store.lake.lake import Lake
 from feature_store.tables.runs import close_window, open_run
@@ -8,6 +9,8 @@ from feature_store.tables.targets import replace_targets, scan_stale_users
 from feature_store.upkeep.past_windows import copy_given_targets, copy_known, copy_made_targets, read_window
 from tests.feature_store.logs import ask, hours, render, take_in_events, take_in_items, take_in_targets
 from tests.feature_store.nights import embed, finish_night, profile
+
+pytestmark = pytest.mark.whole
 
 PROFILES = (
     "SELECT user_id, made.* EXCLUDE (user_key, snapshot_id) FROM {table} AS made "

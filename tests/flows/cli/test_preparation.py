@@ -34,6 +34,7 @@ def test_what_commands_write_is_for_nobody_else(shared, others, tmp_path):
         assert modes(tmp_path / "workspace") == others
 
 
+@pytest.mark.whole
 def test_the_commands_that_a_night_advises_phone_nobody(published_file):
     settings = read_settings(published_file)
     told = summarize(settings, last_night(settings), ["publish"])

@@ -23,6 +23,7 @@ def test_signs_that_a_terminal_obeys_are_spelled_out_and_others_stay(text, shown
     assert printable(text) == shown
 
 
+@pytest.mark.whole
 @given(text=st.text())
 def test_nothing_that_is_shown_is_a_control_sign(text):
     shown = printable(text)

@@ -9,6 +9,8 @@ from flows.settings import read_settings
 from flows.workspace import open_lake
 from tests.flows.nights import NIGHT, run, sample_ratings, write_movielens, write_settings
 
+pytestmark = pytest.mark.whole
+
 ROWS = (
     "SELECT t.user_id, t.item_id, t.rank, p.* EXCLUDE (user_id, item_id, run_id, snapshot_id) "
     "FROM {targets} AS t LEFT JOIN {profiles} AS p USING (user_id, item_id) WHERE {condition} ORDER BY ALL"

@@ -7,6 +7,8 @@ from flows.commands.doctor import examine
 from flows.settings import read_settings
 from tests.flows.nights import CONTRASTED, run, sample_ratings, write_movielens, write_settings
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def settings_file(tmp_path_factory):

@@ -8,6 +8,8 @@ from PIL import Image
 from flows.commands.draw import DrawError, draw, format_of
 from flows.settings import read_settings
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.mark.parametrize(("name", "image_format"), [("a.png", "png"), ("a.WEBP", "webp")])
 def test_a_files_name_says_its_format(tmp_path, name, image_format):

@@ -32,6 +32,8 @@ from flows.settings import read_settings
 from flows.workspace import EVALUATION_EXPERIMENT, Workspace
 from tests.flows.nights import NIGHT, ask, sample_ratings, write_movielens, write_settings
 
+pytestmark = pytest.mark.whole
+
 SMALL = """
 [evaluation]
 max_users = 4

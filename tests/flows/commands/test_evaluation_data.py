@@ -14,6 +14,8 @@ from flows.settings import read_settings
 from flows.workspace import open_lake
 from tests.flows.nights import NIGHT, write_settings
 
+pytestmark = pytest.mark.whole
+
 SMALL = """
 [evaluation]
 max_users = 4

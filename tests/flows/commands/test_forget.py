@@ -20,6 +20,7 @@ def log_report(page):
     return run.info.run_id
 
 
+@pytest.mark.whole
 def test_an_evaluation_in_another_mlflow_that_names_the_user_goes_and_the_others_stay(
     published_file, tmp_path, monkeypatch
 ):
@@ -56,6 +57,7 @@ def test_the_empty_and_the_unknown_user_are_refused_and_nothing_is_touched(comma
     assert ask(published_file, f"SELECT count(*) FROM {TABLE}") == [(0,)]
 
 
+@pytest.mark.whole
 def test_forgetting_is_undone_by_name_for_logs_to_come(published_file):
     forget(read_settings(published_file), "1")
     refused = fan("forget", "2", "--undo", "--settings", published_file)

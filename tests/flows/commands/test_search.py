@@ -14,6 +14,8 @@ from flows.settings import read_settings
 from flows.workspace import open_lake
 from tests.flows.nights import NIGHT, run, sample_ratings, write_movielens, write_settings
 
+pytestmark = pytest.mark.whole
+
 QUERY = "a western film poster"
 
 

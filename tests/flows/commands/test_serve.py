@@ -7,12 +7,15 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from starlette.testclient import TestClient
 
 from flows.commands.serve import load_application
 from flows.settings import read_settings
 from tests.fan_model.artwork_servers import FAN, fan_serve, server_environment
 from tests.flows.nights import CONTRASTED, ask, run, sample_ratings, write_movielens, write_settings
+
+pytestmark = pytest.mark.whole
 
 ROW = {"prompt": "a quiet harbour", "references": ["sea"]}
 

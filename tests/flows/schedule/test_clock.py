@@ -14,6 +14,8 @@ from flows.environment import DEFAULTS
 from flows.schedule.clock import CronError, serve_nightly
 from flows.schedule.nightly import nightly
 
+pytestmark = pytest.mark.whole
+
 ROOT = Path(__file__).parents[3]
 SCHEDULE_AND_WAIT = """
 import time

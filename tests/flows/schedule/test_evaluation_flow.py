@@ -8,6 +8,8 @@ from flows.schedule.evaluation_flow import evaluate_locally, evaluation
 from flows.schedule.prefect_tasks import StoppedError
 from tests.flows.nights import NIGHT, write_settings
 
+pytestmark = pytest.mark.whole
+
 TINY = """
 [evaluation]
 max_users = 2

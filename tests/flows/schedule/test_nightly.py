@@ -10,6 +10,8 @@ from flows.schedule.prefect_tasks import StoppedError
 from flows.settings import read_settings
 from flows.workspace import open_lake
 
+pytestmark = pytest.mark.whole
+
 NOBODY_LISTENS = "http://127.0.0.1:9/api"
 
 

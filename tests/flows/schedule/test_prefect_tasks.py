@@ -17,6 +17,7 @@ def in_a_flow(call, name="test"):
     return flow(call, name=name, persist_result=False)()
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("whole_machine", [True, False])
 def test_a_task_runs_for_each_item_and_the_order_stays(whole_machine):
     def square_all():
@@ -25,6 +26,7 @@ def test_a_task_runs_for_each_item_and_the_order_stays(whole_machine):
     assert in_a_flow(square_all) == [0, 1, 4, 9, 16]
 
 
+@pytest.mark.whole
 def test_what_may_go_away_by_itself_is_tried_again():
     left = [ConnectionError("the network drops")]
 
@@ -36,6 +38,7 @@ def test_what_may_go_away_by_itself_is_tried_again():
     assert in_a_flow(lambda: PrefectTasks().run("once", fail_once)) == "done"
 
 
+@pytest.mark.whole
 def test_an_error_that_stays_is_raised_as_it_is_after_one_try():
     tries = []
 

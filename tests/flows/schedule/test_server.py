@@ -14,6 +14,8 @@ import pytest
 from flows.settings import read_settings
 from flows.workspace import open_lake
 
+pytestmark = pytest.mark.whole
+
 ROOT = Path(__file__).parents[3]
 
 

@@ -7,6 +7,8 @@ from flows.settings import read_settings
 from flows.workspace import open_lake
 from tests.flows.nights import CONTRASTED, NIGHT, run, sample_ratings, write_movielens, write_settings
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture
 def settings_file(tmp_path):

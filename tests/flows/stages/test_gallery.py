@@ -13,6 +13,8 @@ from flows.stages.gallery import choose_items
 from flows.workspace import open_lake
 from tests.flows.nights import NIGHT, ask, run, sample_ratings, write_movielens, write_settings
 
+pytestmark = pytest.mark.whole
+
 WANTED_BY_ALL = 7
 REFERENCE = PublishedReference(
     user_key=1, item_id="7", reference_item_id="8", reference_id=8, title="Iron Tide",

@@ -1,6 +1,10 @@
 """What becomes of a picture that cannot be drawn, and of those beside it."""
 
+import pytest
+
 from tests.flows.nights import NIGHT, ask, run, sample_ratings, write_movielens, write_settings
+
+pytestmark = pytest.mark.whole
 
 UNKNOWN = 999
 """A film that the catalogue does not know, so that there is no text to draw."""

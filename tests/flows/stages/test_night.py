@@ -53,6 +53,7 @@ def test_a_second_night_on_unchanged_input_draws_nothing(published_file):
     assert pictures(published_file) == before
 
 
+@pytest.mark.whole
 def test_new_events_redraw_only_the_pictures_whose_profile_changed(published_file):
     before = pictures(published_file)
     films = {film for user, film, *_ in sample_ratings() if user == 2}
@@ -69,6 +70,7 @@ def test_new_events_redraw_only_the_pictures_whose_profile_changed(published_fil
     }
 
 
+@pytest.mark.whole
 def test_another_alpha_redraws_every_picture_and_profiles_nobody(published_file):
     before = pictures(published_file)
     write_settings(published_file.parent, NIGHT + "alpha = 0.9\n")
@@ -82,6 +84,7 @@ def test_another_alpha_redraws_every_picture_and_profiles_nobody(published_file)
     assert all(after[pair] != before[pair] for pair in after)
 
 
+@pytest.mark.whole
 def test_another_template_profiles_and_redraws_everybody(published_file):
     write_settings(published_file.parent, NIGHT + '[texts]\ntarget_template = "{genres} poster, {title}"\n')
     night = run(published_file)
@@ -89,12 +92,14 @@ def test_another_template_profiles_and_redraws_everybody(published_file):
     assert night.counts["generate"]["generated"] == 4
 
 
+@pytest.mark.whole
 def test_a_smaller_limit_of_users_takes_the_others_pictures_away(published_file):
     write_settings(published_file.parent, NIGHT.replace("max_users = 4", "max_users = 2"))
     run(published_file)
     assert ask(published_file, "SELECT DISTINCT user_id FROM artworks ORDER BY ALL") == [("1",), ("2",)]
 
 
+@pytest.mark.whole
 def test_broken_rows_are_counted_and_kept_and_the_night_goes_on(settings_file):
     broken = [("", 3, 4.0, 1_000_000_000), (1, 3, "nan", 1_000_000_001), (1, 4, 4.0, "yesterday"), (1, 5)]
     write_movielens(settings_file.parent / "logs", [*sample_ratings(), *broken])

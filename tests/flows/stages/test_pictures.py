@@ -36,6 +36,7 @@ def draw(pictures, *requests):
     )
 
 
+@pytest.mark.whole
 def test_a_picture_is_in_the_file_of_its_digest(pictures):
     digest = pictures.digest(GOOD, OPTIONS)
     assert not pictures.is_known(digest)
@@ -47,6 +48,7 @@ def test_a_picture_is_in_the_file_of_its_digest(pictures):
     assert pictures.read(digest) == drawn.image
 
 
+@pytest.mark.whole
 def test_one_bad_request_fails_alone_with_its_reason(pictures):
     first, failed, last = draw(pictures, GOOD, TOO_LONG, OTHER)
     assert (first, last) == (GENERATED, GENERATED)

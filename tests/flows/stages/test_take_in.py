@@ -51,6 +51,7 @@ def of(severity, notes):
     return [message for found, message in notes if found == severity]
 
 
+@pytest.mark.whole
 def test_a_night_without_a_flaw_has_no_fault(night):
     counts, notes = night()
     assert (counts["accepted"], counts["faults"]) == (2, 0)
@@ -58,6 +59,7 @@ def test_a_night_without_a_flaw_has_no_fault(night):
     assert night()[0]["files_known"] == 2
 
 
+@pytest.mark.whole
 def test_a_bad_file_costs_only_itself_and_is_a_fault_every_night_until_it_is_mended(night, tmp_path):
     (tmp_path / "logs" / "bad.csv").write_bytes(b"\x1f\x8b\x08 cut short")
     for accepted in (2, 0):
@@ -74,6 +76,7 @@ def test_a_bad_file_stops_the_night_where_that_is_asked_for(night, tmp_path):
         night('on_bad_file = "stop"\n' + SOURCES)
 
 
+@pytest.mark.whole
 def test_a_file_all_of_whose_rows_are_refused_is_a_fault_every_night(night, tmp_path):
     (tmp_path / "logs" / "old.csv").write_text("user,item,at\nann,i1,1500000\n")
     for _ in range(2):
@@ -102,6 +105,7 @@ def test_a_file_that_has_no_header_is_told_so_without_a_word_of_its_first_record
     assert "secret" not in fault
 
 
+@pytest.mark.whole
 def test_two_sources_of_one_name_are_kept_apart_and_told(night, tmp_path):
     (tmp_path / "orders.csv").write_text(LOG)
     both = SOURCES + SOURCES.split('[[sources]]\nadapter = "catalogue"')[0].replace('"logs"', '"orders.csv"')
@@ -122,6 +126,7 @@ def test_settings_that_are_corrected_replace_what_was_read_and_say_so(night):
     assert night()[0]["accepted"] == 0
 
 
+@pytest.mark.whole
 def test_a_catalogue_that_is_read_otherwise_is_put_together_anew_of_all(night, tmp_path):
     (tmp_path / "prices.csv").write_text("item,price\ni1,9\n")
     feed = '[[sources]]\nadapter = "catalogue"\nsource = "prices"\npath = "prices.csv"\n'
@@ -136,6 +141,7 @@ def test_a_catalogue_that_is_read_otherwise_is_put_together_anew_of_all(night, t
     assert items.to_pylist() == [{"item_id": "films:i1", "title": "Alpha", "price": "9"}]
 
 
+@pytest.mark.whole
 def test_lists_are_delivered_once_and_again_when_a_part_changes(night, tmp_path):
     parts = tmp_path / "lists"
     parts.mkdir()

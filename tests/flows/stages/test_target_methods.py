@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from flows.settings import Targets
 from tests.flows.nights import NIGHT, ask, run, sample_ratings, write_settings
 
@@ -49,6 +51,7 @@ def test_the_latest_liked_film_of_each_user_is_the_target(settings_file):
     assert ask(settings_file, "SELECT DISTINCT source FROM targets") == [("latest",)]
 
 
+@pytest.mark.whole
 def test_only_what_the_lists_give_is_drawn_and_a_new_list_takes_the_old_ones_place(settings_file):
     folder = settings_file.parent
     write_settings(folder, FEW.replace(LATEST, 'method = "given"').replace("[targets]", f"{LISTS}[targets]"))
@@ -69,6 +72,7 @@ def notes(settings_file):
     return ask(settings_file, "SELECT message FROM notes WHERE severity = 'warning'")
 
 
+@pytest.mark.whole
 def test_users_of_a_list_whom_a_limit_leaves_out_are_counted_in_a_warning(settings_file):
     folder = settings_file.parent
     text = FEW.replace(LATEST, 'method = "given"').replace("[targets]", f"{LISTS}[targets]")

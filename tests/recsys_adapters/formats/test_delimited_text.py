@@ -51,6 +51,7 @@ def item_file(path, **options):
     )
 
 
+@pytest.mark.whole
 @given(
     lines=st.lists(st.lists(VALUES, min_size=2, max_size=5), min_size=1, max_size=4),
     quote=st.sampled_from(['"', ""]),

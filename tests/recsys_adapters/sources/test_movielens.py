@@ -128,6 +128,7 @@ class TestMovies(HeaderContract):
         assert json.loads(fields)["genres"] == words
 
 
+@pytest.mark.whole
 class TestMovies100K(LineContract):
     file_name = "u.item"
     broken = {
