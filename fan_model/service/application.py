@@ -22,7 +22,7 @@ from fan_model.service.artwork_service import ArtworkService
 from fan_model.service.json_bodies import CONTENT_TYPE, read_json
 from fan_model.service.observer import RequestObserver
 from fan_model.service.openapi import describe_invocations, describe_own
-from fan_model.service.payloads import MLFLOW, OWN, Protocol, encode_artworks
+from fan_model.service.payloads import MLFLOW, OWN, Protocol, encode_answers
 from fan_model.service.refusals import refuse
 
 T = TypeVar("T")
@@ -90,9 +90,9 @@ def _drawing(service: ArtworkService, protocol: Protocol) -> Endpoint:
         content = await read_json(request, service.limits.max_body_bytes)
         payload = protocol.read(content, service.limits.max_rows)
         drawing = service.draw(payload, protocol.options_key, caller, time.monotonic() - started)
-        artworks = await _unless_hung_up(request, drawing)
-        request.state.num_pictures = len(artworks)
-        return Response(encode_artworks(artworks, protocol.answer_key), media_type=CONTENT_TYPE)
+        answers = await _unless_hung_up(request, drawing)
+        request.state.num_pictures = len(answers)
+        return Response(encode_answers(answers, protocol.answer_key), media_type=CONTENT_TYPE)
 
     return draw
 

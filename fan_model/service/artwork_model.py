@@ -11,6 +11,7 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from fan_model.drawing.artist import Artist
 from fan_model.drawing.requests import DrawingOptions, RequestError
+from fan_model.service.answers import Answer
 from fan_model.service.deployment import Deployment, call_hook
 from fan_model.service.mlflow_server import answer_in_scoring_server
 from fan_model.service.request_rows import StoredProfiles, read_request
@@ -54,12 +55,13 @@ class ArtworkModel(PythonModel):
         limits = self.artist.limits
         try:
             rows = map(_given, model_input.to_dict("records"))
-            requests = [read_request(row, limits, self.stored_profiles) for row in rows]
+            read = [read_request(row, limits, self.stored_profiles) for row in rows]
             options = limits.parse_options(params or {}, self.artist.sides, self.options)
-            artworks = self.artist.draw(requests, options)
+            artworks = self.artist.draw([row.request for row in read], options)
         except RequestError as error:
             raise MlflowException(str(error), error_code=_error_code(error)) from None
-        return pd.DataFrame([asdict(artwork) for artwork in artworks])
+        answers = [Answer.of(artwork, row.taste) for artwork, row in zip(artworks, read, strict=True)]
+        return pd.DataFrame([asdict(answer) for answer in answers])
 
 
 def _given(row: Mapping[str, Any]) -> dict[str, Any]:

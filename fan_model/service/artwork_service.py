@@ -4,14 +4,21 @@ import asyncio
 import time
 from dataclasses import replace
 
-from fan_model.drawing.artist import Artist, Artwork
+from fan_model.drawing.artist import Artist
 from fan_model.drawing.limits import PUBLIC_NAMES, refuse_unknown
-from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
+from fan_model.drawing.requests import DrawingOptions, RequestError
+from fan_model.service.answers import Answer
 from fan_model.service.callers.bearer_tokens import BearerTokens, Caller
 from fan_model.service.deployment import Deployment, call_hook
 from fan_model.service.drawing_queue import DrawingQueue
 from fan_model.service.payloads import Payload, Row
-from fan_model.service.request_rows import NoStoredProfilesError, StoredProfiles, look_up, read_request
+from fan_model.service.request_rows import (
+    NoStoredProfilesError,
+    ReadRow,
+    StoredProfiles,
+    look_up,
+    read_request,
+)
 from fan_model.service.service_metrics import ServiceMetrics
 
 OPTION_NAMES = tuple(PUBLIC_NAMES.get(name, name) for name in DrawingOptions.__dataclass_fields__)
@@ -56,7 +63,7 @@ class ArtworkService:
 
     async def draw(
         self, payload: Payload, options_key: str, caller: Caller = ANYBODY, waited: float = 0.0
-    ) -> list[Artwork]:
+    ) -> list[Answer]:
         """Draw one picture per row, in order.
 
         Args:
@@ -70,12 +77,12 @@ class ArtworkService:
                 stored profiles are needed and cannot be read.
         """
         try:
-            artworks = await self._draw(payload, options_key, caller, time.monotonic() - waited)
+            answers = await self._draw(payload, options_key, caller, time.monotonic() - waited)
         except RequestError:
             self.metrics.count_refused(len(payload.rows))
             raise
-        self.metrics.count_artworks(artworks)
-        return artworks
+        self.metrics.count_artworks(answers)
+        return answers
 
     async def check_ready(self) -> None:
         """Make sure that any good request could be answered now.
@@ -97,35 +104,35 @@ class ArtworkService:
         """Let the batch that is being drawn come to its end, and draw no more."""
         await asyncio.to_thread(self.queue.close)
 
-    async def _draw(
-        self, payload: Payload, options_key: str, caller: Caller, started: float
-    ) -> list[Artwork]:
+    async def _draw(self, payload: Payload, options_key: str, caller: Caller, started: float) -> list[Answer]:
         caller.check_users(payload.rows)
         options = self._read_options(payload.options, options_key)
-        requests = await asyncio.to_thread(self._read_requests, payload.rows)
+        rows = await asyncio.to_thread(self._read_rows, payload.rows)
+        requests = [row.request for row in rows]
         self.artist.check(requests, options)
-        return await self.queue.draw(
+        artworks = await self.queue.draw(
             requests,
             options,
             caller=caller.name,
             max_pictures=caller.max_queued_pictures,
             seconds=self.queue.max_seconds - (time.monotonic() - started),
         )
+        return [Answer.of(artwork, row.taste) for artwork, row in zip(artworks, rows, strict=True)]
 
     def _read_options(self, values: Row, options_key: str) -> DrawingOptions:
         refuse_unknown(options_key, values, OPTION_NAMES)
         return self.limits.parse_options(values, self.artist.sides, self.options)
 
-    def _read_requests(self, rows: list[Row]) -> list[ArtworkRequest]:
-        """The requests of all rows; where there are several, a refusal says which row it is about."""
-        requests = []
+    def _read_rows(self, rows: list[Row]) -> list[ReadRow]:
+        """What all rows ask for; where there are several, a refusal says which row it is about."""
+        read = []
         for number, row in enumerate(rows, start=1):
             try:
-                requests.append(self._read_row(row))
+                read.append(self._read_row(row))
             except RequestError as error:
                 where = f"row {number}: " if len(rows) > 1 else ""
                 raise type(error)(f"{where}{error}") from None
-        return requests
+        return read
 
-    def _read_row(self, row: Row) -> ArtworkRequest:
+    def _read_row(self, row: Row) -> ReadRow:
         return read_request(row, self.limits, self._stored_profiles)

@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import TypeAdapter
 from starlette.responses import Response
 
-from fan_model.drawing.artist import Artwork
 from fan_model.drawing.fields import Allowed
 from fan_model.drawing.limits import PUBLIC_NAMES, RequestLimits, Sides
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
+from fan_model.service.answers import Answer
 from fan_model.service.artwork_service import ArtworkService
 from fan_model.service.json_bodies import CONTENT_TYPE
 from fan_model.service.payloads import MLFLOW_ROW_KEYS
@@ -186,7 +186,7 @@ REFUSAL_SCHEMA: Schema = {
 
 
 def _artwork_schema() -> Schema:
-    schema = TypeAdapter(Artwork).json_schema(mode="serialization")
+    schema = TypeAdapter(Answer).json_schema(mode="serialization")
     schema["properties"]["image"] = {
         "type": "string",
         "contentEncoding": "base64",

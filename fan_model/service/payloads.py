@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
-from fan_model.drawing.artist import Artwork
 from fan_model.drawing.limits import refuse_unknown
 from fan_model.drawing.requests import RequestError
+from fan_model.service.answers import Answer
 
 MLFLOW_ROW_KEYS = ("dataframe_records", "dataframe_split", "inputs", "instances")
 """Keys of MLflow's protocol that rows may stand under."""
@@ -77,10 +77,10 @@ OWN = Protocol(read_artworks_body, options_key="options", answer_key="artworks")
 MLFLOW = Protocol(read_invocations_body, options_key="params", answer_key="predictions")
 
 
-def encode_artworks(artworks: Iterable[Artwork], answer_key: str) -> bytes:
+def encode_answers(answers: Iterable[Answer], answer_key: str) -> bytes:
     """Write the body of an answer; images are base64 without line breaks."""
     plain = [
-        {**asdict(artwork), "image": base64.b64encode(artwork.image).decode("ascii")} for artwork in artworks
+        {**asdict(answer), "image": base64.b64encode(answer.image).decode("ascii")} for answer in answers
     ]
     return json.dumps({answer_key: plain}).encode()
 
@@ -100,7 +100,7 @@ def _payload(rows_key: str, rows: list[Row], options_key: str, options: object, 
 
 
 def _read_rows(content: object) -> list[Row]:
-    """Rows from a list of objects or of prompts, one object, or an object of columns (its prompts are a list)."""
+    """Rows from a list of objects or prompts, one object, or an object of columns (with a list of prompts)."""
     if isinstance(content, dict):
         content = _read_columns(content) if isinstance(content.get("prompt"), list) else [content]
     if isinstance(content, list) and content and all(isinstance(prompt, str) for prompt in content):

@@ -49,6 +49,7 @@ OUTPUTS = Schema(
         ColSpec(DataType.string, "artwork_digest"),
         ColSpec(DataType.long, "seed"),
         ColSpec(DataType.boolean, "flagged"),
+        ColSpec(DataType.string, "taste"),
     ]
 )
 INPUT_EXAMPLE = pd.DataFrame(

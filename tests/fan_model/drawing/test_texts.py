@@ -41,7 +41,7 @@ def drawn_by_service(text):
     body = json.dumps({"inputs": [{"prompt": text, "references": [text], "weights": [2.5]}]}).encode()
     try:
         payload = read_invocations_body(decode_json(body, "application/json"), LIMITS.max_rows)
-        return read_request(payload.rows[0], LIMITS, None)
+        return read_request(payload.rows[0], LIMITS, None).request
     except RequestError:
         return None
 

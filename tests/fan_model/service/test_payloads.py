@@ -27,6 +27,17 @@ def test_all_shapes_of_mlflows_body_have_the_same_rows(body):
     assert read_invocations_body({**body, "params": {"alpha": 0.5}}, 2) == ([ROW], {"alpha": 0.5})
 
 
+@pytest.mark.parametrize("key", ["inputs", "instances", "dataframe_records"])
+def test_a_list_of_texts_is_one_of_prompts(key):
+    assert read_invocations_body({key: ["x", "y"]}, 2).rows == [{"prompt": "x"}, {"prompt": "y"}]
+
+
+@pytest.mark.parametrize("rows", [["x", 1], ["x", {}], [], "x", 1])
+def test_what_is_no_list_of_prompts_is_refused_with_an_example(rows):
+    with pytest.raises(RequestError, match=r'(\[\{"prompt": "\.\.\."\}\]|1 to 2 rows)$'):
+        read_invocations_body({"inputs": rows}, 2)
+
+
 @pytest.mark.parametrize(
     ("read", "key"), [(read_artworks_body, "rows"), (read_invocations_body, "dataframe_records")]
 )

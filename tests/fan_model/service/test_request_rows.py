@@ -20,18 +20,50 @@ def out_of_order(user_id, prompt):
 
 
 def test_a_user_without_references_is_given_the_stored_ones():
-    request = read_request({"prompt": "x", "user_id": "ann", "seed": 3}, LIMITS, stored)
+    request, taste = read_request({"prompt": "x", "user_id": "ann", "seed": 3}, LIMITS, stored)
     assert request == ArtworkRequest(prompt="x", references=("what ann likes",), weights=(2.0,), seed=3)
+    assert taste == "stored"
 
 
 @pytest.mark.parametrize("references", [[], ["other"]])
 def test_references_that_are_given_are_used_even_if_there_are_none(references):
     row = {"prompt": "x", "user_id": "ann", "references": references}
-    assert read_request(row, LIMITS, stored).references == tuple(references)
+    request, taste = read_request(row, LIMITS, stored)
+    assert request.references == tuple(references)
+    assert taste == ("given" if references else "none: not asked for")
 
 
-def test_a_user_is_nobody_where_no_profiles_are_stored():
-    assert read_request({"prompt": "x", "user_id": "ann"}, LIMITS, None).references == ()
+@pytest.mark.parametrize(("user_id", "profiles"), [("ann", None), ("bob", stored)])
+def test_who_has_no_stored_profile_gets_a_plain_picture_and_is_told_why(user_id, profiles):
+    request, taste = read_request({"prompt": "x", "user_id": user_id}, LIMITS, profiles)
+    assert request.references == ()
+    assert taste == "none: nothing is stored for this user"
+
+
+def test_a_row_without_references_and_user_asks_for_no_taste():
+    assert read_request({"prompt": "x"}, LIMITS, stored).taste == "none: not asked for"
+
+
+def test_a_field_that_is_misspelt_is_named_with_the_one_that_was_meant():
+    with pytest.raises(RequestError, match="promt is unknown, did you mean prompt\\?"):
+        read_request({"promt": "x"}, LIMITS, None)
+
+
+@pytest.mark.parametrize("name", ["<b>x</b>", "what ann likes most", "a" * 33, 5])
+def test_a_field_that_may_be_a_text_is_counted_and_not_repeated(name):
+    with pytest.raises(RequestError, match="user_id: 1 unknown$"):
+        read_request({"prompt": "x", name: 1}, LIMITS, None)
+
+
+@pytest.mark.parametrize("seed", [7.0, 2.0**53 - 1])
+def test_a_whole_number_that_was_written_as_a_float_is_whole(seed):
+    assert read_request({"prompt": "x", "seed": seed}, LIMITS, None).request.seed == int(seed)
+
+
+@pytest.mark.parametrize("seed", [7.5, 2.0**53, float("nan"), float("inf")])
+def test_a_float_that_is_not_exactly_one_whole_number_is_no_seed(seed):
+    with pytest.raises(RequestError, match="seed must be a whole number"):
+        read_request({"prompt": "x", "seed": seed}, LIMITS, None)
 
 
 def test_profiles_that_cannot_be_read_are_the_services_fault_and_the_log_says_where_but_not_whose(caplog):
