@@ -100,7 +100,7 @@ def _payload(rows_key: str, rows: list[Row], options_key: str, options: object, 
 
 
 def _read_rows(content: object) -> list[Row]:
-    """Rows from a list of objects or prompts, one object, or an object of columns (with a list of prompts)."""
+    """Rows from a list of objects or prompts, one object, or an object of columns (`prompt` is a list)."""
     if isinstance(content, dict):
         content = _read_columns(content) if isinstance(content.get("prompt"), list) else [content]
     if isinstance(content, list) and content and all(isinstance(prompt, str) for prompt in content):
