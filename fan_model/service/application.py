@@ -19,11 +19,12 @@ from starlette.responses import Response
 
 from fan_model.drawing.requests import RequestError
 from fan_model.service.artwork_service import ArtworkService
-from fan_model.service.json_bodies import CONTENT_TYPE, read_json
+from fan_model.service.messages.json_bodies import CONTENT_TYPE, read_json
+from fan_model.service.messages.payloads import MLFLOW, OWN, Protocol, encode_answers
+from fan_model.service.messages.refusals import refuse
+from fan_model.service.night_pictures import describe, hand_out
 from fan_model.service.observer import RequestObserver
 from fan_model.service.openapi import describe_invocations, describe_own
-from fan_model.service.payloads import MLFLOW, OWN, Protocol, encode_answers
-from fan_model.service.refusals import refuse
 
 T = TypeVar("T")
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -67,6 +68,9 @@ def build_application(service: ArtworkService) -> FastAPI:
 
 def _add_drawing(application: FastAPI, service: ArtworkService) -> None:
     application.post("/artworks", tags=["pictures"], **describe_own(service))(_drawing(service, OWN))
+    application.get("/pictures", tags=["pictures"], **describe())(
+        hand_out(service.stored_pictures, service.tokens)
+    )
     application.post("/invocations", tags=["MLflow"], **describe_invocations(service))(
         _drawing(service, MLFLOW)
     )

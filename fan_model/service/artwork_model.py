@@ -11,10 +11,10 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from fan_model.drawing.artist import Artist
 from fan_model.drawing.requests import DrawingOptions, RequestError
-from fan_model.service.answers import Answer
 from fan_model.service.deployment import Deployment, call_hook
+from fan_model.service.messages.answers import Answer
+from fan_model.service.messages.request_rows import StoredProfiles, read_request
 from fan_model.service.mlflow_server import answer_in_scoring_server
-from fan_model.service.request_rows import StoredProfiles, read_request
 
 
 class ArtworkModel(PythonModel):

@@ -7,18 +7,19 @@ from dataclasses import replace
 from fan_model.drawing.artist import Artist
 from fan_model.drawing.limits import PUBLIC_NAMES, refuse_unknown
 from fan_model.drawing.requests import DrawingOptions, RequestError
-from fan_model.service.answers import Answer
 from fan_model.service.callers.bearer_tokens import BearerTokens, Caller
 from fan_model.service.deployment import Deployment, call_hook
 from fan_model.service.drawing_queue import DrawingQueue
-from fan_model.service.payloads import Payload, Row
-from fan_model.service.request_rows import (
+from fan_model.service.messages.answers import Answer
+from fan_model.service.messages.payloads import Payload, Row
+from fan_model.service.messages.request_rows import (
     NoStoredProfilesError,
     ReadRow,
     StoredProfiles,
     look_up,
     read_request,
 )
+from fan_model.service.night_pictures import StoredPictures
 from fan_model.service.service_metrics import ServiceMetrics
 
 OPTION_NAMES = tuple(PUBLIC_NAMES.get(name, name) for name in DrawingOptions.__dataclass_fields__)
@@ -53,8 +54,10 @@ class ArtworkService:
         self.metrics = ServiceMetrics(lambda: self.queue.num_owed)
         self.tokens = BearerTokens(deployment.tokens_file, deployment.caller_header)
         """Who may ask."""
-        hook = deployment.stored_profiles
+        hook, pictures = deployment.stored_profiles, deployment.stored_pictures
         self._stored_profiles: StoredProfiles | None = None if hook is None else call_hook(hook)
+        self.stored_pictures: StoredPictures | None = None if pictures is None else call_hook(pictures)
+        """Finds what nights have drawn."""
 
     @property
     def artist(self) -> Artist:

@@ -48,6 +48,8 @@ class Deployment:
     """Makes the filter of texts: a callable that says whether a text is blocked."""
     stored_profiles: Hook | None = None
     """Makes the lookup of users' stored profiles; None if there is no workspace to read them from."""
+    stored_pictures: Hook | None = None
+    """Makes the lookup of the pictures that nights have drawn; likewise."""
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Deployment":

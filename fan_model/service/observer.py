@@ -9,7 +9,7 @@ from functools import partial
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fan_model.service.refusals import refuse
+from fan_model.service.messages.refusals import refuse
 from fan_model.service.request_log import tell_failure
 from fan_model.service.service_metrics import ServiceMetrics
 

@@ -13,11 +13,11 @@ from starlette.responses import Response
 from fan_model.drawing.fields import Allowed
 from fan_model.drawing.limits import PUBLIC_NAMES, RequestLimits, Sides
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
-from fan_model.service.answers import Answer
 from fan_model.service.artwork_service import ArtworkService
-from fan_model.service.json_bodies import CONTENT_TYPE
-from fan_model.service.payloads import MLFLOW_ROW_KEYS
-from fan_model.service.request_rows import MAX_USER_ID_CHARACTERS
+from fan_model.service.messages.answers import Answer
+from fan_model.service.messages.json_bodies import CONTENT_TYPE
+from fan_model.service.messages.payloads import MLFLOW_ROW_KEYS
+from fan_model.service.messages.request_rows import MAX_ID_CHARACTERS
 
 Schema = dict[str, Any]
 WORDS = {str: "string", int: "integer", float: "number"}
@@ -104,7 +104,7 @@ def rows_schema(limits: RequestLimits) -> Schema:
         "type": "string",
         "description": "Whose stored profile is used where no references are given.",
         "minLength": 1,
-        "maxLength": MAX_USER_ID_CHARACTERS,
+        "maxLength": MAX_ID_CHARACTERS,
     }
     _add_examples(fields, {**EXAMPLE_ROW, "user_id": EXAMPLE_USER_ID})
     return {"type": "array", "minItems": 1, "maxItems": limits.max_rows, "items": schema}

@@ -10,15 +10,19 @@ from feature_store.schemas.addresses import without_secrets
 from flows.settings import Settings
 from flows.workspace import Workspace
 
+STORED = "feature_store.tables.stored"
+"""What the modules begin with that look up what nights have made."""
+
 
 def deployment(settings: Settings, crowd: Crowd = NOBODY) -> Deployment:
-    """Write the settings in the model's words, with the workspace to look stored profiles up in.
+    """Write the settings in the model's words, with the workspace to look stored profiles and pictures up in.
 
     Args:
         settings: of nights and services alike.
         crowd: what pictures are contrasted with, if no request says otherwise.
     """
     serving = settings.serving
+    lake = {"folder": str(Workspace(settings.workspace).lake), "catalog": settings.catalog}
     return Deployment(
         device=settings.model.device,
         cache_bytes=serving.cache_bytes,
@@ -29,10 +33,11 @@ def deployment(settings: Settings, crowd: Crowd = NOBODY) -> Deployment:
         options=drawing_options(settings, num_references=settings.profile.max_references, crowd=crowd),
         limits=serving.limits,
         text_filter=_text_filter(settings),
-        stored_profiles={
-            "factory": "feature_store.tables.stored_profiles:StoredProfiles",
-            "folder": str(Workspace(settings.workspace).lake),
-            "catalog": settings.catalog,
+        stored_profiles={"factory": f"{STORED}_profiles:StoredProfiles", **lake},
+        stored_pictures={
+            "factory": f"{STORED}_pictures:StoredPictures",
+            "files": str(settings.workspace),
+            **lake,
         },
     )
 
@@ -43,9 +48,11 @@ def registered_deployment(settings: Settings) -> Deployment:
     A process that is not told the settings takes the catalogue's password from PGPASSWORD or ~/.pgpass.
     """
     told = deployment(settings)
-    hook = dict(told.stored_profiles or {})
+    catalog = {"catalog": settings.catalog and without_secrets(settings.catalog)}
     return replace(
-        told, stored_profiles=hook | {"catalog": hook["catalog"] and without_secrets(hook["catalog"])}
+        told,
+        stored_profiles={**(told.stored_profiles or {}), **catalog},
+        stored_pictures={**(told.stored_pictures or {}), **catalog},
     )
 
 

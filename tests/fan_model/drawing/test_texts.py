@@ -10,9 +10,9 @@ from fan_model.drawing.artist import Artist
 from fan_model.drawing.limits import RequestLimits
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
 from fan_model.drawing.texts import MAX_CHARACTERS
-from fan_model.service.json_bodies import decode_json
-from fan_model.service.payloads import read_invocations_body
-from fan_model.service.request_rows import read_request
+from fan_model.service.messages.json_bodies import decode_json
+from fan_model.service.messages.payloads import read_invocations_body
+from fan_model.service.messages.request_rows import read_request
 from tests.fan_model.pipelines import stable_diffusion
 
 LIMITS = RequestLimits(max_characters=40)

@@ -10,10 +10,10 @@ import pytest
 from starlette.testclient import TestClient
 
 from fan_model.drawing.artist import Artist, DrawingOptions
-from fan_model.service import json_bodies
 from fan_model.service.application import build_application
 from fan_model.service.artwork_service import ArtworkService
 from fan_model.service.deployment import Deployment
+from fan_model.service.messages import json_bodies
 from tests.fan_model.pipelines import stable_diffusion
 
 QUICK = DrawingOptions(num_inference_steps=1)

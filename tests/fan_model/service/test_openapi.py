@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from fan_model.drawing.limits import RequestLimits, Sides
 from fan_model.drawing.requests import DrawingOptions, RequestError
+from fan_model.service.messages.request_rows import ROW_FIELDS, read_request
 from fan_model.service.openapi import options_schema, rows_schema
-from fan_model.service.request_rows import ROW_FIELDS, read_request
 
 LIMITS = RequestLimits(max_characters=9, max_references=2, max_inference_steps=30, max_enlargement=2)
 SIDES = Sides(own=64, multiple=8)

@@ -6,7 +6,7 @@ import pytest
 
 from fan_model.drawing.limits import RequestLimits
 from fan_model.drawing.requests import ArtworkRequest, RequestError
-from fan_model.service.request_rows import NoStoredProfilesError, read_request
+from fan_model.service.messages.request_rows import NoStoredProfilesError, read_request
 
 LIMITS = RequestLimits()
 

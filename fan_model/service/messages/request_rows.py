@@ -11,7 +11,7 @@ from fan_model.drawing.requests import ArtworkRequest, RequestError
 from fan_model.drawing.texts import check_unicode
 from fan_model.service.request_log import tell_failure
 
-MAX_USER_ID_CHARACTERS = 256
+MAX_ID_CHARACTERS = 256
 ROW_FIELDS = (*ArtworkRequest.__dataclass_fields__, "user_id")
 
 TasteUsed = Literal["given", "stored", "none: not asked for", "none: nothing is stored for this user"]
@@ -42,8 +42,8 @@ def check_no_nul(text: str) -> str:
     return text
 
 
-UserId = Annotated[str, Field(strict=True, min_length=1, max_length=MAX_USER_ID_CHARACTERS)]
-USER_ID = TypeAdapter(Annotated[UserId, AfterValidator(check_unicode), AfterValidator(check_no_nul)])
+Characters = Annotated[str, Field(strict=True, min_length=1, max_length=MAX_ID_CHARACTERS)]
+ID = TypeAdapter(Annotated[Characters, AfterValidator(check_unicode), AfterValidator(check_no_nul)])
 
 
 class NoStoredProfilesError(RequestError):
@@ -65,7 +65,7 @@ def read_request(
     """
     refuse_unknown("a row", row, ROW_FIELDS)
     asked = {name: value for name, value in row.items() if value is not None}
-    user_id = _read_user_id(asked.pop("user_id", None))
+    user_id = read_id("user_id", asked.pop("user_id")) if "user_id" in asked else None
     request = limits.parse_request(asked)
     if user_id is None or "references" in asked:
         return ReadRow(request, "given" if request.references else "none: not asked for")
@@ -93,10 +93,15 @@ def look_up(
         ) from None
 
 
-def _read_user_id(value: object) -> str | None:
+def read_id(name: str, value: object) -> str:
+    """Return the id of a user or an item.
+
+    Raises:
+        RequestError: It is none that a database would find.
+    """
     try:
-        return None if value is None else USER_ID.validate_python(value)
+        return ID.validate_python(value)
     except ValidationError:
         raise RequestError(
-            f"user_id must be a text of 1 to {MAX_USER_ID_CHARACTERS} characters, none of them NUL"
+            f"{name} must be a text of 1 to {MAX_ID_CHARACTERS} characters, none of them NUL"
         ) from None

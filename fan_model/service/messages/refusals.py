@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
-from fan_model.service.json_bodies import CONTENT_TYPE
-from fan_model.service.payloads import encode_refusal
+from fan_model.service.messages.json_bodies import CONTENT_TYPE
+from fan_model.service.messages.payloads import encode_refusal
 
 RETRY_AFTER_SECONDS = 5
 BUSY_STATUSES = (429, 503)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 
 from fan_model.drawing.artist import Artwork
-from fan_model.service.request_rows import TasteUsed
+from fan_model.service.messages.request_rows import TasteUsed
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import pytest
 
 from fan_model.drawing.requests import RequestError
-from fan_model.service.json_bodies import UnsupportedMediaTypeError, decode_json
+from fan_model.service.messages.json_bodies import UnsupportedMediaTypeError, decode_json
 
 
 @pytest.mark.parametrize("body", [b'{"inputs": [], "inputs": []}', b'{"inputs": [{"seed": 1, "seed": 2}]}'])

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from fan_model.drawing.limits import refuse_unknown
 from fan_model.drawing.requests import RequestError
-from fan_model.service.answers import Answer
+from fan_model.service.messages.answers import Answer
 
 MLFLOW_ROW_KEYS = ("dataframe_records", "dataframe_split", "inputs", "instances")
 """Keys of MLflow's protocol that rows may stand under."""
