@@ -188,5 +188,6 @@ def _plain(value: object, allowed: Allowed) -> object:
     if isinstance(value, np.ndarray | list | tuple):
         return tuple(_plain(item, allowed.item or allowed) for item in value)
     value = value.item() if isinstance(value, np.generic) else value
-    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < MAX_EXACT_FLOAT
-    return int(value) if allowed.kind is int and is_whole else value  # type: ignore[call-overload]
+    if allowed.kind is int and isinstance(value, float) and value.is_integer():
+        return int(value) if abs(value) < MAX_EXACT_FLOAT else value
+    return value
