@@ -164,6 +164,10 @@ class Artist:
         """The two vectors of each text, from the very condition that the image model consumes."""
         return self._personalizer.encode_texts(texts)
 
+    def count_unread(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens of each text are beyond what the text encoder reads, and play no part."""
+        return self._personalizer.count_unread(texts)
+
     def select(
         self, prompt: str, taste: Taste, policy: SelectionPolicy, crowd: Crowd = NOBODY
     ) -> dict[str, float]:

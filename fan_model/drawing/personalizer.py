@@ -226,6 +226,10 @@ class Personalizer:
             np.concatenate([batch.unit_mean_tokens for batch in encoded]),
         )
 
+    def count_unread(self, texts: Texts) -> list[int]:
+        """How many tokens of each text are beyond what the text encoder reads, and play no part."""
+        return self._conditioner.count_unread(texts) if texts else []
+
     @property
     def num_layers(self) -> int:
         """Layers of the deepest text encoder."""

@@ -44,6 +44,10 @@ class Conditioner(ABC):
         """The personalized condition of each profile's target."""
 
     @abstractmethod
+    def count_unread(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens of each text no text encoder reads: they play no part."""
+
+    @abstractmethod
     def encode_negative(self, negative_prompt: str) -> Condition:
         """The condition that guidance leads away from, a batch of one."""
 
@@ -98,6 +102,12 @@ class TowerConditioner(Conditioner):
     def personalize(self, profiles: Sequence[Profile], how: Personalization) -> Condition:
         """The personalized condition of each profile's target."""
         return self._join([tower.personalize(profiles, how) for tower in self._towers])
+
+    def count_unread(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens of each text no text encoder reads."""
+        return [
+            min(counts) for counts in zip(*(tower.count_unread(texts) for tower in self._towers), strict=True)
+        ]
 
     def encode_negative(self, negative_prompt: str) -> Condition:
         """The condition that guidance leads away from, a batch of one."""

@@ -56,6 +56,10 @@ class LanguageConditioner(Conditioner):
         """The personalized condition of each profile's target."""
         return _join([self._personalize(profile, how) for profile in profiles])
 
+    def count_unread(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens of each text the pipeline cuts off."""
+        return [self._reader.count_unread(text) for text in texts]
+
     def encode_negative(self, negative_prompt: str) -> Condition:
         """The condition that guidance leads away from, a batch of one."""
         return self._encode_negative(negative_prompt)

@@ -10,6 +10,7 @@ import copy
 import inspect
 import threading
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -21,6 +22,12 @@ from fan_model.encoders.families import PromptCall
 from fan_model.encoders.language_models import RUN, ForwardRun, LanguageModel, running
 
 NEGATIVE = "negative_"
+COUNTING: ContextVar[bool] = ContextVar("counting", default=False)
+"""Whether tokens are only counted in this thread: the text is tokenized whole, and nothing is encoded."""
+
+
+class _CountedTokens(Exception):  # noqa: N818 - no error, it ends an encoding early
+    """How many tokens of a text are beyond what the pipeline reads."""
 
 
 class PromptReader:
@@ -41,6 +48,17 @@ class PromptReader:
         with running(run):
             given = self._pipeline.encode_prompt([text], device=self.model.device, **self._arguments)
         return {name: value for name, value in self._named(given).items() if not name.startswith(NEGATIVE)}
+
+    def count_unread(self, text: str) -> int:
+        """How many tokens of a text the pipeline cuts off."""
+        token = COUNTING.set(True)
+        try:
+            self.read(text, ForwardRun())
+        except _CountedTokens as counted:
+            return int(counted.args[0])
+        finally:
+            COUNTING.reset(token)
+        return 0
 
     @torch.no_grad()
     def read_negative(self, text: str) -> dict[str, Any]:
@@ -129,6 +147,17 @@ class _LockedTokenizer:
     def _locked(self, work: Callable[..., Any]) -> Callable[..., Any]:
         def under_lock(*arguments: object, **options: object) -> Any:  # noqa: ANN401
             with self._lock:
+                if COUNTING.get() and options.get("truncation"):
+                    raise _CountedTokens(_count_beyond(work, arguments, options))
                 return work(*arguments, **options)
 
         return under_lock
+
+
+def _count_beyond(
+    tokenize: Callable[..., Any], arguments: tuple[object, ...], options: Mapping[str, object]
+) -> int:
+    """Tokens of the one text beyond what it would be cut to."""
+    whole = tokenize(*arguments, **{**options, "truncation": False, "padding": False})
+    tokens = whole["input_ids"] if isinstance(whole, Mapping) else whole
+    return max(0, len(tokens[0]) - int(str(options["max_length"])))

@@ -108,6 +108,12 @@ class TextTower(ABC):
         hidden_states = self.encoder.personalize(preferences, alpha=how.alpha, skip_layers=how.skip_layers)
         return self._read(hidden_states, self._tokenize(targets))
 
+    def count_unread(self, texts: Sequence[str]) -> list[int]:
+        """How many tokens of each text, from its end, are not read."""
+        with self._tokenizer_lock:
+            tokens = self._tokenizer(list(texts), verbose=False).input_ids
+        return [max(0, len(one) - self._num_tokens) for one in tokens]
+
     @abstractmethod
     def _read(self, hidden_states: Sequence[Tensor], token_ids: Tensor) -> Encoding: ...
 

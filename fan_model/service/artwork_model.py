@@ -12,7 +12,7 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 from fan_model.drawing.artist import Artist
 from fan_model.drawing.requests import DrawingOptions, RequestError
 from fan_model.service.deployment import Deployment, call_hook
-from fan_model.service.messages.answers import Answer
+from fan_model.service.messages.answers import tell
 from fan_model.service.messages.request_rows import StoredProfiles, read_request
 from fan_model.service.mlflow_server import answer_in_scoring_server
 
@@ -60,8 +60,7 @@ class ArtworkModel(PythonModel):
             artworks = self.artist.draw([row.request for row in read], options)
         except RequestError as error:
             raise MlflowException(str(error), error_code=_error_code(error)) from None
-        answers = [Answer.of(artwork, row.taste) for artwork, row in zip(artworks, read, strict=True)]
-        return pd.DataFrame([asdict(answer) for answer in answers])
+        return pd.DataFrame([asdict(answer) for answer in tell(self.artist, artworks, read)])
 
 
 def _given(row: Mapping[str, Any]) -> dict[str, Any]:

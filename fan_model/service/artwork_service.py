@@ -10,7 +10,7 @@ from fan_model.drawing.requests import DrawingOptions, RequestError
 from fan_model.service.callers.bearer_tokens import BearerTokens, Caller
 from fan_model.service.deployment import Deployment, call_hook
 from fan_model.service.drawing_queue import DrawingQueue
-from fan_model.service.messages.answers import Answer
+from fan_model.service.messages.answers import Answer, tell
 from fan_model.service.messages.payloads import Payload, Row
 from fan_model.service.messages.request_rows import (
     NoStoredProfilesError,
@@ -120,7 +120,7 @@ class ArtworkService:
             max_pictures=caller.max_queued_pictures,
             seconds=self.queue.max_seconds - (time.monotonic() - started),
         )
-        return [Answer.of(artwork, row.taste) for artwork, row in zip(artworks, rows, strict=True)]
+        return await asyncio.to_thread(tell, self.artist, artworks, rows)
 
     def _read_options(self, values: Row, options_key: str) -> DrawingOptions:
         refuse_unknown(options_key, values, OPTION_NAMES)

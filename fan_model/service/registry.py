@@ -50,6 +50,7 @@ OUTPUTS = Schema(
         ColSpec(DataType.long, "seed"),
         ColSpec(DataType.boolean, "flagged"),
         ColSpec(DataType.string, "taste"),
+        ColSpec(DataType.long, "unread_tokens"),
     ]
 )
 INPUT_EXAMPLE = pd.DataFrame(

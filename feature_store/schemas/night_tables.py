@@ -58,7 +58,20 @@ ARTWORKS = Table(
         ),
         Column("seed", "BIGINT", "seed of the picture's noise", required=False),
         Column("alpha", "DOUBLE", "degree of personalization: 0 target only, 1 references only"),
+        Column(
+            "contrast",
+            "DOUBLE",
+            "how far the picture goes along what sets the references apart from the crowd; "
+            "empty: in the paper's way, by alpha",
+            required=False,
+        ),
         Column("num_references", "INTEGER", "references fused into the prompt"),
+        Column(
+            "tokens_cut",
+            "INTEGER",
+            "tokens beyond what the text encoder reads, for which fields of the prompt were cut; 0: none",
+            required=False,
+        ),
         Column("target_id", "BIGINT", "id of the prompt's text in the reference store", required=False),
         Column("model_version", "VARCHAR", "registered model that drew it"),
         Column("status", "VARCHAR", "generated, reused, flagged or failed"),

@@ -31,6 +31,7 @@ STALE = """
 PAIRS = """
     WITH stale AS MATERIALIZED (
         SELECT target.user_key, target.user_id, target.item_id, target.rank, item.target_id, item.target_text,
+               coalesce(item.target_cut, 0) AS tokens_cut,
                coalesce(state.profile_digest, '{no_profile}') AS profile_digest
         {stale}
     ), profile AS (
@@ -41,7 +42,7 @@ PAIRS = """
         SEMI JOIN stale ON stale.user_key = p.user_key AND stale.item_id = p.item_id
         GROUP BY ALL
     )
-    SELECT user_key, item_id, target_id, target_text, profile_digest,
+    SELECT user_key, item_id, target_id, target_text, tokens_cut, profile_digest,
            coalesce(profile.references, []) AS references, coalesce(profile.weights, []) AS weights
     FROM stale LEFT JOIN profile USING (user_key, item_id)
     ORDER BY length(user_id), user_id, rank
@@ -63,7 +64,9 @@ class ArtworkRow:
     visible_change: float | None = None
     seed: int | None = None
     alpha: float
+    contrast: float | None = None
     num_references: int
+    tokens_cut: int | None = None
     target_id: int | None
     model_version: str
     status: str
@@ -83,6 +86,8 @@ class StalePicture:
     target_id: int | None
     """Of the target's text; None for an item that the catalogue does not know."""
     target_text: str | None
+    tokens_cut: int
+    """Tokens for which the text was shortened."""
     profile_digest: str
     references: list[str]
     """Texts, the most relevant first."""

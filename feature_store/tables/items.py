@@ -14,39 +14,47 @@ class TemplateError(ValueError):
 
 
 LONGEST_TEXT = 2_000
-"""Characters; the rest of a text is cut off. No text encoder reads so many, and the model refuses more."""
+"""Characters; no text encoder reads so many, and the model refuses more."""
+SEPARATOR = "chr(31)"
 
 
 def render_texts(
-    lake: Lake, *, reference_template: str, target_template: str, longest: int = LONGEST_TEXT
+    lake: Lake,
+    *,
+    reference_template: str,
+    target_template: str,
+    reader: str = "",
+    longest: int = LONGEST_TEXT,
 ) -> int:
-    """Write each item's texts and their ids by the templates, where they differ from what is there.
+    """Write each item's texts and their ids by the templates, where templates, fields or the reader are new.
+
+    What is too long for the reader is for `text_fitting.fit_texts` to shorten.
 
     Args:
         lake: the lake whose items are rendered.
         reference_template: text of an item in a history, with fields in braces, for example
             `"{title}, {genres} film poster"`.
         target_template: text of an item that a picture is drawn of.
+        reader: fingerprint of the text encoder that texts are shortened for.
         longest: characters of a text; the rest is cut off.
 
     Returns:
-        Number of items whose texts changed.
+        Number of items whose texts were written.
 
     Raises:
         TemplateError: if a template is malformed or names a field that no item has.
     """
     known = _known_fields(lake)
-    reference = f"left({_template_sql('reference_template', reference_template, known)}, {longest})"
-    target = f"left({_template_sql('target_template', target_template, known)}, {longest})"
-    changed = (
-        f"reference_text IS DISTINCT FROM {reference} OR target_text IS DISTINCT FROM {target} "
-        "OR reference_id IS NULL OR target_id IS NULL"
-    )
+    reference = template_sql("reference_template", reference_template, known)
+    target = template_sql("target_template", target_template, known)
+    whole = f" || {SEPARATOR} || ".join([reference, target, quote(f"{reader} {longest}")])
+    changed = f"rendered_id IS DISTINCT FROM {text_id(whole)}"
     num_changed = int(lake.query(f"SELECT count(*) AS n FROM items WHERE {changed}")["n"][0].as_py())
     if num_changed:
-        assignments = (
-            f"reference_text = {reference}, reference_id = {text_id(reference)}, "
-            f"target_text = {target}, target_id = {text_id(target)}"
+        texts = {"reference": f"left({reference}, {longest})", "target": f"left({target}, {longest})"}
+        assignments = f"rendered_id = {text_id(whole)}, " + ", ".join(
+            f"{kind}_text = {text}, {kind}_id = {text_id(text)}, {kind}_cut = NULL"
+            for kind, text in texts.items()
         )
         lake.write(
             lambda connection: connection.execute(f"UPDATE items SET {assignments} WHERE {changed}"),
@@ -55,13 +63,9 @@ def render_texts(
     return num_changed
 
 
-def list_cut(lake: Lake, *, longest: int = LONGEST_TEXT) -> list[str]:
-    """Return the ids of items one of whose texts is as long as may be: the rest of it was cut off."""
-    rows = lake.query(
-        "SELECT item_id FROM items WHERE greatest(length(reference_text), length(target_text)) >= ? "
-        "ORDER BY item_id",
-        [longest],
-    )
+def list_cut(lake: Lake) -> list[str]:
+    """Return the ids of items one of whose texts was shortened to what the text encoder reads."""
+    rows = lake.query("SELECT item_id FROM items WHERE reference_cut > 0 OR target_cut > 0 ORDER BY item_id")
     return rows["item_id"].to_pylist()
 
 
@@ -80,7 +84,7 @@ def _known_fields(lake: Lake) -> list[str]:
     return rows["field"].to_pylist()
 
 
-def _template_sql(name: str, template: str, known_fields: list[str]) -> str:
+def template_sql(name: str, template: str, known_fields: list[str]) -> str:
     """Translate a template to SQL over `items.fields`; runs of white space become one space."""
     try:
         parts = list(Formatter().parse(template))

@@ -1,5 +1,6 @@
 """One picture now: for a user, a household or a segment, with or without a house style."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ from flows.model.served_model import drawing_options
 from flows.settings import Settings
 from flows.stages.crowd import as_crowd, current_crowd
 from flows.workspace import open_lake
+
+logger = logging.getLogger(__name__)
 
 
 class DrawError(RuntimeError):
@@ -58,6 +61,8 @@ def draw(
     taste = blend_tastes(used, style=style, style_share=style_share)
     row = {"prompt": prompt, "references": [*taste], "weights": [*taste.values()], "seed": settings.seed}
     request = artist.limits.parse_request(row)
+    if unread := artist.count_unread([prompt])[0]:
+        logger.warning("the text encoder does not read the last %d tokens of the prompt", unread)
     options = drawing_options(settings, num_references=None, crowd=crowd)
     if image_format:
         options = replace(options, image_format=image_format)

@@ -23,7 +23,6 @@ from fan_model.bundled import JUDGE_FOLDER
 from feature_store.lake.durable_files import write_durably
 from feature_store.schemas import EVALUATION_RESULTS
 from feature_store.tables.evaluations import append_results, read_results
-from feature_store.tables.items import render_texts
 from feature_store.tables.runs import Run
 from flows.commands.evaluation_choice import choose, data_name, data_settings, make_design, make_variants
 from flows.commands.evaluation_data import read_evaluation_data
@@ -32,6 +31,7 @@ from flows.model.champion import configure_mlflow, load_champion, require_alias
 from flows.night_lock import hold_night
 from flows.settings import BUNDLED_PIPELINE, Settings
 from flows.stages.crowd import choose_population_crowd
+from flows.stages.embed import render
 from flows.stages.ingest import ingest_files
 from flows.stages.pictures import PictureFiles
 from flows.stages.recipes import evaluation_recipe
@@ -104,11 +104,7 @@ def take_in_data(settings: Settings) -> Run:
         # A data set that cannot be read leaves nothing to evaluate; a night's logs may have a fault.
         on_bad_file = "stop" if settings.evaluation.data else source.on_bad_file
         ingest_files(source.model_copy(update={"on_bad_file": on_bad_file}), lake, run)
-        render_texts(
-            lake,
-            reference_template=settings.texts.reference_template,
-            target_template=settings.texts.target_template,
-        )
+        render(settings, lake, load_champion(settings).artist)
     return replace(run, window_end=datetime.now(UTC))
 
 

@@ -54,8 +54,8 @@ def _because(settings: Settings, picture: PublishedPicture) -> list[str]:
     if not references:
         return ["The user had no history that could be used, so the picture is the plain one."]
     lines = [
-        f"The prompt is «{picture.target_text}».",
-        _how_strongly(settings, picture),
+        f"The prompt is «{picture.target_text}»{_cut(picture)}.",
+        _how_strongly(picture),
         _where_from(references),
         "",
         " share  weight  relevance  reference",
@@ -63,14 +63,18 @@ def _because(settings: Settings, picture: PublishedPicture) -> list[str]:
     return lines + [_reference_line(row) for row in references]
 
 
-def _how_strongly(settings: Settings, picture: PublishedPicture) -> str:
-    """Say by the settings of now what the references do; a row of `artworks` tells of alpha alone."""
-    num_references, contrast = len(picture.references), settings.drawing.contrast
-    if contrast:
+def _cut(picture: PublishedPicture) -> str:
+    cut = picture.tokens_cut
+    return f", shortened by what {cut} tokens more than the text encoder reads would say" if cut else ""
+
+
+def _how_strongly(picture: PublishedPicture) -> str:
+    """Say what the references do in the text encoder."""
+    num_references = len(picture.references)
+    if picture.contrast is not None:
         return (
-            f"Where there is a crowd (`fan crowd`), each personalized attention layer goes {contrast:g} "
-            f"times what its {num_references} references have beyond the crowd; without one, alpha is "
-            f"{picture.alpha:g}."
+            f"Each personalized attention layer goes {picture.contrast:g} times what its {num_references} "
+            "references have beyond the crowd (`fan crowd`)."
         )
     return (
         f"{picture.alpha:.0%} of each personalized attention layer looks at {num_references} references, "

@@ -8,6 +8,7 @@ from tqdm import tqdm
 from fan_model.drawing.artist import Artist
 from feature_store.lake.lake import Lake
 from feature_store.tables.items import list_cut, render_texts, scan_texts
+from feature_store.tables.text_fitting import fit_texts
 from feature_store.vectors.reference_store import ReferenceStore, StoredVectors
 from flows.settings import Settings
 
@@ -20,24 +21,30 @@ BATCHES_PER_SAVE = 200
 
 def embed(settings: Settings, lake: Lake, store: ReferenceStore, artist: Artist) -> dict[str, int]:
     """Render the items' texts, encode those that have no vectors yet, save them; return counts."""
-    texts = settings.texts
-    longest = settings.serving.limits.max_characters
-    num_rendered = render_texts(
-        lake,
-        reference_template=texts.reference_template,
-        target_template=texts.target_template,
-        longest=longest,
-    )
-    if cut := list_cut(lake, longest=longest):
+    num_rendered = render(settings, lake, artist)
+    if cut := list_cut(lake):
         logger.warning(
-            "texts of %d items are cut to %d characters: %s", len(cut), longest, ", ".join(cut[:5])
+            "texts of %d items are shortened to what the text encoder reads: %s", len(cut), ", ".join(cut[:5])
         )
     known = scan_texts(lake)
     new = known.filter(
         pa.compute.is_in(known["reference_id"], pa.array(store.missing(known["reference_id"].to_numpy())))
     )
     encode_texts(store, artist, new)
-    return {"items_rendered": num_rendered, "texts_encoded": new.num_rows, "references": len(store)}
+    return {
+        "items_rendered": num_rendered,
+        "items_shortened": len(cut),
+        "texts_encoded": new.num_rows,
+        "references": len(store),
+    }
+
+
+def render(settings: Settings, lake: Lake, artist: Artist) -> int:
+    """Write the items' texts where they are new, none longer than the text encoder reads; return how many."""
+    texts, longest = settings.texts.model_dump(), settings.serving.limits.max_characters
+    num_rendered = render_texts(lake, **texts, reader=artist.encoder_fingerprint, longest=longest)
+    fit_texts(lake, artist.count_unread, **texts, longest=longest)
+    return num_rendered
 
 
 def encode_texts(store: ReferenceStore, artist: Artist, texts: pa.Table) -> None:

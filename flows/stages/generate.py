@@ -190,12 +190,15 @@ def _row_not_drawn(job: DrawingJob, pair: StalePicture, reason: str) -> ArtworkR
 
 
 def _origin(job: DrawingJob, pair: StalePicture) -> dict[str, Any]:
+    is_contrasted = bool(pair.references and job.options.contrasted_crowd)
     return {
         "user_key": pair.user_key,
         "item_id": pair.item_id,
         "profile_digest": pair.profile_digest,
         "target_id": pair.target_id,
         "alpha": job.settings.drawing.alpha,
+        "contrast": job.settings.drawing.contrast if is_contrasted else None,
+        "tokens_cut": pair.tokens_cut,
         "model_version": job.champion.version,
         "drawn_at": datetime.now(UTC),
         "recipe_digest": job.recipe_digest,

@@ -27,7 +27,7 @@ def clip_tokenizer(num_tokens=24):
     return tokenizer
 
 
-def clip_text_model(kind=CLIPTextModel, width=32, num_layers=3, projection=32):
+def clip_text_model(kind=CLIPTextModel, width=32, num_layers=3, projection=32, num_tokens=24):
     torch.manual_seed(width)
     return kind(
         CLIPTextConfig(
@@ -36,7 +36,7 @@ def clip_text_model(kind=CLIPTextModel, width=32, num_layers=3, projection=32):
             intermediate_size=2 * width,
             num_hidden_layers=num_layers,
             num_attention_heads=4,
-            max_position_embeddings=24,
+            max_position_embeddings=num_tokens,
             projection_dim=projection,
             bos_token_id=END_TOKEN - 1,
             eos_token_id=END_TOKEN,
@@ -110,7 +110,7 @@ def strict_stable_diffusion():
     """Stable Diffusion that refuses all it draws."""
     size = {"height": 32, "width": 32}
     return diffusers.StableDiffusionPipeline(
-        **stable_diffusion().components
+        **stable_diffusion(num_tokens=77).components
         | {
             "safety_checker": strict_safety_checker(),
             "feature_extractor": CLIPImageProcessor(size={"shortest_edge": 32}, crop_size=size),
@@ -118,11 +118,11 @@ def strict_stable_diffusion():
     )
 
 
-def stable_diffusion():
+def stable_diffusion(num_tokens=24):
     return diffusers.StableDiffusionPipeline(
         vae=vae(),
-        text_encoder=clip_text_model(),
-        tokenizer=clip_tokenizer(),
+        text_encoder=clip_text_model(num_tokens=num_tokens),
+        tokenizer=clip_tokenizer(num_tokens),
         unet=unet(32),
         scheduler=diffusers.DPMSolverMultistepScheduler(),
         safety_checker=None,

@@ -33,7 +33,8 @@ def image_of(prediction):
 def test_an_answer_holds_the_picture_and_what_it_was_made_of(server):
     (artwork,) = server.draw(ROW, **QUICK)
     assert set(artwork) == {
-        "image", "mime_type", "references_used", "weights_used", "artwork_digest", "seed", "flagged", "taste",
+        "image", "mime_type", "references_used", "weights_used", "artwork_digest", "seed", "flagged",
+        "taste", "unread_tokens",
     }  # fmt: skip
     assert "\n" not in artwork["image"]
     assert image_of(artwork).format == "PNG"

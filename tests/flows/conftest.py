@@ -43,9 +43,9 @@ def registry(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tiny_pipeline(tmp_path_factory):
-    """The folder of a pipeline 32 wide, for nights whose pictures nobody looks at."""
+    """The folder of a pipeline 32 wide, for nights whose pictures nobody looks at; a token is a letter."""
     folder = tmp_path_factory.mktemp("tiny") / "pipeline"
-    stable_diffusion().save_pretrained(folder)
+    stable_diffusion(num_tokens=77).save_pretrained(folder)
     return folder
 
 

@@ -66,6 +66,14 @@ def test_plain_condition_is_the_pipelines_own(pipeline, conditioner):
     assert_same(conditioner.encode(TEXTS), expected, rtol=0, atol=1e-5)
 
 
+def test_words_beyond_what_the_encoders_read_are_counted_and_change_nothing(conditioner):
+    words, more = "storm " * 3000, "storm " * 3100
+    *short, unread, further = conditioner.count_unread([*TEXTS, words, more])
+    assert short == [0, 0, 0]
+    assert 0 < unread < further
+    assert torch.equal(conditioner.encode([words]).prompt_embeds, conditioner.encode([more]).prompt_embeds)
+
+
 def test_condition_without_references_is_the_pipelines_own(pipeline, conditioner):
     condition = conditioner.personalize([Profile(text) for text in TEXTS], Personalization())
     assert_same(condition, encoded_by_the_pipeline(pipeline, TEXTS), rtol=0, atol=1e-5)

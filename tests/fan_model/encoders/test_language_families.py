@@ -101,6 +101,14 @@ def test_a_plain_condition_is_the_pipelines_own(pipeline, family, conditioner, t
             torch.testing.assert_close(condition[name][0], value[0], **CLOSE)
 
 
+def test_words_beyond_what_the_pipeline_reads_are_counted_and_change_nothing(conditioner):
+    words, more = "storm " * 3000, "storm " * 3100
+    short, unread, further = conditioner.count_unread([TARGET, words, more])
+    assert short == 0
+    assert 0 < unread < further
+    torch.testing.assert_close(states(conditioner.encode([words]))[0], states(conditioner.encode([more]))[0])
+
+
 def test_a_negative_condition_is_the_pipelines_own(pipeline, family, conditioner):
     if not conditioner.takes_negative_prompt:
         return

@@ -141,6 +141,14 @@ def test_a_lookup_that_fails_is_worth_another_try_later_and_names_no_user(artist
         assert secret not in caplog.text + refusal.text
 
 
+def test_an_answer_says_how_much_of_a_prompt_was_not_read_and_why_a_picture_is_plain(artist):
+    rows = [{"prompt": "sea " * 200}, {**ROW, "prompt": "sea"}]
+    long, short = client_of(artist).post("/artworks", json={"rows": rows}).json()["artworks"]
+    assert long["unread_tokens"] > 100
+    assert long["taste"] == "none: not asked for"
+    assert (short["unread_tokens"], short["taste"]) == (0, "given")
+
+
 def test_a_full_queue_says_when_to_come_back(artist):
     artist.seconds = 0.3
     service = service_of(artist, max_queued_pictures=1)

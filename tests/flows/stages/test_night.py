@@ -111,6 +111,21 @@ def test_broken_rows_are_counted_and_kept_and_the_night_goes_on(settings_file):
     assert night.counts["publish"] == {"users": 4, "targets": 4}
 
 
+@pytest.mark.whole
+def test_a_long_title_is_shortened_so_that_the_prompt_is_read_to_its_end(settings_file, caplog):
+    films = settings_file.parent / "logs" / "movies.csv"
+    ratings = [(user, film, 5.0, 1_000_000_000 + 100 * user + film) for user in (1, 2) for film in (1, 2, 3)]
+    write_movielens(films.parent, ratings)
+    films.write_text(films.read_text().replace("Paper Moons 3", "Paper Moons 3 " + "and on " * 40))
+    run(settings_file)
+    (long,) = ask(settings_file, "SELECT DISTINCT prompt, tokens_cut > 100 FROM pictures WHERE item_id = '3'")
+    assert long[0].startswith("Paper Moons 3 and on")
+    assert long[0].endswith(", romance drama film poster")
+    assert long[1]
+    assert "texts of 1 items are shortened to what the text encoder reads: 3" in caplog.text
+    assert ask(settings_file, "SELECT count(*) FROM night.artworks WHERE contrast IS NOT NULL") == [(0,)]
+
+
 def test_the_stages_one_by_one_make_the_same_night(settings_file, published_night):
     for stage in STAGES:
         night = run(settings_file, (stage,))
