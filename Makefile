@@ -45,6 +45,11 @@ test-crash: $(STAMP) ## Kill nights at any moment, and see what the next one fin
 test-slow: $(STAMP) ## Pass all tests, those that take long and those of killed nights too
 	$(BIN)/python -m pytest -m "slow or not slow"
 
+.PHONY: coverage
+coverage: $(STAMP) ## Show which lines the tests do not pass through (as long as the tests, and half as long again)
+	$(BIN)/coverage run -m pytest --quiet
+	$(BIN)/coverage report --skip-covered
+
 .PHONY: mutate
 mutate: $(STAMP) ## Put small faults into the modules that decide most, and see that tests notice (an hour)
 	$(BIN)/python -m tests.mutation $(MODULES)

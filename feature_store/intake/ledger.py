@@ -1,9 +1,10 @@
 """The account of every file: what it is known by, what became of its records, where its rows came from."""
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,8 @@ from feature_store.lake.durable_files import checksum
 from feature_store.lake.lake import Lake
 from feature_store.lake.sql import quote
 from feature_store.schemas import IN_THE_FUTURE, INGESTED_FILES, INTERACTIONS, REJECTED_ROWS, USERS, Table
+
+LEDGER = INGESTED_FILES.qualified_name
 
 
 class OfferedFile(Protocol):
@@ -112,7 +115,7 @@ AWAITED = f"""(
             WHERE refused.source = $source AND refused.sha256 = $sha256
                 AND refused.ingested_at = entry.ingested_at AND refused.reason = {quote(IN_THE_FUTURE)})
     AND now() >= entry.ingested_at + greatest(INTERVAL 1 DAY, entry.ingested_at - (
-        SELECT min(ingested_at) FROM {INGESTED_FILES.qualified_name}
+        SELECT min(ingested_at) FROM {LEDGER}
         WHERE source = $source AND sha256 = $sha256))
 )"""
 """SQL: whether records of a log that a clock called future ones are to be looked at again.
@@ -130,11 +133,11 @@ def is_known(lake: Lake, file: OfferedFile, sha256: str) -> bool:
     """
     last = (
         "SELECT file, reading, user_key, ingested_at "
-        f"FROM {INGESTED_FILES.qualified_name} WHERE source = $source AND table_name = $table_name "
+        f"FROM {LEDGER} WHERE source = $source AND table_name = $table_name "
         "AND sha256 = $sha256 ORDER BY ingested_at DESC LIMIT 1"
     )
     still_counts = (
-        f"NOT EXISTS (FROM {INGESTED_FILES.qualified_name} AS later WHERE later.source = $source "
+        f"NOT EXISTS (FROM {LEDGER} AS later WHERE later.source = $source "
         "AND later.table_name = $table_name AND later.file = entry.file "
         "AND later.ingested_at > entry.ingested_at) AND (entry.file = $file OR user_key IS NOT NULL)"
     )
@@ -163,7 +166,7 @@ def earlier_readings(
             same content keeps its rows.
     """
     rows = lake.query(
-        f"SELECT DISTINCT source, sha256, ingested_at FROM {INGESTED_FILES.qualified_name} "
+        f"SELECT DISTINCT source, sha256, ingested_at FROM {LEDGER} "
         "WHERE table_name = ? AND sha256 = ? AND reading <> '' ORDER BY ingested_at",
         [file.table, sha256],
     ).to_pylist()
@@ -177,7 +180,7 @@ def earlier_readings(
 def is_read_so(lake: Lake, file: OfferedFile, entry: Entry) -> bool:
     """Tell whether an entry is of this very file, read as it is now, and only not its last delivery."""
     found = lake.query(
-        f"SELECT count(*) AS n FROM {INGESTED_FILES.qualified_name} "
+        f"SELECT count(*) AS n FROM {LEDGER} "
         "WHERE source = ? AND sha256 = ? AND ingested_at = ? AND reading = ?",
         [entry.source, entry.sha256, entry.ingested_at, file.reading],
     )
@@ -187,11 +190,34 @@ def is_read_so(lake: Lake, file: OfferedFile, entry: Entry) -> bool:
 def all_entries(lake: Lake, table: str, sources: Collection[str]) -> list[Entry]:
     """All entries of some sources whose rows count."""
     rows = lake.query(
-        f"SELECT DISTINCT source, sha256, ingested_at FROM {INGESTED_FILES.qualified_name} "
+        f"SELECT DISTINCT source, sha256, ingested_at FROM {LEDGER} "
         "WHERE table_name = ? AND list_contains(?, source) AND reading <> ''",
         [table, list(sources)],
     ).to_pylist()
     return [Entry(**row) for row in rows]
+
+
+class UnknownFileError(RuntimeError):
+    """The ledger has no such file."""
+
+
+READ_AGAIN = "again"
+"""A reading that no file has, so that whatever is offered is read in another way."""
+
+
+def read_again(lake: Lake, names: Sequence[str]) -> None:
+    """Let files that were taken in be read anew by the next intake, whose rows then replace theirs.
+
+    Raises:
+        UnknownFileError: if one was never taken in; nothing is changed then.
+    """
+    known = {row["file"] for row in lake.query(f"SELECT DISTINCT file FROM {LEDGER}").to_pylist()}
+    if unknown := sorted(set(names) - known):
+        near = get_close_matches(unknown[0], known, n=1)
+        hint = f"did you mean {near[0]}?" if near else "see the column file of ingested_files"
+        raise UnknownFileError(f"no file {unknown[0]} was taken in: {hint}")
+    change = f"UPDATE {LEDGER} SET reading = '{READ_AGAIN}' WHERE list_contains(?, file) AND reading <> ''"
+    lake.write(lambda connection: connection.execute(change, [list(names)]), "read files again")
 
 
 def append_rejects(
@@ -217,7 +243,7 @@ def append_rejects(
 def append_entry(connection: DuckDBPyConnection, table: Table, origin: Origin, counts: FileCounts) -> None:
     """Write a file's entry."""
     connection.execute(
-        f"INSERT INTO {INGESTED_FILES.qualified_name} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO {LEDGER} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             origin.source, origin.file.name, table.name, origin.sha256, origin.reading,
             counts.rows_read, counts.accepted, counts.duplicate, counts.rejected,
@@ -229,7 +255,7 @@ def append_entry(connection: DuckDBPyConnection, table: Table, origin: Origin, c
 def is_all_refused(lake: Lake, file: OfferedFile, sha256: str) -> bool:
     """Tell whether nothing of a known file was taken in."""
     rows = lake.query(
-        f"SELECT rejected > 0 AND rejected = rows_read AS is_so FROM {INGESTED_FILES.qualified_name} "
+        f"SELECT rejected > 0 AND rejected = rows_read AS is_so FROM {LEDGER} "
         "WHERE source = ? AND table_name = ? AND sha256 = ? ORDER BY ingested_at DESC LIMIT 1",
         [file.source, file.table, sha256],
     )["is_so"].to_pylist()

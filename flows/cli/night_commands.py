@@ -23,8 +23,22 @@ def nightly(settings_file: SettingsFile = None) -> None:
     _run_stages(settings_file, ("ingest", "embed", "profile", "generate", "publish"))
 
 
-def ingest(settings_file: SettingsFile = None) -> None:
+def ingest(
+    settings_file: SettingsFile = None,
+    again: Annotated[
+        list[str] | None,
+        typer.Option(help="File, as ingested_files names it, to read anew though nothing about it is new."),
+    ] = None,
+) -> None:
     """Stage 1: take new logs, catalogues and lists into the lake, and decide which pictures are wanted."""
+    if again:
+        settings = prepare(settings_file)
+        from feature_store.intake.ledger import read_again
+        from flows.night_lock import hold_night
+        from flows.workspace import open_lake
+
+        with hold_night(settings):
+            read_again(open_lake(settings), again)
     _run_stages(settings_file, ("ingest",))
 
 

@@ -2,8 +2,10 @@
 
 from datetime import date
 
+import pytest
+
 from feature_store.history.joins import describe_joins
-from feature_store.intake.ledger import content_digest, earlier_readings
+from feature_store.intake.ledger import UnknownFileError, content_digest, earlier_readings, read_again
 from feature_store.intake.source_files import append_file
 from feature_store.tables.runs import open_run
 from feature_store.upkeep.checks import check_tables
@@ -173,3 +175,21 @@ def test_joins_that_meet_little_are_told_with_ids_of_both_sides(lake, tmp_path):
         message
         == "0.0% of 1 events meet an item of a catalogue: no catalogue has 'film-1'; the catalogues have '1'"
     )
+
+
+def test_a_file_is_read_again_where_that_is_asked_for_and_its_rows_are_there_once(lake, tmp_path):
+    file = log_file(tmp_path)
+    take_in_log(lake, file)
+    before = found(lake, "user_id, item_id, event_time")
+    read_again(lake, ["log.csv"])
+    assert take_in_log(lake, file).accepted == 3
+    assert take_in_log(lake, file) is None
+    assert found(lake, "user_id, item_id, event_time") == before
+    assert broken_promises(lake) == []
+
+
+def test_a_file_that_was_never_taken_in_cannot_be_read_again(lake, tmp_path):
+    take_in_log(lake, log_file(tmp_path))
+    with pytest.raises(UnknownFileError, match="no file logs.csv was taken in: did you mean log.csv\\?"):
+        read_again(lake, ["log.csv", "logs.csv"])
+    assert take_in_log(lake, tmp_path / "log.csv") is None
