@@ -32,7 +32,7 @@ def query(
     those of the last published night; a night in progress writes to the schema `night`.
     """
     settings = prepare(settings_file)
-    from flows.commands.query import run_query
+    from flows.questions.query import run_query
 
     text = sys.stdin.read() if sql == "-" else sql
     rows = run_query(settings, text, output_format.value)
@@ -44,10 +44,30 @@ def query(
 def explain(user: User, item: Item, settings_file: SettingsFile = None) -> None:
     """Say in words why the picture of an item for a user looks as it does."""
     settings = prepare(settings_file)
-    from flows.commands.explain import explain as explain_picture
+    from flows.questions.explain import explain as explain_picture
     from flows.workspace import open_lake
 
     print(printable(explain_picture(settings, open_lake(settings, read_only=True), user, item)))
+
+
+def export(
+    folder: Annotated[Path, typer.Argument(help="Where to: a new folder.")],
+    sql: Annotated[
+        str | None,
+        typer.Option(help="Query that chooses: with a column picture, image_path or plain_image_path."),
+    ] = None,
+    settings_file: SettingsFile = None,
+) -> None:
+    """Copy pictures into a folder, with a table of what each is: all of the last night, or those of a query.
+
+    `pictures.csv` has the query's rows, and in `file` the name of each picture's copy.
+    """
+    settings = prepare(settings_file)
+    from flows.questions.export import EVERYTHING, export_pictures
+
+    num_rows, num_missing = export_pictures(settings, folder, sql or EVERYTHING)
+    missing = f", {num_missing:,} of them without a picture in the workspace" if num_missing else ""
+    print(f"{folder}: {num_rows:,} rows{missing}")
 
 
 def search(
@@ -65,8 +85,8 @@ def search(
     A text takes on the texts of what the user likes; an image takes on the items' own artwork.
     """
     settings = prepare(settings_file)
-    from flows.commands.search import search as search_text
-    from flows.commands.search_by_image import search_by_image
+    from flows.questions.search import search as search_text
+    from flows.questions.search_by_image import search_by_image
 
     if text is not None and image is None:
         hits = search_text(settings, user, text, num_hits=num_hits, alpha=alpha)

@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "Questions": (
         analyst_commands.query,
         analyst_commands.explain,
+        analyst_commands.export,
         analyst_commands.search,
         analyst_commands.evaluate,
     ),

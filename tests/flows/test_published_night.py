@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from feature_store.tables.runs import read_last_published, read_run
 from flows.cli.program import app
-from flows.commands.explain import NoPictureError, explain
-from flows.commands.query import QueryError, run_query
 from flows.commands.summary import summarize
+from flows.questions.explain import NoPictureError, explain
+from flows.questions.query import QueryError, run_query
 from flows.settings import read_settings
 from flows.stages.gallery import write_gallery
 from flows.stages.night import STAGES

@@ -13,10 +13,10 @@ import pytest
 
 from feature_store.tables.runs import read_last_published
 from flows.cli.program import app
-from flows.commands import query
-from flows.commands.query import run_query
 from flows.model.champion import register
 from flows.model.served_model import registered_deployment
+from flows.questions import query
+from flows.questions.query import run_query
 from flows.settings import SettingsError, read_settings
 from flows.stages.publish import report_to_mlflow
 from flows.workspace import open_lake, open_workspace

@@ -7,7 +7,7 @@ from itertools import count
 import pytest
 
 from feature_store.tables.published import PublishedPicture, PublishedReference
-from flows.commands.explain import explain
+from flows.questions.explain import explain
 from flows.settings import Gallery, read_settings
 from flows.stages.gallery import choose_items
 from flows.workspace import open_lake

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from flows.commands.explain import explain
 from flows.night_lock import NightInProgressError, hold_night
+from flows.questions.explain import explain
 from flows.settings import read_settings
 from flows.stages.night import STAGES
 from flows.stages.publish import UnfinishedNightError

@@ -10,7 +10,7 @@ from PIL import Image
 from fan_model.retrieval.clip_features import blend_features
 from feature_store.history.tastes import LikedArtwork, read_liked_artwork
 from feature_store.lake.lake import Lake
-from flows.commands.search import Hit, SearchError, find_items, load_features, personalization
+from flows.questions.search import Hit, SearchError, find_items, load_features, personalization
 from flows.settings import Settings
 from flows.workspace import open_lake
 

@@ -9,7 +9,7 @@ from PIL import Image
 from feature_store.history.tastes import UnknownUserError, read_taste
 from feature_store.vectors.feature_index import FeatureIndex
 from flows.commands.draw import draw
-from flows.commands.search import SearchError, search
+from flows.questions.search import SearchError, search
 from flows.settings import read_settings
 from flows.workspace import open_lake
 from tests.flows.nights import NIGHT, run, sample_ratings, write_movielens, write_settings

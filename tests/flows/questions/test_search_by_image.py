@@ -5,8 +5,8 @@ import logging
 import pytest
 from PIL import Image
 
-from flows.commands.search import SearchError
-from flows.commands.search_by_image import search_by_image
+from flows.questions.search import SearchError
+from flows.questions.search_by_image import search_by_image
 from flows.settings import read_settings
 from tests.flows.nights import run, write_settings
 

@@ -23,12 +23,20 @@ def run_query(settings: Settings, sql: str, output_format: str) -> str:
     Raises:
         QueryError: if DuckDB refuses the query, in DuckDB's words.
     """
+    return _without_password(settings, render_rows(select_rows(settings, sql), output_format))
+
+
+def select_rows(settings: Settings, sql: str) -> pl.DataFrame:
+    """Run a query on the lake, read only.
+
+    Raises:
+        QueryError: if DuckDB refuses the query, in DuckDB's words.
+    """
     lake = open_lake(settings, read_only=True)
     try:
-        rows = pl.DataFrame(lake.query(sql))
+        return pl.DataFrame(lake.query(sql))
     except duckdb.Error as error:
         raise QueryError(str(error)) from error
-    return _without_password(settings, render_rows(rows, output_format))
 
 
 def _without_password(settings: Settings, rendered: str) -> str:
