@@ -36,6 +36,10 @@ test: $(STAMP) ## Pass the tests (minutes), a file at a time on each of two core
 test-crash: $(STAMP) ## Kill nights at any moment, and see what the next one finishes (minutes)
 	$(BIN)/python -m pytest -m "crash and not slow"
 
+.PHONY: test-cluster
+test-cluster: $(STAMP) ## Nights on several machines, with servers of the tests' own (minutes)
+	$(BIN)/python -m pytest -m "cluster and not slow"
+
 .PHONY: test-slow
 test-slow: $(STAMP) ## Pass all tests, those that take long and those of killed nights too
 	$(BIN)/python -m pytest -m "slow or not slow"

@@ -20,7 +20,7 @@ from fan_model.drawing.limits import RequestLimits
 from fan_model.drawing.requests import PictureOptions
 from fan_model.method.crowd_contrast import CrowdPolicy
 from fan_model.method.selection_policy import SelectionPolicy
-from feature_store.schemas.addresses import SHORTEST_SECRET, check_connection, mask, secrets_in
+from feature_store.schemas.addresses import SHORTEST_SECRET, check_catalog, mask, secrets_in
 from flows.concealment import conceal
 from flows.settings_problems import describe_problems
 from flows.source_settings import Source
@@ -274,9 +274,9 @@ class Settings(BaseSettings):
     @field_validator("catalog")
     @classmethod
     def _readable(cls, catalog: str | None) -> str | None:
-        """Refuse now what PostgreSQL's library would refuse later, repeating it with its password."""
+        """Refuse what keeps no two writers apart, and what libpq would refuse later, with its password."""
         if catalog:
-            check_connection(catalog)
+            check_catalog(catalog)
         return catalog
 
     @property

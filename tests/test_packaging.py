@@ -152,8 +152,8 @@ def test_the_wheel_asks_for_what_the_library_imports():
 
 def test_the_extras_ask_for_all_the_rest_that_is_imported():
     needed = imported(*LIBRARY, *COMMANDS)
-    assert undeclared(needed, declared("serve", "nightly")) == []
-    assert unused(needed, declared("serve", "nightly")) == set()
+    assert undeclared(needed, declared("serve", "nightly", "cluster")) == []
+    assert unused(needed, declared("serve", "nightly", "cluster")) == set()
 
 
 def test_a_model_is_served_with_what_the_extra_for_serving_brings():

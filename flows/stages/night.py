@@ -35,12 +35,13 @@ def run_night(settings: Settings, stages: Sequence[str] = STAGES, tasks: TaskMap
     Raises:
         NightInProgressError: if another night is running on the workspace.
     """
-    with hold_night(settings):
+    with hold_night(settings) as lock:
         lake = share_lake(settings)
-        run = open_run(lake, accepts_clock=settings.accept_clock)
-        for stage in stages:
-            _run_stage(stage, settings, lake, reread_run(lake, run), tasks)
-        return read_run(lake, run.run_id)
+        with lake.guarded_by(lock):
+            run = open_run(lake, accepts_clock=settings.accept_clock)
+            for stage in stages:
+                _run_stage(stage, settings, lake, reread_run(lake, run), tasks)
+            return read_run(lake, run.run_id)
 
 
 def _run_stage(stage: str, settings: Settings, lake: Lake, run: Run, tasks: TaskMap) -> None:
