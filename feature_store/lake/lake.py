@@ -21,6 +21,7 @@ from feature_store.lake.durable_files import NOTHING_LOST
 from feature_store.lake.locks import AdvisoryLock, LakeLock, LockLostError, LockTimeoutError, make_lock
 from feature_store.lake.reader_views import create_views, pin_views
 from feature_store.lake.sql import LAKE, quote
+from feature_store.lake.stored_files import open_files, secret_sql
 from feature_store.schemas import KEYED_TABLES, PUBLISHED_TABLES, TABLES, USERS, Table
 from feature_store.schemas.addresses import mask, secrets_in
 
@@ -40,6 +41,8 @@ key. Not tried again, it fails, even if the lock was lost and another writer cam
 QUIET = "SET enable_progress_bar = false"
 """In a process that it takes for an interactive one, DuckDB draws over the stages' own progress bars."""
 DAMAGE = ("file is not a database", "malformed")
+DATA = "lake/data"
+"""Where an object store has the Parquet files."""
 RESTORE = "restore the workspace with `fan restore BACKUP`"
 WRITE_ATTEMPTS = 6
 LOCK_TIMEOUT_SECONDS = 600.0
@@ -51,20 +54,24 @@ class LakeError(RuntimeError):
     """The lake cannot be opened or written; the message says what to do."""
 
 
-def connect_duckdb(catalog: str = "sqlite") -> DuckDBPyConnection:
+def connect_duckdb(catalog: str = "sqlite", storage: str | None = None) -> DuckDBPyConnection:
     """Open an in-memory DuckDB in UTC with the extensions for a lake, loaded from their installed packages.
 
     Args:
         catalog: what the lake's catalogue is in, `sqlite` or `postgres`; an address of it will do.
+        storage: the object store that its files are in, if they are in one.
     """
     connection = duckdb.connect(config=OPTIONS)
     connection.execute(QUIET)
-    for name in ("ducklake", CATALOG_EXTENSIONS[catalog.partition(":")[0]]):
+    extensions = ["ducklake", CATALOG_EXTENSIONS[catalog.partition(":")[0]]]
+    for name in [*extensions, "httpfs"] if storage else extensions:
         folder = (
             importlib.resources.files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}"
         )
         connection.execute(f"LOAD '{folder / f'{name}.duckdb_extension'}'")
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    if storage:
+        connection.execute(secret_sql(storage))
     return connection
 
 
@@ -75,6 +82,7 @@ class Lake:
         folder: where the Parquet files, the SQLite catalogue and its writers' lock lie.
         catalog: DuckLake's address of the catalogue (`postgres:dbname=lake host=...`); by default the
             SQLite file in `folder`.
+        storage: `s3://bucket/prefix` that the Parquet files are in; by default they are in `folder`.
         read_only: open for queries only; the lake must exist.
 
     Raises:
@@ -84,17 +92,26 @@ class Lake:
         UnsafeLockError: if writers on PostgreSQL could not be kept apart.
     """
 
-    def __init__(self, folder: Path, *, catalog: str | None = None, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        catalog: str | None = None,
+        storage: str | None = None,
+        read_only: bool = False,
+    ) -> None:
         self.folder = folder.resolve()
+        self.storage = storage.rstrip("/") if storage else None
         self.catalog = catalog or f"sqlite:{self.folder / 'catalog.sqlite'}"
         if not catalog:
             self._check_catalog(read_only)
         self._make_folder()
         self._lock = make_lock(self.folder / "writer.lock", catalog, timeout=LOCK_TIMEOUT_SECONDS)
         self._guards: list[LakeLock] = [self._lock]
-        self.data = self.folder / "data"
+        self.data = f"{self.storage}/{DATA}" if self.storage else str(self.folder / "data")
+        """Where the Parquet files are: a folder, or an address in an object store."""
         self.spill = self.folder / "spill"
-        self._connection = connect_duckdb(self.catalog)
+        self._connection = connect_duckdb(self.catalog, self.storage)
         self._connection.execute(f"SET temp_directory = {quote(str(self.spill))}")
         if read_only:
             self._attach("READ_ONLY")
@@ -109,10 +126,15 @@ class Lake:
         file = self.folder / "catalog.sqlite"
         if file.exists() and file.stat().st_size:
             return
-        if any((self.folder / "data").rglob("*.parquet")):
+        if any(self._parquet_files()):
             raise LakeError(f"the catalogue {file} is missing, but not its Parquet files: {RESTORE}")
         if read_only:
             raise LakeError(f"no lake in {self.folder}: run `fan ingest` or `fan nightly` first")
+
+    def _parquet_files(self) -> Iterator[str]:
+        files = open_files(self.folder.parent, self.storage)
+        paths = files.list(DATA) if self.storage else files.list(f"{self.folder.name}/data")
+        return (path for path in paths if path.endswith(".parquet"))
 
     def _make_folder(self) -> None:
         try:

@@ -184,16 +184,7 @@ class AdvisoryLock:
         return True
 
     def _connect(self) -> "Session":
-        import psycopg2
-
-        try:
-            session = psycopg2.connect(self._address, connect_timeout=10, **KEEPALIVES)
-            session.autocommit = True
-            session.cursor().execute(SESSION)
-        except psycopg2.Error as error:
-            reason = mask(" ".join(str(error).split()), secrets_in(POSTGRES + self._address))
-            raise LockLostError(f"the catalogue's server is not reached: {reason}. {NOTHING_LOST}") from None
-        return session
+        return _connect(self._address)
 
     def _release(self) -> None:
         from psycopg2 import Error
@@ -202,6 +193,31 @@ class AdvisoryLock:
             with suppress(Error):
                 self._session.close()
         self._session = None
+
+
+def vacuum_database(catalog: str) -> None:
+    """Write the tables of a PostgreSQL catalogue anew, without the rows that were deleted.
+
+    Its write-ahead log, and backups of the server, keep them as long as they are kept.
+    """
+    session = _connect(catalog.removeprefix(POSTGRES))
+    try:
+        session.cursor().execute("VACUUM FULL")
+    finally:
+        session.close()
+
+
+def _connect(address: str) -> "Session":
+    import psycopg2
+
+    try:
+        session = psycopg2.connect(address, connect_timeout=10, **KEEPALIVES)
+        session.autocommit = True
+        session.cursor().execute(SESSION)
+    except psycopg2.Error as error:
+        reason = mask(" ".join(str(error).split()), secrets_in(POSTGRES + address))
+        raise LockLostError(f"the catalogue's server is not reached: {reason}. {NOTHING_LOST}") from None
+    return session
 
 
 def _ask(session: "Session", sql: str, key: int) -> object:

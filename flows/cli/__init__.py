@@ -6,7 +6,7 @@ The wheel by itself brings the library only, so this module imports nothing that
 import sys
 
 OWN_PACKAGES = {"evaluation", "fan_model", "feature_store", "flows", "recsys_adapters"}
-FOR_CLUSTERS = {"psycopg2"}
+FOR_CLUSTERS = {"boto3", "duckdb_extension_httpfs", "obstore", "psycopg2", "ray"}
 """What only nights of several machines, or on a PostgreSQL catalogue, import."""
 STUDIO = "fan_model.studio"
 """A distribution of its own: nobody needs it who draws with the model that it made."""

@@ -33,6 +33,7 @@ def deployment(settings: Settings, crowd: Crowd = NOBODY) -> Deployment:
             "factory": "feature_store.tables.stored_profiles:StoredProfiles",
             "folder": str(Workspace(settings.workspace).lake),
             "catalog": settings.catalog,
+            **({"storage": settings.storage} if settings.storage else {}),
         },
     )
 

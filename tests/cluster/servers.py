@@ -11,11 +11,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 KEY_ID, SECRET = "fan", "a secret of the tests"
+BUCKET = "fan"
 PATIENCE_SECONDS = 60.0
 DEVNULL = subprocess.DEVNULL
 
@@ -78,7 +79,7 @@ def run_postgres() -> Iterator[PostgresServer]:
     folder = Path(tempfile.mkdtemp(prefix="fan-postgres-"))
     # Its user, who is not root, must reach the folder.
     folder.chmod(0o777)
-    server = PostgresServer(folder, free_port())
+    server = PostgresServer(folder, *free_ports(1))
     make = ["initdb", "-D", folder / "data", "--username=fan", "--auth=trust", "--no-sync", "--locale=C"]
     subprocess.run([*make, "--encoding=UTF8"], check=True, stdout=DEVNULL, **_owner())
     server.control("start")
@@ -113,6 +114,10 @@ class ObjectStoreServer:
             "AWS_DEFAULT_REGION": "us-east-1",
         }
 
+    def storage(self, prefix: str) -> str:
+        """Name a place for one test's files."""
+        return f"s3://{BUCKET}/{prefix}"
+
     def pause(self) -> None:
         """Let it answer nobody, as when the network hangs."""
         self.process.send_signal(signal.SIGSTOP)
@@ -124,18 +129,19 @@ class ObjectStoreServer:
 
 @contextmanager
 def run_object_store() -> Iterator[ObjectStoreServer]:
-    """Run an S3 server until the block ends; it has no buckets yet."""
+    """Run an S3 server with one bucket until the block ends."""
     folder = Path(tempfile.mkdtemp(prefix="fan-s3-"))
     (folder / "s3.json").write_text(
         f'{{"identities": [{{"name": "fan", "credentials": [{{"accessKey": "{KEY_ID}", "secretKey": '
         f'"{SECRET}"}}], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}}]}}'
     )
-    port = free_port()
+    (port,) = free_ports(1)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(_weed_command(folder, port), stdout=log, stderr=log)
     server = ObjectStoreServer(process, port)
     try:
         _await_answer(f"http://127.0.0.1:{port}/", folder / "log")
+        _make_bucket(server)
         yield server
     finally:
         server.carry_on()
@@ -144,18 +150,26 @@ def run_object_store() -> Iterator[ObjectStoreServer]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _make_bucket(server: ObjectStoreServer) -> None:
+    import boto3
+
+    keys = {"aws_access_key_id": KEY_ID, "aws_secret_access_key": SECRET, "region_name": "us-east-1"}
+    client = boto3.client("s3", endpoint_url=server.variables["AWS_ENDPOINT_URL"], **keys)
+    client.create_bucket(Bucket=BUCKET)
+
+
 def _weed() -> Path:
     return Path(sys.executable).with_name("weed")
 
 
 def _weed_command(folder: Path, port: int) -> list[str]:
-    ports = {name: free_port() for name in ("master.port", "volume.port", "filer.port")}
-    ports |= {name.replace("port", "port.grpc"): free_port() for name in ports}
-    ports |= {"s3.port.grpc": free_port()}
+    names = [f"{part}.port" for part in ("master", "volume", "filer")]
+    names += [f"{name}.grpc" for name in (*names, "s3.port")]
     options = {
         "dir": folder, "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "master.telemetry": "false",
         "master.volumeSizeLimitMB": "64", "master.volumePreallocate": "false", "volume.max": "50",
-        "s3.port": port, "s3.config": folder / "s3.json", **ports,
+        "s3.port": port, "s3.config": folder / "s3.json",
+        **dict(zip(names, free_ports(len(names)), strict=True)),
     }  # fmt: skip
     return [str(_weed()), "server", "-filer", "-s3", *(f"-{name}={value}" for name, value in options.items())]
 
@@ -173,8 +187,10 @@ def _await_answer(url: str, log: Path) -> None:
     raise TimeoutError(f"the S3 server does not answer: {log.read_text()[-500:]}")
 
 
-def free_port() -> int:
-    """Return a port of loopback that nobody listens at."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+def free_ports(number: int) -> list[int]:
+    """Return ports of loopback that nobody listens at, no two the same."""
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for listener in listeners:
+            listener.bind(("127.0.0.1", 0))
+        return [listener.getsockname()[1] for listener in listeners]
