@@ -27,6 +27,8 @@ from flows.workspace import open_workspace
 logger = logging.getLogger(__name__)
 
 REGISTRY_EXPERIMENT = "fan-artwork"
+LOGGED = "models:/"
+"""How MLflow names a model by its id."""
 SQLITE = "sqlite:///"
 """How the address of a SQLite file begins."""
 REGISTRY_TIMEOUT_SECONDS = 600.0
@@ -182,8 +184,10 @@ def _source(settings: Settings, version: str, config: str) -> ModelSource:
     uri, tracking = f"models:/{settings.model.name}/{version}", mlflow.get_tracking_uri()
     if settings.storage and not settings.model.tracking_uri:
         client = MlflowClient()
-        model_id = client.get_model_version(settings.model.name, version).model_id
-        uri, tracking = client.get_logged_model(model_id).artifact_location, None
+        logged = str(client.get_model_version(settings.model.name, version).source)
+        if logged.startswith(LOGGED):
+            logged = client.get_logged_model(logged.removeprefix(LOGGED)).artifact_location
+        uri, tracking = logged, None
     return ModelSource(uri=uri, version=version, tracking_uri=tracking, config=config)
 
 

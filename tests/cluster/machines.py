@@ -86,7 +86,8 @@ def workers_of(machine: psutil.Process) -> list[psutil.Process]:
     found = []
     for process in machine.children(recursive=True):
         with suppress(psutil.NoSuchProcess):
-            if process.name().startswith("ray::"):
+            # A machine ends itself when one of its own agents does.
+            if process.name().startswith("ray::") and "Agent" not in process.name():
                 found.append(process)
     return found
 
