@@ -35,11 +35,15 @@ test: $(STAMP) ## Pass the tests (minutes), a file at a time on each of two core
 
 .PHONY: test-whole
 test-whole: $(STAMP) ## Pass the tests of whole nights, commands and servers (a quarter of an hour)
-	$(BIN)/python -m pytest $(BY_FILE) -m "whole and not slow and not crash"
+	$(BIN)/python -m pytest $(BY_FILE) -m "whole and not slow and not crash and not cluster"
 
 .PHONY: test-crash
 test-crash: $(STAMP) ## Kill nights at any moment, and see what the next one finishes (minutes)
 	$(BIN)/python -m pytest -m "crash and not slow"
+
+.PHONY: test-cluster
+test-cluster: $(STAMP) ## Nights on several machines, with servers of the tests' own (minutes)
+	$(BIN)/python -m pytest -m "cluster and not slow"
 
 .PHONY: test-slow
 test-slow: $(STAMP) ## Pass all tests, those that take long and those of killed nights too

@@ -9,9 +9,9 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
+from pydantic import ConfigDict, Field, PositiveInt, ValidationError, field_validator
 from pydantic.dataclasses import dataclass
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableVariableError
@@ -20,9 +20,11 @@ from fan_model.drawing.limits import RequestLimits
 from fan_model.drawing.requests import PictureOptions
 from fan_model.method.crowd_contrast import CrowdPolicy
 from fan_model.method.selection_policy import SelectionPolicy
-from feature_store.schemas.addresses import SHORTEST_SECRET, check_connection, mask, secrets_in
+from feature_store.schemas.addresses import SHORTEST_SECRET, check_catalog, mask, secrets_in
 from flows.concealment import conceal
+from flows.evaluation_settings import BUNDLED_PIPELINE, Evaluation
 from flows.settings_problems import describe_problems
+from flows.settings_section import Section, SettingsError, Texts
 from flows.source_settings import Source
 
 DEFAULT_FILE = Path("fan.toml")
@@ -31,28 +33,8 @@ PREFIX = "FAN_"
 NOT_SETTINGS = {FILE_VARIABLE, "FAN_PARITY_DIR"}
 """Variables with the prefix that are read elsewhere: the settings file itself, and the tests' fixtures."""
 
-BUNDLED_PIPELINE = "bundled"
 SECRET_VARIABLE = re.compile(r"(PASSWORD|PASSWD|SECRET|TOKEN|_KEY|CONNECTION_STRING|CREDENTIAL)$")
 """What a variable of the environment is called whose value is a secret: of this project or of a library."""
-
-
-class SettingsError(ValueError):
-    """The settings cannot be used; the message lists every offending key."""
-
-
-class Section(BaseModel):
-    """A table of the settings file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class Texts(Section):
-    """How an item reads. Fields in braces are those of the adapter, for MovieLens title, genres and year."""
-
-    reference_template: str = "{title}, {genres} film poster"
-    """Text of an item in a user's history."""
-    target_template: str = "{title}, {genres} film poster"
-    """Prompt of an item that a picture is drawn of."""
 
 
 class Targets(Section):
@@ -148,78 +130,12 @@ class Gallery(Section):
     """Items on the page of items, those of most users and most visibly different pictures first."""
     users_per_item: PositiveInt = 12
     """Users whose pictures of one item stand side by side, the most visibly different ones first."""
+    signed_hours: Annotated[int, Field(gt=0, le=168)] | None = None
+    """In an object store, let whoever has a page see its pictures for so long, without keys of the store;
+    none: links are relative, for a server that asks who it is."""
     words: tuple[str, ...] = ()
     """Fields of items whose parts say what a user likes more, and less, than others: genres, year, brand;
     none: all but the title."""
-
-
-class DataSet(Section):
-    """A data set that is evaluated on, in a lake of its own beside the workspace's."""
-
-    adapter: Literal["movielens", "prompt_histories"]
-    """What it is; its texts are made as the paper makes them, whatever `[texts]` says."""
-    path: Path
-    """Its folder; a relative path starts at the settings file's folder."""
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read `ADAPTER=FOLDER`, as the command line has it.
-
-        Raises:
-            SettingsError: if it reads otherwise.
-        """
-        adapter, _, path = text.partition("=")
-        try:
-            return cls.model_validate({"adapter": adapter, "path": Path(path).expanduser().resolve()})
-        except ValidationError as error:
-            raise SettingsError(
-                f"the data set {text} is unknown: use movielens=FOLDER or prompt_histories=FOLDER"
-            ) from error
-
-    @property
-    def name(self) -> str:
-        """What rows call it: kind and folder."""
-        return f"{self.adapter}:{self.path.name}"
-
-    @property
-    def texts(self) -> Texts:
-        """How its items read."""
-        prompts = self.adapter == "prompt_histories"
-        return Texts(reference_template="{prompt}", target_template="{prompt}") if prompts else Texts()
-
-
-class Evaluation(Section):
-    """How `fan evaluate` measures what personalization is worth. More users make narrower intervals."""
-
-    data: DataSet | None = None
-    """The data set to evaluate on; none: the workspace's own log, from the sources."""
-    max_users: PositiveInt = 32
-    """Users in the sample. Each variant draws this many times `targets_per_user` pictures."""
-    sample: int = Field(0, ge=0)
-    """Which sample of users: sample 1 shares nobody with sample 0, so it can confirm what 0 suggested."""
-    targets_per_user: PositiveInt = 2
-    """Latest liked items of each user that are drawn, with the history before all of them."""
-    min_history: PositiveInt = 10
-    """Users with fewer references than this before their targets are left out."""
-    max_history: PositiveInt = 400
-    """Only the latest references, so many, are looked at. More are slower without profiling."""
-    held_out: float = Field(0.5, gt=0, lt=1)
-    """Share of a history, taken at random, that no variant sees: pictures are measured against it."""
-    alphas: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
-    """Degrees of personalization to draw with, beside `drawing.alpha` and 0, which are always drawn."""
-    contrasts: tuple[Annotated[float, Field(gt=0, le=10)], ...] = (0.4, 0.6, 0.8, 1.0, 1.2)
-    """How far to go along what sets a user apart, beside `drawing.contrast`, where that is not 0."""
-    skips: tuple[tuple[int, ...], ...] = ((), (0, 1), (0, 1, 2))
-    """Choices of layers without personalized attention, beside `drawing.skip_layers`."""
-    variants: tuple[str, ...] = ()
-    """Draw only these, by name (and always `plain`, `full` and the control); empty: all."""
-    judge: str = BUNDLED_PIPELINE
-    """The CLIP that judges: `bundled` (knows film posters only), a local folder or a hub id. Take one whose
-    text encoder the image model does not use, where there is one; the report says if it is not."""
-    confidence: float = Field(0.95, gt=0, lt=1)
-    """Of all intervals."""
-    sheet_users: PositiveInt = 8
-    """Users on the report's contact sheets."""
 
 
 class Settings(BaseSettings):
@@ -241,6 +157,18 @@ class Settings(BaseSettings):
     catalog: str | None = None
     """The lake's catalogue, as DuckLake writes it: none for a SQLite file in the workspace, or
     `postgres:dbname=... host=...` where several machines write."""
+    storage: Annotated[str, Field(pattern=r"^s3://[^/]+(/[^/]+)*$")] | None = None
+    """Object store of the lake's Parquet files, vectors, pictures, gallery and MLflow's artifacts, as
+    `s3://bucket/prefix`; none for the workspace's folder. Its keys come from the environment only."""
+    ray_address: str | None = None
+    """Ray cluster whose machines work on buckets, as `ray.init` takes it (`auto`, `HOST:6379`, `ray://...`);
+    none for this machine alone."""
+    ray_cpus: PositiveInt = 1
+    """CPUs that each task has on the cluster; a picture without a GPU uses all that it can."""
+    ray_gpus: Annotated[float, Field(ge=0)] = 0
+    """GPUs that each drawing task has on the cluster; a half lets two share one."""
+    vector_precision: Literal["float32", "float16"] = "float32"
+    """Of vectors that are added to the reference store: `float16` halves them, at 3e-5 of a cosine."""
     max_users: PositiveInt | Literal["all"] = 100
     """Draw for this many users, or for `all`."""
     seed: int = Field(0, ge=0, lt=2**31)
@@ -274,9 +202,9 @@ class Settings(BaseSettings):
     @field_validator("catalog")
     @classmethod
     def _readable(cls, catalog: str | None) -> str | None:
-        """Refuse now what PostgreSQL's library would refuse later, repeating it with its password."""
+        """Refuse what keeps no two writers apart, and what libpq would refuse later, with its password."""
         if catalog:
-            check_connection(catalog)
+            check_catalog(catalog)
         return catalog
 
     @property
@@ -319,6 +247,16 @@ def read_settings(file: Path | None = None) -> Settings:
         raise SettingsError(
             f"a {PREFIX}* variable of a list or a table is not JSON: write it as JSON, or in {path}"
         ) from None
+
+
+def on_this_machine(settings: Settings) -> Settings:
+    """Let a machine that works on a bucket have a workspace of its own, where its environment names one."""
+    return settings.model_copy(update={"workspace": workspace_here(settings.workspace)})
+
+
+def workspace_here(workspace: Path) -> Path:
+    """The workspace of this machine: what its environment names, or else the night's."""
+    return Path(os.environ.get(f"{PREFIX}WORKSPACE") or workspace)
 
 
 def _texts(content: object) -> Iterator[str]:

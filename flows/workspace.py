@@ -7,9 +7,14 @@ from pathlib import Path
 
 from feature_store.lake.durable_files import NOTHING_LOST
 from feature_store.lake.lake import Lake
+from feature_store.lake.stored_files import StoredFiles, open_files
 from feature_store.vectors.reference_store import ReferenceStore, store_version
+from feature_store.vectors.segment_copies import SegmentCopies
 from flows.settings import Settings
 
+IMAGES, GALLERY = "images", "gallery"
+"""Folders of the pictures, named by the digest of what they are made of, and of the pages that show them."""
+EVALUATION_PICTURES = "evaluation/pictures"
 EVALUATION_EXPERIMENT = "evaluation"
 """MLflow's name for evaluations; their reports lie in a folder of that name among the artifacts."""
 
@@ -23,6 +28,13 @@ class Workspace:
     """The folders of one workspace."""
 
     root: Path
+    storage: str | None = None
+    """`s3://bucket/prefix` of the object store that pictures and pages are in, if they are in one."""
+
+    @property
+    def files(self) -> StoredFiles:
+        """Pictures and pages."""
+        return open_files(self.root, self.storage)
 
     @property
     def lake(self) -> Path:
@@ -35,6 +47,11 @@ class Workspace:
         return self.root / "references"
 
     @property
+    def reference_copies(self) -> SegmentCopies | None:
+        """Where machines that share an object store have the vectors from."""
+        return SegmentCopies(self.files) if self.storage else None
+
+    @property
     def features(self) -> Path:
         """Features of items for retrieval, in FAISS."""
         return self.root / "features"
@@ -45,11 +62,6 @@ class Workspace:
         return self.root / "backfills"
 
     @property
-    def images(self) -> Path:
-        """Pictures, named by the digest of what they are made of."""
-        return self.root / "images"
-
-    @property
     def evaluation(self) -> Path:
         """Evaluations: a report per run, and what is made anew when it is missing."""
         return self.root / "evaluation"
@@ -57,7 +69,7 @@ class Workspace:
     @property
     def evaluation_pictures(self) -> Path:
         """Pictures that evaluations drew, apart from the gallery's."""
-        return self.evaluation / "pictures"
+        return self.root / EVALUATION_PICTURES
 
     @property
     def data_sets(self) -> Path:
@@ -65,9 +77,9 @@ class Workspace:
         return self.evaluation / "data"
 
     @property
-    def gallery(self) -> Path:
-        """Pages to look at."""
-        return self.root / "gallery"
+    def gallery(self) -> str:
+        """Where the first page is, as a browser reads it."""
+        return self.files.link(f"{GALLERY}/index.html")
 
     @property
     def mlflow(self) -> Path:
@@ -88,7 +100,7 @@ class Workspace:
 def open_workspace(settings: Settings) -> Workspace:
     """Return the workspace of the settings, with its root folder made."""
     settings.workspace.mkdir(parents=True, exist_ok=True)
-    return Workspace(settings.workspace)
+    return Workspace(settings.workspace, settings.storage)
 
 
 def check_writable(settings: Settings) -> None:
@@ -104,18 +116,19 @@ def check_writable(settings: Settings) -> None:
 
 def open_lake(settings: Settings, *, read_only: bool = False) -> Lake:
     """Open the lake of the settings."""
-    return Lake(Workspace(settings.workspace).lake, catalog=settings.catalog, read_only=read_only)
+    folder = Workspace(settings.workspace).lake
+    return Lake(folder, catalog=settings.catalog, storage=settings.storage, read_only=read_only)
 
 
 def share_lake(settings: Settings) -> Lake:
     """Open the lake of the settings for a night's tasks, once per process: opening takes a second."""
     folder = Workspace(settings.workspace).lake
-    return _load_lake(folder, settings.catalog, _file_number(folder / "catalog.sqlite"))
+    return _load_lake(folder, settings.catalog, settings.storage, _file_number(folder / "catalog.sqlite"))
 
 
 @lru_cache(maxsize=1)
-def _load_lake(folder: Path, catalog: str | None, _catalog_file: int | None) -> Lake:
-    return Lake(folder, catalog=catalog)
+def _load_lake(folder: Path, catalog: str | None, storage: str | None, _catalog_file: int | None) -> Lake:
+    return Lake(folder, catalog=catalog, storage=storage)
 
 
 def _file_number(file: Path) -> int | None:
@@ -125,13 +138,22 @@ def _file_number(file: Path) -> int | None:
 
 def open_references(settings: Settings, *, encoder_fingerprint: str, width: int) -> ReferenceStore:
     """Open the reference store for one text encoder, to write to it."""
-    folder = Workspace(settings.workspace).references
-    return ReferenceStore(folder, encoder_fingerprint=encoder_fingerprint, width=width)
+    workspace = open_workspace(settings)
+    return ReferenceStore(
+        workspace.references,
+        encoder_fingerprint=encoder_fingerprint,
+        width=width,
+        precision=settings.vector_precision,
+        copies=workspace.reference_copies,
+    )
 
 
 def share_references(settings: Settings, *, encoder_fingerprint: str, width: int) -> ReferenceStore:
     """Open the reference store for reading, once per process and save."""
-    folder = Workspace(settings.workspace).references
+    workspace = open_workspace(settings)
+    folder = workspace.references
+    if workspace.reference_copies:
+        workspace.reference_copies.pull(folder)
     return _load_references(folder, store_version(folder), encoder_fingerprint, width)
 
 

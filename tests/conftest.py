@@ -10,6 +10,7 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from feature_store.lake import lake
 from flows.environment import prepare_environment
+from tests.cluster.servers import run_object_store, run_postgres, why_no_object_store, why_no_postgres
 
 QUICK_LAKES = {"threads": "1", "allow_unsigned_extensions": "true"}
 """Tests open a thousand lakes of a few rows: a second thread triples the processor time of each query on
@@ -73,3 +74,37 @@ def empty_lake(tmp_path_factory):
     if not folder.exists():
         lake.Lake(folder).close()
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server."""
+    if reason := why_no_postgres():
+        pytest.skip(reason)
+    with run_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def catalog(postgres, request):
+    """A catalogue of the test's own, as the settings name it."""
+    name = f"t{abs(hash(request.node.nodeid))}"
+    yield postgres.address(name)
+    postgres.ask(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def object_store():
+    """An S3 server."""
+    if reason := why_no_object_store():
+        pytest.skip(reason)
+    with run_object_store() as server:
+        yield server
+
+
+@pytest.fixture
+def storage(object_store, request, monkeypatch):
+    """A place of the test's own in an object store, whose keys are in the environment."""
+    for name, value in object_store.variables.items():
+        monkeypatch.setenv(name, value)
+    return object_store.storage(f"t{abs(hash(request.node.nodeid))}")

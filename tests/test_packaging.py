@@ -17,7 +17,9 @@ PACKAGES = ("evaluation", "fan_model", "feature_store", "flows", "recsys_adapter
 LARGEST_WHEEL = 30 * 10**6
 NEVER_IMPORTED = {
     "accelerate",  # diffusers and transformers load with it
-    "duckdb-extension-ducklake", "duckdb-extension-postgres-scanner", "duckdb-extension-sqlite-scanner",
+    "boto3",  # MLflow reaches an object store with it
+    "duckdb-extension-ducklake", "duckdb-extension-httpfs",
+    "duckdb-extension-postgres-scanner", "duckdb-extension-sqlite-scanner",
     "pytz",  # DuckDB returns times with it
     "rich",  # Typer's help
     "sqlalchemy",  # pinned for MLflow and Prefect
@@ -46,6 +48,16 @@ import sys
 for name in ("bm25s", "httpx", "implicit", "polars", "prefect"):
     sys.modules[name] = None
 import fan_model.service.mlflow_model, flows.cli.program, flows.commands.serve
+"""
+
+
+FOR_CLUSTERS = ["boto3", "duckdb_extension_httpfs", "obstore", "psycopg2", "ray"]
+ON_ONE_MACHINE = f"""
+import sys
+for name in {FOR_CLUSTERS}:
+    sys.modules[name] = None
+import flows.cli.program, flows.commands.doctor, flows.commands.maintain
+import flows.schedule.nightly, flows.stages.night_tasks
 """
 
 
@@ -155,13 +167,20 @@ def test_the_wheel_asks_for_what_the_library_imports():
 
 def test_the_extras_ask_for_all_the_rest_that_is_imported():
     needed = imported(*LIBRARY, *COMMANDS)
-    assert undeclared(needed, declared("serve", "nightly")) == []
-    assert unused(needed, declared("serve", "nightly")) == set()
+    assert undeclared(needed, declared("serve", "nightly", "cluster")) == []
+    assert unused(needed, declared("serve", "nightly", "cluster")) == set()
 
 
 @pytest.mark.whole
 def test_a_model_is_served_with_what_the_extra_for_serving_brings():
     finished = subprocess.run([sys.executable, "-c", SERVING], cwd=ROOT, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_one_machine_needs_nothing_of_what_the_extra_for_clusters_brings():
+    finished = subprocess.run(
+        [sys.executable, "-c", ON_ONE_MACHINE], cwd=ROOT, capture_output=True, text=True
+    )
     assert finished.returncode == 0, finished.stderr
 
 

@@ -6,6 +6,7 @@ What counts is asked of `known_events` (see `lake.reader_views`), here and every
 from datetime import datetime
 
 import pyarrow as pa
+from duckdb import DuckDBPyConnection
 
 from feature_store.lake.lake import Lake
 
@@ -42,6 +43,12 @@ def scan_histories(lake: Lake, pairs: pa.Table, *, known_before: datetime) -> pa
     connection = lake.cursor()
     connection.register("pairs", pairs)
     return connection.execute(HISTORY, {"known_before": known_before}).to_arrow_table()
+
+
+def make_histories(connection: DuckDBPyConnection, *, known_before: datetime) -> None:
+    """Make the temporary table `histories` of a connection's relation `pairs`; see `scan_histories`."""
+    sql = f"CREATE OR REPLACE TEMP TABLE histories AS {HISTORY}"
+    connection.execute(sql, {"known_before": known_before})
 
 
 def count_unknown_items(lake: Lake) -> int:

@@ -79,18 +79,24 @@ def add_neighbours(
     connection = lake.cursor()
     connection.register("pairs", pairs)
     connection.register("histories", histories)
-    cold = connection.execute(COLD, {"size": size}).to_arrow_table()
-    if not cold.num_rows:
+    found = find_neighbours(connection, store, known_before=known_before, size=size)
+    if found is None:
         return histories
-    found = _find_neighbours(connection, store, cold, known_before)
     return pa.concat_tables([histories, found.cast(histories.schema)]).sort_by(
         [("pair_number", "ascending"), ("origin", "ascending"), ("reference_id", "ascending")]
     )
 
 
-def _find_neighbours(
-    connection: DuckDBPyConnection, store: ReferenceStore, cold: pa.Table, known_before: datetime
-) -> pa.Table:
+def find_neighbours(
+    connection: DuckDBPyConnection, store: ReferenceStore, *, known_before: datetime, size: int
+) -> pa.Table | None:
+    """Find what is lacking in the relation `histories` of the relation `pairs`, both of the connection.
+
+    Each distinct target is looked up once, however many pairs have it. None if nothing is lacking.
+    """
+    cold = connection.execute(COLD, {"size": size}).to_arrow_table()
+    if not cold.num_rows:
+        return None
     liked = connection.execute(LIKED, {"known_before": known_before}).to_arrow_table()
     connection.register("cold", cold)
     connection.register("liked", liked)

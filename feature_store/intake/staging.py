@@ -83,12 +83,12 @@ def stage(
         table: where the rows belong.
         records: relation of `line`, `reason`, `raw` and the table's staged columns, read as it is queried.
         common: value of each column that is the same in all rows, as text.
-        is_large: whether the lake shall be able to take the file over.
+        is_large: whether the lake shall be able to take the file over; in an object store it never can.
 
     Raises:
         LakeError: if the disk is full or cannot be written.
     """
-    folder = _place(lake, table, common) if is_large else None
+    folder = _place(lake, table, common) if is_large and not lake.storage else None
     with lake.explain_failures():
         (folder or lake.spill).mkdir(parents=True, exist_ok=True)
         lake.spill.mkdir(parents=True, exist_ok=True)
@@ -137,7 +137,7 @@ def _place(lake: Lake, table: Table, common: Mapping[str, str]) -> Path | None:
     parts = [_name(column, value) for column, value in common.items()]
     if any(len(part) > LONGEST_NAME for part in parts):
         return None
-    return lake.data.joinpath(table.schema, table.name, *parts)
+    return Path(lake.data).joinpath(table.schema, table.name, *parts)
 
 
 def _name(column: str, value: str) -> str:

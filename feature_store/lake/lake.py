@@ -1,8 +1,9 @@
 """The lake: Parquet files under a transactional catalogue (DuckLake), opened through DuckDB.
 
 The catalogue is a SQLite file by default and PostgreSQL when several machines write; only the address in
-`ATTACH` differs. SQLite refuses a second writer at once instead of waiting, so every write holds one file
-lock; readers take no lock and never wait.
+`ATTACH` differs. SQLite refuses a second writer at once instead of waiting, and on PostgreSQL two writers of
+one new key both succeed, so every write holds one lock: a file's, or PostgreSQL's own, which other machines
+see. Readers take no lock and never wait.
 """
 
 import importlib.resources
@@ -15,27 +16,33 @@ from typing import TypeVar
 import duckdb
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
-from filelock import FileLock, Timeout
 
 from feature_store.lake.durable_files import NOTHING_LOST
+from feature_store.lake.locks import AdvisoryLock, LakeLock, LockLostError, LockTimeoutError, make_lock
 from feature_store.lake.reader_views import create_views, pin_views
 from feature_store.lake.sql import LAKE, quote
+from feature_store.lake.stored_files import open_files, secret_sql
 from feature_store.schemas import KEYED_TABLES, PUBLISHED_TABLES, TABLES, USERS, Table
 from feature_store.schemas.addresses import mask, secrets_in
 
 T = TypeVar("T")
 
 CATALOG_EXTENSIONS = {"sqlite": "sqlite_scanner", "postgres": "postgres_scanner"}
-TRANSIENT_ERRORS = ("database is locked", "transaction conflict", "conflict on")
+TRANSIENT_ERRORS = ("database is locked", "transaction conflict", "conflict on", "maximum retry count")
 OPTIONS: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "threads": "2",
     "memory_limit": "400MB",
 }
 """The limit keeps memory the same however large the tables are: beyond it DuckDB works on disk."""
+FENCE = "SET ducklake_max_retry_count = 0"
+"""A commit that DuckLake tries again after another's does not see what the other wrote: both stay, for one
+key. Not tried again, it fails, even if the lock was lost and another writer came between."""
 QUIET = "SET enable_progress_bar = false"
 """In a process that it takes for an interactive one, DuckDB draws over the stages' own progress bars."""
 DAMAGE = ("file is not a database", "malformed")
+DATA = "lake/data"
+"""Where an object store has the Parquet files."""
 RESTORE = "restore the workspace with `fan restore BACKUP`"
 WRITE_ATTEMPTS = 6
 LOCK_TIMEOUT_SECONDS = 600.0
@@ -47,20 +54,24 @@ class LakeError(RuntimeError):
     """The lake cannot be opened or written; the message says what to do."""
 
 
-def connect_duckdb(catalog: str = "sqlite") -> DuckDBPyConnection:
+def connect_duckdb(catalog: str = "sqlite", storage: str | None = None) -> DuckDBPyConnection:
     """Open an in-memory DuckDB in UTC with the extensions for a lake, loaded from their installed packages.
 
     Args:
         catalog: what the lake's catalogue is in, `sqlite` or `postgres`; an address of it will do.
+        storage: the object store that its files are in, if they are in one.
     """
     connection = duckdb.connect(config=OPTIONS)
     connection.execute(QUIET)
-    for name in ("ducklake", CATALOG_EXTENSIONS[catalog.partition(":")[0]]):
+    extensions = ["ducklake", CATALOG_EXTENSIONS[catalog.partition(":")[0]]]
+    for name in [*extensions, "httpfs"] if storage else extensions:
         folder = (
             importlib.resources.files(f"duckdb_extension_{name}") / "extensions" / f"v{duckdb.__version__}"
         )
         connection.execute(f"LOAD '{folder / f'{name}.duckdb_extension'}'")
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
+    if storage:
+        connection.execute(secret_sql(storage))
     return connection
 
 
@@ -68,30 +79,44 @@ class Lake:
     """The tables of one workspace.
 
     Args:
-        folder: where the Parquet files, the SQLite catalogue and the writers' lock lie.
+        folder: where the Parquet files, the SQLite catalogue and its writers' lock lie.
         catalog: DuckLake's address of the catalogue (`postgres:dbname=lake host=...`); by default the
             SQLite file in `folder`.
+        storage: `s3://bucket/prefix` that the Parquet files are in; by default they are in `folder`.
         read_only: open for queries only; the lake must exist.
 
     Raises:
         LakeError: if a lake that does not exist is opened for reading, or one is damaged, or one that another
             version made is opened for writing.
+        LockLostError: if PostgreSQL is not reached.
+        UnsafeLockError: if writers on PostgreSQL could not be kept apart.
     """
 
-    def __init__(self, folder: Path, *, catalog: str | None = None, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        catalog: str | None = None,
+        storage: str | None = None,
+        read_only: bool = False,
+    ) -> None:
         self.folder = folder.resolve()
+        self.storage = storage.rstrip("/") if storage else None
         self.catalog = catalog or f"sqlite:{self.folder / 'catalog.sqlite'}"
         if not catalog:
             self._check_catalog(read_only)
         self._make_folder()
-        self._lock = FileLock(self.folder / "writer.lock", timeout=LOCK_TIMEOUT_SECONDS)
-        self.data = self.folder / "data"
+        self._lock = make_lock(self.folder / "writer.lock", catalog, timeout=LOCK_TIMEOUT_SECONDS)
+        self._guards: list[LakeLock] = [self._lock]
+        self.data = f"{self.storage}/{DATA}" if self.storage else str(self.folder / "data")
+        """Where the Parquet files are: a folder, or an address in an object store."""
         self.spill = self.folder / "spill"
-        self._connection = connect_duckdb(self.catalog)
+        self._connection = connect_duckdb(self.catalog, self.storage)
         self._connection.execute(f"SET temp_directory = {quote(str(self.spill))}")
         if read_only:
             self._attach("READ_ONLY")
         else:
+            self._check_lock()
             with self.hold_writers():
                 self._attach("META_JOURNAL_MODE 'WAL', META_BUSY_TIMEOUT 30000")
             self._create_tables()
@@ -101,16 +126,26 @@ class Lake:
         file = self.folder / "catalog.sqlite"
         if file.exists() and file.stat().st_size:
             return
-        if any((self.folder / "data").rglob("*.parquet")):
+        if any(self._parquet_files()):
             raise LakeError(f"the catalogue {file} is missing, but not its Parquet files: {RESTORE}")
         if read_only:
             raise LakeError(f"no lake in {self.folder}: run `fan ingest` or `fan nightly` first")
+
+    def _parquet_files(self) -> Iterator[str]:
+        files = open_files(self.folder.parent, self.storage)
+        paths = files.list(DATA) if self.storage else files.list(f"{self.folder.name}/data")
+        return (path for path in paths if path.endswith(".parquet"))
 
     def _make_folder(self) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LakeError(f"cannot write to {self.folder}: {error.strerror}. {NOTHING_LOST}") from error
+
+    def _check_lock(self) -> None:
+        if isinstance(self._lock, AdvisoryLock):
+            self._lock.check_pooling()
+            self._connection.execute(FENCE)
 
     def _attach(self, options: str) -> None:
         if self.catalog.startswith("postgres"):
@@ -185,19 +220,30 @@ class Lake:
     def hold_writers(self) -> Iterator[None]:
         """Keep every other writer out, in this process and in others; may be nested."""
         try:
-            with self._lock:
+            with self._lock.hold():
                 yield
-        except Timeout as error:
+        except LockTimeoutError as error:
             raise LakeError(
-                f"another writer has held {self._lock.lock_file} for {LOCK_TIMEOUT_SECONDS:.0f} s: "
+                f"another writer has held the lake in {self.folder} for {LOCK_TIMEOUT_SECONDS:.0f} s: "
                 "wait for it to finish, or stop it"
             ) from error
+
+    @contextmanager
+    def guarded_by(self, lock: LakeLock) -> Iterator[None]:
+        """Commit nothing any more, in this block, once another lock that is held is lost."""
+        self._guards.append(lock)
+        try:
+            yield
+        finally:
+            self._guards.remove(lock)
 
     @contextmanager
     def explain_failures(self) -> Iterator[None]:
         """Turn what DuckDB says of a disk that is full or cannot be written into a `LakeError`."""
         try:
             yield
+        except LockLostError:
+            raise
         except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
             reason = self._first_line(error)
             raise LakeError(f"cannot write to {self.folder}: {reason}. {NOTHING_LOST}") from None
@@ -223,16 +269,34 @@ class Lake:
 
         Raises:
             LakeError: if the disk is full or cannot be written, or another writer does not finish.
+            LockLostError: if a lock that keeps others out was lost before the commit.
         """
         with self.hold_writers(), self.explain_failures():
             for attempt in range(1, WRITE_ATTEMPTS + 1):
                 try:
-                    return _transact(connection or self.cursor(), work, message)
+                    return self._transact(connection or self.cursor(), work, message)
                 except duckdb.Error as error:
                     if attempt == WRITE_ATTEMPTS or not is_transient(error):
                         raise
                     time.sleep(0.1 * 2**attempt)
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _transact(
+        self, connection: DuckDBPyConnection, work: Callable[[DuckDBPyConnection], T], message: str
+    ) -> T:
+        connection.execute("BEGIN")
+        try:
+            result = work(connection)
+            connection.execute(f"CALL {LAKE}.set_commit_message('fan', {quote(message)})")
+            for lock in self._guards:
+                lock.check()
+            connection.execute("COMMIT")
+        except BaseException:
+            # A commit that failed has ended the transaction already.
+            with suppress(duckdb.TransactionException):
+                connection.execute("ROLLBACK")
+            raise
+        return result
 
     def cursor(self) -> DuckDBPyConnection:
         """Open a connection of its own on the same lake: one thread, one cursor."""
@@ -275,20 +339,6 @@ class Lake:
     def close(self) -> None:
         """Close the connection; the lake's files stay."""
         self._connection.close()
-
-
-def _transact(connection: DuckDBPyConnection, work: Callable[[DuckDBPyConnection], T], message: str) -> T:
-    connection.execute("BEGIN")
-    try:
-        result = work(connection)
-        connection.execute(f"CALL {LAKE}.set_commit_message('fan', {quote(message)})")
-        connection.execute("COMMIT")
-    except BaseException:
-        # A commit that failed has ended the transaction already.
-        with suppress(duckdb.TransactionException):
-            connection.execute("ROLLBACK")
-        raise
-    return result
 
 
 def is_transient(error: duckdb.Error) -> bool:

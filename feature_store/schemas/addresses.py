@@ -29,6 +29,10 @@ class UnreadableAddressError(ValueError):
     """An address cannot be read; the message does not repeat it."""
 
 
+class UnsafeCatalogError(ValueError):
+    """Nights on a catalogue could not be kept apart; the message says why."""
+
+
 class _Part(NamedTuple):
     """One `name=value` of a connection string or of a URL's query."""
 
@@ -109,6 +113,36 @@ def check_connection(address: str) -> None:
             )
     elif word:
         _read_settings(bare)
+
+
+def check_catalog(address: str) -> None:
+    """Refuse a catalogue on which a lock would not keep two writers apart.
+
+    Args:
+        address: DuckLake's address of a catalogue that is not in the workspace.
+
+    Raises:
+        UnreadableAddressError: if libpq would not read it.
+        UnsafeCatalogError: if it is not one server of PostgreSQL.
+    """
+    check_connection(address)
+    word, bare = _split_word(address)
+    if word != "postgres:":
+        raise UnsafeCatalogError(
+            "only PostgreSQL keeps the writers of several machines apart: write postgres:dbname=... "
+            "host=..., or leave catalog out for a SQLite file in the workspace, which one machine writes to"
+        )
+    named = _read_url(bare).rest if _LIBPQ_URI.match(bare) else _value(bare, "host")
+    if "," in named and "target_session_attrs=" not in "".join(bare.split()):
+        raise UnsafeCatalogError(
+            "it names several hosts, so a lock may be held on one and rows be written on another: name one, "
+            "or add target_session_attrs=primary"
+        )
+
+
+def _value(connection: str, name: str) -> str:
+    """The value of one setting of a connection string, empty if it has none."""
+    return next((part.value for part in _read_settings(connection) if part.name == name), "")
 
 
 def _split_word(address: str) -> tuple[str, str]:

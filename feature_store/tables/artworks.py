@@ -1,18 +1,20 @@
 """Artworks: the picture of each (user, target), and what it was made of."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Self
 
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from feature_store.lake.lake import Lake
+from feature_store.lake.sql import quote
 from feature_store.schemas import ARTWORKS
 from feature_store.tables.profiles import NO_PROFILE
 from feature_store.tables.runs import Run
-from feature_store.tables.targets import EVERYBODY, Bucket, wanted_targets
+from feature_store.tables.targets import EVERYBODY, Bucket, bucket_number, wanted_targets
 
 STALE = """
     FROM {wanted} AS target
@@ -42,11 +44,21 @@ PAIRS = """
         SEMI JOIN stale ON stale.user_key = p.user_key AND stale.item_id = p.item_id
         GROUP BY ALL
     )
-    SELECT user_key, item_id, target_id, target_text, tokens_cut, profile_digest,
+    SELECT {bucket} AS bucket, user_key, item_id, target_id, target_text, tokens_cut, profile_digest,
            coalesce(profile.references, []) AS references, coalesce(profile.weights, []) AS weights
     FROM stale LEFT JOIN profile USING (user_key, item_id)
-    ORDER BY length(user_id), user_id, rank
+    ORDER BY bucket, length(user_id), user_id, rank
 """
+MADE = """
+    CREATE OR REPLACE TEMP TABLE made AS
+    SELECT * EXCLUDE (place, repeats) REPLACE (
+        CASE WHEN status = 'generated' AND (
+            repeats > 1 OR artwork_digest IN (SELECT artwork_digest FROM night.artworks)
+        ) THEN 'reused' ELSE status END AS status
+    )
+    FROM (SELECT *, row_number() OVER (PARTITION BY artwork_digest ORDER BY place) AS repeats FROM {rows})
+"""
+"""What was drawn: the first row of a picture that no row has had yet is generated, others reuse it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +106,11 @@ class StalePicture:
     weights: list[float]
     """One per reference."""
 
+    @classmethod
+    def read(cls, row: Mapping[str, Any]) -> Self:
+        """Read a row of a work list; its bucket is left out."""
+        return cls(**{name: value for name, value in row.items() if name != "bucket"})
+
 
 def scan_stale_pictures(
     lake: Lake, run: Run, *, recipe_digest: str, max_users: int | None, bucket: Bucket = EVERYBODY
@@ -102,15 +119,30 @@ def scan_stale_pictures(
 
     Users are in a stable order.
     """
-    sql = PAIRS.format(stale=_stale(max_users, bucket), no_profile=NO_PROFILE)
-    rows = lake.query(sql, {"recipe_digest": recipe_digest, "run_id": run.run_id}).to_pylist()
-    return [StalePicture(**row) for row in rows]
+    rows = lake.query(_pairs(max_users, bucket, "0"), _parameters(recipe_digest, run)).to_pylist()
+    return [StalePicture.read(row) for row in rows]
+
+
+def stream_stale_pictures(
+    lake: Lake, run: Run, *, recipe_digest: str, max_users: int | None, num_buckets: int
+) -> pa.RecordBatchReader:
+    """Return what is to be drawn for everybody, a row for each picture, by `bucket` of users from 0."""
+    sql = _pairs(max_users, EVERYBODY, bucket_number("user_id", num_buckets))
+    return lake.cursor().execute(sql, _parameters(recipe_digest, run)).to_arrow_reader()
+
+
+def _pairs(max_users: int | None, bucket: Bucket, number: str) -> str:
+    return PAIRS.format(stale=_stale(max_users, bucket), no_profile=NO_PROFILE, bucket=number)
+
+
+def _parameters(recipe_digest: str, run: Run) -> dict[str, object]:
+    return {"recipe_digest": recipe_digest, "run_id": run.run_id}
 
 
 def count_stale_users(lake: Lake, run: Run, *, recipe_digest: str, max_users: int | None) -> int:
     """Return how many users have a picture to draw."""
     sql = f"SELECT count(DISTINCT target.user_key) AS n {_stale(max_users, EVERYBODY)}"
-    return lake.query(sql, {"recipe_digest": recipe_digest, "run_id": run.run_id})["n"][0].as_py()
+    return lake.query(sql, _parameters(recipe_digest, run))["n"][0].as_py()
 
 
 def _stale(max_users: int | None, bucket: Bucket) -> str:
@@ -139,27 +171,42 @@ def artwork_id(user_key: int, item_id: str, artwork_digest: str) -> str:
     return hashlib.sha256("\x1f".join((str(user_key), item_id, artwork_digest)).encode()).hexdigest()[:32]
 
 
-def known_digests(lake: Lake, artwork_digests: list[str]) -> set[str]:
-    """Return those of the digests whose picture some row has already."""
+def replace_artworks(lake: Lake, artworks: Sequence[ArtworkRow]) -> dict[str, int]:
+    """Let `artworks` stand for the pictures of their pairs, in one transaction; see `commit_artworks`."""
+    rows = ARTWORKS.to_arrow(artworks)
     connection = lake.cursor()
-    connection.register("asked", pa.table({"artwork_digest": pa.array(artwork_digests, pa.string())}))
-    rows = connection.execute(
-        "SELECT DISTINCT artwork_digest FROM night.artworks SEMI JOIN asked USING (artwork_digest)"
+    connection.register("drawn", rows.append_column("place", pa.array(range(rows.num_rows), pa.int64())))
+    return _replace(lake, connection, "drawn")
+
+
+def commit_artworks(lake: Lake, files: Sequence[str]) -> dict[str, int]:
+    """Let the rows of Parquet files stand for the pictures of their pairs, in one transaction.
+
+    Args:
+        lake: where they go.
+        files: addresses of files of `ARTWORKS` rows, in order.
+
+    Returns:
+        Number of rows by status.
+    """
+    listed = f"read_parquet([{', '.join(map(quote, files))}], filename = true, file_row_number = true)"
+    rows = (
+        f"(SELECT * EXCLUDE (filename, file_row_number), (filename, file_row_number) AS place FROM {listed})"
     )
-    return {row[0] for row in rows.fetchall()}
+    return _replace(lake, lake.cursor(), rows)
 
 
-def replace_artworks(lake: Lake, artworks: Sequence[ArtworkRow]) -> None:
-    """Let `artworks` stand for the pictures of their pairs, in one transaction."""
-    made = ARTWORKS.to_arrow(artworks)
-
-    def replace(connection: DuckDBPyConnection) -> None:
-        connection.register("made", made)
+def _replace(lake: Lake, connection: DuckDBPyConnection, rows: str) -> dict[str, int]:
+    def replace(connection: DuckDBPyConnection) -> dict[str, int]:
+        connection.execute(MADE.format(rows=rows))
         connection.execute(
             "DELETE FROM night.artworks AS old USING made "
             "WHERE old.user_key = made.user_key AND old.item_id = made.item_id"
         )
         columns = ", ".join(ARTWORKS.column_names)
         connection.execute(f"INSERT INTO night.artworks ({columns}) SELECT {columns} FROM made")
+        counts = connection.execute("SELECT status, count(*) FROM made GROUP BY status").fetchall()
+        connection.execute("DROP TABLE made")
+        return dict(counts)
 
-    lake.write(replace, f"{len(artworks)} artworks")
+    return lake.write(replace, "artworks", connection=connection)

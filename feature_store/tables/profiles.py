@@ -10,9 +10,10 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from feature_store.lake.lake import Lake
-from feature_store.schemas import PROFILES
+from feature_store.lake.sql import quote
+from feature_store.schemas import PROFILE_STATES, PROFILES
 from feature_store.tables.runs import Run
-from feature_store.tables.targets import EVERYBODY, Bucket, wanted_targets
+from feature_store.tables.targets import EVERYBODY, Bucket, bucket_number, wanted_targets
 
 NO_PROFILE = "none"
 """`profile_digest` of a (user, target) without history."""
@@ -25,10 +26,14 @@ STALE = """
         AND state.recipe_digest = $recipe_digest
     WHERE {in_bucket} AND state.user_key IS NULL
 """
-PAIRS = """
-    SELECT target.user_key, target.item_id, item.target_id, coalesce(target.as_of, $window_end) AS as_of
-    {stale}
-    ORDER BY length(target.user_id), target.user_id, target.rank
+COLUMNS = "target.user_key, target.item_id, item.target_id, coalesce(target.as_of, $window_end) AS as_of"
+IN_ORDER = "length(target.user_id), target.user_id, target.rank"
+PAIRS = f"SELECT {COLUMNS} {{stale}} ORDER BY {IN_ORDER}"
+NUMBERED = f"""
+    CREATE OR REPLACE TEMP TABLE pairs AS
+    SELECT row_number() OVER (ORDER BY {{bucket}}, {IN_ORDER}) - 1 AS pair_number,
+           {{bucket}} AS bucket, {COLUMNS}
+    {{stale}}
 """
 
 
@@ -61,15 +66,33 @@ def scan_stale_pairs(
     Returns:
         `user_key`, `item_id`, `target_id` (id of the target's text), `as_of`; users in a stable order.
     """
-    stale = STALE.format(wanted=wanted_targets(max_users), in_bucket=bucket.condition("target.user_id"))
-    parameters: dict[str, object] = {"recipe_digest": recipe_digest, "window_end": run.window_end}
-    return lake.query(PAIRS.format(stale=stale), parameters)
+    sql = PAIRS.format(stale=_stale(max_users, bucket))
+    return lake.query(sql, _parameters(recipe_digest, run))
+
+
+def number_stale_pairs(
+    connection: DuckDBPyConnection, run: Run, *, recipe_digest: str, max_users: int | None, num_buckets: int
+) -> None:
+    """Make the temporary table `pairs` of all that is to be profiled, sorted and numbered by bucket of users.
+
+    Its columns are `pair_number`, `bucket`, both from 0, and those of `scan_stale_pairs`.
+    """
+    number = bucket_number("target.user_id", num_buckets)
+    sql = NUMBERED.format(stale=_stale(max_users, EVERYBODY), bucket=number)
+    connection.execute(sql, _parameters(recipe_digest, run))
+
+
+def _stale(max_users: int | None, bucket: Bucket) -> str:
+    return STALE.format(wanted=wanted_targets(max_users), in_bucket=bucket.condition("target.user_id"))
+
+
+def _parameters(recipe_digest: str, run: Run) -> dict[str, object]:
+    return {"recipe_digest": recipe_digest, "window_end": run.window_end}
 
 
 def count_stale_users(lake: Lake, *, recipe_digest: str, max_users: int | None) -> int:
     """Return how many users have a target to profile."""
-    stale = STALE.format(wanted=wanted_targets(max_users), in_bucket="true")
-    sql = f"SELECT count(DISTINCT target.user_key) AS n {stale}"
+    sql = f"SELECT count(DISTINCT target.user_key) AS n {_stale(max_users, EVERYBODY)}"
     return lake.query(sql, {"recipe_digest": recipe_digest})["n"][0].as_py()
 
 
@@ -86,7 +109,7 @@ def profile_digest(target_id: int, references: list[tuple[int, float]]) -> str:
 
 def replace_profiles(
     lake: Lake, pairs: pa.Table, profiles: Sequence[ProfileRow], *, recipe_digest: str, run_id: str
-) -> None:
+) -> dict[str, int]:
     """Let `profiles` stand for all profile rows of `pairs`, which are then up to date, in one transaction.
 
     Args:
@@ -95,24 +118,70 @@ def replace_profiles(
         profiles: rows of `night.profiles`.
         recipe_digest: settings and encoder that they depend on.
         run_id: the night.
+
+    Returns:
+        Counts, as `commit_profiles`.
     """
-    made = PROFILES.to_arrow(profiles)
+    connection = lake.cursor()
+    connection.register("made", PROFILES.to_arrow(profiles))
+    connection.register("states", profile_states(pairs, profiles, recipe_digest=recipe_digest, run_id=run_id))
+    return _replace(lake, connection, "made", "states")
 
-    def replace(connection: DuckDBPyConnection) -> None:
-        connection.register("pairs", pairs.select(["user_key", "item_id"]))
-        connection.register("made", made)
-        for table in ("night.profiles", "night.profile_states"):
+
+def profile_states(
+    pairs: pa.Table, profiles: Sequence[ProfileRow], *, recipe_digest: str, run_id: str
+) -> pa.Table:
+    """Say of each pair that it is up to date, and what its profile says: rows of `PROFILE_STATES`."""
+    digests = {(row.user_key, row.item_id): row.profile_digest for row in profiles}
+    keys = pairs.select(["user_key", "item_id"]).to_pylist()
+    rows = [
+        {
+            **key,
+            "profile_digest": digests.get((key["user_key"], key["item_id"]), NO_PROFILE),
+            "recipe_digest": recipe_digest,
+            "run_id": run_id,
+        }
+        for key in keys
+    ]
+    return pa.Table.from_pylist(rows, schema=PROFILE_STATES.arrow_schema)
+
+
+def commit_profiles(lake: Lake, profiles: Sequence[str], states: Sequence[str]) -> dict[str, int]:
+    """Let the rows of Parquet files stand for all profile rows of the pairs in `states`, in one transaction.
+
+    Args:
+        lake: where they go.
+        profiles: addresses of files of `PROFILES` rows.
+        states: addresses of files of `PROFILE_STATES` rows.
+
+    Returns:
+        Counts: targets, references selected, targets that got some from what others liked, or have none.
+    """
+    made, done = (f"read_parquet([{', '.join(map(quote, files))}])" for files in (profiles, states))
+    return _replace(lake, lake.cursor(), made, done)
+
+
+COUNTS = """
+    SELECT (SELECT count(*) FROM {states}), (SELECT count(*) FROM {made}),
+           (SELECT count(DISTINCT (user_key, item_id)) FROM {made} WHERE origin = 'neighbours'),
+           (SELECT count(*) FROM {states} WHERE profile_digest = '{no_profile}')
+"""
+COUNTED = (
+    "targets_profiled", "references_selected", "targets_helped_by_others", "targets_without_references",
+)  # fmt: skip
+
+
+def _replace(lake: Lake, connection: DuckDBPyConnection, made: str, states: str) -> dict[str, int]:
+    def replace(connection: DuckDBPyConnection) -> dict[str, int]:
+        for name in ("night.profiles", "night.profile_states"):
             connection.execute(
-                f"DELETE FROM {table} AS old USING pairs "
-                "WHERE old.user_key = pairs.user_key AND old.item_id = pairs.item_id"
+                f"DELETE FROM {name} AS old USING {states} AS done "
+                "WHERE old.user_key = done.user_key AND old.item_id = done.item_id"
             )
-        columns = ", ".join(PROFILES.column_names)
-        connection.execute(f"INSERT INTO night.profiles ({columns}) SELECT {columns} FROM made")
-        connection.execute(
-            "INSERT INTO night.profile_states "
-            "SELECT user_key, item_id, coalesce(any_value(profile_digest), ?), ?, ? "
-            "FROM pairs LEFT JOIN made USING (user_key, item_id) GROUP BY ALL",
-            [NO_PROFILE, recipe_digest, run_id],
-        )
+        for table, rows in ((PROFILES, made), (PROFILE_STATES, states)):
+            name, columns = table.qualified_name, ", ".join(table.column_names)
+            connection.execute(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM {rows}")
+        counts = connection.execute(COUNTS.format(made=made, states=states, no_profile=NO_PROFILE))
+        return dict(zip(COUNTED, counts.fetchall()[0], strict=True))
 
-    lake.write(replace, f"profiles of {pairs.num_rows} targets")
+    return lake.write(replace, "profiles", connection=connection)

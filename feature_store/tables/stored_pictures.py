@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from feature_store.lake.lake import Lake
+from feature_store.lake.stored_files import open_files
 
 STORED = """
     SELECT image_path, artwork_digest
@@ -19,14 +20,16 @@ class StoredPictures:
 
     Args:
         folder: The lake's folder; it is opened with the first question.
-        files: The folder that paths of pictures are relative to.
+        files: The folder that paths of pictures are relative to, where they are in no object store.
         catalog: The lake's catalogue, as `Lake` takes it.
+        storage: The object store that the lake's files and the pictures are in; None if they are in folders.
     """
 
-    def __init__(self, folder: str, files: str, catalog: str | None = None) -> None:
-        self._folder = Path(folder)
-        self._files = Path(files)
-        self._catalog = catalog
+    def __init__(
+        self, folder: str, files: str, catalog: str | None = None, storage: str | None = None
+    ) -> None:
+        self._folder, self._root = Path(folder), Path(files)
+        self._catalog, self._storage = catalog, storage
         self._opening = threading.Lock()
 
     def __call__(self, user_id: str, item_id: str) -> tuple[str, bytes] | None:
@@ -38,13 +41,11 @@ class StoredPictures:
             LakeError: There is no lake.
         """
         rows = self._open().query(STORED, {"user_id": user_id, "item_id": item_id}).to_pylist()
-        try:
-            return next(((row["artwork_digest"], self._read(row["image_path"])) for row in rows), None)
-        except FileNotFoundError:
-            return None
-
-    def _read(self, path: str) -> bytes:
-        return (self._files / path).read_bytes()
+        files = open_files(self._root, self._storage)
+        for row in rows:
+            if (file := files.read(row["image_path"])) is not None:
+                return row["artwork_digest"], file
+        return None
 
     def _open(self) -> Lake:
         with self._opening:
@@ -52,4 +53,4 @@ class StoredPictures:
 
     @cached_property
     def _lake(self) -> Lake:
-        return Lake(self._folder, catalog=self._catalog, read_only=True)
+        return Lake(self._folder, catalog=self._catalog, storage=self._storage, read_only=True)

@@ -31,11 +31,12 @@ class StoredProfiles:
         folder: The lake's folder; it is opened with the first question, so that a server without a workspace
             can serve the requests that bring their references along.
         catalog: The lake's catalogue, as `Lake` takes it.
+        storage: The object store that its files are in, as `Lake` takes it.
     """
 
-    def __init__(self, folder: str, catalog: str | None = None) -> None:
+    def __init__(self, folder: str, catalog: str | None = None, storage: str | None = None) -> None:
         self._folder = Path(folder)
-        self._catalog = catalog
+        self._catalog, self._storage = catalog, storage
         self._opening = threading.Lock()
 
     def __call__(self, user_id: str, prompt: str) -> tuple[list[str], list[float]]:
@@ -56,4 +57,4 @@ class StoredProfiles:
 
     @cached_property
     def _lake(self) -> Lake:
-        return Lake(self._folder, catalog=self._catalog, read_only=True)
+        return Lake(self._folder, catalog=self._catalog, storage=self._storage, read_only=True)

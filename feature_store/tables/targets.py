@@ -27,7 +27,12 @@ class Bucket:
 
     def condition(self, column: str) -> str:
         """Write the SQL that is true for a user of this bucket."""
-        return f"md5_number_lower({column}) % {self.count} = {self.number}"
+        return f"{bucket_number(column, self.count)} = {self.number}"
+
+
+def bucket_number(column: str, count: int) -> str:
+    """Write the SQL of which of some buckets a user is in."""
+    return f"(md5_number_lower({column}) % {max(count, 1)})::BIGINT"
 
 
 EVERYBODY = Bucket()

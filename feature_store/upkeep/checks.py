@@ -9,11 +9,13 @@ import numpy as np
 
 from feature_store.lake.lake import Lake
 from feature_store.lake.sql import quote
+from feature_store.lake.stored_files import StoredFiles
 from feature_store.schemas import EVALUATION_RESULTS, TABLES, USERS
 from feature_store.tables.runs import ENDED
 from feature_store.upkeep.erasure import is_forgetting_unfinished
 from feature_store.upkeep.maintenance import lost_pictures
 from feature_store.vectors.reference_store import ReferenceStoreError, open_as_it_is
+from feature_store.vectors.segment_copies import MissingSegmentError, SegmentCopies
 
 REDO = "run `fan nightly`: it makes anew what is missing"
 RESTORE = "the lake was changed by hand, or damaged: restore the workspace with `fan restore BACKUP`"
@@ -168,26 +170,23 @@ def check_tables(lake: Lake) -> Iterator[Finding]:
         )
 
 
-def check_images(lake: Lake, root: Path) -> Finding:
-    """Compare the file of every published artwork with its checksum, and look for its plain twin.
-
-    `root` is what paths are relative to.
-    """
-    wrong = lost_pictures(lake, root, "artworks")
+def check_images(lake: Lake, files: StoredFiles) -> Finding:
+    """Compare the file of every published artwork with its checksum, and look for its plain twin."""
+    wrong = list(lost_pictures(lake, files, "artworks"))
     return Finding(
         promise="every artwork has its file, with its checksum, and its plain twin",
         num_offenders=len(wrong),
         remedy="run `fan maintain`, then `fan nightly`: they are drawn again",
-        example=wrong[0]["image_path"] if wrong else "",
+        example=wrong[0].image_path if wrong else "",
     )
 
 
-def check_vectors(lake: Lake, folder: Path) -> Iterator[Finding]:
+def check_vectors(lake: Lake, folder: Path, copies: SegmentCopies | None = None) -> Iterator[Finding]:
     """Read the reference store, and look for the vectors of every published profile."""
     promise = "the reference store is readable and undamaged"
     try:
-        store = open_as_it_is(folder)
-    except ReferenceStoreError as error:
+        store = open_as_it_is(folder, copies, afresh=True)
+    except (ReferenceStoreError, MissingSegmentError) as error:
         yield Finding(promise=promise, num_offenders=1, remedy=str(error))
         return
     yield Finding(promise=promise, num_offenders=0, remedy="")

@@ -5,18 +5,30 @@ Snapshots that readers' views are pinned to are never expired.
 
 import shutil
 import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
-from feature_store.lake.durable_files import is_intact
+from feature_store.lake.durable_files import FileAccessError
 from feature_store.lake.lake import Lake
+from feature_store.lake.locks import POSTGRES, vacuum_database
 from feature_store.lake.reader_views import pinned_snapshots
 from feature_store.lake.sql import LAKE
+from feature_store.lake.stored_files import StoredFiles, sha256
 from feature_store.vectors.reference_store import ReferenceStore
+
+LISTED_AT_ONCE = 20_000
+"""Files that are held in memory together."""
+READERS = 8
+"""Threads that read files side by side: an object store takes its time for each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,76 +74,91 @@ def purge_lake(lake: Lake) -> Upkeep:
         return Upkeep(snapshots_expired=expired, files_deleted=deleted)
 
 
-def delete_unreferenced_images(lake: Lake, images: Path) -> int:
+def delete_unreferenced_images(lake: Lake, files: StoredFiles, folder: str = "images") -> int:
     """Delete pictures, and what an unfinished write left of one, that no row of a night names.
 
+    They are found by joins, some at a time, so that memory does not grow with the pictures.
+
     Args:
-        lake: whose `artworks` name the pictures, relative to the folder that `images` is in.
-        images: the folder of pictures.
+        lake: whose `artworks` name the pictures.
+        files: what the names are relative to.
+        folder: of the pictures.
 
     Returns:
         Number of files deleted.
     """
+    with closing(lake.cursor()) as connection:
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE named AS {_named_pictures(lake)}")
+        listed, num_deleted = files.list(folder), 0
+        while some := list(islice(listed, LISTED_AT_ONCE)):
+            connection.register("listed", pa.table({"path": some}))
+            unnamed = connection.execute("FROM listed ANTI JOIN named USING (path)").fetchall()
+            files.delete(path for (path,) in unnamed)
+            num_deleted += len(unnamed)
+        connection.execute("DROP TABLE named")
+    return num_deleted
+
+
+def _named_pictures(lake: Lake) -> str:
+    """SQL of the paths that some row of a night names."""
     tables = [name for name in lake.relations() if name.split(".")[1] in ("artworks", "published_artworks")]
-    paths = " UNION ".join(
+    return " UNION ".join(
         f"SELECT unnest([image_path, plain_image_path]) AS path FROM {table}" for table in sorted(tables)
     )
-    named = set(lake.query(paths)["path"].to_pylist())
-    unnamed = [
-        path
-        for path in images.glob("*/*")
-        if path.is_file() and str(path.relative_to(images.parent)) not in named
-    ]
-    for path in unnamed:
-        path.unlink()
-    for folder in images.glob("*"):
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
-    return len(unnamed)
 
 
-def lost_pictures(lake: Lake, root: Path, table: str) -> list[dict[str, str]]:
-    """Return the pictures of a table whose file is missing or damaged, or that lack their plain twin.
+@dataclass(frozen=True, kw_only=True)
+class NamedPicture:
+    """A picture and its plain twin, as rows name them."""
+
+    image_path: str
+    image_sha256: str
+    plain_image_path: str | None
+
+    def is_there(self, files: StoredFiles) -> bool:
+        """Whether the file has its checksum."""
+        try:
+            content = files.read(self.image_path)
+        except FileAccessError:
+            return False
+        return content is not None and sha256(content) == self.image_sha256
+
+    def has_plain_twin(self, files: StoredFiles) -> bool:
+        """Whether the picture without personalization is there; what is in it, only its checksum tells."""
+        return self.plain_image_path is None or bool(files.size(self.plain_image_path))
+
+
+def lost_pictures(lake: Lake, files: StoredFiles, table: str) -> Iterator[NamedPicture]:
+    """Find the pictures of a table whose file is missing or damaged, or that lack their plain twin.
 
     Args:
         lake: whose `table` (`artworks` or `night.artworks`) names the files.
-        root: what their paths are relative to.
+        files: what their paths are relative to.
         table: which artworks.
-
-    Returns:
-        `image_path`, `image_sha256` and `plain_image_path` of each.
     """
-    rows = lake.query(
+    rows = lake.cursor().execute(
         f"SELECT DISTINCT image_path, image_sha256, plain_image_path FROM {table} "
         "WHERE image_path IS NOT NULL ORDER BY ALL"
-    ).to_pylist()
-    return [row for row in rows if not (_is_there(row, root) and _has_plain_twin(row, root))]
+    )
+    columns = ("image_path", "image_sha256", "plain_image_path")
+    with ThreadPoolExecutor(READERS) as readers:
+        while some := rows.fetchmany(LISTED_AT_ONCE):
+            pictures = [NamedPicture(**dict(zip(columns, row, strict=True))) for row in some]
+            sound = readers.map(lambda one: one.is_there(files) and one.has_plain_twin(files), pictures)
+            yield from (one for one, is_sound in zip(pictures, sound, strict=True) if not is_sound)
 
 
-def _is_there(row: dict[str, str], root: Path) -> bool:
-    return is_intact(root / row["image_path"], row["image_sha256"])
-
-
-def _has_plain_twin(row: dict[str, str], root: Path) -> bool:
-    """Whether the picture without personalization is there; what is in it, only its checksum tells."""
-    plain = None if row["plain_image_path"] is None else root / row["plain_image_path"]
-    return plain is None or (plain.is_file() and plain.stat().st_size > 0)
-
-
-def drop_lost_pictures(lake: Lake, root: Path) -> int:
+def drop_lost_pictures(lake: Lake, files: StoredFiles) -> int:
     """Delete the rows of lost pictures, and the damaged files: the next night draws them.
 
     Returns:
         Number of pictures.
     """
-    lost = lost_pictures(lake, root, "night.artworks")
-    for row in lost:
-        if not _is_there(row, root):
-            (root / row["image_path"]).unlink(missing_ok=True)
-        if not _has_plain_twin(row, root):
-            (root / row["plain_image_path"]).unlink(missing_ok=True)
+    lost = list(lost_pictures(lake, files, "night.artworks"))
+    files.delete(one.image_path for one in lost if not one.is_there(files))
+    files.delete(str(one.plain_image_path) for one in lost if not one.has_plain_twin(files))
     if lost:
-        paths = [row["image_path"] for row in lost]
+        paths = [one.image_path for one in lost]
         delete = "DELETE FROM night.artworks WHERE list_contains(?, image_path)"
         lake.write(lambda connection: connection.execute(delete, [paths]), "drop lost pictures")
     return len(lost)
@@ -170,15 +197,11 @@ def _expire(lake: Lake, connection: DuckDBPyConnection, *, before: datetime) -> 
 
 
 def _delete_orphans(lake: Lake, connection: DuckDBPyConnection) -> int:
-    """Delete Parquet files of transactions that never ended: with the writers kept out, none is in progress.
-
-    Writers on other machines, which share a PostgreSQL catalogue, hold no lock here: theirs stay for a day.
-    """
-    is_alone = lake.catalog.startswith("sqlite")
-    age = "INTERVAL 0 SECOND" if is_alone else "INTERVAL 1 DAY"
-    num_deleted = _call(connection, "ducklake_delete_orphaned_files", f"older_than => now() - {age}")
-    if is_alone:
-        _delete_empty_folders(lake.data)
+    """Delete Parquet files of transactions that never ended: with writers kept out, none is in progress."""
+    age = "older_than => now() - INTERVAL 0 SECOND"
+    num_deleted = _call(connection, "ducklake_delete_orphaned_files", age)
+    if not lake.storage:
+        _delete_empty_folders(Path(lake.data))
     return num_deleted
 
 
@@ -203,7 +226,8 @@ def _delete_spilled(lake: Lake, *, before: datetime) -> None:
 
 def _vacuum(lake: Lake) -> None:
     """Overwrite the catalogue's freed pages, which still hold inlined rows and old statistics."""
-    if not lake.catalog.startswith("sqlite"):
+    if lake.catalog.startswith(POSTGRES):
+        vacuum_database(lake.catalog)
         return
     catalog = sqlite3.connect(lake.catalog.removeprefix("sqlite:"), timeout=60, isolation_level=None)
     try:

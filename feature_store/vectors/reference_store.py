@@ -20,14 +20,17 @@ import faiss
 import numpy as np
 
 from feature_store.lake.durable_files import write_durably
+from feature_store.vectors.segment_copies import SegmentCopies
 from feature_store.vectors.vector_segments import (
     INDEX_NAMES,
+    MARK,
     DamagedSegmentError,
     Ids,
     Precision,
     Segment,
     SegmentEntry,
     Vectors,
+    doubt_segments,
     empty_segment,
     open_segment,
     write_segment,
@@ -101,18 +104,28 @@ class ReferenceStore:
         encoder_fingerprint: the encoder that is in use now.
         width: length of its vectors.
         precision: of the vectors that are added: `float16` halves them, at an error of 3e-5 in a cosine.
+        copies: where other machines have the store from, and this one too; None for a store of one machine.
 
     Raises:
         ReferenceStoreError: if the stored vectors are another encoder's, damaged or incomplete.
     """
 
     def __init__(
-        self, folder: Path, *, encoder_fingerprint: str, width: int, precision: Precision = "float32"
+        self,
+        folder: Path,
+        *,
+        encoder_fingerprint: str,
+        width: int,
+        precision: Precision = "float32",
+        copies: SegmentCopies | None = None,
     ) -> None:
         self.folder = folder
         self.encoder_fingerprint = encoder_fingerprint
         self.width = width
         self.precision = precision
+        self._copies = copies
+        if copies:
+            copies.pull(folder)
         self._segments = _read_while_saving(folder, self._open_segments)
         self._begin_tail()
 
@@ -279,7 +292,10 @@ class ReferenceStore:
             self._write_tail()
         entries = tuple(segment.entry for segment in self._segments if segment.entry)
         manifest = Manifest(encoder_fingerprint=self.encoder_fingerprint, width=self.width, segments=entries)
-        write_durably(_manifest_path(self.folder), json.dumps(asdict(manifest), indent=2).encode())
+        content = json.dumps(asdict(manifest), indent=2).encode()
+        if self._copies:
+            self._copies.push(self.folder, content)
+        write_durably(_manifest_path(self.folder), content)
         drop_unnamed_segments(self.folder)
 
     def _fill_up_last_segment(self) -> None:
@@ -289,16 +305,31 @@ class ReferenceStore:
             self._tail.append(last.ids, {name: last.vectors(name, rows) for name in INDEX_NAMES})
 
 
-def open_as_it_is(folder: Path) -> ReferenceStore | None:
-    """Open a store with the encoder that its manifest names; None for an empty store."""
+def open_as_it_is(
+    folder: Path, copies: SegmentCopies | None = None, *, afresh: bool = False
+) -> ReferenceStore | None:
+    """Open a store with the encoder that its manifest names; None for an empty store.
+
+    Args:
+        folder: the store's folder.
+        copies: as `ReferenceStore` takes it.
+        afresh: compare every checksum, whether that was done on this machine before or not.
+    """
+    if copies:
+        copies.pull(folder)
+    if afresh:
+        doubt_segments(folder)
     manifest = read_manifest(folder)
     if manifest is None:
         return None
-    return ReferenceStore(folder, encoder_fingerprint=manifest.encoder_fingerprint, width=manifest.width)
+    encoder, width = manifest.encoder_fingerprint, manifest.width
+    return ReferenceStore(folder, encoder_fingerprint=encoder, width=width, copies=copies)
 
 
-def erase_store(folder: Path) -> None:
+def erase_store(folder: Path, copies: SegmentCopies | None = None) -> None:
     """Delete a store with all its vectors, to encode every text anew."""
+    if copies:
+        copies.erase()
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -333,6 +364,7 @@ def drop_unnamed_segments(folder: Path) -> int:
     unnamed = [path for path in folder.glob("segment-*.faiss") if path not in named]
     for path in unnamed:
         path.unlink(missing_ok=True)
+        path.with_suffix(MARK).unlink(missing_ok=True)
     return len(unnamed)
 
 

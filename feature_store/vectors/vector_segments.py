@@ -6,6 +6,7 @@ never changes: what is added goes to a new one, and removing texts writes the re
 
 import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
@@ -14,12 +15,14 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from feature_store.lake.durable_files import checksum
+from feature_store.lake.durable_files import FileAccessError, checksum, write_durably
 
 Vectors = NDArray[np.float32]
 Ids = NDArray[np.int64]
 Precision = Literal["float32", "float16"]
 
+MARK = ".verified"
+"""Suffix of a note beside a file that was compared with its checksum."""
 INDEX_NAMES = ("mean_unit_tokens", "unit_mean_tokens")
 
 
@@ -101,20 +104,39 @@ def write_segment(folder: Path, segment: Segment) -> Segment:
 
 
 def open_segment(folder: Path, entry: SegmentEntry) -> Segment:
-    """Map a segment's files into memory, after comparing their checksums.
+    """Map a segment's files into memory, after comparing their checksums the first time on this machine.
 
     Raises:
         DamagedSegmentError: if a file is missing or damaged, or the two hold different texts.
     """
     for index_name in INDEX_NAMES:
         path = entry.path(folder, index_name)
-        if not path.exists() or checksum(path) != entry.checksums.get(index_name):
+        if not path.exists() or not _is_sound(path, entry.checksums.get(index_name)):
             raise DamagedSegmentError(f"{path} is missing or damaged (its checksum is not the manifest's)")
     segment = Segment(_map_indexes(folder, entry), entry)
     others = faiss.vector_to_array(segment.indexes[INDEX_NAMES[1]].id_map)
     if len(segment) != entry.count or not np.array_equal(segment.ids, others):
         raise DamagedSegmentError(f"{folder / entry.name} holds other texts than its manifest says")
     return segment
+
+
+def doubt_segments(folder: Path) -> None:
+    """Let checksums be compared anew, whether they were before or not."""
+    for mark in folder.glob(f"*{MARK}"):
+        mark.unlink(missing_ok=True)
+
+
+def _is_sound(path: Path, sha256: str | None) -> bool:
+    """Compare a file with its checksum, unless that was done since it was written."""
+    mark, stat = path.with_suffix(MARK), path.stat()
+    state = f"{sha256} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns}".encode()
+    if mark.exists() and mark.read_bytes() == state:
+        return True
+    if checksum(path) != sha256:
+        return False
+    with suppress(FileAccessError):
+        write_durably(mark, state)
+    return True
 
 
 def _map_indexes(folder: Path, entry: SegmentEntry) -> dict[str, faiss.IndexIDMap]:

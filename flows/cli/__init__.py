@@ -6,6 +6,8 @@ The wheel by itself brings the library only, so this module imports nothing that
 import sys
 
 OWN_PACKAGES = {"evaluation", "fan_model", "feature_store", "flows", "recsys_adapters"}
+FOR_CLUSTERS = {"boto3", "duckdb_extension_httpfs", "obstore", "psycopg2", "ray"}
+"""What only nights of several machines, or on a PostgreSQL catalogue, import."""
 STUDIO = "fan_model.studio"
 """A distribution of its own: nobody needs it who draws with the model that it made."""
 
@@ -28,6 +30,7 @@ def _how_to_get(module: str) -> str | None:
         return "the studio is a distribution of its own: `pip install fan-artwork-studio`"
     if module.split(".")[0] in OWN_PACKAGES:
         return None
+    extra = "cluster" if module in FOR_CLUSTERS else "nightly"
     return (
-        f"{module} is not installed: `pip install 'fan-artwork[nightly]'` brings all that the commands need"
+        f"{module} is not installed: `pip install 'fan-artwork[{extra}]'` brings all that the commands need"
     )

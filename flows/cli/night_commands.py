@@ -56,7 +56,8 @@ def embed(
         from flows.workspace import open_workspace
 
         with hold_night(settings):
-            erase_store(open_workspace(settings).references)
+            workspace = open_workspace(settings)
+            erase_store(workspace.references, workspace.reference_copies)
     _run_stages(settings_file, ("embed",))
 
 

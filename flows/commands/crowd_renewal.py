@@ -14,7 +14,7 @@ from flows.model.champion import load_champion
 from flows.night_lock import hold_night
 from flows.settings import Settings
 from flows.stages.crowd import crowd_drift, current_crowd, pin_crowd
-from flows.workspace import Workspace, open_lake, open_references
+from flows.workspace import open_lake, open_references, open_workspace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,8 @@ NO_CROWD = CrowdReport(texts=(), drift=0.0, max_drift=0.0, num_personal=0)
 
 def look_at_crowd(settings: Settings) -> CrowdReport:
     """Return the crowd in use, and how far what everybody likes has moved from it."""
-    lake, store = open_lake(settings, read_only=True), open_as_it_is(Workspace(settings.workspace).references)
+    lake, workspace = open_lake(settings, read_only=True), open_workspace(settings)
+    store = open_as_it_is(workspace.references, workspace.reference_copies)
     if store is None:
         return NO_CROWD
     return _report(settings, lake, store, datetime.now(UTC))

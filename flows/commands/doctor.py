@@ -49,8 +49,8 @@ def _examine_lake(settings: Settings) -> Iterator[Finding]:
         return
     yield from check_tables(lake)
     yield replace(check_forgetting(lake), is_broken=not is_held(settings))
-    yield check_images(lake, workspace.root)
-    vectors = list(check_vectors(lake, workspace.references))
+    yield check_images(lake, workspace.files)
+    vectors = list(check_vectors(lake, workspace.references, workspace.reference_copies))
     yield from vectors
     if not vectors[0].num_offenders:
         yield from check_crowd(settings)

@@ -21,6 +21,7 @@ from evaluation.report.metrics import list_metrics
 from evaluation.report.page import ReportPage, write_report
 from fan_model.bundled import JUDGE_FOLDER
 from feature_store.lake.durable_files import write_durably
+from feature_store.lake.stored_files import FolderFiles
 from feature_store.schemas import EVALUATION_RESULTS
 from feature_store.tables.evaluations import append_results, read_results
 from feature_store.tables.runs import Run
@@ -36,7 +37,7 @@ from flows.stages.ingest import ingest_files
 from flows.stages.pictures import PictureFiles
 from flows.stages.recipes import evaluation_recipe
 from flows.stages.task_map import IN_TURN, TaskMap
-from flows.workspace import EVALUATION_EXPERIMENT, Workspace, open_lake
+from flows.workspace import EVALUATION_EXPERIMENT, EVALUATION_PICTURES, Workspace, open_lake
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +198,8 @@ def open_pictures(settings: Settings) -> PictureFiles:
     """Open the pictures of evaluations, which are kept apart from the gallery's."""
     return PictureFiles(
         artist=load_champion(settings).artist,
-        folder=Workspace(settings.workspace).evaluation_pictures,
+        files=FolderFiles(settings.workspace),
+        folder=EVALUATION_PICTURES,
         image_format=settings.drawing.image_format,
         notes_refusals=True,
     )

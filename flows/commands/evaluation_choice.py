@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from evaluation.protocol.design import StudyDesign
 from evaluation.protocol.variants import Variant
 from evaluation.protocol.variants import make_variants as make
+from flows.evaluation_settings import DataSet
 from flows.model.served_model import drawing_options
-from flows.settings import DataSet, Settings
+from flows.settings import Settings
 from flows.source_settings import Source
 from flows.workspace import Workspace
 
@@ -86,4 +87,6 @@ def data_settings(settings: Settings) -> Settings:
     place = hashlib.sha256(str(data.path).encode()).hexdigest()[:8]
     folder = Workspace(settings.workspace).data_sets / f"{data.adapter}-{place}"
     source = Source(adapter=data.adapter, path=data.path)
-    return settings.model_copy(update={"workspace": folder, "catalog": None, "sources": (source,)})
+    return settings.model_copy(
+        update={"workspace": folder, "catalog": None, "storage": None, "sources": (source,)}
+    )

@@ -21,9 +21,10 @@ from feature_store.upkeep.maintenance import (
 )
 from feature_store.vectors.reference_store import open_as_it_is
 from flows.keeping.sealing import rewriting, seal
-from flows.model.champion import SQLITE
+from flows.model.champion import SQLITE, tracking_uri
 from flows.night_lock import hold_night
 from flows.settings import Settings
+from flows.stages.bucket_files import delete_work
 from flows.stages.gallery import write_gallery
 from flows.workspace import EVALUATION_EXPERIMENT, Workspace, open_lake, open_workspace
 
@@ -78,12 +79,14 @@ def _erase_files(settings: Settings, workspace: Workspace, lake: Lake) -> dict[s
         workspace.data_sets,
     ):
         shutil.rmtree(made_anew_when_asked_for, ignore_errors=True)
-    store, night = open_as_it_is(workspace.references), read_last_published(lake)
+    delete_work(workspace.files)
+    store = open_as_it_is(workspace.references, workspace.reference_copies)
+    night = read_last_published(lake)
     if night:
         write_gallery(settings, lake, workspace, night)
     return {
         "vectors": delete_unreferenced_vectors(lake, store) if store else 0,
-        "pictures": delete_unreferenced_images(lake, workspace.images),
+        "pictures": delete_unreferenced_images(lake, workspace.files),
     }
 
 
@@ -102,8 +105,9 @@ def _delete_reports(workspace: Workspace, user_key: int) -> int:
 
 def delete_logged_reports(settings: Settings, user_key: int) -> int:
     """Delete the evaluations that name the user from an MLflow outside the workspace; return their number."""
-    uri = settings.model.tracking_uri
-    if not uri or (uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists()):
+    uri = tracking_uri(settings)
+    is_elsewhere = settings.model.tracking_uri or settings.storage
+    if not is_elsewhere or (uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists()):
         return 0
     client = MlflowClient(uri)
     named = [run for run in _evaluations(client) if _is_named_in(client, run, user_key)]

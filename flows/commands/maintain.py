@@ -16,6 +16,7 @@ from flows.keeping.healing import delete_damaged
 from flows.keeping.sealing import rewriting
 from flows.night_lock import hold_night
 from flows.settings import Settings
+from flows.stages.bucket_files import delete_work
 from flows.workspace import open_lake, open_workspace
 
 
@@ -33,9 +34,10 @@ def maintain(settings: Settings, *, keep: timedelta) -> dict[str, int]:
         workspace, lake = open_workspace(settings), open_lake(settings)
         if is_forgetting_unfinished(lake):
             finish_forgetting(settings, workspace, lake)
-        lost = drop_lost_pictures(lake, workspace.root)
+        delete_work(workspace.files)
+        lost = drop_lost_pictures(lake, workspace.files)
         upkeep = maintain_lake(lake, keep=keep)
-        store = open_as_it_is(workspace.references)
+        store = open_as_it_is(workspace.references, workspace.reference_copies)
         return {
             "damaged_files_deleted": damaged,
             "snapshots_expired": upkeep.snapshots_expired,
@@ -43,6 +45,6 @@ def maintain(settings: Settings, *, keep: timedelta) -> dict[str, int]:
             "vectors_deleted": delete_unreferenced_vectors(lake, store) if store else 0,
             "vector_files_deleted": drop_unnamed_segments(workspace.references),
             "unfinished_files_deleted": delete_unfinished(workspace.root),
-            "pictures_deleted": delete_unreferenced_images(lake, workspace.images),
+            "pictures_deleted": delete_unreferenced_images(lake, workspace.files),
             "pictures_to_draw_again": lost,
         }

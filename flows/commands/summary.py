@@ -75,7 +75,7 @@ def _where_to_look(settings: Settings, settings_file: Path | None) -> list[str]:
     tracking_uri = shlex.quote(without_secrets(settings.model.tracking_uri or workspace.tracking_uri))
     return [
         "Look at",
-        f"  gallery   {(workspace.gallery / 'index.html').as_uri()}",
+        f"  gallery   {workspace.gallery}",
         f'  DuckDB    {_command("fan")} query "{PICTURES}"{same_settings}',
         f"  MLflow    {_assign(NO_TELEMETRY_OF_MLFLOW)} {_command('mlflow')} ui --backend-store-uri "
         f"{tracking_uri}",

@@ -44,10 +44,10 @@ def back_up(settings: Settings, folder: Path) -> int:
             damaged.
     """
     root = settings.workspace
-    if settings.catalog:
+    if settings.catalog or settings.storage:
         raise BackupError(
-            "the catalogue is not in the workspace: stop the nights, copy its database with pg_dump and the "
-            f"folder {root} with any tool"
+            "the catalogue, or the files, are not in the workspace: stop the nights, copy the database with "
+            f"pg_dump, and the object store or the folder {root} with any tool"
         )
     if (folder.exists() and any(folder.iterdir())) or folder.resolve().is_relative_to(root):
         raise BackupError(f"{folder} is not empty, or in the workspace: name an empty folder elsewhere")

@@ -78,7 +78,7 @@ KINDS = (
 """In the order that they are looked for."""
 TOP_FOLDERS = tuple(dict.fromkeys(f"{kind.folder.partition('/')[0]}/" for kind in KINDS))
 """All folders of a workspace whose files are kept."""
-NOT_KEPT = (".lock", ".tmp", "-wal", "-shm", "-journal")
+NOT_KEPT = (".lock", ".tmp", ".verified", "-wal", "-shm", "-journal")
 NOT_LOOKED_AT = "Prefect's record, and what is elsewhere: logs, a PostgreSQL catalogue, another MLflow"
 
 

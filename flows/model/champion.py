@@ -5,7 +5,7 @@ import json
 import logging
 import os
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from flows.workspace import open_workspace
 logger = logging.getLogger(__name__)
 
 REGISTRY_EXPERIMENT = "fan-artwork"
+LOGGED = "models:/"
+"""How MLflow names a model by its id."""
 SQLITE = "sqlite:///"
 """How the address of a SQLite file begins."""
 REGISTRY_TIMEOUT_SECONDS = 600.0
@@ -38,14 +40,31 @@ class UnknownModelError(LookupError):
     """No version of the registered model has the alias."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ModelSource:
+    """Where a registered model is, for any process to load it from."""
+
+    uri: str
+    version: str
+    """Its version in the registry."""
+    tracking_uri: str | None
+    """Of the registry, where `uri` is a name in it."""
+    config: str
+    """What holds of its deployment, as JSON."""
+
+
 @dataclass(frozen=True)
 class Champion:
     """The registered model that the nightly draws with."""
 
-    version: str
-    """Its version in the registry."""
+    source: ModelSource
     model: Any
     """The MLflow model: `predict(rows, params)` draws."""
+
+    @property
+    def version(self) -> str:
+        """Its version in the registry."""
+        return self.source.version
 
     @property
     def artist(self) -> Artist:
@@ -61,7 +80,8 @@ def configure_mlflow(settings: Settings, experiment: str) -> None:
         _make_database(uri)
         mlflow.set_tracking_uri(uri)
         if mlflow.get_experiment_by_name(experiment) is None:
-            mlflow.create_experiment(experiment, artifact_location=_artifact_location(uri, experiment))
+            location = _artifact_location(settings, uri, experiment)
+            mlflow.create_experiment(experiment, artifact_location=location)
     mlflow.set_experiment(experiment)
 
 
@@ -91,8 +111,10 @@ def tracking_uri(settings: Settings) -> str:
     return settings.model.tracking_uri or workspace.tracking_uri
 
 
-def _artifact_location(uri: str, experiment: str) -> str | None:
-    """Keep artifacts beside a SQLite file, not in the current folder as MLflow does; servers have theirs."""
+def _artifact_location(settings: Settings, uri: str, experiment: str) -> str | None:
+    """Keep artifacts in the object store, or beside a SQLite file; a server of HTTP has a place for them."""
+    if settings.storage and not uri.startswith("http"):
+        return f"{settings.storage}/mlflow/artifacts/{experiment}"
     if not uri.startswith(SQLITE):
         return None
     return (Path(uri.removeprefix(SQLITE)).parent / "artifacts" / experiment).as_uri()
@@ -151,8 +173,22 @@ def load_champion(settings: Settings, *, cache_bytes: int = NIGHTLY_CACHE_BYTES)
             version = MlflowClient().get_model_version_by_alias(model.name, model.alias).version
         except MlflowException:
             version = _register(settings)
-    config = {**deployment(settings).to_config(), "cache_bytes": cache_bytes}
-    return _load(mlflow.get_tracking_uri(), model.name, str(version), json.dumps(config))
+    # A night looks nobody's profile up through the model, and its machines need not know the catalogue.
+    told = replace(deployment(settings), stored_profiles=None, cache_bytes=cache_bytes)
+    config = told.to_config()
+    return load_source(_source(settings, str(version), json.dumps(config)))
+
+
+def _source(settings: Settings, version: str, config: str) -> ModelSource:
+    """Say where a version is: by its name, or if the registry is a file of this machine, by its address."""
+    uri, tracking = f"models:/{settings.model.name}/{version}", mlflow.get_tracking_uri()
+    if settings.storage and not settings.model.tracking_uri:
+        client = MlflowClient()
+        logged = str(client.get_model_version(settings.model.name, version).source)
+        if logged.startswith(LOGGED):
+            logged = client.get_logged_model(logged.removeprefix(LOGGED)).artifact_location
+        uri, tracking = logged, None
+    return ModelSource(uri=uri, version=version, tracking_uri=tracking, config=config)
 
 
 def pipeline_source(settings: Settings) -> str | Path:
@@ -164,5 +200,8 @@ def pipeline_source(settings: Settings) -> str | Path:
 
 
 @functools.lru_cache(maxsize=1)
-def _load(tracking_uri: str, name: str, version: str, config: str) -> Champion:
-    return Champion(version=version, model=load_artist(f"models:/{name}/{version}", **json.loads(config)))
+def load_source(source: ModelSource) -> Champion:
+    """Load a registered model, once per process."""
+    quiet_libraries()
+    config = json.loads(source.config)
+    return Champion(source, load_artist(source.uri, tracking_uri=source.tracking_uri, **config))

@@ -22,7 +22,11 @@ def deployment(settings: Settings, crowd: Crowd = NOBODY) -> Deployment:
         crowd: what pictures are contrasted with, if no request says otherwise.
     """
     serving = settings.serving
-    lake = {"folder": str(Workspace(settings.workspace).lake), "catalog": settings.catalog}
+    lake = {
+        "folder": str(Workspace(settings.workspace).lake),
+        "catalog": settings.catalog,
+        **({"storage": settings.storage} if settings.storage else {}),
+    }
     return Deployment(
         device=settings.model.device,
         cache_bytes=serving.cache_bytes,

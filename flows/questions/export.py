@@ -1,12 +1,13 @@
 """Chosen pictures as files of their own, with a table that says what each is: for reviews and other tools."""
 
-import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import polars as pl
 
+from feature_store.lake.stored_files import StoredFiles
 from flows.questions.query import select_rows
 from flows.settings import Settings
+from flows.workspace import open_workspace
 
 EVERYTHING = "SELECT * FROM pictures WHERE picture IS NOT NULL ORDER BY item_id, user_id"
 PATHS = ("picture", "image_path", "plain_image_path")
@@ -41,20 +42,21 @@ def export_pictures(settings: Settings, folder: Path, sql: str = EVERYTHING) -> 
     if column is None:
         raise ExportError(f"the query must have a column {', '.join(PATHS[:-1])} or {PATHS[-1]}")
     folder.mkdir(parents=True, exist_ok=True)
-    files = [_copy(settings.workspace, path, folder) for path in rows[column].to_list()]
+    stored = open_workspace(settings).files
+    files = [_copy(stored, path, folder) for path in rows[column].to_list()]
     table = rows.with_columns(pl.Series("file", files, pl.String)).select(*_flat(rows), pl.col("file"))
     table.write_csv(folder / TABLE)
     return len(files), files.count(None)
 
 
-def _copy(workspace: Path, path: str | None, folder: Path) -> str | None:
+def _copy(files: StoredFiles, path: str | None, folder: Path) -> str | None:
     """Copy one picture; return its name in the folder, None if it is no file of the workspace."""
-    source = workspace / (path or "")
-    if not path or "://" in path or not source.is_file():
+    content = files.read(path) if path and "://" not in path else None
+    if not path or content is None:
         return None
-    if not (folder / source.name).exists():
-        shutil.copyfile(source, folder / source.name)
-    return source.name
+    name = PurePosixPath(path).name
+    (folder / name).write_bytes(content)
+    return name
 
 
 def _flat(rows: pl.DataFrame) -> list[pl.Expr]:

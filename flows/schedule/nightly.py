@@ -18,6 +18,7 @@ from flows.schedule.prefect_tasks import PrefectTasks, log_if_deployed, tell_all
 from flows.schedule.server import ServerError, use_server
 from flows.settings import Settings, read_settings
 from flows.stages.night import STAGES, run_night
+from flows.stages.task_map import IN_TURN, TaskMap
 from flows.workspace import open_workspace
 
 SIDE_BY_SIDE: Any = ThreadPoolTaskRunner(max_workers=2)
@@ -65,13 +66,23 @@ def run_locally(settings_file: Path | None, stages: Sequence[str]) -> RunRecord:
             return cast(RunRecord, tell_all(partial(named, file, stages)))
     except ServerError as error:
         print(f"fan: {error}. This goes on without Prefect", file=sys.stderr)
-        return run_night(read_settings(settings_file), stages)
+        settings = read_settings(settings_file)
+        return run_night(settings, stages, open_cluster(settings) or IN_TURN)
+
+
+def open_cluster(settings: Settings) -> TaskMap | None:
+    """Say who runs the tasks of buckets, if another than this process does; only then Ray is imported."""
+    if not settings.ray_address:
+        return None
+    from flows.schedule.ray_tasks import RayTasks
+
+    return RayTasks(settings)
 
 
 def _run(settings_file: str | None, stages: Sequence[str]) -> RunRecord:
     try:
         settings = read_settings(Path(settings_file) if settings_file else None)
-        night = run_night(settings, stages, PrefectTasks())
+        night = run_night(settings, stages, PrefectTasks(open_cluster(settings)))
         if "publish" in stages:
             _show(settings, night)
     except Exception as error:
@@ -88,5 +99,5 @@ def _show(settings: Settings, night: RunRecord) -> None:
         for name, value in counts.items()
     ]
     create_table_artifact(rows, key="nightly-counts", description=f"Counts of run {night.run_id}")
-    gallery = (open_workspace(settings).gallery / "index.html").as_uri()
+    gallery = open_workspace(settings).gallery
     create_link_artifact(gallery, link_text="Gallery", key="gallery", description="Pictures of the night")

@@ -6,16 +6,19 @@ told, for a message may name a file or a text.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
 from prefect import task as prefect_task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.runtime import deployment
 
-from flows.stages.task_map import is_worth_retrying
+from flows.stages.task_map import TaskMap, is_worth_retrying
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -73,8 +76,21 @@ RETRIES: dict[str, Any] = {
 }
 
 
+SHOWN_SECONDS = 5.0
+"""How often Prefect is told how far a cluster is."""
+IN_FLIGHT = 8
+"""Tasks that Prefect has at once: however many there are, memory stays the same."""
+
+
 class PrefectTasks:
-    """Runs tasks as Prefect's, inside a flow."""
+    """Runs tasks as Prefect's, inside a flow.
+
+    Args:
+        cluster: runs the tasks of many items instead, if there is one; Prefect shows how far they are.
+    """
+
+    def __init__(self, cluster: TaskMap | None = None) -> None:
+        self._cluster = cluster
 
     def run(self, name: str, task: Callable[[], Made]) -> Made:
         """Run one task."""
@@ -87,14 +103,36 @@ class PrefectTasks:
 
     def map(
         self, name: str, task: Callable[[Item], Made], items: Sequence[Item], *, whole_machine: bool = False
-    ) -> list[Made]:
-        """Run a task for each item, side by side unless each uses the whole machine."""
+    ) -> Iterator[Made]:
+        """Run a task for each item, some side by side unless each uses the whole machine."""
+        if self._cluster:
+            made = self._cluster.map(name, task, items, whole_machine=whole_machine)
+            yield from _show_progress(name, made, len(items))
+            return
 
         @prefect_task(name=name, **RETRIES)
         def each(item: Item) -> Made:
             return tell_kind(partial(task, item))
 
         if whole_machine:
-            return [tell_all(partial(each, item)) for item in items]
-        futures = each.map(items)
-        return [tell_all(future.result) for future in futures]
+            yield from (tell_all(partial(each, item)) for item in items)
+            return
+        waiting: deque[Any] = deque()
+        for item in items:
+            waiting.append(each.submit(item))
+            if len(waiting) == IN_FLIGHT:
+                yield tell_all(waiting.popleft().result)
+        yield from (tell_all(future.result) for future in waiting)
+
+
+def _show_progress(name: str, made: Iterator[Made], total: int) -> Iterator[Made]:
+    """Pass on what is made, and tell Prefect from time to time how much of it there is."""
+    if not total:
+        return
+    artifact: Any = create_progress_artifact(0.0, key=f"{name}-progress", description=f"{total:,} of {name}")
+    told = time.monotonic()
+    for number, each in enumerate(made, start=1):
+        yield each
+        if number == total or time.monotonic() - told > SHOWN_SECONDS:
+            update_progress_artifact(artifact, 100.0 * number / total)
+            told = time.monotonic()

@@ -1,21 +1,19 @@
 """The gallery: static pages of who got which picture, of what, and why."""
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from math import ceil
-from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from feature_store.history.population import scan_population
-from feature_store.lake.durable_files import write_durably
 from feature_store.lake.lake import Lake
+from feature_store.lake.stored_files import StoredFiles
 from feature_store.tables.published import PublishedPicture, name_tastes, read_pictures
 from feature_store.tables.runs import RunRecord
 from flows.settings import Gallery, Settings
-from flows.workspace import Workspace
+from flows.workspace import GALLERY, Workspace
 
 ITEMS_PAGE = "items.html"
 LEAST_USERS = 2
@@ -39,7 +37,7 @@ class ItemOfMany:
         return sum(map(_change, self.pictures)) / len(self.pictures)
 
 
-def write_gallery(settings: Settings, lake: Lake, workspace: Workspace, night: RunRecord) -> Path:
+def write_gallery(settings: Settings, lake: Lake, workspace: Workspace, night: RunRecord) -> str:
     """Write the pages of the published night.
 
     Args:
@@ -49,17 +47,35 @@ def write_gallery(settings: Settings, lake: Lake, workspace: Workspace, night: R
         night: what is noted of the run.
 
     Returns:
-        The first page.
+        Where the first page is, as a browser reads it.
     """
     population = scan_population(lake, as_of=night.window_end, least_users=settings.crowd.least_users)
     pictures = read_pictures(lake, max_users=settings.gallery.max_users)
     pictures = name_tastes(lake, pictures, population, fields=settings.gallery.words)
-    aside = workspace.gallery.with_name(".gallery.tmp")
-    shutil.rmtree(aside, ignore_errors=True)
-    for name, html in _write_pages(settings.gallery, pictures, night).items():
-        write_durably(aside / name, html.encode())
-    _swap(aside, workspace.gallery)
-    return workspace.gallery / page_name(1)
+    links = _Links(workspace.files, settings.gallery.signed_hours if workspace.storage else None)
+    pages = _write_pages(settings.gallery, pictures, night, links)
+    # The first page last: until then the pages of before stand, and its links find no page missing.
+    for name in sorted(pages, key=lambda name: name == page_name(1)):
+        workspace.files.write(f"{GALLERY}/{name}", pages[name].encode())
+    written = {f"{GALLERY}/{name}" for name in pages}
+    workspace.files.delete([path for path in workspace.files.list(GALLERY) if path not in written])
+    return links.to(f"{GALLERY}/{page_name(1)}") if links.hours else workspace.gallery
+
+
+@dataclass(frozen=True)
+class _Links:
+    """How pages name pictures and one another."""
+
+    files: StoredFiles
+    hours: int | None
+    """How long a link lets anybody in; None for relative links."""
+
+    def to(self, path: str) -> str:
+        """Write a link to a file from a page."""
+        if self.hours:
+            return self.files.link(path, seconds=3600 * self.hours)
+        page = path.removeprefix(f"{GALLERY}/")
+        return page if page != path else f"../{path}"
 
 
 def page_name(page: int) -> str:
@@ -88,7 +104,9 @@ def _change(picture: PublishedPicture) -> float:
     return picture.visible_change or 0.0
 
 
-def _write_pages(gallery: Gallery, pictures: Sequence[PublishedPicture], night: RunRecord) -> dict[str, str]:
+def _write_pages(
+    gallery: Gallery, pictures: Sequence[PublishedPicture], night: RunRecord, links: _Links
+) -> dict[str, str]:
     """Render every page, by the names of their files."""
     users = [(key, list(shown)) for key, shown in groupby(pictures, key=lambda picture: picture.user_key)]
     size = gallery.users_per_page
@@ -97,19 +115,15 @@ def _write_pages(gallery: Gallery, pictures: Sequence[PublishedPicture], night: 
         loader=PackageLoader("flows.stages", "."), autoescape=True, undefined=StrictUndefined
     )
     of_users, of_items = (environment.get_template(f"gallery_of_{what}.html") for what in ("users", "items"))
-    shared = {"num_pages": num_pages, "night": night, "page_name": page_name, "items_page": ITEMS_PAGE}
+    shared = {
+        "num_pages": num_pages,
+        "night": night,
+        "link": links.to,
+        "page_link": lambda page: links.to(f"{GALLERY}/{page_name(page)}"),
+        "items_link": links.to(f"{GALLERY}/{ITEMS_PAGE}"),
+    }
     pages = {
         page_name(page): of_users.render(users=users[(page - 1) * size : page * size], page=page, **shared)
         for page in range(1, num_pages + 1)
     }
     return pages | {ITEMS_PAGE: of_items.render(items=choose_items(pictures, gallery), page=None, **shared)}
-
-
-def _swap(aside: Path, gallery: Path) -> None:
-    """Put the new pages in the place of the old ones."""
-    old = gallery.with_name(".gallery.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if gallery.exists():
-        gallery.rename(old)
-    aside.rename(gallery)
-    shutil.rmtree(old, ignore_errors=True)

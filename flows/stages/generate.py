@@ -1,6 +1,5 @@
 """Stage 4, generate: draw the pictures whose profile, text or recipe is new, with the registered model."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,14 +11,11 @@ from tqdm import tqdm
 from fan_model.drawing.artist import ArtworkRequest, DrawingOptions
 from fan_model.drawing.requests import RequestError
 from fan_model.drawing.visible_change import visible_change
-from feature_store.lake.durable_files import checksum
-from feature_store.lake.lake import Lake
+from feature_store.lake.stored_files import sha256
 from feature_store.tables.artworks import (
     ArtworkRow,
     StalePicture,
     artwork_id,
-    known_digests,
-    replace_artworks,
 )
 from feature_store.tables.crowds import CrowdRow
 from feature_store.tables.runs import Run
@@ -29,11 +25,11 @@ from flows.settings import Settings
 from flows.stages.crowd import as_crowd, crowd_name
 from flows.stages.pictures import GENERATED, DrawingOutcome, PictureFiles
 from flows.stages.recipes import drawing_recipe, item_seed
-from flows.workspace import Workspace
+from flows.workspace import IMAGES, Workspace
 
 UNKNOWN_ITEM = "the catalogue does not know the item, so there is no text to draw"
-PAIRS_PER_COMMIT = 32
-"""Pairs drawn and stored together: what a crash can cost."""
+PAIRS_AT_ONCE = 32
+"""Pairs drawn together: what a crash can cost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +37,13 @@ class DrawingJob:
     """What drawing a night's pictures needs, and what their rows say they came from."""
 
     settings: Settings
-    lake: Lake
     workspace: Workspace
     champion: Champion
     run: Run
     crowd: Sequence[CrowdRow]
     """What pictures are contrasted with; none if there is none."""
+    snapshot_id: int
+    """The snapshot that profiles were read from."""
 
     @property
     def options(self) -> DrawingOptions:
@@ -64,7 +61,8 @@ class DrawingJob:
         """The workspace's pictures."""
         return PictureFiles(
             artist=self.champion.artist,
-            folder=self.workspace.images,
+            files=self.workspace.files,
+            folder=IMAGES,
             image_format=self.settings.drawing.image_format,
         )
 
@@ -74,35 +72,38 @@ class DrawingJob:
 
     def image_path(self, digest: str) -> str:
         """Name a picture's file, relative to the workspace."""
-        return str(self.pictures.path(digest).relative_to(self.workspace.root))
+        return self.pictures.path(digest)
 
     def has_plain(self, digest: str, drawn: Mapping[str, DrawingOutcome]) -> bool:
         """Whether there is a file of a plain picture, which none was refused for tonight."""
         return not drawn.get(digest, GENERATED).reason and self.pictures.is_known(digest)
 
-    def visible_change(self, digest: str, plain: str) -> float | None:
-        """How far a picture is from its plain twin to the eye; both have files."""
-        image, other = self.pictures.read(digest), self.pictures.read(plain)
+    def visible_change(self, image: bytes | None, plain: str | None) -> float | None:
+        """How far a picture is from its plain twin to the eye; None if there are not both."""
+        other = self.pictures.read(plain) if image and plain else None
         return visible_change(image, other) if image and other else None
 
 
-def draw_pairs(job: DrawingJob, pairs: Sequence[StalePicture]) -> dict[str, int]:
-    """Draw each pair's picture and its plain twin where no file has them, and store the rows.
+def draw_pairs(job: DrawingJob, pairs: Sequence[StalePicture]) -> tuple[list[ArtworkRow], int]:
+    """Draw each pair's picture and its plain twin where no file has them.
 
     Args:
         job: what to draw with, and where to.
         pairs: users and items whose picture is to be drawn.
 
     Returns:
-        Counts of pictures: generated, reused, flagged and failed (the rows), plain (drawn beside them).
+        Their rows, and the number of plain pictures that were drawn beside them. A picture that another row
+        has already is told from a new one when the rows are committed.
     """
-    counts = Counter(generated=0, reused=0, flagged=0, failed=0, plain=0)
-    with tqdm(total=len(pairs), desc="generate", unit="picture", disable=None) as progress:
-        for start in range(0, len(pairs), PAIRS_PER_COMMIT):
-            chunk = pairs[start : start + PAIRS_PER_COMMIT]
-            counts.update(_draw_chunk(job, chunk))
+    rows, num_plain = [], 0
+    with tqdm(total=len(pairs), desc="generate", unit="picture", leave=False, disable=None) as progress:
+        for start in range(0, len(pairs), PAIRS_AT_ONCE):
+            chunk = pairs[start : start + PAIRS_AT_ONCE]
+            drawn, plain = _draw_chunk(job, chunk)
+            rows += drawn
+            num_plain += plain
             progress.update(len(chunk))
-    return dict(counts)
+    return rows, num_plain
 
 
 @dataclass(frozen=True)
@@ -114,21 +115,15 @@ class _PairRequests:
     plain: ArtworkRequest
 
 
-def _draw_chunk(job: DrawingJob, pairs: Sequence[StalePicture]) -> Counter[str]:
+def _draw_chunk(job: DrawingJob, pairs: Sequence[StalePicture]) -> tuple[list[ArtworkRow], int]:
     wanted, not_drawn = _write_requests(job, pairs)
     requests = {job.digest(request): request for both in wanted for request in (both.personal, both.plain)}
-    seen = known_digests(job.lake, list(requests))
     missing = {digest: request for digest, request in requests.items() if _is_to_draw(job, digest, request)}
     drawn = job.pictures.draw(missing, job.options)
-    rows = []
-    for both in wanted:
-        rows.append(_row(job, both, drawn, seen))
-        seen.add(str(rows[-1].artwork_digest))
+    rows = [_row(job, both, drawn) for both in wanted]
     personal = {row.artwork_digest for row in rows}
-    rows += not_drawn
-    replace_artworks(job.lake, rows)
     plain = sum(digest not in personal and outcome == GENERATED for digest, outcome in drawn.items())
-    return Counter(row.status for row in rows) + Counter(plain=plain)
+    return rows + not_drawn, plain
 
 
 def _write_requests(
@@ -157,24 +152,22 @@ def _is_to_draw(job: DrawingJob, digest: str, request: ArtworkRequest) -> bool:
     return job.champion.artist.is_blocked(request) or not job.pictures.is_known(digest)
 
 
-def _row(
-    job: DrawingJob, both: _PairRequests, drawn: Mapping[str, DrawingOutcome], seen: set[str]
-) -> ArtworkRow:
+def _row(job: DrawingJob, both: _PairRequests, drawn: Mapping[str, DrawingOutcome]) -> ArtworkRow:
     digest, plain = job.digest(both.personal), job.digest(both.plain)
     outcome = drawn.get(digest, GENERATED)
-    path = None if outcome.reason else job.image_path(digest)
-    plain_path = job.image_path(plain) if job.has_plain(plain, drawn) else None
+    image = None if outcome.reason else job.pictures.read(digest)
+    has_plain = job.has_plain(plain, drawn)
     return ArtworkRow(
         **_origin(job, both.pair),
         artwork_id=artwork_id(both.pair.user_key, both.pair.item_id, digest),
         artwork_digest=digest,
-        image_path=path,
-        image_sha256=checksum(job.workspace.root / path) if path else None,
-        plain_image_path=plain_path,
-        visible_change=job.visible_change(digest, plain) if path and plain_path else None,
+        image_path=job.image_path(digest) if image else None,
+        image_sha256=sha256(image) if image else None,
+        plain_image_path=job.image_path(plain) if has_plain else None,
+        visible_change=job.visible_change(image, plain if has_plain else None),
         seed=both.personal.seed,
         num_references=len(both.personal.references),
-        status="reused" if outcome == GENERATED and digest in seen else outcome.status,
+        status=outcome.status,
         reason=outcome.reason,
     )
 
@@ -203,5 +196,5 @@ def _origin(job: DrawingJob, pair: StalePicture) -> dict[str, Any]:
         "drawn_at": datetime.now(UTC),
         "recipe_digest": job.recipe_digest,
         "run_id": job.run.run_id,
-        "snapshot_id": job.lake.snapshot_id(),
+        "snapshot_id": job.snapshot_id,
     }

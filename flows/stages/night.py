@@ -5,14 +5,14 @@ runs the tasks, here and now or side by side on other machines, is the task map'
 """
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from feature_store.lake.lake import Lake
 from feature_store.tables.runs import Run, RunRecord, fail_run, open_run, read_run, record_stage, reread_run
 from flows.night_lock import hold_night
 from flows.settings import Settings
+from flows.stages.bucket_commits import commit_buckets
 from flows.stages.ingest import ingest_sources
 from flows.stages.task_map import IN_TURN, Counts, TaskMap
 from flows.workspace import share_lake
@@ -35,12 +35,13 @@ def run_night(settings: Settings, stages: Sequence[str] = STAGES, tasks: TaskMap
     Raises:
         NightInProgressError: if another night is running on the workspace.
     """
-    with hold_night(settings):
+    with hold_night(settings) as lock:
         lake = share_lake(settings)
-        run = open_run(lake, accepts_clock=settings.accept_clock)
-        for stage in stages:
-            _run_stage(stage, settings, lake, reread_run(lake, run), tasks)
-        return read_run(lake, run.run_id)
+        with lake.guarded_by(lock):
+            run = open_run(lake, accepts_clock=settings.accept_clock)
+            for stage in stages:
+                _run_stage(stage, settings, lake, reread_run(lake, run), tasks)
+            return read_run(lake, run.run_id)
 
 
 def _run_stage(stage: str, settings: Settings, lake: Lake, run: Run, tasks: TaskMap) -> None:
@@ -69,29 +70,28 @@ def _embed(settings: Settings, run: Run, tasks: TaskMap) -> Counts:
 def _profile(settings: Settings, run: Run, tasks: TaskMap) -> Counts:
     from flows.stages import night_tasks
 
-    buckets = night_tasks.profile_buckets(settings, run)
-    return _total(tasks.map("profile-bucket", partial(night_tasks.profile_bucket, settings, run), buckets))
+    work = tasks.run("list-profiles", partial(night_tasks.list_profiles, settings, run))
+    profile = partial(night_tasks.profile_bucket, night_tasks.for_workers(settings), work)
+    commit = partial(night_tasks.commit_profile_buckets, settings, work)
+    finished = tasks.map("profile-bucket", profile, work.numbers)
+    return commit_buckets(finished, work.numbers, commit, name="profile")
 
 
 def _generate(settings: Settings, run: Run, tasks: TaskMap) -> Counts:
     from flows.stages import night_tasks
 
-    buckets = night_tasks.generate_buckets(settings, run)
-    draw = partial(night_tasks.generate_bucket, settings, run)
-    return _total(tasks.map("generate-bucket", draw, buckets, whole_machine=True))
+    work = tasks.run("list-pictures", partial(night_tasks.list_pictures, settings, run))
+    draw = partial(night_tasks.generate_bucket, night_tasks.for_workers(settings), work)
+    commit = partial(night_tasks.commit_picture_buckets, settings, work)
+    finished = tasks.map("generate-bucket", draw, work.numbers, whole_machine=True)
+    none = dict.fromkeys(("generated", "reused", "flagged", "failed", "plain"), 0) if work.numbers else {}
+    return none | commit_buckets(finished, work.numbers, commit, name="pictures")
 
 
 def _publish(settings: Settings, run: Run, tasks: TaskMap) -> Counts:
     from flows.stages import night_tasks
 
     return tasks.run("publish", partial(night_tasks.publish_night, settings, run))
-
-
-def _total(counts: Iterable[Counts]) -> Counts:
-    total: Counter[str] = Counter()
-    for bucket in counts:
-        total.update(bucket)
-    return dict(total)
 
 
 STAGE_FUNCTIONS: dict[str, Callable[[Settings, Run, TaskMap], Counts]] = {

@@ -5,12 +5,11 @@ A picture's file is named by the digest of all that the picture is made of, so e
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from fan_model.drawing.artist import Artist, Artwork, ArtworkRequest, DrawingOptions, artwork_digest
 from fan_model.drawing.images import SpoiltPictureError
-from feature_store.lake.durable_files import write_durably
+from feature_store.lake.stored_files import StoredFiles
 
 REFUSED = "the text filter refused a text, or the pipeline's safety checker the picture"
 
@@ -29,10 +28,11 @@ GENERATED, FLAGGED = DrawingOutcome("generated"), DrawingOutcome("flagged", REFU
 
 @dataclass(frozen=True, kw_only=True)
 class PictureFiles:
-    """Pictures in a folder, and the registered model's artist who draws them."""
+    """Pictures in a folder of the workspace, and the registered model's artist who draws them."""
 
     artist: Artist
-    folder: Path
+    files: StoredFiles
+    folder: str
     image_format: str
     """Suffix of the files."""
     notes_refusals: bool = False
@@ -42,18 +42,17 @@ class PictureFiles:
         """Digest all that a picture is made of."""
         return artwork_digest(request, options, self.artist.pipeline_fingerprint)
 
-    def path(self, digest: str) -> Path:
+    def path(self, digest: str) -> str:
         """Name the file of a picture; folders of two letters keep each of them small."""
-        return self.folder / digest[:2] / f"{digest}.{self.image_format}"
+        return f"{self.folder}/{digest[:2]}/{digest}.{self.image_format}"
 
     def is_known(self, digest: str) -> bool:
         """Tell whether there is a file, so that the artist need not be asked."""
-        return self.path(digest).exists()
+        return self.files.size(self.path(digest)) is not None
 
     def read(self, digest: str) -> bytes | None:
         """Read a picture's file; None for one that was refused, or that could not be drawn."""
-        path = self.path(digest)
-        return (path.read_bytes() or None) if path.exists() else None
+        return self.files.read(self.path(digest)) or None
 
     def draw(
         self, requests: Mapping[str, ArtworkRequest], options: DrawingOptions
@@ -86,5 +85,5 @@ class PictureFiles:
         if artwork.artwork_digest != digest:
             raise RuntimeError(f"the artist drew {artwork.artwork_digest}, but {digest} was asked for")
         if not artwork.flagged or self.notes_refusals:
-            write_durably(self.path(digest), artwork.image)
+            self.files.write(self.path(digest), artwork.image)
         return FLAGGED if artwork.flagged else GENERATED

@@ -49,10 +49,49 @@ def profile_pairs(
     numbered = pairs.append_column("pair_number", pa.array(np.arange(pairs.num_rows)))
     histories = _scan_references(settings, lake, store, run, numbered)
     recipe_digest = profile_recipe(settings, store.encoder_fingerprint, crowd_name(crowd))
-    origin = _Origin(store.encoder_fingerprint, recipe_digest, run.run_id, snapshot_id)
+    origin = ProfileOrigin(store.encoder_fingerprint, recipe_digest, run.run_id, snapshot_id)
     rows = list(_select_all(settings, store, numbered, histories, origin, crowd_mean(store, crowd)))
-    replace_profiles(lake, pairs, rows, recipe_digest=recipe_digest, run_id=run.run_id)
-    return _count(pairs, rows)
+    return replace_profiles(lake, pairs, rows, recipe_digest=recipe_digest, run_id=run.run_id)
+
+
+CANDIDATES = """
+    SELECT pair.bucket, pair.pair_number, pair.user_key, pair.item_id, pair.target_id, pair.as_of,
+           history.reference_item_id, history.reference_id, history.weight, history.origin
+    FROM pairs AS pair LEFT JOIN histories AS history USING (pair_number)
+    ORDER BY pair.pair_number, history.origin, history.reference_id
+"""
+"""What there is to select from, for each pair; one without any has a row whose reference is NULL."""
+OF_PAIRS = ("pair_number", "user_key", "item_id", "target_id", "as_of")
+OF_HISTORIES = ("pair_number", "reference_item_id", "reference_id", "weight", "origin")
+
+
+def select_references(
+    settings: Settings,
+    store: ReferenceStore,
+    candidates: pa.Table,
+    origin: "ProfileOrigin",
+    crowd: Sequence[CrowdRow] = (),
+) -> tuple[pa.Table, list[ProfileRow]]:
+    """Select the references of a bucket's pairs.
+
+    Args:
+        settings: how they are selected.
+        store: where the texts' vectors are.
+        candidates: rows of `CANDIDATES`, whose pairs are numbered without a gap.
+        origin: what all rows came from.
+        crowd: what users are told apart from; none if there is none.
+
+    Returns:
+        The pairs, and their rows.
+    """
+    numbers = candidates["pair_number"].to_numpy()
+    own = pa.array(numbers - numbers[0])
+    candidates = candidates.set_column(candidates.schema.get_field_index("pair_number"), "pair_number", own)
+    _, firsts = np.unique(numbers, return_index=True)
+    pairs = candidates.select(OF_PAIRS).take(pa.array(firsts))
+    histories = candidates.select(OF_HISTORIES).filter(candidates["reference_id"].is_valid())
+    mean = crowd_mean(store, crowd)
+    return pairs, list(_select_all(settings, store, pairs, histories, origin, mean))
 
 
 def _scan_references(
@@ -71,7 +110,7 @@ def _select_all(
     store: ReferenceStore,
     pairs: pa.Table,
     histories: pa.Table,
-    origin: "_Origin",
+    origin: "ProfileOrigin",
     crowd: FloatArray | None,
 ) -> Iterator[ProfileRow]:
     """Yield the profile rows of all pairs; `histories` is sorted by pair."""
@@ -99,7 +138,7 @@ class _NumberedPair:
 
 
 @dataclass(frozen=True)
-class _Origin:
+class ProfileOrigin:
     """What all rows of a bucket came from."""
 
     encoder_fingerprint: str
@@ -134,7 +173,7 @@ def _select(
 
 
 def _rows(
-    pair: _NumberedPair, history: pa.Table, selection: Selection, origin: _Origin
+    pair: _NumberedPair, history: pa.Table, selection: Selection, origin: ProfileOrigin
 ) -> Iterator[ProfileRow]:
     chosen = history.take(pa.array(selection.indices)).to_pylist()
     digest = profile_digest(pair.target_id, [(row["reference_id"], row["weight"]) for row in chosen])
@@ -154,14 +193,3 @@ def _rows(
             profile_digest=digest,
             **asdict(origin),
         )
-
-
-def _count(pairs: pa.Table, rows: Sequence[ProfileRow]) -> dict[str, int]:
-    profiled = {(row.user_key, row.item_id) for row in rows}
-    helped = {(row.user_key, row.item_id) for row in rows if row.origin == "neighbours"}
-    return {
-        "targets_profiled": pairs.num_rows,
-        "references_selected": len(rows),
-        "targets_helped_by_others": len(helped),
-        "targets_without_references": pairs.num_rows - len(profiled),
-    }

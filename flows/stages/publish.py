@@ -21,7 +21,10 @@ from flows.workspace import Workspace
 logger = logging.getLogger(__name__)
 
 NIGHTLY_EXPERIMENT = "nightly"
-NOT_FOR_MANY_EYES: Any = {"sources": True, "catalog": True, "workspace": True, "model": {"tracking_uri"}}
+NOT_FOR_MANY_EYES: Any = {
+    **dict.fromkeys(("sources", "catalog", "storage", "ray_address", "workspace"), True),
+    "model": {"tracking_uri"},
+}
 """Settings that a run in MLflow does not name."""
 
 
@@ -35,7 +38,7 @@ def publish(settings: Settings, lake: Lake, workspace: Workspace, run: Run) -> d
     publish_run(lake, run, faults=describe_faults(lake, run))
     write_gallery(settings, lake, workspace, read_run(lake, run.run_id))
     if count_opt_outs(lake):
-        delete_unreferenced_images(lake, workspace.images)
+        delete_unreferenced_images(lake, workspace.files)
     return {"users": users, "targets": targets}
 
 
@@ -56,7 +59,7 @@ def report_to_mlflow(settings: Settings, workspace: Workspace, night: RunRecord)
         mlflow.log_metrics(_numbers(night))
         mlflow.set_tags({"run_id": night.run_id, "snapshot_id": night.snapshot_id})
         mlflow.log_dict({"sources": [_told(source) for source in settings.sources]}, "sources.json")
-        mlflow.log_text(str(workspace.gallery / "index.html"), "gallery.txt")
+        mlflow.log_text(workspace.gallery, "gallery.txt")
 
 
 def _told(source: Source) -> dict[str, Any]:

@@ -4,7 +4,7 @@ A task is a plain function that opens what it needs, bound to its settings by `f
 can be pickled and run on another machine. Tasks exchange a run and the numbers of buckets, never arrays.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 import duckdb
@@ -26,8 +26,8 @@ class TaskMap(Protocol):
 
     def map(
         self, name: str, task: Callable[[Item], Made], items: Sequence[Item], *, whole_machine: bool = False
-    ) -> list[Made]:
-        """Run a task for each item, and return what they made, in the items' order.
+    ) -> Iterator[Made]:
+        """Run a task for each item, and yield what each made, as they are done.
 
         Args:
             name: of the task, for those who watch.
@@ -46,9 +46,9 @@ class TasksInTurn:
 
     def map(
         self, name: str, task: Callable[[Item], Made], items: Sequence[Item], *, whole_machine: bool = False
-    ) -> list[Made]:
-        """Run a task for each item."""
-        return [task(item) for item in items]
+    ) -> Iterator[Made]:
+        """Run a task for each item, in their order."""
+        return map(task, items)
 
 
 IN_TURN = TasksInTurn()

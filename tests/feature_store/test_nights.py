@@ -1,6 +1,6 @@
 """Profiles and artworks: what is up to date is left alone, and only what changed is made anew."""
 
-from feature_store.tables.artworks import artwork_id, count_stale_users, known_digests
+from feature_store.tables.artworks import artwork_id, count_stale_users
 from feature_store.tables.profiles import count_stale_users as count_users_to_profile
 from feature_store.tables.profiles import profile_digest
 from feature_store.tables.published import read_items_of, read_picture, read_pictures
@@ -71,7 +71,6 @@ def test_readers_find_a_picture_with_the_references_it_was_drawn_from(published)
     assert read_picture(published, "ann", "i1") is None
     assert read_items_of(published, "bob") == ["goal"]
     assert [id_of(published, row.user_key) for row in read_pictures(published, max_users=1)] == ["ann"]
-    assert known_digests(published, [picture.artwork_digest, "unknown"]) == {picture.artwork_digest}
 
 
 def test_a_profiles_digest_tells_texts_and_shares_but_neither_order_nor_scale():

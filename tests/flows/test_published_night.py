@@ -63,7 +63,9 @@ def test_the_gallery_spreads_users_over_pages_that_link_to_one_another(night, se
         update={"gallery": settings.gallery.model_copy(update={"users_per_page": 3, "max_users": 4})}
     )
     workspace = open_workspace(settings.model_copy(update={"workspace": tmp_path}))
-    first = write_gallery(few, lake, workspace, read_run(lake, night[1].run_id))
+    link = write_gallery(few, lake, workspace, read_run(lake, night[1].run_id))
+    first = tmp_path / "gallery" / "index.html"
+    assert link == first.as_uri()
     assert 'href="page-2.html"' in first.read_text()
     (key,) = lake.query("SELECT user_key FROM keyed.users WHERE user_id = '4'")["user_key"].to_pylist()
     assert f'id="user-{key}"' in (first.parent / "page-2.html").read_text()

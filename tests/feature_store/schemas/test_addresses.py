@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from feature_store.schemas.addresses import (
     UnreadableAddressError,
+    UnsafeCatalogError,
+    check_catalog,
     check_connection,
     mask,
     secrets_in,
@@ -93,3 +95,22 @@ def test_what_libpq_would_not_read_is_refused_without_repeating_it(address):
     with pytest.raises(UnreadableAddressError, match="it is no") as refused:
         check_connection(address)
     assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize("address", ["sqlite:/mnt/all/catalog.sqlite", "duckdb:lake.db", "mysql:db=lake", ""])
+def test_a_catalogue_that_is_no_postgresql_is_refused_for_its_locks_reach_one_machine(address):
+    with pytest.raises(UnsafeCatalogError, match="only PostgreSQL keeps the writers of several machines apa"):
+        check_catalog(address)
+
+
+@pytest.mark.parametrize("address", ["postgres:dbname=lake host=a,b", "postgres:postgresql://ann@a,b/lake"])
+def test_a_catalogue_on_either_of_two_servers_is_refused_unless_it_is_always_the_first_one(address):
+    with pytest.raises(UnsafeCatalogError, match="a lock may be held on one and rows be written on another"):
+        check_catalog(address)
+    joint = "?" if "//" in address else " "
+    check_catalog(f"{address}{joint}target_session_attrs=primary")
+
+
+def test_one_server_of_postgresql_is_a_catalogue():
+    check_catalog("postgres:dbname=lake host=db.internal password='a b'")
+    check_catalog("postgres:postgresql://ann@db.internal/lake")

@@ -1,13 +1,16 @@
 """A picture is drawn anew where its profile, text or settings changed, and once a night if that fails."""
 
+import pyarrow.parquet as pq
 import pytest
 
 from feature_store.history.opt_outs import opt_out
+from feature_store.schemas import ARTWORKS
 from feature_store.tables.artworks import (
+    ArtworkRow,
     artwork_id,
+    commit_artworks,
     count_stale_users,
     count_wanted,
-    known_digests,
     replace_artworks,
     scan_stale_pictures,
 )
@@ -141,10 +144,29 @@ def test_a_new_picture_takes_the_place_of_the_one_of_its_user_and_item(lake, tmp
     assert ask(lake, "SELECT count(*), count(DISTINCT (user_key, item_id)) FROM night.artworks") == [(4, 4)]
 
 
-def test_pictures_are_known_by_their_digests(lake):
-    ((digest,),) = ask(lake, "SELECT artwork_digest FROM night.artworks WHERE item_id = 'two'")
-    assert known_digests(lake, [digest, "unknown"]) == {digest}
-    assert known_digests(lake, []) == set()
+def drawn(lake, user_key, digest, status="generated"):
+    rows = lake.query("SELECT * FROM night.artworks ORDER BY user_key LIMIT 1").to_pylist()[0]
+    return ArtworkRow(**rows | {"user_key": user_key, "artwork_digest": digest, "status": status})
+
+
+def test_the_first_row_of_a_picture_is_generated_and_every_other_one_reuses_it(lake):
+    ((known,),) = ask(lake, "SELECT artwork_digest FROM night.artworks WHERE item_id = 'two'")
+    rows = [drawn(lake, 1, "new"), drawn(lake, 2, "new"), drawn(lake, 3, known)]
+    rows += [drawn(lake, 4, "no", "flagged"), drawn(lake, 5, "no", "flagged")]
+    assert replace_artworks(lake, rows) == {"generated": 1, "reused": 2, "flagged": 2}
+    stored = "SELECT user_key, status FROM night.artworks WHERE user_key <= 3 ORDER BY ALL"
+    assert {(1, "generated"), (2, "reused"), (3, "reused")} <= set(ask(lake, stored))
+
+
+def test_rows_in_files_count_as_those_in_memory_in_the_files_order(lake, tmp_path):
+    for name, user_key in (("a", 2), ("b", 1)):
+        pq.write_table(ARTWORKS.to_arrow([drawn(lake, user_key, "new")]), tmp_path / f"{name}.parquet")
+    counts = commit_artworks(lake, [str(tmp_path / "a.parquet"), str(tmp_path / "b.parquet")])
+    assert counts == {"generated": 1, "reused": 1}
+    ((first,),) = ask(
+        lake, "SELECT user_key FROM night.artworks WHERE artwork_digest = 'new' AND status = 'generated'"
+    )
+    assert first == 2
 
 
 def test_no_pictures_take_no_ones_place(lake):

@@ -1,5 +1,6 @@
 """The checks find what is broken, and nothing in a healthy store."""
 
+from feature_store.lake.stored_files import FolderFiles
 from feature_store.upkeep.checks import PROMISES, check_images, check_reading, check_tables, check_vectors
 from feature_store.upkeep.maintenance import drop_lost_pictures
 from tests.feature_store.logs import hours, take_in_events, take_in_items, take_in_targets
@@ -31,7 +32,11 @@ def fill(lake, folder):
 
 
 def examine(lake, folder):
-    return [*check_tables(lake), check_images(lake, folder), *check_vectors(lake, folder / "references")]
+    return [
+        *check_tables(lake),
+        check_images(lake, FolderFiles(folder)),
+        *check_vectors(lake, folder / "references"),
+    ]
 
 
 def test_a_healthy_store_keeps_every_promise(published, tmp_path):
@@ -83,16 +88,16 @@ def test_a_picture_without_its_plain_twin_is_found_and_drawn_again(published, tm
     named = "UPDATE night.artworks SET plain_image_path = 'images/aa/plain.png' WHERE item_id = 'goal'"
     published.write(lambda connection: connection.execute(named), "a plain twin")
     published.publish("for readers")
-    assert check_images(published, tmp_path).num_offenders == 1
-    assert drop_lost_pictures(published, tmp_path) == 1
+    assert check_images(published, FolderFiles(tmp_path)).num_offenders == 1
+    assert drop_lost_pictures(published, FolderFiles(tmp_path)) == 1
     finish_night(published, tmp_path)
-    assert check_images(published, tmp_path).num_offenders == 0
+    assert check_images(published, FolderFiles(tmp_path)).num_offenders == 0
 
 
 def test_lost_pictures_and_vectors_are_found_with_what_to_do(published, tmp_path):
     picture = next(tmp_path.glob("images/*/*"))
     picture.write_bytes(b"damaged")
-    finding = check_images(published, tmp_path)
+    finding = check_images(published, FolderFiles(tmp_path))
     assert (finding.num_offenders, finding.example) == (1, str(picture.relative_to(tmp_path)))
     assert "fan maintain" in finding.remedy
     for file in tmp_path.glob("references/*.faiss"):

@@ -5,6 +5,7 @@ import pytest
 from feature_store.intake import source_files as ingest
 from feature_store.intake.source_files import append_file
 from feature_store.lake.lake import Lake
+from feature_store.lake.stored_files import FolderFiles
 from feature_store.tables.runs import open_run
 from feature_store.tables.users import UnknownUserError, find_key
 from feature_store.upkeep.checks import check_forgetting, check_tables
@@ -61,7 +62,7 @@ def everything(folder):
 def forget(lake, folder, user_id):
     num_rows = erase_user(lake, find_key(lake, user_id))
     delete_unreferenced_vectors(lake, open_as_it_is(folder / "references"))
-    delete_unreferenced_images(lake, folder / "images")
+    delete_unreferenced_images(lake, FolderFiles(folder))
     purge_lake(lake)
     return num_rows
 

@@ -6,6 +6,7 @@ import pytest
 
 from feature_store.intake import source_files as ingest
 from feature_store.lake.lake import Lake
+from feature_store.lake.stored_files import FolderFiles
 from feature_store.upkeep.maintenance import (
     delete_unreferenced_images,
     delete_unreferenced_vectors,
@@ -87,7 +88,7 @@ def test_pictures_that_no_row_names_go_and_those_of_the_published_night_stay(pub
     published.write(lambda connection: connection.execute("DELETE FROM night.artworks"), "half a night")
     for name in ("unnamed.png", ".half-written.png.7.tmp"):
         (named.parent / name).write_bytes(b"x")
-    assert delete_unreferenced_images(published, tmp_path / "images") == 2
+    assert delete_unreferenced_images(published, FolderFiles(tmp_path)) == 2
     assert list(tmp_path.glob("images/*/*")) == [named]
 
 
@@ -96,7 +97,7 @@ def test_a_lost_picture_is_drawn_again_the_same(harm, published, tmp_path):
     (path,) = tmp_path.glob("images/*/*")
     before = path.read_bytes()
     harm(path)
-    assert drop_lost_pictures(published, tmp_path) == 1
+    assert drop_lost_pictures(published, FolderFiles(tmp_path)) == 1
     run = finish_night(published, tmp_path)
     assert profile(published, run).num_rows == 0
     assert draw(published, tmp_path, run) == []

@@ -6,6 +6,7 @@ from fan_model.bundled import PIPELINE_FOLDER
 from fan_model.drawing.artist import Artist, ArtworkRequest, DrawingOptions
 from fan_model.drawing.images import SpoiltPictureError
 from fan_model.drawing.limits import RequestLimits
+from feature_store.lake.stored_files import FolderFiles
 from flows.stages.pictures import GENERATED, REFUSED, DrawingOutcome, PictureFiles
 
 OPTIONS = DrawingOptions(num_inference_steps=1, num_references=None)
@@ -26,7 +27,7 @@ def artist():
 
 @pytest.fixture
 def pictures(artist, tmp_path):
-    return PictureFiles(artist=artist, folder=tmp_path, image_format="png")
+    return PictureFiles(artist=artist, files=FolderFiles(tmp_path), folder="images", image_format="png")
 
 
 def draw(pictures, *requests):
@@ -43,7 +44,7 @@ def test_a_picture_is_in_the_file_of_its_digest(pictures):
     assert pictures.read(digest) is None
     assert draw(pictures, GOOD) == [GENERATED]
     assert pictures.is_known(digest)
-    assert pictures.read(digest) == pictures.path(digest).read_bytes()
+    assert pictures.read(digest) == pictures.files.read(pictures.path(digest))
     (drawn,) = pictures.artist.draw([GOOD], OPTIONS)
     assert pictures.read(digest) == drawn.image
 
@@ -66,7 +67,8 @@ def test_a_refused_picture_leaves_no_file_unless_it_is_to_be_remembered(artist, 
     for notes_refusals in (False, True):
         pictures = PictureFiles(
             artist=artist,
-            folder=tmp_path / str(notes_refusals),
+            files=FolderFiles(tmp_path),
+            folder=str(notes_refusals),
             image_format="png",
             notes_refusals=notes_refusals,
         )
@@ -90,4 +92,4 @@ def test_a_model_that_gives_no_picture_leaves_a_reason_and_no_file(pictures, mon
     spoilt = SpoiltPictureError(reason)
     monkeypatch.setattr(pictures.artist, "draw_each", lambda requests, options: [spoilt] * len(requests))
     assert draw(pictures, GOOD, OTHER) == [DrawingOutcome("failed", reason)] * 2
-    assert list(pictures.folder.rglob("*.png")) == []
+    assert list(pictures.files.list("images")) == []

@@ -27,6 +27,7 @@ def test_what_stays_is_not(error):
 
 def test_tasks_run_in_the_items_order():
     seen = []
-    assert IN_TURN.map("note", lambda item: seen.append(item) or -item, [3, 1, 2]) == [-3, -1, -2]
+    made = IN_TURN.map("note", lambda item: seen.append(item) or -item, [3, 1, 2])
+    assert list(made) == [-3, -1, -2]
     assert seen == [3, 1, 2]
     assert IN_TURN.run("once", lambda: "made") == "made"
