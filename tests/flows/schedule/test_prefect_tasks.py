@@ -47,9 +47,9 @@ def test_an_error_that_stays_is_raised_as_it_is_after_one_try():
         raise ValueError(f"no such {item}")
 
     with pytest.raises(ValueError, match="^no such thing$"):
-        in_a_flow(lambda: PrefectTasks().map("fail", fail, ["thing"]))
+        in_a_flow(lambda: list(PrefectTasks().map("fail", fail, ["thing"])))
     with pytest.raises(ValueError, match="^no such picture$"):
-        in_a_flow(lambda: PrefectTasks().map("fail", fail, ["picture"], whole_machine=True))
+        in_a_flow(lambda: list(PrefectTasks().map("fail", fail, ["picture"], whole_machine=True)))
     assert tries == ["thing", "picture"]
 
 
@@ -62,7 +62,7 @@ def test_prefect_stores_neither_the_message_nor_the_settings_nor_the_result_of_a
     def names_a_user():
         tasks = PrefectTasks()
         tasks.run("reads", partial(read, USER, False))
-        tell_kind(partial(tasks.map, "cannot-read", partial(read, USER), [True], whole_machine=True))
+        tell_kind(lambda: list(tasks.map("cannot-read", partial(read, USER), [True], whole_machine=True)))
 
     with pytest.raises(RuntimeError, match="^ValueError$"):
         in_a_flow(names_a_user, name="names-a-user")
