@@ -6,6 +6,7 @@ its content, and its rows are committed by the night alone, so twice leaves what
 
 import functools
 import pickle
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -27,6 +28,7 @@ RETRIES = 20
 FOR_EACH_SLOT = 2
 """Tasks that are handed out for each that can run: one runs, one waits."""
 LEAST_IN_FLIGHT = 4
+KNOCK_SECONDS = 10.0
 WAKE_SECONDS = 2.0
 """How often the night looks whether machines have come or gone."""
 
@@ -80,8 +82,9 @@ class RayTasks:
     def _connect(self) -> None:
         if not ray.is_initialized():
             try:
+                _knock(str(self._settings.ray_address))
                 ray.init(address=self._settings.ray_address, log_to_driver=False, logging_level="ERROR")
-            except (ConnectionError, RayError, RuntimeError, ValueError) as error:
+            except (OSError, RayError, RuntimeError, ValueError) as error:
                 raise ClusterError(
                     f"Ray's cluster at {self._settings.ray_address} is not reached ({type(error).__name__}): "
                     f"see `ray status` there. {NOTHING_LOST}"
@@ -112,6 +115,17 @@ class RayTasks:
         if self._settings.ray_gpus:
             slots = min(slots, there.get("GPU", 0.0) / self._settings.ray_gpus)
         return max(LEAST_IN_FLIGHT, FOR_EACH_SLOT * int(slots))
+
+
+def _knock(address: str) -> None:
+    """Try the address for some seconds, where Ray would for minutes.
+
+    Raises:
+        OSError: if nobody listens there.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_SECONDS).close()
 
 
 def run_here(work: bytes, item: object) -> object:

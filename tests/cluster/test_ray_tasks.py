@@ -3,6 +3,7 @@
 import os
 import time
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -12,8 +13,10 @@ from flows.settings import Settings
 from tests.cluster import sleepers
 from tests.cluster.machines import lose, run_machines, workers_of
 
-pytest.importorskip("ray", reason="ray is not installed: fan-artwork[cluster]")
-pytestmark = pytest.mark.cluster
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed: fan-artwork[cluster]"),
+]
 
 ROOT = Path(__file__).parents[2]
 
