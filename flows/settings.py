@@ -11,7 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+)
 from pydantic.dataclasses import dataclass
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableVariableError
@@ -22,6 +29,7 @@ from fan_model.method.crowd_contrast import CrowdPolicy
 from fan_model.method.selection_policy import SelectionPolicy
 from feature_store.schemas.addresses import SHORTEST_SECRET, check_connection, mask, secrets_in
 from flows.concealment import conceal
+from flows.rewriting_settings import PromptRewriting
 from flows.settings_problems import describe_problems
 from flows.source_settings import Source
 
@@ -213,6 +221,10 @@ class Evaluation(Section):
     """Choices of layers without personalized attention, beside `drawing.skip_layers`."""
     variants: tuple[str, ...] = ()
     """Draw only these, by name (and always `plain`, `full` and the control); empty: all."""
+    peers: bool = False
+    """Compare with other methods; beside them only baselines, the control and `variants` are drawn then."""
+    rewriter: PromptRewriting = PromptRewriting()
+    """The language model of those methods that have one."""
     judge: str = BUNDLED_PIPELINE
     """The CLIP that judges: `bundled` (knows film posters only), a local folder or a hub id. Take one whose
     text encoder the image model does not use, where there is one; the report says if it is not."""
@@ -319,6 +331,11 @@ def read_settings(file: Path | None = None) -> Settings:
         raise SettingsError(
             f"a {PREFIX}* variable of a list or a table is not JSON: write it as JSON, or in {path}"
         ) from None
+
+
+def rewriter_key() -> str | None:
+    """The key of the language model behind an address, which no file of settings may hold."""
+    return os.environ.get("OPENAI_API_KEY")
 
 
 def _texts(content: object) -> Iterator[str]:
