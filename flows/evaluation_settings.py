@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PositiveInt, ValidationError
 
+from flows.rewriting_settings import PromptRewriting
 from flows.settings_section import Section, SettingsError, Texts
 
 BUNDLED_PIPELINE = "bundled"
@@ -70,6 +71,10 @@ class Evaluation(Section):
     """Choices of layers without personalized attention, beside `drawing.skip_layers`."""
     variants: tuple[str, ...] = ()
     """Draw only these, by name (and always `plain`, `full` and the control); empty: all."""
+    peers: bool = False
+    """Compare with other methods; beside them only baselines, the control and `variants` are drawn then."""
+    rewriter: PromptRewriting = PromptRewriting()
+    """The language model of those methods that have one."""
     judge: str = BUNDLED_PIPELINE
     """The CLIP that judges: `bundled` (knows film posters only), a local folder or a hub id. Take one whose
     text encoder the image model does not use, where there is one; the report says if it is not."""

@@ -259,6 +259,11 @@ def workspace_here(workspace: Path) -> Path:
     return Path(os.environ.get(f"{PREFIX}WORKSPACE") or workspace)
 
 
+def rewriter_key() -> str | None:
+    """The key of the language model behind an address, which no file of settings may hold."""
+    return os.environ.get("OPENAI_API_KEY")
+
+
 def _texts(content: object) -> Iterator[str]:
     """All texts of the settings file, however deep."""
     if isinstance(content, dict | list):

@@ -72,6 +72,16 @@ class Workspace:
         return self.root / EVALUATION_PICTURES
 
     @property
+    def rewritten_prompts(self) -> Path:
+        """A language model's answers, beside the pictures that were drawn of them."""
+        return self.evaluation_pictures / "answers"
+
+    @property
+    def adapters(self) -> Path:
+        """Weights that other methods were trained with here, by the text encoders that they are for."""
+        return self.evaluation / "adapters"
+
+    @property
     def data_sets(self) -> Path:
         """A lake for each data set that is evaluated on and is not the workspace's own."""
         return self.evaluation / "data"

@@ -18,11 +18,15 @@ from evaluation.measures.picture_measures import (
     measure_p_values,
     measure_pictures,
 )
-from evaluation.protocol.plan import PICTURES_PER_SAVE, Pictures, VariantPlan, plan_variant, read_pictures
+from evaluation.protocol.costing import COSTS, TIMED_TARGETS, measure_costs
+from evaluation.protocol.peer_plan import PeerPlan
+from evaluation.protocol.picture_store import Pictures
+from evaluation.protocol.plan import PICTURES_PER_SAVE, VariantPlan, plan_variant, read_pictures
 from evaluation.protocol.study import Study
 from evaluation.protocol.variants import CONSTANT, PLAIN, Variant
 
 Vectors = NDArray[np.floating]
+Plan = VariantPlan | PeerPlan
 Row = dict[str, Any]
 """A part of an `EvaluationResult`, by name."""
 
@@ -30,7 +34,8 @@ PICTURES_AT_ONCE = 64
 """Pictures that the judge looks at together."""
 MODEL_ITSELF = "the model's own text encoder"
 """The judge of measures of texts alone."""
-MEASURED = {**MEASURES, **P_VALUES}
+THE_CLOCK = "this machine"
+"""The judge of costs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,13 +106,13 @@ def measure(
     origin = asdict(study.origin) | {"measured_at": datetime.now(UTC)}
     rows = [row for variant in variants for row in _variant_rows(basis, variant, plans[variant.name])]
     rows += _constant_rows(basis, next(variant for variant in variants if variant.name == PLAIN))
+    if study.peers:
+        rows += _cost_rows(study, variants)
     judges = _judges(study, judge)
-    return [EvaluationResult(**row, **origin, **judges[MEASURED[row["measure"]].by_judge]) for row in rows]
+    return [EvaluationResult(**row, **origin, **judges[_judge_of(row["measure"])]) for row in rows]
 
 
-def _encode_pictures(
-    pictures: Pictures, judge: ClipJudge, plans: Iterable[VariantPlan]
-) -> dict[str, Vectors]:
+def _encode_pictures(pictures: Pictures, judge: ClipJudge, plans: Iterable[Plan]) -> dict[str, Vectors]:
     """The judge's vector of each distinct picture, without the refused ones."""
     digests = list(dict.fromkeys(digest for plan in plans for digest in plan.digests))
     vectors: dict[str, Vectors] = {}
@@ -120,8 +125,8 @@ def _encode_pictures(
 
 
 def _comparable(
-    study: Study, plans: Mapping[str, VariantPlan], images: Mapping[str, Vectors]
-) -> tuple[Study, dict[str, VariantPlan]]:
+    study: Study, plans: Mapping[str, Plan], images: Mapping[str, Vectors]
+) -> tuple[Study, dict[str, Plan]]:
     """Leave out the targets that some variant has no picture of."""
     places = [
         place
@@ -152,13 +157,13 @@ def _ground_truth(study: Study, judge: ClipJudge) -> GroundTruth:
     )
 
 
-def _variant_rows(basis: MeasuringBasis, variant: Variant, plan: VariantPlan) -> Iterator[Row]:
+def _variant_rows(basis: MeasuringBasis, variant: Variant, plan: Plan) -> Iterator[Row]:
     images = np.stack([basis.images[digest] for digest in plan.digests])
     values = measure_pictures(
         basis.truth,
         images=images,
         plain_images=basis.plain_images,
-        text_features=_text_features(basis.study, plan),
+        text_features=_text_features(plan),
     )
     yield from _rows(basis, variant, values, images)
 
@@ -177,13 +182,11 @@ def _constant_rows(basis: MeasuringBasis, plain: Variant) -> Iterator[Row]:
     yield from _rows(basis, replace(plain, name=CONSTANT, group="control"), of_pictures, images)
 
 
-def _text_features(study: Study, plan: VariantPlan) -> Vectors:
+def _text_features(plan: Plan) -> Vectors:
     """`[P, w]` the unit mean of the tokens of each personalized condition."""
-    features = []
-    for start in range(0, len(plan.requests), PICTURES_PER_SAVE):
-        condition = study.artist.condition(plan.requests[start : start + PICTURES_PER_SAVE], plan.options)
-        features.append(condition.vectors().unit_mean_tokens)
-    return np.concatenate(features)
+    places = range(len(plan.requests))
+    batches = [places[start : start + PICTURES_PER_SAVE] for start in places[::PICTURES_PER_SAVE]]
+    return np.concatenate([plan.features(batch) for batch in batches])
 
 
 def _rows(
@@ -203,6 +206,14 @@ def _rows(
         yield _row(variant, name, P_VALUES[name], p_value, len(images)) | {"user_key": None}
 
 
+def _cost_rows(study: Study, variants: Sequence[Variant]) -> Iterator[Row]:
+    """One row per variant and kind of cost."""
+    num_timed = min(TIMED_TARGETS, len(study.targets))
+    for variant, costs in measure_costs(study, variants):
+        for name, value in costs.items():
+            yield _row(variant, name, COSTS[name], value, num_timed) | {"user_key": None}
+
+
 def _row(variant: Variant, name: str, measured: Measure, value: float, num_pictures: int) -> Row:
     return {
         "variant": variant.name,
@@ -216,17 +227,25 @@ def _row(variant: Variant, name: str, measured: Measure, value: float, num_pictu
     }
 
 
-def _judges(study: Study, judge: ClipJudge) -> dict[bool, Row]:
-    """Who measured, by whether it was the judge."""
+def _judge_of(measure: str) -> str:
+    """Who measured: the judge, the model or the machine's clock."""
+    if measure in COSTS:
+        return THE_CLOCK
+    return "judge" if {**MEASURES, **P_VALUES}[measure].by_judge else MODEL_ITSELF
+
+
+def _judges(study: Study, judge: ClipJudge) -> dict[str, Row]:
+    """What rows say of who measured."""
     return {
-        True: {
+        "judge": {
             "judge": study.design.judge,
             "judge_fingerprint": judge.fingerprint,
             "judge_is_independent": not judge.shares_text_encoder(study.artist.token_embeddings),
         },
-        False: {
+        MODEL_ITSELF: {
             "judge": MODEL_ITSELF,
             "judge_fingerprint": study.artist.encoder_fingerprint[:16],
             "judge_is_independent": False,
         },
+        THE_CLOCK: {"judge": THE_CLOCK, "judge_fingerprint": "", "judge_is_independent": True},
     }

@@ -1,15 +1,16 @@
 """What each variant draws: its options and one request per target, each picture once for all variants."""
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from evaluation.protocol.peer_plan import PeerPlan, plan_peer
+from evaluation.protocol.picture_store import Pictures
 from evaluation.protocol.selection import (
     select_bm25,
     select_coreset,
@@ -19,29 +20,17 @@ from evaluation.protocol.selection import (
 )
 from evaluation.protocol.study import Study, StudyTarget, UserHistory, random_numbers
 from evaluation.protocol.variants import Variant
-from fan_model.drawing.artist import ArtworkRequest, DrawingOptions, artwork_digest
+from fan_model.drawing.artist import Artist, ArtworkRequest, DrawingOptions, artwork_digest
 
 PICTURES_PER_SAVE = 16
 """Pictures drawn and saved together: what a crash can cost."""
-
-
-class Pictures(Protocol):
-    """Where pictures are drawn to and read from, by the digest of what they are made of."""
-
-    def is_known(self, digest: str) -> bool:
-        """Tell whether a picture was drawn, or refused, and need not be asked for again."""
-
-    def draw(self, requests: Mapping[str, ArtworkRequest], options: DrawingOptions) -> object:
-        """Draw pictures; one that the model refuses or cannot draw is none."""
-
-    def read(self, digest: str) -> bytes | None:
-        """Read a picture's file; None if there is none."""
 
 
 @dataclass(frozen=True)
 class VariantPlan:
     """How a variant draws, and one request per target of the study."""
 
+    artist: Artist
     options: DrawingOptions
     requests: tuple[ArtworkRequest, ...]
     digests: tuple[str, ...]
@@ -55,8 +44,22 @@ class VariantPlan:
             digests=tuple(self.digests[place] for place in places),
         )
 
+    def draw(self, places: Sequence[int], pictures: Pictures) -> None:
+        """Draw and keep the pictures of some of the targets."""
+        pictures.draw({self.digests[place]: self.requests[place] for place in places}, self.options)
 
-def plan_variant(study: Study, variant: Variant) -> VariantPlan:
+    def features(self, places: Sequence[int]) -> NDArray[np.floating]:
+        """`[places, w]` the unit mean of the tokens of personalized conditions."""
+        condition = self.artist.condition([self.requests[place] for place in places], self.options)
+        return condition.vectors().unit_mean_tokens
+
+
+def plan_variant(study: Study, variant: Variant) -> VariantPlan | PeerPlan:
+    """Decide what each target's picture is made of."""
+    return plan_peer(study, study.peers[variant.peer]) if variant.peer else plan_own(study, variant)
+
+
+def plan_own(study: Study, variant: Variant) -> VariantPlan:
     """Select each target's references and write the requests."""
     options = replace(
         study.design.options,
@@ -69,18 +72,19 @@ def plan_variant(study: Study, variant: Variant) -> VariantPlan:
     )
     requests = tuple(_request(study, variant, target) for target in study.targets)
     revision = study.artist.pipeline_fingerprint
-    return VariantPlan(options, requests, tuple(artwork_digest(one, options, revision) for one in requests))
+    digests = tuple(artwork_digest(one, options, revision) for one in requests)
+    return VariantPlan(study.artist, options, requests, digests)
 
 
 def draw_variant(study: Study, variant: Variant, pictures: Pictures) -> int:
     """Draw the variant's pictures that are not there yet; return how many were asked for."""
     plan = plan_variant(study, variant)
-    wanted = dict(zip(plan.digests, plan.requests, strict=True))
-    missing = [digest for digest in wanted if not pictures.is_known(digest)]
+    wanted = {digest: place for place, digest in enumerate(plan.digests)}
+    missing = [place for digest, place in wanted.items() if not pictures.is_known(digest)]
     with tqdm(total=len(missing), desc=variant.name, unit="picture", disable=not missing or None) as progress:
         for start in range(0, len(missing), PICTURES_PER_SAVE):
             batch = missing[start : start + PICTURES_PER_SAVE]
-            pictures.draw({digest: wanted[digest] for digest in batch}, plan.options)
+            plan.draw(batch, pictures)
             progress.update(len(batch))
     return len(missing)
 

@@ -1,14 +1,15 @@
 """What every variant of an evaluation shares: users, targets, histories, seeds and the model."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from evaluation.peers.peer import Peer
 from evaluation.protocol.design import StudyDesign, StudyOrigin
 from fan_model.drawing.artist import Artist
 from fan_model.drawing.requests import RequestError
@@ -54,6 +55,8 @@ class SampledUser:
     """What variants may select references from."""
     held_out: UserHistory
     """What pictures are measured against, and no variant sees."""
+    disliked: tuple[str, ...] = ()
+    """Negative evidence, the least liked first; only some peers look at it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +83,10 @@ class Study:
     targets: tuple[StudyTarget, ...]
     crowd: Crowd = NOBODY
     """What everybody likes, to contrast with; empty where a population is too small."""
+    peers: Mapping[str, Peer] = field(default_factory=dict)
+    """The other methods that can draw with the model, by their names."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Why others cannot, by their names."""
 
     @cached_property
     def crowd_mean(self) -> FloatArray | None:
@@ -113,7 +120,10 @@ def build_study(
     *,
     histories: pa.Table,
     targets: pa.Table,
+    disliked: pa.Table | None = None,
     crowd: Crowd = NOBODY,
+    peers: Mapping[str, Peer] | None = None,
+    left_out: Mapping[str, str] | None = None,
 ) -> Study:
     """Split each user's history into what variants may select from and what pictures are measured against.
 
@@ -125,12 +135,20 @@ def build_study(
             all of a user's together, in the order of the users' ids, latest first.
         targets: `user_key`, `item_id`, `target_text`, `seed`; those of users with too little history are left
             out, and so is any text that the model takes from nobody.
+        disliked: `user_key`, `text`, the least liked first; for users who have none, or if not given, the
+            least liked of what variants may select from stand in.
         crowd: what everybody likes, to contrast with.
+        peers: the other methods, by their names.
+        left_out: why others cannot draw with the model.
 
     Raises:
         TooFewUsersError: if fewer than two users have enough history.
     """
-    users = tuple(_users(design, _readable(artist, histories, "text")))
+    avoided = _by_user(_readable(artist, disliked, "text")) if disliked is not None else {}
+    users = tuple(
+        replace(user, disliked=avoided.get(user.user_key) or least_liked(user.offered))
+        for user in _users(design, _readable(artist, histories, "text"))
+    )
     if len(users) < 2:
         raise TooFewUsersError(
             f"sample {design.sample} has {len(users)} users with {design.min_history} references before "
@@ -144,7 +162,27 @@ def build_study(
         users=users,
         targets=tuple(_targets(users, _readable(artist, targets, "target_text"))),
         crowd=crowd,
+        peers=peers or {},
+        left_out=left_out or {},
     )
+
+
+def least_liked(history: UserHistory) -> tuple[str, ...]:
+    """The references of less than the history's median weight, the least liked first, latest among equals.
+
+    There are none where all weights are equal: nothing then says that anything is liked less.
+    """
+    below = np.flatnonzero(history.weights < np.median(history.weights))
+    order = below[np.argsort(history.weights[below], kind="stable")]
+    return tuple(history.texts[place] for place in order)
+
+
+def _by_user(rows: pa.Table) -> dict[int, tuple[str, ...]]:
+    """The texts of each user, in their order."""
+    texts: dict[int, list[str]] = {}
+    for row in rows.to_pylist():
+        texts.setdefault(row["user_key"], []).append(row["text"])
+    return {user_key: tuple(own) for user_key, own in texts.items()}
 
 
 def random_numbers(seed: int, *names: str) -> np.random.Generator:

@@ -15,6 +15,7 @@ OTHER_SELECTIONS: tuple[Selection, ...] = ("random", "recent", "similarity", "bm
 """Beside `tailored` (the method's own) and `all` (the ablation without profiling)."""
 
 PLAIN, FULL, PAPER = "plain", "full", "the paper's method"
+CONCATENATED = "concatenated prompt"
 ANOTHER, CONSTANT = "history of another user", "one picture for all"
 """Controls, which must not come out personal."""
 
@@ -28,7 +29,7 @@ class Variant:
     """One way to draw every picture."""
 
     name: str
-    group: Literal["baseline", "alpha", "contrast", "ablation", "layers", "selection", "control"]
+    group: Literal["baseline", "alpha", "contrast", "ablation", "layers", "selection", "peer", "control"]
     alpha: float
     """Degree of personalization, where nothing is contrasted."""
     contrast: float = Personalization.contrast
@@ -43,6 +44,8 @@ class Variant:
     """False: the personalized query starts from the empty text."""
     concatenates: bool = False
     """Write the references behind the prompt instead of fusing them."""
+    peer: str = ""
+    """Name of the other method that draws, see `evaluation.peers`; empty: this project's."""
     of_another: bool = False
     """Take another user's history: what is left of an effect is no personalization."""
 
@@ -61,6 +64,7 @@ def make_variants(
     alphas: Sequence[float] = (),
     contrasts: Sequence[float] = (),
     skips: Sequence[tuple[int, ...]] = (),
+    peers: Sequence[str] = (),
     wanted: Collection[str] = (),
 ) -> list[Variant]:
     """Make variants, each way to draw once: `plain` and `full` first, the control (another's history) last.
@@ -73,7 +77,9 @@ def make_variants(
         alphas: other degrees of the paper's method.
         contrasts: other ways to go, if `full` contrasts.
         skips: other choices of layers.
-        wanted: names of the variants to make beside these three; none: all.
+        peers: names of other methods. They are compared with the baselines: what else is made then is only
+            what is wanted.
+        wanted: names of the variants to make beside the first two, the control and the peers; none: all.
 
     Raises:
         UnknownVariantError: if a wanted one does not exist.
@@ -87,14 +93,16 @@ def make_variants(
         policy=policy or SelectionPolicy(),
     )
     distinct: dict[str, Variant] = {}
-    for variant in chain(_all_variants(full, alphas, contrasts, skips), [_control(full)]):
+    others = [replace(full, name=name, group="peer", peer=name) for name in peers]
+    for variant in chain(_all_variants(full, alphas, contrasts, skips), others, [_control(full)]):
         distinct.setdefault(variant.signature, variant)
     variants = {variant.name: variant for variant in distinct.values()}
     unknown = sorted(set(wanted) - set(variants))
     if unknown:
         raise UnknownVariantError(f"no variant is called {', '.join(unknown)}: use some of {_list(variants)}")
-    always = {PLAIN, FULL, ANOTHER}
-    return [variant for name, variant in variants.items() if not wanted or name in always | set(wanted)]
+    always = {PLAIN, FULL, ANOTHER, *peers} | ({PAPER, CONCATENATED} if peers else set())
+    is_all = not wanted and not peers
+    return [variant for name, variant in variants.items() if is_all or name in always | set(wanted)]
 
 
 def _all_variants(
@@ -108,7 +116,7 @@ def _all_variants(
     yield replace(full, name=PLAIN, alpha=0.0, contrast=0.0, selection="none")
     yield full
     yield paper
-    yield replace(full, name="concatenated prompt", alpha=0.0, contrast=0.0, concatenates=True)
+    yield replace(full, name=CONCATENATED, alpha=0.0, contrast=0.0, concatenates=True)
     yield replace(full, name="without profiling", group="ablation", selection="all")
     yield replace(full, name="without target query", group="ablation", target_query=False)
     yield replace(full, name="without skip", group="ablation", skip_layers=())

@@ -10,10 +10,13 @@ from PIL import Image
 
 from evaluation.measures.identification import chance_hit, chance_reciprocal_rank
 from evaluation.measures.picture_measures import MEASURES
-from evaluation.protocol.plan import Pictures, plan_variant, read_pictures
+from evaluation.protocol.picture_store import Pictures
+from evaluation.protocol.plan import plan_own, plan_variant, read_pictures
 from evaluation.protocol.study import Study
 from evaluation.protocol.variants import ANOTHER, CONSTANT, FULL, PAPER, PLAIN, Variant
 from evaluation.report.markdown import write_table
+from evaluation.report.peer_plots import draw_methods_sheet, plot_methods
+from evaluation.report.peer_table import compared_methods, judge_methods, write_comparison
 from evaluation.report.plots import (
     BLUE,
     ORANGE,
@@ -56,6 +59,8 @@ class ReportPage:
     findings: Findings
     table: str
     """The main table as Markdown."""
+    comparison: str
+    """That of other methods; empty where there were none."""
 
 
 def write_report(
@@ -72,6 +77,10 @@ def write_report(
     how = Resampling(confidence=study.design.confidence, seed=study.design.seed)
     findings = find(results, [variant.name for variant in variants], how)
     figures, table = _figures(study, variants, findings, pictures), write_table(findings)
+    methods, comparison = compared_methods(findings), write_comparison(findings, study.left_out)
+    if methods:
+        drawn = [next(variant for variant in variants if variant.name == one.name) for one in methods]
+        figures |= {"methods": plot_methods(methods), "sheet_methods": _methods_sheet(study, drawn, pictures)}
     html = _template().render(
         study=study,
         design=study.design,
@@ -81,14 +90,17 @@ def write_report(
         chance=_chance(findings.num_users),
         figures={name: b64encode(png).decode() for name, png in figures.items()},
         sheet_rows=list(_sheet_rows(study, variants)),
+        methods=methods,
+        methods_verdict=judge_methods(findings) if methods else "",
     )
     files = {
         "index.html": html.encode(),
         "results.csv": results.to_pandas().to_csv(index=False).encode(),
         "table.md": table.encode(),
     }
+    files |= {"methods.md": comparison.encode()} if methods else {}
     files |= {f"{name}.png": png for name, png in figures.items()}
-    return ReportPage(files=files, findings=findings, table=table)
+    return ReportPage(files=files, findings=findings, table=table, comparison=comparison)
 
 
 def _template() -> Template:
@@ -187,10 +199,18 @@ def _sheet(study: Study, columns: Sequence[Variant], pictures: Pictures) -> byte
     return draw_contact_sheet(rows, [variant.name for variant in columns])
 
 
+def _methods_sheet(study: Study, variants: Sequence[Variant], pictures: Pictures) -> bytes:
+    """One target of one user, by all methods; a refused picture is blank."""
+    blank, place = Image.new("RGB", (8, 8), "lightgray"), _shown(study)[0]
+    digests = [plan_variant(study, variant).digests[place] for variant in variants]
+    shown = [picture or blank for picture in read_pictures(pictures, digests)]
+    return draw_methods_sheet(shown, [variant.name for variant in variants])
+
+
 def _sheet_rows(study: Study, variants: Sequence[Variant]) -> Iterator[Mapping[str, object]]:
     """What the rows of the sheets show: the user, the target, and the first references of the full method."""
     (full,) = (variant for variant in variants if variant.name == FULL)
-    requests = plan_variant(study, full).requests
+    requests = plan_own(study, full).requests
     for place in _shown(study):
         target = study.targets[place]
         yield {

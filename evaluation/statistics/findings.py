@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from evaluation.protocol.costing import COSTS
 from evaluation.protocol.variants import FULL, PLAIN
 from evaluation.statistics.comparison import Comparison, compare
 from evaluation.statistics.intervals import Resampling
@@ -26,6 +27,8 @@ class VariantFinding:
     comparison: Comparison
     p_values: Mapping[str, float]
     """By measure of all users together."""
+    costs: Mapping[str, float]
+    """By the names of `COSTS`; none where no other methods were compared."""
     is_personal: bool
     """Whether its pictures suit their own user's history, more than plain ones do and beyond chance."""
 
@@ -81,12 +84,12 @@ def find(results: pa.Table, order: Sequence[str], how: Resampling) -> Findings:
     rows = results.to_pylist()
     judged = [row for row in rows if row["measure"] == "clip_target" and row["num_pictures"]]
     users = list(dict.fromkeys(row["user_key"] for row in judged))
-    values, p_values = _values(rows, users), _p_values(rows)
+    values, of_all = _values(rows, users), _of_all_users(rows)
     places = {name: place for place, name in enumerate(order)}
     firsts = {row["variant"]: row for row in rows}
     return Findings(
         variants={
-            name: _finding(firsts[name], values, p_values[name], how)
+            name: _finding(firsts[name], values, of_all[name], how)
             for name in sorted(firsts, key=lambda name: places.get(name, len(places)))
         },
         **{
@@ -101,10 +104,11 @@ def find(results: pa.Table, order: Sequence[str], how: Resampling) -> Findings:
 def _finding(
     row: Row,
     values: Mapping[str, Mapping[str, NDArray[np.float64]]],
-    p_values: Mapping[str, float],
+    of_all: Mapping[str, float],
     how: Resampling,
 ) -> VariantFinding:
     """Compare the variant that `row` is one of with `plain` and `full`."""
+    p_values = {name: value for name, value in of_all.items() if name not in COSTS}
     comparison = compare(values[row["variant"]], plain=values[PLAIN], full=values[FULL], how=how)
     return VariantFinding(
         name=row["variant"],
@@ -112,6 +116,7 @@ def _finding(
         alpha=row["alpha"],
         comparison=comparison,
         p_values=p_values,
+        costs={name: value for name, value in of_all.items() if name in COSTS},
         is_personal=_is_personal(comparison, p_values, how.confidence),
     )
 
@@ -130,7 +135,8 @@ def _values(rows: Sequence[Row], users: Sequence[str]) -> dict[str, dict[str, ND
     return values
 
 
-def _p_values(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
+def _of_all_users(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
+    """P-values and costs, by variant and name."""
     found: dict[str, dict[str, float]] = {}
     for row in rows:
         if row["user_key"] is None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from diffusers import DiffusionPipeline
+from PIL import Image
 
 from fan_model.drawing.fingerprints import (
     Checksums,
@@ -22,9 +23,10 @@ from fan_model.drawing.fingerprints import (
 )
 from fan_model.drawing.images import MIME_TYPES, SpoiltPictureError, encode_image
 from fan_model.drawing.limits import RequestLimits, Sides
-from fan_model.drawing.personalizer import GIBIBYTE, Painted, Personalizer, drawing_threads
+from fan_model.drawing.personalizer import GIBIBYTE, Painted, Personalizer
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
 from fan_model.drawing.text_filter import TextFilter, block_nothing
+from fan_model.drawing.threads import drawing_threads
 from fan_model.encoders.conditions import Condition
 from fan_model.encoders.devices import check_device
 from fan_model.encoders.families import accept_index
@@ -75,10 +77,11 @@ class Artist:
         """Checksum over text encoders and tokenizers: what makes stored vectors comparable."""
         self.pipeline_fingerprint = pipeline_fingerprint
         """Checksum over all the pipeline's files."""
-        self._personalizer = Personalizer(
+        self.personalizer = Personalizer(
             pipeline, cache_bytes=cache_bytes, batch_size=batch_size, limits=limits
         )
-        self.limits = self._personalizer.limits
+        """The library's door to the same pipeline."""
+        self.limits = self.personalizer.limits
         """What requests may ask for."""
         self.batch_size = batch_size
         """Pictures drawn at a time."""
@@ -143,36 +146,36 @@ class Artist:
     @property
     def token_embeddings(self) -> tuple[torch.Tensor, ...]:
         """`[vocabulary, width]` of each text encoder: what tells it from another model's."""
-        return self._personalizer.token_embeddings
+        return self.personalizer.token_embeddings
 
     @property
     def num_layers(self) -> int:
         """Layers of the deepest text encoder."""
-        return self._personalizer.num_layers
+        return self.personalizer.num_layers
 
     @property
     def width(self) -> int:
         """Width of the reference vectors."""
-        return self._personalizer.width
+        return self.personalizer.width
 
     @property
     def sides(self) -> Sides:
         """Sides of pictures."""
-        return self._personalizer.sides
+        return self.personalizer.sides
 
     def encode_texts(self, texts: Sequence[str]) -> ReferenceVectors:
         """The two vectors of each text, from the very condition that the image model consumes."""
-        return self._personalizer.encode_texts(texts)
+        return self.personalizer.encode_texts(texts)
 
     def count_unread(self, texts: Sequence[str]) -> list[int]:
         """How many tokens of each text are beyond what the text encoder reads, and play no part."""
-        return self._personalizer.count_unread(texts)
+        return self.personalizer.count_unread(texts)
 
     def select(
         self, prompt: str, taste: Taste, policy: SelectionPolicy, crowd: Crowd = NOBODY
     ) -> dict[str, float]:
         """The references of a taste that are used for a prompt, with their weights (tailored profiling)."""
-        return self._personalizer.select_by_policy(prompt, taste, policy, crowd)
+        return self.personalizer.select_by_policy(prompt, taste, policy, crowd)
 
     def check(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> None:
         """Refuse what `draw` would refuse.
@@ -180,7 +183,7 @@ class Artist:
         Raises:
             RequestError: A request or an option is beyond the limits.
         """
-        self._personalizer.check(requests, options)
+        self.personalizer.check(requests, options)
 
     def draw(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> list[Artwork]:
         """Draw one picture per request, in order; a request with a blocked text is flagged and not drawn.
@@ -201,10 +204,10 @@ class Artist:
         """
         self.check(requests, options)
         with drawing_threads():
-            profiled = [self._personalizer.profile(request, options) for request in requests]
+            profiled = [self.personalizer.profile(request, options) for request in requests]
             blocked = [self.is_blocked(request) for request in profiled]
             allowed = [request for request, flagged in zip(profiled, blocked, strict=True) if not flagged]
-            images = iter(self._personalizer.paint(allowed, options))
+            images = iter(self.personalizer.paint(allowed, options))
         return [
             self._artwork(request, options, None if flagged else next(images))
             for request, flagged in zip(profiled, blocked, strict=True)
@@ -216,7 +219,7 @@ class Artist:
 
     def condition(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> Condition:
         """The personalized condition of each request, whose references are all used."""
-        return self._personalizer.personalize(requests, options)
+        return self.personalizer.personalize(requests, options)
 
     def _artwork(
         self, request: ArtworkRequest, options: DrawingOptions, image: Painted
@@ -225,14 +228,8 @@ class Artist:
         if isinstance(image, SpoiltPictureError):
             return image
         digest = artwork_digest(request, options, self.pipeline_fingerprint)
-        provenance = {
-            "Software": f"fan-artwork {importlib.metadata.version('fan-artwork')}",
-            "Generated": "by a text-to-image model",
-            "Model": self.pipeline_fingerprint,
-            "Artwork": digest,
-        }
         return Artwork(
-            image=b"" if image is None else encode_image(image, options.image_format, provenance),
+            image=b"" if image is None else self.write_file(image, digest, options),
             mime_type=MIME_TYPES[options.image_format],
             references_used=request.references,
             weights_used=request.strengths,
@@ -240,6 +237,16 @@ class Artist:
             seed=request.seed,
             flagged=image is None,
         )
+
+    def write_file(self, image: Image.Image, digest: str, options: DrawingOptions) -> bytes:
+        """The file of a picture that this model drew, with where it comes from written into it."""
+        provenance = {
+            "Software": f"fan-artwork {importlib.metadata.version('fan-artwork')}",
+            "Generated": "by a text-to-image model",
+            "Model": self.pipeline_fingerprint,
+            "Artwork": digest,
+        }
+        return encode_image(image, options.image_format, provenance)
 
 
 def _sound(drawn: Artwork | SpoiltPictureError) -> Artwork:

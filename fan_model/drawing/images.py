@@ -50,6 +50,11 @@ def check_pixels(pixels: NDArray[np.floating], height: int, width: int) -> Spoil
     return None
 
 
+def to_image(pixels: NDArray[np.floating]) -> Image.Image:
+    """The picture of `[height, width, 3]` pixels, 0 to 1, as diffusers itself makes it."""
+    return Image.fromarray((pixels * 255).round().astype("uint8"))
+
+
 def encode_image(image: Image.Image, image_format: str, provenance: Mapping[str, str]) -> bytes:
     """Encode losslessly, with where the picture comes from written into the file.
 

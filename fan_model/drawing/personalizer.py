@@ -8,18 +8,17 @@ Legend: b prompts, N texts, d width.
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 import numpy as np
 import torch
 from diffusers import DiffusionPipeline
 from PIL import Image
 
-from fan_model.drawing.images import SpoiltPictureError, check_pixels
+from fan_model.drawing.images import SpoiltPictureError, check_pixels, to_image
 from fan_model.drawing.limits import RequestLimits, Sides
 from fan_model.drawing.requests import (
     ArtworkRequest,
@@ -27,6 +26,7 @@ from fan_model.drawing.requests import (
     RequestError,
     canonical,
 )
+from fan_model.drawing.threads import drawing_threads
 from fan_model.encoders.conditioners import build_conditioner
 from fan_model.encoders.conditions import Condition
 from fan_model.encoders.key_value_cache import KeyValueCache
@@ -43,13 +43,11 @@ EVERY_REFERENCE = DrawingOptions(num_references=None)
 ROWS_MULTIPLE = 4
 """The image model is given a multiple of so many rows. A matrix product works row blocks of this size alike,
 but the rows left over differently: not filled up, a picture would depend on its batch in its last bit."""
-DRAWING_THREADS = 2
-"""Threads that draw on a CPU, however many cores there are. How a convolution is split depends on it:
-with one, three or eight threads a picture would depend on its batch, and each machine draw other bytes."""
 
 Painted = Image.Image | SpoiltPictureError | None
 Texts = Sequence[str]
 Weights = Sequence[float] | None
+Wanted = TypeVar("Wanted")
 
 
 class Personalizer:
@@ -80,8 +78,10 @@ class Personalizer:
         """What may be asked for."""
         self.batch_size = batch_size
         """Texts encoded or pictures drawn at a time."""
-        self._pipeline = pipeline
-        self._conditioner = build_conditioner(pipeline, KeyValueCache(cache_bytes))
+        self.pipeline = pipeline
+        """Never changed here, and by nobody who draws with it in other ways."""
+        self.conditioner = build_conditioner(pipeline, KeyValueCache(cache_bytes))
+        """From texts to conditions."""
 
     def condition(
         self,
@@ -219,7 +219,7 @@ class Personalizer:
     def encode_texts(self, texts: Texts) -> ReferenceVectors:
         """The two vectors of each text, from the very condition that the image model consumes."""
         batches = _batches(texts, self.batch_size)
-        encoded = [self._conditioner.encode(batch).vectors() for batch in batches]
+        encoded = [self.conditioner.encode(batch).vectors() for batch in batches]
         encoded = encoded or [ReferenceVectors(*np.empty((2, 0, self.width), np.float32))]
         return ReferenceVectors(
             np.concatenate([batch.mean_unit_tokens for batch in encoded]),
@@ -228,17 +228,17 @@ class Personalizer:
 
     def count_unread(self, texts: Texts) -> list[int]:
         """How many tokens of each text are beyond what the text encoder reads, and play no part."""
-        return self._conditioner.count_unread(texts) if texts else []
+        return self.conditioner.count_unread(texts) if texts else []
 
     @property
     def num_layers(self) -> int:
         """Layers of the deepest text encoder."""
-        return self._conditioner.num_layers
+        return self.conditioner.num_layers
 
     @cached_property
     def width(self) -> int:
         """Width of the reference vectors."""
-        return self._conditioner.encode([""]).tokens[0].shape[-1]
+        return self.conditioner.encode([""]).tokens[0].shape[-1]
 
     def check(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> None:
         """Refuse what is beyond the limits, or what the pipeline cannot do.
@@ -248,7 +248,7 @@ class Personalizer:
         """
         self.limits.check_options(options, self.sides)
         self._check_negative_prompt(options)
-        least = self._conditioner.least_steps
+        least = self.conditioner.least_steps
         if options.num_inference_steps < least:
             raise RequestError(f"num_inference_steps must be at least {least}: this pipeline cannot do fewer")
         for request in requests:
@@ -258,7 +258,7 @@ class Personalizer:
         """The personalized condition of each request, whose references are all used."""
         crowd = options.contrasted_crowd
         profiles = [Profile(one.prompt, one.references, one.strengths, crowd) for one in requests]
-        return self._conditioner.personalize(profiles, options)
+        return self.conditioner.personalize(profiles, options)
 
     def prompt_arguments(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> dict[str, Any]:
         """Condition and negative condition, by diffusers' names.
@@ -266,15 +266,15 @@ class Personalizer:
         Raises:
             RequestError: The pipeline takes one prompt at a time, or no negative prompt.
         """
-        if self._conditioner.takes_one_prompt and len(requests) > 1:
+        if self.conditioner.takes_one_prompt and len(requests) > 1:
             raise RequestError("prompt must be one: this pipeline takes the condition of one at a time")
         self._check_negative_prompt(options)
         conditions = {"": self.personalize(requests, options)}
-        if self._conditioner.takes_negative_prompt:
-            negative = self._conditioner.encode_negative(options.negative_prompt)
+        if self.conditioner.takes_negative_prompt:
+            negative = self.conditioner.encode_negative(options.negative_prompt)
             conditions["negative_"] = negative.repeat(len(requests))
         named = [condition.named(prefix) for prefix, condition in conditions.items()]
-        told = self._conditioner.with_negatives if "negative_" in conditions else {}
+        told = self.conditioner.with_negatives if "negative_" in conditions else {}
         return dict(chain.from_iterable(one.items() for one in (*named, told)))
 
     def paint(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> list[Painted]:
@@ -282,32 +282,53 @@ class Personalizer:
 
         In the place of what is no picture stands the error that says why.
         """
-        batches = _batches(requests, 1 if self._conditioner.draws_alone else self.batch_size)
+        batches = _batches(requests, 1 if self.conditioner.draws_alone else self.batch_size)
         return list(chain.from_iterable(self._paint_batch(batch, options) for batch in batches))
 
-    def _paint_batch(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> Iterator[Painted]:
-        filled = requests if self._conditioner.draws_alone else _fill(requests, self._multiple(options))
-        drawn = self._own_pipeline()(
-            **self.prompt_arguments(filled, options),
+    def _paint_batch(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> Sequence[Painted]:
+        filled = requests if self.conditioner.draws_alone else fill(requests, self.multiple(options))
+        arguments = self.prompt_arguments(filled, options)
+        painted = self.paint_arguments(arguments, [request.seed for request in filled], options)
+        return painted[: len(requests)]
+
+    def paint_arguments(
+        self,
+        arguments: Mapping[str, Any],
+        seeds: Sequence[int],
+        options: DrawingOptions,
+        pipeline: DiffusionPipeline | None = None,
+    ) -> list[Painted]:
+        """The picture of each condition, as `paint` gives it.
+
+        Args:
+            arguments: Conditions and negative conditions, by diffusers' names; as many as `multiple` says.
+            seeds: One per condition.
+            options: How to draw; what they say of references is not looked at.
+            pipeline: One of the same components, changed; the personalizer's own if not given.
+        """
+        drawn = _with_own_scheduler(pipeline or self.pipeline)(
+            **arguments,
             num_inference_steps=options.num_inference_steps,
-            **self._conditioner.call_arguments(options.guidance_scale, options.height, options.width),
+            **self.conditioner.call_arguments(options.guidance_scale, options.height, options.width),
             output_type="np",
-            generator=[torch.Generator("cpu").manual_seed(request.seed) for request in filled],
+            generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
         )
-        flags = getattr(drawn, "nsfw_content_detected", None) or [False] * len(filled)
+        flags = getattr(drawn, "nsfw_content_detected", None) or [False] * len(seeds)
         height, width = (side or self.sides.own for side in (options.height, options.width))
-        for _, pixels, flagged in zip(requests, drawn.images, flags, strict=False):
-            yield None if flagged else check_pixels(pixels, height, width) or _to_image(pixels)
+        return [
+            None if flagged else check_pixels(pixels, height, width) or to_image(pixels)
+            for pixels, flagged in zip(drawn.images, flags, strict=True)
+        ]
 
     @property
     def sides(self) -> Sides:
         """Sides of pictures."""
-        return Sides(own=self._conditioner.own_side, multiple=self._conditioner.side_multiple)
+        return Sides(own=self.conditioner.own_side, multiple=self.conditioner.side_multiple)
 
     @property
     def token_embeddings(self) -> tuple[torch.Tensor, ...]:
         """`[vocabulary, width]` of each text encoder: what tells it from another model's."""
-        encoders = (getattr(self._pipeline, f"text_encoder{suffix}", None) for suffix in ("", "_2", "_3"))
+        encoders = (getattr(self.pipeline, f"text_encoder{suffix}", None) for suffix in ("", "_2", "_3"))
         return tuple(one.get_input_embeddings().weight for one in encoders if one is not None)
 
     def _options(self, values: Mapping[str, Any]) -> DrawingOptions:
@@ -329,26 +350,22 @@ class Personalizer:
         return [self.limits.parse_request(dict(zip(columns, row, strict=True))) for row in rows]
 
     def _check_negative_prompt(self, options: DrawingOptions) -> None:
-        if options.negative_prompt and not self._conditioner.takes_negative_prompt:
+        if options.negative_prompt and not self.conditioner.takes_negative_prompt:
             raise RequestError(
                 "negative_prompt must be empty: this pipeline's guidance leads away from nothing"
             )
 
-    def _own_pipeline(self) -> DiffusionPipeline:
-        """The pipeline with its own scheduler, which counts steps: threads must not share the count."""
-        pipeline = copy.copy(self._pipeline)
-        pipeline.scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config)
-        return pipeline
-
-    def _multiple(self, options: DrawingOptions) -> int:
+    def multiple(self, options: DrawingOptions) -> int:
         """Pictures are drawn in multiples of this; a guided one takes two rows."""
-        is_guided = self._conditioner.takes_negative_prompt and options.guidance_scale > 1
+        is_guided = self.conditioner.takes_negative_prompt and options.guidance_scale > 1
         return ROWS_MULTIPLE // (2 if is_guided else 1)
 
 
-def _to_image(pixels: FloatArray) -> Image.Image:
-    """[height, width, 3], 0 to 1, as diffusers itself makes a picture of it."""
-    return Image.fromarray((pixels * 255).round().astype("uint8"))
+def _with_own_scheduler(pipeline: DiffusionPipeline) -> DiffusionPipeline:
+    """The pipeline with a scheduler of its own, which counts steps: threads must not share the count."""
+    own = copy.copy(pipeline)
+    own.scheduler = type(own.scheduler).from_config(own.scheduler.config)
+    return own
 
 
 def _sound(painted: Painted) -> Image.Image | None:
@@ -374,18 +391,7 @@ def _columns(
     }
 
 
-@contextmanager
-def drawing_threads() -> Iterator[None]:
-    """Let torch compute with the threads that draw, in the thread that calls."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(DRAWING_THREADS)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _fill(requests: Sequence[ArtworkRequest], multiple: int) -> Sequence[ArtworkRequest]:
+def fill(requests: Sequence[Wanted], multiple: int) -> Sequence[Wanted]:
     """Repeat the last request until their number is a multiple."""
     return [*requests, *[requests[-1]] * (-len(requests) % multiple)]
 

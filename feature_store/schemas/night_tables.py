@@ -134,7 +134,11 @@ EVALUATION_RESULTS = Table(
         Column("data_set", "VARCHAR", "whose histories: workspace, or a data set in a lake of its own"),
         user_key_column("whose pictures; empty: of all users together", required=False),
         Column("variant", "VARCHAR", "how the pictures were drawn"),
-        Column("variant_group", "VARCHAR", "baseline, ablation, alpha, layers, selection or control"),
+        Column(
+            "variant_group",
+            "VARCHAR",
+            "baseline, ablation, alpha, contrast, layers, selection, peer or control",
+        ),
         Column("alpha", "DOUBLE", "degree of personalization"),
         Column("selection", "VARCHAR", "how references were selected"),
         Column("measure", "VARCHAR", "what was measured"),

@@ -45,6 +45,23 @@ REFERENCES = """
 """
 
 
+DISLIKED = """
+    WITH disliked AS (
+        SELECT pair.user_key, item.reference_text AS text, fsum(event.weight) AS total
+        FROM pairs AS pair,
+            LATERAL (
+                FROM known_events(pair.as_of, $known_before) AS known WHERE known.user_key = pair.user_key
+            ) AS event
+        JOIN items AS item ON item.item_id = event.item_id
+        GROUP BY pair.user_key, item.reference_text
+        HAVING fsum(event.weight) < 0
+    )
+    SELECT user_key, text, total AS weight FROM disliked
+    QUALIFY row_number() OVER (PARTITION BY user_key ORDER BY total, text) <= $num_texts
+    ORDER BY user_key, total, text
+"""
+
+
 def sample_users(
     lake: Lake, *, num_users: int, sample: int, least_items: int, known_before: datetime
 ) -> list[int]:
@@ -95,6 +112,24 @@ def scan_reference_texts(
     for name, table in (("pairs", pairs), ("histories", histories), ("targets", targets)):
         connection.register(name, table)
     return connection.execute(REFERENCES, {"known_before": known_before}).to_arrow_table()
+
+
+def scan_disliked_texts(lake: Lake, pairs: pa.Table, *, known_before: datetime, num_texts: int) -> pa.Table:
+    """Return the texts of what users disliked: events whose weights add up to less than zero.
+
+    Args:
+        lake: where items and interactions are.
+        pairs: `user_key`, `as_of`, one per user.
+        known_before: only what was ingested before this time counts.
+        num_texts: of each user, at most; the least liked ones.
+
+    Returns:
+        `user_key`, `text`, `weight`; by user, the least liked first.
+    """
+    connection = lake.cursor()
+    connection.register("pairs", pairs)
+    parameters = {"known_before": known_before, "num_texts": num_texts}
+    return connection.execute(DISLIKED, parameters).to_arrow_table()
 
 
 def append_results(lake: Lake, results: pa.Table) -> None:

@@ -112,6 +112,13 @@ def evaluate(
         list[str] | None,
         typer.Option("--variant", help="Draw this variant (repeatable), plain, full and the control only."),
     ] = None,
+    peers: Annotated[
+        bool,
+        typer.Option(
+            "--peers",
+            help="Compare with DrUM, Tailored Visions, PMG, FABRIC, ViPer and means, and what each costs.",
+        ),
+    ] = False,
     settings_file: SettingsFile = None,
 ) -> None:
     """Measure what personalization is worth: draw the same targets in every variant, compare, report.
@@ -123,5 +130,28 @@ def evaluate(
     from flows.commands.evaluate import summarize_evaluation
     from flows.schedule.evaluation_flow import evaluate_locally
 
-    result = evaluate_locally(settings_file, data=data, alias=alias, variants=variants or ())
+    result = evaluate_locally(settings_file, data=data, alias=alias, variants=variants or (), peers=peers)
     print(summarize_evaluation(result))
+
+
+def train_adapter(
+    captions: Annotated[
+        Path | None,
+        typer.Option(help="UTF-8 file with a caption per line; the bundled model has its own."),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the training.")] = 400,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights, captions and cases.")] = 0,
+    settings_file: SettingsFile = None,
+) -> None:
+    """Train the adapter of DrUM, which `fan evaluate --peers` compares with, for the settings' image model.
+
+    The bundled model's is shipped. Users' data take no part. A training that was stopped is carried on.
+    """
+    settings = prepare(settings_file)
+    from flows.model.adapter_training import train_drum
+
+    trained = train_drum(settings, captions=captions, seed=seed, num_steps=steps)
+    print(
+        f"Trained {trained.num_parameters:,} weights on {trained.origin.num_captions:,} captions in "
+        f"{trained.origin.minutes:.1f} minutes\n  {trained.file}"
+    )

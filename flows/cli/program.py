@@ -45,6 +45,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
         analyst_commands.export,
         analyst_commands.search,
         analyst_commands.evaluate,
+        analyst_commands.train_adapter,
     ),
     "Care": (
         care_commands.opt_out,

@@ -17,6 +17,7 @@ from evaluation.measures.judge import ClipJudge
 from evaluation.protocol import measuring, plan
 from evaluation.protocol.design import StudyOrigin
 from evaluation.protocol.study import Study, build_study
+from evaluation.protocol.variants import Variant
 from evaluation.report.metrics import list_metrics
 from evaluation.report.page import ReportPage, write_report
 from fan_model.bundled import JUDGE_FOLDER
@@ -29,6 +30,7 @@ from flows.commands.evaluation_choice import choose, data_name, data_settings, m
 from flows.commands.evaluation_data import read_evaluation_data
 from flows.keeping.sealing import seal
 from flows.model.champion import configure_mlflow, load_champion, require_alias
+from flows.model.peer_methods import open_peers
 from flows.night_lock import hold_night
 from flows.settings import BUNDLED_PIPELINE, Settings
 from flows.stages.crowd import choose_population_crowd
@@ -55,6 +57,8 @@ class EvaluationSummary:
     table: str
     """The main table, as Markdown."""
     verdict: str
+    comparison: str = ""
+    """What was found of other methods and of what they cost, as Markdown; empty where none was asked for."""
 
 
 def evaluate(
@@ -63,6 +67,7 @@ def evaluate(
     data: str | None = None,
     alias: str | None = None,
     variants: Sequence[str] = (),
+    peers: bool = False,
     tasks: TaskMap = IN_TURN,
 ) -> EvaluationSummary:
     """Measure what personalization is worth on a data set, with a model, in some variants.
@@ -72,6 +77,7 @@ def evaluate(
         data: `movielens=FOLDER` or `prompt_histories=FOLDER`.
         alias: of the registered model to evaluate.
         variants: names of variants.
+        peers: compare with the other methods.
         tasks: runs the parts.
 
     Returns:
@@ -83,7 +89,7 @@ def evaluate(
         UnknownModelError: if no registered model has the chosen alias.
         NightInProgressError: if a night is running on the lake that histories are read from.
     """
-    chosen = choose(settings, data=data, alias=alias, variants=variants)
+    chosen = choose(settings, data=data, alias=alias, variants=variants, peers=peers)
     names = [variant.name for variant in make_variants(chosen)]
     if alias:
         require_alias(chosen)
@@ -110,21 +116,26 @@ def take_in_data(settings: Settings) -> Run:
 
 
 def draw_variant(settings: Settings, run: Run, variant_name: str) -> int:
-    """Draw the pictures of one variant that are not there yet; return how many."""
+    """Draw the pictures of one variant that are not there yet; return how many.
+
+    A method that cannot draw with the model draws none, and the report says why.
+    """
     (variant,) = (one for one in make_variants(settings) if one.name == variant_name)
-    return plan.draw_variant(open_study(settings, run), variant, open_pictures(settings))
+    study = open_study(settings, run)
+    return plan.draw_variant(study, variant, open_pictures(settings)) if _can_draw(study, variant) else 0
 
 
 def measure_variants(settings: Settings, run: Run) -> None:
     """Measure all variants and add the results to the workspace's lake."""
     study, pictures = open_study(settings, run), open_pictures(settings)
-    rows = measuring.measure(study, make_variants(settings), pictures, load_judge(settings))
+    rows = measuring.measure(study, _drawn(study, settings), pictures, load_judge(settings))
     append_results(open_lake(settings), EVALUATION_RESULTS.to_arrow(rows))
 
 
 def report(settings: Settings, run: Run) -> EvaluationSummary:
     """Write the report page from the lake's rows, and log the run to MLflow."""
-    study, variants = open_study(settings, run), make_variants(settings)
+    study = open_study(settings, run)
+    variants = _drawn(study, settings)
     results = read_results(open_lake(settings), run.run_id)
     page = write_report(study, variants, results, open_pictures(settings))
     folder = Workspace(settings.workspace).evaluation / run.run_id
@@ -139,6 +150,7 @@ def report(settings: Settings, run: Run) -> EvaluationSummary:
         page=folder / "index.html",
         table=page.table,
         verdict=page.findings.verdict,
+        comparison=page.comparison,
     )
 
 
@@ -176,7 +188,7 @@ def open_study(settings: Settings, run: Run) -> Study:
         TooFewUsersError: if fewer than two users have enough history.
     """
     lake, champion = open_lake(data_settings(settings)), load_champion(settings)
-    data = read_evaluation_data(settings, lake, run)
+    data, methods = read_evaluation_data(settings, lake, run), open_peers(settings, champion.artist)
     origin = StudyOrigin(
         run_id=run.run_id,
         data_set=data_name(settings),
@@ -190,8 +202,20 @@ def open_study(settings: Settings, run: Run) -> Study:
         champion.artist,
         histories=data.histories,
         targets=data.targets,
+        disliked=data.disliked,
         crowd=choose_population_crowd(settings, champion.artist, data.population),
+        peers=methods.fit,
+        left_out=methods.left_out,
     )
+
+
+def _can_draw(study: Study, variant: Variant) -> bool:
+    return not variant.peer or variant.peer in study.peers
+
+
+def _drawn(study: Study, settings: Settings) -> list[Variant]:
+    """The variants that can draw with the model."""
+    return [variant for variant in make_variants(settings) if _can_draw(study, variant)]
 
 
 def open_pictures(settings: Settings) -> PictureFiles:
@@ -218,6 +242,7 @@ def summarize_evaluation(summary: EvaluationSummary) -> str:
         [
             "",
             summary.table,
+            *([summary.comparison] if summary.comparison else []),
             f"Run {summary.run_id}: {summary.num_users:,} users, {summary.num_pictures:,} pictures, "
             f"{summary.drawn:,} of them drawn now",
             f"  {summary.verdict}",

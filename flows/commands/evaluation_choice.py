@@ -7,6 +7,7 @@ from evaluation.protocol.design import StudyDesign
 from evaluation.protocol.variants import Variant
 from evaluation.protocol.variants import make_variants as make
 from flows.evaluation_settings import DataSet
+from flows.model.peer_methods import peer_names
 from flows.model.served_model import drawing_options
 from flows.settings import Settings
 from flows.source_settings import Source
@@ -16,7 +17,12 @@ OWN_DATA = "workspace"
 
 
 def choose(
-    settings: Settings, *, data: str | None = None, alias: str | None = None, variants: Sequence[str] = ()
+    settings: Settings,
+    *,
+    data: str | None = None,
+    alias: str | None = None,
+    variants: Sequence[str] = (),
+    peers: bool = False,
 ) -> Settings:
     """Let what the caller chose win over the settings.
 
@@ -25,11 +31,12 @@ def choose(
         data: `ADAPTER=FOLDER`, see `DataSet`.
         alias: of the registered model.
         variants: names.
+        peers: compare with the other methods.
 
     Raises:
         SettingsError: if there is no such kind of data set.
     """
-    chosen = {"data": data and DataSet.parse(data), "variants": tuple(variants)}
+    chosen = {"data": data and DataSet.parse(data), "variants": tuple(variants), "peers": peers}
     evaluation = settings.evaluation.model_copy(
         update={name: value for name, value in chosen.items() if value}
     )
@@ -53,6 +60,7 @@ def make_variants(settings: Settings) -> list[Variant]:
         contrasts=evaluation.contrasts,
         alphas=evaluation.alphas,
         skips=evaluation.skips,
+        peers=peer_names(settings),
         wanted=evaluation.variants,
     )
 

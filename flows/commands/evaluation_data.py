@@ -8,11 +8,19 @@ import pyarrow as pa
 from feature_store.history.histories import scan_histories
 from feature_store.history.population import scan_population
 from feature_store.lake.lake import Lake
-from feature_store.tables.evaluations import sample_users, scan_reference_texts, scan_target_texts
+from feature_store.tables.evaluations import (
+    sample_users,
+    scan_disliked_texts,
+    scan_reference_texts,
+    scan_target_texts,
+)
 from feature_store.tables.runs import Run
 from feature_store.tables.targets import scan_latest_items
 from flows.settings import Settings
 from flows.stages.recipes import item_seed
+
+MAX_DISLIKED = 20
+"""Texts of a user's negative evidence: more than any method looks at."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +32,8 @@ class EvaluationData:
     in the order of their ids, latest first."""
     targets: pa.Table
     """`user_key`, `item_id`, `target_text`, `seed`."""
+    disliked: pa.Table
+    """`user_key`, `text`, `weight` of what users disliked before their targets, the least liked first."""
     population: pa.Table
     """What everybody likes, see `scan_population`."""
 
@@ -31,8 +41,11 @@ class EvaluationData:
 def read_evaluation_data(settings: Settings, lake: Lake, run: Run) -> EvaluationData:
     """Sample users who liked enough, and read what was known of them by the end of the run's window."""
     targets = _scan_targets(settings, lake, run)
+    pairs = _number_users(targets)
+    disliked = scan_disliked_texts(lake, pairs, known_before=run.window_end, num_texts=MAX_DISLIKED)
     return EvaluationData(
-        histories=_scan_histories(lake, run, targets),
+        histories=_scan_histories(lake, run, targets, pairs),
+        disliked=disliked,
         targets=_add_seeds(settings, scan_target_texts(lake, targets)),
         population=scan_population(lake, as_of=run.window_end, least_users=settings.crowd.least_users),
     )
@@ -50,10 +63,14 @@ def _scan_targets(settings: Settings, lake: Lake, run: Run) -> pa.Table:
     return scan_latest_items(lake, run, users, num_targets=evaluation.targets_per_user)
 
 
-def _scan_histories(lake: Lake, run: Run, targets: pa.Table) -> pa.Table:
-    """Each user's history before the earliest of the targets, by user, latest first."""
+def _number_users(targets: pa.Table) -> pa.Table:
+    """Each user with the earliest of the targets, numbered."""
     firsts = targets.filter(pa.compute.equal(targets["rank"], 1))
-    pairs = firsts.append_column("pair_number", pa.array(np.arange(firsts.num_rows)))
+    return firsts.append_column("pair_number", pa.array(np.arange(firsts.num_rows)))
+
+
+def _scan_histories(lake: Lake, run: Run, targets: pa.Table, pairs: pa.Table) -> pa.Table:
+    """Each user's history before the earliest of the targets, by user, latest first."""
     histories = scan_histories(lake, pairs, known_before=run.window_end)
     return scan_reference_texts(
         lake, pairs=pairs, histories=histories, targets=targets, known_before=run.window_end

@@ -22,6 +22,7 @@ def evaluation(
     data: str | None = None,
     alias: str | None = None,
     variants: Sequence[str] = (),
+    peers: bool = False,
 ) -> EvaluationSummary:
     """Measure what personalization is worth on a data set, with a model, in some variants.
 
@@ -30,6 +31,7 @@ def evaluation(
         data: `movielens=FOLDER` or `prompt_histories=FOLDER`; by default what the settings say.
         alias: of the registered model to evaluate; by default the settings'.
         variants: names of variants; by default the settings'.
+        peers: compare with the other methods, even where the settings do not.
 
     Returns:
         What was found, and where to look.
@@ -37,11 +39,16 @@ def evaluation(
     Raises:
         StoppedError: in place of any error, which it holds.
     """
-    return tell_kind(partial(_run, settings_file, data, alias, variants))
+    return tell_kind(partial(_run, settings_file, data, alias, variants, peers))
 
 
 def evaluate_locally(
-    settings_file: Path | None, *, data: str | None, alias: str | None, variants: Sequence[str]
+    settings_file: Path | None,
+    *,
+    data: str | None,
+    alias: str | None,
+    variants: Sequence[str],
+    peers: bool,
 ) -> EvaluationSummary:
     """Run the flow in this process; without Prefect if it has no server to tell.
 
@@ -49,22 +56,24 @@ def evaluate_locally(
         SettingsError, UnknownVariantError: before that, if the choice cannot be.
     """
     settings = read_settings(settings_file)
-    make_variants(choose(settings, data=data, alias=alias, variants=variants))
+    make_variants(choose(settings, data=data, alias=alias, variants=variants, peers=peers))
     file = str(settings_file) if settings_file else None
     try:
         with use_server(), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-            return tell_all(partial(evaluation, file, data, alias, variants))
+            return tell_all(partial(evaluation, file, data, alias, variants, peers))
     except ServerError as error:
         print(f"fan: {error}. This goes on without Prefect", file=sys.stderr)
-        return evaluate(settings, data=data, alias=alias, variants=variants)
+        return evaluate(settings, data=data, alias=alias, variants=variants, peers=peers)
 
 
 def _run(
-    settings_file: str | None, data: str | None, alias: str | None, variants: Sequence[str]
+    settings_file: str | None, data: str | None, alias: str | None, variants: Sequence[str], peers: bool
 ) -> EvaluationSummary:
     try:
         settings = read_settings(Path(settings_file) if settings_file else None)
-        result = evaluate(settings, data=data, alias=alias, variants=variants, tasks=PrefectTasks())
+        result = evaluate(
+            settings, data=data, alias=alias, variants=variants, peers=peers, tasks=PrefectTasks()
+        )
         create_link_artifact(result.page.as_uri(), link_text="Evaluation", key="evaluation")
     except Exception as error:
         log_if_deployed(error)

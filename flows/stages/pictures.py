@@ -79,11 +79,19 @@ class PictureFiles:
             digest: self._keep(digest, artwork) for digest, artwork in zip(requests, artworks, strict=True)
         }
 
+    def keep(self, digest: str, content: bytes) -> None:
+        """Keep the file of a picture that was not asked for here; empty: it was refused.
+
+        Raises:
+            FileAccessError: if it cannot be written.
+        """
+        if content or self.notes_refusals:
+            self.files.write(self.path(digest), content)
+
     def _keep(self, digest: str, artwork: Artwork | SpoiltPictureError) -> DrawingOutcome:
         if isinstance(artwork, SpoiltPictureError):
             return DrawingOutcome("failed", str(artwork))
         if artwork.artwork_digest != digest:
             raise RuntimeError(f"the artist drew {artwork.artwork_digest}, but {digest} was asked for")
-        if not artwork.flagged or self.notes_refusals:
-            self.files.write(self.path(digest), artwork.image)
+        self.keep(digest, artwork.image)
         return FLAGGED if artwork.flagged else GENERATED

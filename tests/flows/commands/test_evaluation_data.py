@@ -12,7 +12,7 @@ from flows.commands.evaluate import open_study, take_in_data
 from flows.commands.evaluation_choice import make_variants
 from flows.settings import read_settings
 from flows.workspace import open_lake
-from tests.flows.nights import NIGHT, write_settings
+from tests.flows.nights import NIGHT, sample_ratings, write_movielens, write_settings
 
 pytestmark = pytest.mark.whole
 
@@ -102,3 +102,21 @@ def test_what_is_ingested_after_the_run_began_does_not_count(settings_file):
     before = Run(run_id="early", window_start=None, window_end=run.window_end.replace(year=2000))
     with pytest.raises(TooFewUsersError, match="has 0 users"):
         open_study(settings, before)
+
+
+def test_events_of_negative_weight_are_evidence_of_dislike_and_of_nothing_else(settings_file):
+    ratings = [
+        (user, film, -rating if place % 12 < 2 else rating, time)
+        for place, (user, film, rating, time) in enumerate(sample_ratings())
+    ]
+    write_movielens(settings_file.parent / "logs", ratings)
+    study = study_of(settings_file)
+    lake = open_lake(read_settings(settings_file), read_only=True)
+    for user in study.users:
+        expected = lake.query(
+            "SELECT reference_text FROM interactions JOIN items USING (item_id) "
+            f"WHERE user_key = {user.user_key} AND weight < 0 ORDER BY weight, reference_text"
+        )["reference_text"].to_pylist()
+        assert list(user.disliked) == expected
+        assert len(expected) == 2
+        assert not set(expected) & {*user.offered.texts, *user.held_out.texts}

@@ -1,0 +1,141 @@
+"""FABRIC: reference pictures, liked and disliked, read by the image model's self-attention.
+
+Source: von Ruette et al., "FABRIC: Personalizing Diffusion Models with Iterative Feedback", 2023.
+
+In a denoising step at noise level t, each reference picture z_i is brought to the same level,
+z_i(t) = sqrt(a_t) z_i + sqrt(1 - a_t) noise, and goes through the UNet once; the states that enter each
+self-attention layer are kept. In the step itself every self-attention also reads these states, by their own
+keys and values and with a weight omega:
+
+    H = softmax([Q K' / sqrt(d);  Q K_ref' / sqrt(d) + log omega]) [V; V_ref]
+
+that is, the reference's attention times omega, made to sum to 1 again. Liked pictures are read where the
+image model is conditioned on the prompt (omega 0.8), disliked ones where it is not (omega 0.4), so that
+guidance leads away from them; in the first half of the steps, in which a picture's composition is decided.
+
+The references are pictures that the model itself draws from the texts of the items which the user likes most
+and least, 2 of each, from seeds of their own. Left out: rounds of feedback on the pictures of this very
+target, which a log does not have, and the catalogue's own pictures. Only for families with a UNet: elsewhere
+there is no self-attention of pictures alone. Without guidance there is nothing for disliked pictures to act
+on, and references are read under the prompt.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from diffusers import UNet2DConditionModel
+from torch import Tensor
+
+from evaluation.peers.easel import Easel
+from evaluation.peers.fabric_attention import Feedback, attend_to_pictures
+from evaluation.peers.peer import Peer, PeerCase, PeerRequest
+from fan_model.drawing.images import SpoiltPictureError
+from fan_model.drawing.personalizer import Painted
+
+MAX_PICTURES = 2
+"""Of each kind."""
+MAX_KEPT = 2_000
+"""Reference pictures in memory, which the next user may share."""
+
+
+@dataclass(frozen=True)
+class Fabric(Peer):
+    """Attention to reference pictures."""
+
+    liked_weight: float = 0.8
+    disliked_weight: float = 0.4
+    last_share: float = 0.5
+    """Share of the steps, from the first, in which references are read."""
+    _latents: dict[str, Tensor | None] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Reference pictures that were drawn, by their texts; None for one that the model refused."""
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return "FABRIC"
+
+    def unfit(self, easel: Easel) -> str | None:
+        """Say why it cannot draw with a model."""
+        unet = getattr(easel.pipeline, "unet", None)
+        return None if isinstance(unet, UNet2DConditionModel) else "this family has no UNet"
+
+    def personalize(self, case: PeerCase) -> PeerRequest:
+        """Take the items of the highest weight, latest first among equals, and the least liked ones."""
+        disliked = case.disliked[:MAX_PICTURES]
+        order = np.argsort(-case.weights, kind="stable")
+        liked = [case.texts[place] for place in order if case.texts[place] not in disliked][:MAX_PICTURES]
+        weights = (1 / len(liked),) * len(liked) if liked else ()
+        return PeerRequest(
+            prompt=case.prompt, seed=case.seed, liked=tuple(liked), weights=weights, disliked=disliked
+        )
+
+    def forget(self) -> None:
+        """Forget the reference pictures."""
+        self._latents.clear()
+
+    def draw(self, easel: Easel, requests: Sequence[PeerRequest]) -> list[Painted]:
+        """The pictures; each that has references is drawn by itself, for it has a UNet of its own."""
+        self._draw_references(easel, requests)
+        return [self._draw_one(easel, request) for request in requests]
+
+    def _draw_one(self, easel: Easel, request: PeerRequest) -> Painted:
+        liked, disliked = (self._pictures(texts) for texts in (request.liked, request.disliked))
+        if not easel.is_guided:
+            disliked = []
+        if not liked and not disliked:
+            return super().draw(easel, [request])[0]
+        feedback = Feedback(
+            pictures=torch.cat([*liked, *disliked]),
+            weights=(self.liked_weight,) * len(liked) + (-self.disliked_weight,) * len(disliked),
+            num_steps=easel.options.num_inference_steps,
+            last_share=self.last_share,
+            is_guided=easel.is_guided,
+        )
+        return easel.paint(
+            [request.seed],
+            lambda _: easel.encode([request.prompt]),
+            lambda _: easel.encode_negative(),
+            attend_to_pictures(easel.pipeline, feedback),
+            alone=True,
+        )[0]
+
+    def _pictures(self, texts: Sequence[str]) -> list[Tensor]:
+        found = (self._latents[text] for text in texts)
+        return [latents for latents in found if latents is not None]
+
+    def _draw_references(self, easel: Easel, requests: Sequence[PeerRequest]) -> None:
+        """Draw the reference pictures that are not in memory."""
+        wanted = list(dict.fromkeys(text for one in requests for text in (*one.liked, *one.disliked)))
+        if len(self._latents) + len(wanted) > MAX_KEPT:
+            self._latents.clear()
+        missing = [text for text in wanted if text not in self._latents]
+        seeds = [_seed(text) for text in missing]
+        drawn = easel.paint(
+            seeds,
+            lambda places: easel.encode([missing[place] for place in places]),
+            lambda places: easel.encode_negative().repeat(len(places)),
+        )
+        self._latents.update(
+            (text, _encode(easel, picture)) for text, picture in zip(missing, drawn, strict=True)
+        )
+
+
+def _seed(text: str) -> int:
+    """The seed of a reference picture, which follows from its text."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+@torch.inference_mode()
+def _encode(easel: Easel, picture: Painted) -> Tensor | None:
+    """[1, channels, height, width] latents of a picture; None if the model gave none."""
+    if picture is None or isinstance(picture, SpoiltPictureError):
+        return None
+    codec = easel.pipeline.vae
+    pixels = torch.from_numpy(np.asarray(picture.convert("RGB"), np.float32) / 127.5 - 1)
+    encoded = codec.encode(pixels.permute(2, 0, 1)[None].to(codec.device, codec.dtype))
+    latents = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()
+    scaled: Tensor = latents * codec.config.scaling_factor
+    return scaled

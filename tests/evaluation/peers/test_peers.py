@@ -1,0 +1,198 @@
+"""What each peer does that is its own: its paper's equation, on cases whose answer is known."""
+
+import numpy as np
+import pytest
+import torch
+
+from evaluation.peers.attributes import add_attributes, attribute_shares, attributes_of
+from evaluation.peers.condition_mixing import weigh
+from evaluation.peers.drum import Drum
+from evaluation.peers.fabric import Fabric
+from evaluation.peers.fabric_attention import Feedback
+from evaluation.peers.mean_of_conditions import MeanOfConditions, OneCondition
+from evaluation.peers.pmg import Pmg
+from evaluation.peers.tailored_visions import TailoredVisions
+from evaluation.peers.viper import Viper
+from fan_model.encoders.conditions import Condition
+from fan_model.method.selection_policy import SelectionPolicy
+from tests.evaluation.peers.peer_cases import (
+    ANN,
+    ORIGIN,
+    Echo,
+    make_adapter,
+    make_artist,
+    make_case,
+    make_easel,
+)
+from tests.fan_model.pipelines import stable_diffusion_3
+
+EVERYTHING = SelectionPolicy(fraction=1.0)
+
+
+@pytest.fixture(scope="module")
+def artist():
+    return make_artist()
+
+
+@pytest.fixture(scope="module")
+def easel(artist):
+    return make_easel(artist)
+
+
+def test_attributes_are_the_words_after_the_name():
+    assert attributes_of("Up, and Away (1999), Drama sci-fi film, drama in 1999") == (
+        "away", "drama", "sci-fi", "film",
+    )  # fmt: skip
+    assert attributes_of("a red fox in ink") == ("red", "fox", "ink")
+
+
+def test_attributes_are_ordered_by_the_weight_of_their_texts():
+    shares = attribute_shares(["a, red ink", "b, red", "c, ink oil"], [1.0, 1.0, 2.0])
+    assert shares == {"ink": 0.75, "red": 0.5, "oil": 0.5}
+    assert list(shares) == ["ink", "red", "oil"]
+
+
+def test_attributes_are_added_while_there_is_room():
+    assert add_attributes("a dog", ["red", "purple", "ink"], 11) == "a dog, red"
+
+
+def test_a_weighted_sum_of_conditions_is_taken_token_by_token():
+    states, pooled = torch.arange(12.0).reshape(2, 3, 2), torch.tensor([[1.0], [5.0]])
+    mixed = weigh(Condition.of_states(states, pooled), [0.25, 0.75])
+    torch.testing.assert_close(mixed.prompt_embeds[0], 0.25 * states[0] + 0.75 * states[1])
+    torch.testing.assert_close(mixed.pooled_prompt_embeds, torch.tensor([[4.0]]))
+
+
+def test_the_mean_of_conditions_is_weighted_by_preference(artist, easel):
+    peer = MeanOfConditions(0.4, EVERYTHING)
+    request = peer.plan(make_case(artist, texts=ANN[:2], weights=[3, 1]))
+    assert dict(zip(request.liked, request.weights, strict=True)) == {ANN[0]: 0.75, ANN[1]: 0.25}
+    plain = easel.encode(["a dog", ANN[0], ANN[1]]).prompt_embeds
+    expected = 0.6 * plain[0] + 0.3 * plain[1] + 0.1 * plain[2]
+    torch.testing.assert_close(peer.condition(easel, [request]).prompt_embeds[0], expected)
+
+
+def test_one_condition_is_that_of_the_most_relevant_reference(artist):
+    case = make_case(artist, prompt=ANN[2], weights=np.ones(4))
+    assert OneCondition(0.4).plan(case).liked == (ANN[2],)
+    heavy = make_case(artist, prompt=ANN[2], weights=[1, 1, 1, 50])
+    assert OneCondition(0.4).plan(heavy).liked == (ANN[3],)
+
+
+def test_drum_at_alpha_0_leaves_the_condition_and_the_references_order_does_not_matter(artist, easel):
+    case = make_case(artist)
+    plain = easel.encode(["a dog"]).prompt_embeds
+    untouched = Drum(0.0, make_adapter(), ORIGIN, EVERYTHING)
+    torch.testing.assert_close(untouched.condition(easel, [untouched.plan(case)]).prompt_embeds, plain)
+    peer = Drum(0.5, make_adapter(), ORIGIN, EVERYTHING)
+    request = peer.plan(case)
+    turned = request.__class__(
+        prompt="a dog", seed=3, liked=request.liked[::-1], weights=request.weights[::-1]
+    )
+    one, other = (peer.condition(easel, [some]).prompt_embeds for some in (request, turned))
+    torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+    assert (one - plain).abs().max() > 0.01
+
+
+def test_drum_selects_a_coreset_as_large_as_the_policy_says(artist):
+    policy = SelectionPolicy(fraction=0.5)
+    assert len(Drum(0.5, make_adapter(), ORIGIN, policy).plan(make_case(artist)).liked) == 2
+
+
+def test_drum_says_what_it_costs():
+    peer = Drum(0.5, make_adapter(), ORIGIN)
+    assert (peer.num_parameters, peer.training_minutes) == (make_adapter().num_parameters, 1.5)
+
+
+def test_tailored_visions_adds_what_the_closest_texts_have_in_common(artist):
+    texts = ("dog, red ink", "dog, red oil", "dog, red fog", "x, gold")
+    request = TailoredVisions(retrieval="bm25").plan(make_case(artist, "a dog", texts))
+    assert request.prompt == "a dog, red, ink, oil, fog"
+
+
+def test_tailored_visions_without_a_language_model_says_so_in_its_name():
+    assert TailoredVisions().name == "Tailored Visions (rule-based merge)"
+    assert (TailoredVisions(Echo()).name, TailoredVisions(Echo()).calls_per_target) == (
+        "Tailored Visions (echo)",
+        1,
+    )
+
+
+def test_an_empty_answer_leaves_the_prompt_as_it_is(artist):
+    silent = Echo()
+    silent.answer = lambda _: "\n  \n"
+    assert TailoredVisions(silent).plan(make_case(artist)).prompt == "a dog"
+
+
+def test_pmg_writes_the_heaviest_keywords_of_recent_items(artist):
+    recent = ("a, red ink", "b, red", "c, oil", "d, dog")
+    old = ("z, gold",) * 20
+    request = Pmg().plan(make_case(artist, texts=recent + old, weights=[4, 4, 2, 5, *[1] * 20]))
+    assert request.prompt == "a dog, red, gold"
+
+
+def test_viper_tells_liked_from_disliked_attributes_and_leaves_the_targets_own_alone(artist):
+    case = make_case(
+        artist, "a red dog", ("a, red ink", "b, ink oil", "c, fog oil"), [1, 1, 1], disliked=("c, fog oil",)
+    )
+    request = Viper().plan(case)
+    assert request.liked == ("ink",)
+    assert request.disliked == ("fog", "oil")
+    assert request.prompt == "a red dog"
+
+
+def test_viper_goes_as_far_as_its_strength(artist, easel):
+    request = Viper().plan(make_case(artist, disliked=ANN[3:]))
+    plain, enhanced = easel.encode(["a dog", ", ".join(["a dog", *request.liked])]).prompt_embeds
+    for strength in (0.0, 0.3, 1.0):
+        moved = Viper(strength).condition(easel, [request]).prompt_embeds[0]
+        torch.testing.assert_close(moved, (1 - strength) * plain + strength * enhanced)
+    negative = Viper(1.0).negative(easel, [request]).prompt_embeds
+    torch.testing.assert_close(negative, easel.encode_negative(", ".join(request.disliked)).prompt_embeds)
+
+
+def test_viper_reads_a_language_models_lists(artist):
+    request = Viper(rewriter=Echo()).plan(make_case(artist))
+    assert (request.liked, request.disliked) == (("red", "ink"), ("fog",))
+
+
+def test_fabric_takes_the_most_and_the_least_liked_items(artist):
+    request = Fabric().plan(make_case(artist, weights=[1, 9, 5, 2], disliked=("a bog", ANN[1], "a log")))
+    assert request.liked == (ANN[2], ANN[3])
+    assert request.disliked == ("a bog", ANN[1])
+
+
+def test_fabrics_disliked_pictures_need_guidance_and_change_what_is_drawn(artist):
+    both = make_case(artist, disliked=("a bog",))
+    liked = make_case(artist)
+
+    def draw(easel):
+        peer = Fabric()
+        return [np.asarray(picture) for picture in peer.draw(easel, [peer.plan(both), peer.plan(liked)])]
+
+    guided, unguided = draw(make_easel(artist)), draw(make_easel(artist, guidance_scale=1))
+    assert (guided[0] != guided[1]).any()
+    np.testing.assert_array_equal(unguided[0], unguided[1])
+
+
+def test_weight_1_gives_a_reference_the_attention_of_the_pictures_own_positions():
+    feedback = Feedback(torch.zeros(2, 4, 8, 8), (1.0, -0.5), 10, 0.5, is_guided=True)
+    bias = feedback.bias(num_rows=2, length=3, positions=2)
+    unconditional, conditional = bias[:, 0].tolist()
+    assert conditional == [0, 0, 0, 0, 0, -np.inf, -np.inf]
+    assert unconditional == pytest.approx([0, 0, 0, -np.inf, -np.inf, np.log(0.5), np.log(0.5)])
+
+
+def test_references_are_read_in_the_first_share_of_the_steps():
+    feedback = Feedback(torch.zeros(1, 4, 8, 8), (1.0,), 4, 0.5, is_guided=True)
+    over = []
+    for done in range(4):
+        feedback.steps_done = done
+        over.append(feedback.is_over)
+    assert over == [False, False, True, True]
+
+
+def test_a_family_without_a_unet_leaves_fabric_out():
+    easel = make_easel(make_artist(stable_diffusion_3()))
+    assert Fabric().unfit(easel) == "this family has no UNet"
+    assert MeanOfConditions(0.5).unfit(easel) is None
