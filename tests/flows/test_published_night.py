@@ -173,3 +173,10 @@ def test_an_explanation_says_contrast_where_the_settings_contrast(settings, lake
     words = explain(settings.model_copy(update={"drawing": drawing}), lake, "2", item_id)
     assert "layer goes 0.5 times what its 1 references have beyond the crowd" in words
     assert "looks at" not in words
+
+
+def test_a_night_commits_a_stage_of_a_few_buckets_once_and_seldom_beside_that(lake):
+    commits = lake.query("SELECT commit_message AS of FROM lake.snapshots()")["of"].to_pylist()
+    assert commits.count("profiles") == commits.count("artworks") == 1
+    made_empty = {None, "create the tables", "show what is known", "show the empty tables"}
+    assert len([one for one in commits if one not in made_empty]) <= 20, commits
