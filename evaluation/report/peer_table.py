@@ -7,6 +7,8 @@ from evaluation.statistics.findings import Findings, VariantFinding
 
 COMPARED = (PLAIN, FULL, PAPER, CONCATENATED)
 """What peers are compared with, in this order."""
+ENOUGH_USERS = 200
+"""Of fewer, two samples of the same methods differ by more than methods do."""
 HEADINGS = (
     "method",
     "own minus other, added",
@@ -53,7 +55,8 @@ def judge_methods(findings: Findings) -> str:
     said = [f"{', '.join(names)}: shown to be {word} personal than full" for word, names in parts if names]
     if open_ones:
         said.append(f"{', '.join(open_ones)}: no difference from full is shown")
-    return f"Own minus other on these {findings.num_users} users: {'; '.join(said)}."
+    doubt = "" if findings.num_users >= ENOUGH_USERS else f" Fewer than {ENOUGH_USERS} users decide little."
+    return f"Own minus other on these {findings.num_users} users: {'; '.join(said)}.{doubt}"
 
 
 def _left_out(left_out: Mapping[str, str]) -> Iterator[str]:

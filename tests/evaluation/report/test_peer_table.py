@@ -74,6 +74,7 @@ def test_a_peer_that_wins_is_said_to_win():
     assert "PMG: shown to be more personal than full" in said
     assert f"{VIPER}: shown to be less personal than full" in said
     assert "FABRIC: no difference from full is shown" in said
+    assert said.endswith("Fewer than 200 users decide little.")
 
 
 def test_without_peers_there_is_no_comparison():
