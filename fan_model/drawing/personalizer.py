@@ -6,9 +6,8 @@
 Legend: b prompts, N texts, d width.
 """
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
@@ -19,18 +18,18 @@ import torch
 from diffusers import DiffusionPipeline
 from PIL import Image
 
-from fan_model.drawing.images import SpoiltPictureError, check_pixels
+from fan_model.drawing.batch_sizes import BatchSize
 from fan_model.drawing.limits import RequestLimits, Sides
-from fan_model.drawing.requests import (
-    ArtworkRequest,
-    DrawingOptions,
-    RequestError,
-    canonical,
-)
+from fan_model.drawing.renderer import DeviceFullError, Painted, Renderer, drawing_threads, free_memory
+from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError, canonical
 from fan_model.encoders.conditioners import build_conditioner
-from fan_model.encoders.conditions import Condition
+from fan_model.encoders.conditions import Condition, in_type
 from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.text_encoders import Profile
+from fan_model.loading.execution import LARGEST_BATCH
+from fan_model.loading.kernels import image_model_of
+from fan_model.loading.own_sampling import own_sampling
+from fan_model.loading.placement import Placement, without_encoders
 from fan_model.method.crowd_contrast import NOBODY, Crowd, normalize_weights
 from fan_model.method.personalization import Personalization
 from fan_model.method.profiling import FloatArray, ReferenceVectors
@@ -40,14 +39,6 @@ from fan_model.method.taste import Taste
 GIBIBYTE = 2**30
 EVERY_REFERENCE = DrawingOptions(num_references=None)
 
-ROWS_MULTIPLE = 4
-"""The image model is given a multiple of so many rows. A matrix product works row blocks of this size alike,
-but the rows left over differently: not filled up, a picture would depend on its batch in its last bit."""
-DRAWING_THREADS = 2
-"""Threads that draw on a CPU, however many cores there are. How a convolution is split depends on it:
-with one, three or eight threads a picture would depend on its batch, and each machine draw other bytes."""
-
-Painted = Image.Image | SpoiltPictureError | None
 Texts = Sequence[str]
 Weights = Sequence[float] | None
 
@@ -61,8 +52,11 @@ class Personalizer:
     Args:
         pipeline: A text-to-image pipeline of diffusers, where its weights are.
         cache_bytes: Memory that recorded references may take.
-        batch_size: Texts encoded or pictures drawn at a time.
+        batch_size: Pictures drawn at a time, or how many were found to fit.
         limits: What may be asked for; whatever the fields of requests and options allow, if not given.
+        placement: What of the pipeline is kept off the device; nothing, if not given.
+        fixed_shapes: Whether batches are filled up for compiled code.
+        keeps_state: Whether the pipeline remembers what it computed, so that threads must take turns.
 
     Raises:
         UnsupportedPipelineError: It cannot be drawn with.
@@ -73,15 +67,25 @@ class Personalizer:
         pipeline: DiffusionPipeline,
         *,
         cache_bytes: int = GIBIBYTE,
-        batch_size: int = 16,
+        batch_size: int | BatchSize = LARGEST_BATCH,
         limits: RequestLimits | None = None,
+        placement: Placement | None = None,
+        fixed_shapes: bool = False,
+        keeps_state: bool = False,
     ) -> None:
         self.limits = limits or RequestLimits()
         """What may be asked for."""
-        self.batch_size = batch_size
-        """Texts encoded or pictures drawn at a time."""
-        self._pipeline = pipeline
+        self._pipeline, self._placement = pipeline, placement
         self._conditioner = build_conditioner(pipeline, KeyValueCache(cache_bytes))
+        self._own = own_sampling(pipeline)
+        self._renderer = Renderer(
+            placement.offload(pipeline) if placement else without_encoders(pipeline),
+            self._conditioner,
+            self.prompt_arguments,
+            batch_size if isinstance(batch_size, BatchSize) else BatchSize(batch_size),
+            fixed_shapes=fixed_shapes,
+            one_at_a_time=keeps_state or (placement is not None and placement.offloads),
+        )
 
     def condition(
         self,
@@ -175,7 +179,7 @@ class Personalizer:
         requests = self._requests(prompt, references, weights, seed)
         self.check(requests, drawing)
         with drawing_threads():
-            drawn = self.paint([self.profile(request, drawing) for request in requests], drawing)
+            drawn = list(self.paint([self.profile(request, drawing) for request in requests], drawing))
         images = [_sound(image) for image in drawn]
         return images[0] if isinstance(prompt, str) else images
 
@@ -218,8 +222,9 @@ class Personalizer:
 
     def encode_texts(self, texts: Texts) -> ReferenceVectors:
         """The two vectors of each text, from the very condition that the image model consumes."""
-        batches = _batches(texts, self.batch_size)
-        encoded = [self._conditioner.encode(batch).vectors() for batch in batches]
+        with self._encoders_at_work():
+            batches = _batches(texts, LARGEST_BATCH)
+            encoded = [vectors for batch in batches for vectors in self._encode(batch)]
         encoded = encoded or [ReferenceVectors(*np.empty((2, 0, self.width), np.float32))]
         return ReferenceVectors(
             np.concatenate([batch.mean_unit_tokens for batch in encoded]),
@@ -230,6 +235,24 @@ class Personalizer:
         """How many tokens of each text are beyond what the text encoder reads, and play no part."""
         return self._conditioner.count_unread(texts) if texts else []
 
+    def _encode(self, texts: Texts) -> list[ReferenceVectors]:
+        """Vectors of a batch of texts; of halves of it where memory runs out.
+
+        Raises:
+            DeviceFullError: There is not even room for one text.
+        """
+        try:
+            return [self._conditioner.encode(texts).vectors()]
+        except torch.OutOfMemoryError:
+            if len(texts) == 1:
+                raise DeviceFullError(
+                    "one text at a time does not fit into the device's memory: set model.offload or "
+                    "model.quantization"
+                ) from None
+        free_memory()
+        half = len(texts) // 2
+        return [*self._encode(texts[:half]), *self._encode(texts[half:])]
+
     @property
     def num_layers(self) -> int:
         """Layers of the deepest text encoder."""
@@ -238,7 +261,7 @@ class Personalizer:
     @cached_property
     def width(self) -> int:
         """Width of the reference vectors."""
-        return self._conditioner.encode([""]).tokens[0].shape[-1]
+        return self.encode_texts([""]).mean_unit_tokens.shape[-1]
 
     def check(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> None:
         """Refuse what is beyond the limits, or what the pipeline cannot do.
@@ -246,10 +269,11 @@ class Personalizer:
         Raises:
             RequestError: It is.
         """
+        options = self.complete(options)
         self.limits.check_options(options, self.sides)
         self._check_negative_prompt(options)
         least = self._conditioner.least_steps
-        if options.num_inference_steps < least:
+        if options.steps < least:
             raise RequestError(f"num_inference_steps must be at least {least}: this pipeline cannot do fewer")
         for request in requests:
             self.limits.check_request(request)
@@ -258,7 +282,8 @@ class Personalizer:
         """The personalized condition of each request, whose references are all used."""
         crowd = options.contrasted_crowd
         profiles = [Profile(one.prompt, one.references, one.strengths, crowd) for one in requests]
-        return self._conditioner.personalize(profiles, options)
+        with self._encoders_at_work():
+            return self._conditioner.personalize(profiles, options)
 
     def prompt_arguments(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> dict[str, Any]:
         """Condition and negative condition, by diffusers' names.
@@ -271,33 +296,23 @@ class Personalizer:
         self._check_negative_prompt(options)
         conditions = {"": self.personalize(requests, options)}
         if self._conditioner.takes_negative_prompt:
-            negative = self._conditioner.encode_negative(options.negative_prompt)
+            with self._encoders_at_work():
+                negative = self._conditioner.encode_negative(options.negative_prompt)
             conditions["negative_"] = negative.repeat(len(requests))
         named = [condition.named(prefix) for prefix, condition in conditions.items()]
         told = self._conditioner.with_negatives if "negative_" in conditions else {}
-        return dict(chain.from_iterable(one.items() for one in (*named, told)))
+        arguments = dict(chain.from_iterable(one.items() for one in (*named, told)))
+        dtype = image_model_of(self._pipeline).dtype
+        return {name: in_type(value, dtype) for name, value in arguments.items()}
 
-    def paint(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> list[Painted]:
+    def paint(
+        self, requests: Sequence[ArtworkRequest], options: DrawingOptions, *, halves: bool = True
+    ) -> Iterator[Painted]:
         """The picture of each request, None where the pipeline's safety checker refuses it.
 
-        In the place of what is no picture stands the error that says why.
+        In the place of what is no picture stands the error that says why. See `Renderer.render`.
         """
-        batches = _batches(requests, 1 if self._conditioner.draws_alone else self.batch_size)
-        return list(chain.from_iterable(self._paint_batch(batch, options) for batch in batches))
-
-    def _paint_batch(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> Iterator[Painted]:
-        filled = requests if self._conditioner.draws_alone else _fill(requests, self._multiple(options))
-        drawn = self._own_pipeline()(
-            **self.prompt_arguments(filled, options),
-            num_inference_steps=options.num_inference_steps,
-            **self._conditioner.call_arguments(options.guidance_scale, options.height, options.width),
-            output_type="np",
-            generator=[torch.Generator("cpu").manual_seed(request.seed) for request in filled],
-        )
-        flags = getattr(drawn, "nsfw_content_detected", None) or [False] * len(filled)
-        height, width = (side or self.sides.own for side in (options.height, options.width))
-        for _, pixels, flagged in zip(requests, drawn.images, flags, strict=False):
-            yield None if flagged else check_pixels(pixels, height, width) or _to_image(pixels)
+        return self._renderer.render(requests, options, halves=halves)
 
     @property
     def sides(self) -> Sides:
@@ -310,8 +325,26 @@ class Personalizer:
         encoders = (getattr(self._pipeline, f"text_encoder{suffix}", None) for suffix in ("", "_2", "_3"))
         return tuple(one.get_input_embeddings().weight for one in encoders if one is not None)
 
+    @property
+    def batch_size(self) -> int:
+        """Pictures drawn at a time."""
+        return self._renderer.batch_size.size
+
+    def _encoders_at_work(self) -> AbstractContextManager[None]:
+        if self._placement is None:
+            return nullcontext()
+        return self._placement.encoders_at_work(self._conditioner.modules)
+
+    def complete(self, options: DrawingOptions) -> DrawingOptions:
+        """Options with the checkpoint's own steps and guidance, where they do not say otherwise."""
+        return replace(
+            options,
+            num_inference_steps=options.num_inference_steps or self._own.steps,
+            guidance_scale=options.guidance_scale or self._own.guidance,
+        )
+
     def _options(self, values: Mapping[str, Any]) -> DrawingOptions:
-        return self.limits.parse_options(values, self.sides, EVERY_REFERENCE)
+        return self.complete(self.limits.parse_options(values, self.sides, EVERY_REFERENCE))
 
     def _requests(
         self,
@@ -329,30 +362,15 @@ class Personalizer:
         return [self.limits.parse_request(dict(zip(columns, row, strict=True))) for row in rows]
 
     def _check_negative_prompt(self, options: DrawingOptions) -> None:
-        if options.negative_prompt and not self._conditioner.takes_negative_prompt:
+        is_unguided = self._own.is_embedded or (self._own.is_distilled and options.guidance == 1)
+        if options.negative_prompt and (is_unguided or not self._conditioner.takes_negative_prompt):
             raise RequestError(
                 "negative_prompt must be empty: this pipeline's guidance leads away from nothing"
             )
 
-    def _own_pipeline(self) -> DiffusionPipeline:
-        """The pipeline with its own scheduler, which counts steps: threads must not share the count."""
-        pipeline = copy.copy(self._pipeline)
-        pipeline.scheduler = type(pipeline.scheduler).from_config(pipeline.scheduler.config)
-        return pipeline
-
-    def _multiple(self, options: DrawingOptions) -> int:
-        """Pictures are drawn in multiples of this; a guided one takes two rows."""
-        is_guided = self._conditioner.takes_negative_prompt and options.guidance_scale > 1
-        return ROWS_MULTIPLE // (2 if is_guided else 1)
-
-
-def _to_image(pixels: FloatArray) -> Image.Image:
-    """[height, width, 3], 0 to 1, as diffusers itself makes a picture of it."""
-    return Image.fromarray((pixels * 255).round().astype("uint8"))
-
 
 def _sound(painted: Painted) -> Image.Image | None:
-    if isinstance(painted, SpoiltPictureError):
+    if isinstance(painted, RequestError):
         raise painted
     return painted
 
@@ -372,22 +390,6 @@ def _columns(
         "weights": weights or [None] * len(prompt),
         "seed": [seed] * len(prompt) if isinstance(seed, int) else seed,
     }
-
-
-@contextmanager
-def drawing_threads() -> Iterator[None]:
-    """Let torch compute with the threads that draw, in the thread that calls."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(DRAWING_THREADS)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _fill(requests: Sequence[ArtworkRequest], multiple: int) -> Sequence[ArtworkRequest]:
-    """Repeat the last request until their number is a multiple."""
-    return [*requests, *[requests[-1]] * (-len(requests) % multiple)]
 
 
 def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

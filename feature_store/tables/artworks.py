@@ -1,9 +1,10 @@
 """Artworks: the picture of each (user, target), and what it was made of."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
@@ -29,23 +30,34 @@ STALE = """
     )
 """
 PAIRS = """
-    WITH stale AS MATERIALIZED (
-        SELECT target.user_key, target.user_id, target.item_id, target.rank, item.target_id, item.target_text,
-               coalesce(item.target_cut, 0) AS tokens_cut,
-               coalesce(state.profile_digest, '{no_profile}') AS profile_digest
-        {stale}
-    ), profile AS (
+    WITH pair AS MATERIALIZED ({pairs}), profile AS (
         SELECT p.user_key, p.item_id,
                list(i.reference_text ORDER BY p.position) AS references,
                list(p.weight ORDER BY p.position) AS weights
         FROM night.profiles AS p JOIN items AS i ON i.item_id = p.reference_item_id
-        SEMI JOIN stale ON stale.user_key = p.user_key AND stale.item_id = p.item_id
+        SEMI JOIN pair ON pair.user_key = p.user_key AND pair.item_id = p.item_id
         GROUP BY ALL
     )
-    SELECT user_key, item_id, target_id, target_text, tokens_cut, profile_digest,
+    SELECT user_key, item_id, target_id, target_text, tokens_cut, profile_digest, artwork_digest,
            coalesce(profile.references, []) AS references, coalesce(profile.weights, []) AS weights
-    FROM stale LEFT JOIN profile USING (user_key, item_id)
-    ORDER BY length(user_id), user_id, rank
+    FROM pair LEFT JOIN profile USING (user_key, item_id)
+    ORDER BY place
+"""
+STALE_PAIRS = """
+    SELECT target.user_key, target.item_id, item.target_id, item.target_text, NULL AS artwork_digest,
+           coalesce(item.target_cut, 0) AS tokens_cut,
+           coalesce(state.profile_digest, '{no_profile}') AS profile_digest,
+           (length(target.user_id), target.user_id, target.rank) AS place
+    {stale}
+"""
+DRAWN_PAIRS = """
+    SELECT drawn.user_key, drawn.item_id, drawn.target_id, item.target_text, drawn.artwork_digest,
+           coalesce(item.target_cut, 0) AS tokens_cut, drawn.profile_digest, drawn.artwork_digest AS place
+    FROM night.artworks AS drawn JOIN items AS item USING (item_id)
+    WHERE drawn.image_path IS NOT NULL AND drawn.recipe_digest = $recipe_digest
+        AND item.target_id = drawn.target_id
+    ORDER BY drawn.artwork_digest, drawn.user_key
+    LIMIT $most
 """
 
 
@@ -93,6 +105,8 @@ class StalePicture:
     """Texts, the most relevant first."""
     weights: list[float]
     """One per reference."""
+    artwork_digest: str | None = None
+    """Of the picture that there is, where one is asked for."""
 
 
 def scan_stale_pictures(
@@ -102,9 +116,38 @@ def scan_stale_pictures(
 
     Users are in a stable order.
     """
-    sql = PAIRS.format(stale=_stale(max_users, bucket), no_profile=NO_PROFILE)
-    rows = lake.query(sql, {"recipe_digest": recipe_digest, "run_id": run.run_id}).to_pylist()
-    return [StalePicture(**row) for row in rows]
+    pairs = STALE_PAIRS.format(stale=_stale(max_users, bucket), no_profile=NO_PROFILE)
+    asked = {"recipe_digest": recipe_digest, "run_id": run.run_id}
+    return [StalePicture(**row) for row in _scan_pairs(lake, pairs, asked)]
+
+
+def scan_drawn_pictures(lake: Lake, *, recipe_digest: str, most: int) -> list[StalePicture]:
+    """Return stored pictures of one recipe and what they were drawn from, as far as it is the same still.
+
+    Always the same ones come first: those of the smallest digests.
+    """
+    asked = {"recipe_digest": recipe_digest, "most": most}
+    return [StalePicture(**row) for row in _scan_pairs(lake, DRAWN_PAIRS, asked)]
+
+
+def _scan_pairs(lake: Lake, pairs: str, asked: Mapping[str, object]) -> list[dict[str, Any]]:
+    """Rows of pairs with the references of their profiles."""
+    return lake.query(PAIRS.format(pairs=pairs), dict(asked)).to_pylist()
+
+
+def count_stale_pictures(lake: Lake, *, recipe_digest: str, max_users: int | None) -> tuple[int, int]:
+    """Return how many users' pictures are to be drawn, and of how many items, as the lake is now."""
+    sql = (
+        f"SELECT count(*) AS pictures, count(DISTINCT target.item_id) AS items {_stale(max_users, EVERYBODY)}"
+    )
+    row = lake.query(sql, {"recipe_digest": recipe_digest, "run_id": ""}).to_pylist()[0]
+    return row["pictures"], row["items"]
+
+
+def sample_texts(lake: Lake, *, most: int) -> list[str]:
+    """Return texts of items that pictures can be drawn of, always the same ones."""
+    sql = "SELECT DISTINCT target_text FROM items WHERE target_text <> '' ORDER BY target_text LIMIT $most"
+    return [str(text) for text in lake.query(sql, {"most": most})["target_text"].to_pylist()]
 
 
 def count_stale_users(lake: Lake, run: Run, *, recipe_digest: str, max_users: int | None) -> int:

@@ -24,7 +24,8 @@ def deployment(settings: Settings, crowd: Crowd = NOBODY) -> Deployment:
     serving = settings.serving
     lake = {"folder": str(Workspace(settings.workspace).lake), "catalog": settings.catalog}
     return Deployment(
-        device=settings.model.device,
+        execution=settings.model.execution,
+        batch_memory=str(Workspace(settings.workspace).batch_sizes),
         cache_bytes=serving.cache_bytes,
         max_queued_pictures=serving.max_queued_pictures,
         max_wait_seconds=serving.max_wait_seconds,

@@ -47,7 +47,7 @@ def generate_bucket(settings: Settings, run: Run, bucket: Bucket) -> Counts:
     pairs = artworks.scan_stale_pictures(
         lake, run, recipe_digest=job.recipe_digest, max_users=settings.users_limit, bucket=bucket
     )
-    return draw_pairs(job, pairs)
+    return draw_pairs(job, pairs, f"bucket {bucket.number + 1} of {bucket.count}")
 
 
 def publish_night(settings: Settings, run: Run) -> Counts:

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
 
-from fan_model.drawing.fingerprints import PipelineError
 from fan_model.drawing.requests import DrawingOptions
+from fan_model.loading.pipeline_files import PipelineError
 from fan_model.service.deployment import Deployment
 from fan_model.service.registry import load_artist, register_artist
 from tests.fan_model.pipelines import stable_diffusion
