@@ -103,7 +103,8 @@ def register_artist(
             artifacts={"pipeline": str(files.folder)} if carried else None,
             model_config={**place, "checksums": checksums, **deployment.to_config()},
             signature=ModelSignature(INPUTS, OUTPUTS, params_schema(deployment.options)),
-            input_example=INPUT_EXAMPLE,
+            # MLflow tries an example on the model that it has just logged, and loads all of it for that.
+            input_example=INPUT_EXAMPLE if carried else None,
             pip_requirements=[f"fan-artwork[serve]=={version}"],
             registered_model_name=name,
         )

@@ -62,6 +62,13 @@ def test_a_large_pipeline_is_recorded_and_verified_but_not_copied(tmp_path, pipe
         load_artist()
 
 
+def test_a_large_pipeline_is_registered_without_being_loaded(tmp_path, pipeline, monkeypatch):
+    loaded = []
+    monkeypatch.setattr("diffusers.DiffusionPipeline.from_pretrained", lambda *_, **__: loaded.append(1))
+    assert register(tmp_path, pipeline, max_carried_bytes=0).version
+    assert loaded == []
+
+
 @pytest.mark.parametrize("name", ["nobody/nothing", "a typing error", "/nowhere"])
 def test_a_pipeline_that_cannot_be_had_is_named(tmp_path, name):
     with pytest.raises(PipelineError, match=name):
