@@ -13,7 +13,8 @@ PREFACE = """<!-- Written by `python -m docs.write_models` from fan_model/encode
 A pipeline is accepted by its class and by the classes of its components, before anything of it is loaded.
 What cannot be drawn with from a prompt alone is refused: inpainting, pipelines that start from a picture,
 ControlNet, and every class that is not listed here. The refusal names the class, what is wrong with it, and
-the nearest that would do. `fan models` prints this list.
+the nearest that would do. `fan models` prints this list. A single `.safetensors` file of the first four is
+known by the names of its weights.
 
 | family | class in diffusers | reads prompts with | what the image model consumes |
 |---|---|---|---|
@@ -29,7 +30,8 @@ of these families are drawn one at a time, so that none depends on the others of
 `guidance_scale` means the same for all: at 1 nothing is guided. Z-Image is told one less, Qwen-Image is
 told it as `true_cfg_scale`; FLUX.2, and klein where it is distilled, have their guidance in the model and
 take no negative prompt. On other devices than the CPU these families are loaded as bfloat16, for language
-models overflow float16. CogView 4 knows no mask, so `condition` takes one prompt at a time there.
+models overflow float16; [drawing on a GPU](how-to/gpu.md) says what else is chosen there. CogView 4 knows
+no mask, so `condition` takes one prompt at a time there.
 
 **Another family is one more row** in `fan_model/encoders/families.py`: its classes, what its
 `encode_prompt` gives by the names of its call, whether padding is among that, and how its guidance is

@@ -37,6 +37,12 @@ def prepare_environment(prefect_home: Path) -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)
 
 
+def keep_kernels(folder: Path) -> None:
+    """Let torch keep what it compiles in a folder, if nobody has named another."""
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
+    os.environ.setdefault("TRITON_CACHE_DIR", str(folder / "triton"))
+
+
 def quiet_libraries() -> None:
     """Leave the terminal to the stages' own progress bars; warnings and errors still show."""
     import diffusers.utils.logging

@@ -18,11 +18,13 @@ from pydantic_settings import SettingsError as UnreadableVariableError
 
 from fan_model.drawing.limits import RequestLimits
 from fan_model.drawing.requests import PictureOptions
+from fan_model.loading.execution import Execution
 from fan_model.method.crowd_contrast import CrowdPolicy
 from fan_model.method.selection_policy import SelectionPolicy
 from feature_store.schemas.addresses import SHORTEST_SECRET, check_catalog, mask, secrets_in
 from flows.concealment import conceal
 from flows.evaluation_settings import BUNDLED_PIPELINE, Evaluation
+from flows.settings_paths import resolve_paths
 from flows.settings_problems import describe_problems
 from flows.settings_section import Section, SettingsError, Texts
 from flows.source_settings import Source
@@ -49,21 +51,28 @@ class Targets(Section):
     """The recommender: neighbours of items (bm25), or matrix factors (als)."""
 
 
-class Model(Section):
-    """The image model, a diffusers pipeline, and where it is registered."""
+class Model(Execution):
+    """The image model, a diffusers pipeline: how it is run, and where it is registered.
+
+    What is said here of running it holds for nights and services, whatever was registered with the model.
+    """
 
     pipeline: str = BUNDLED_PIPELINE
-    """`bundled`, the folder of a saved pipeline, or a hub id. `fan register` registers it."""
+    """`bundled`, the folder of a saved pipeline, a single `.safetensors` file, or a hub id. `fan register`
+    registers it."""
     revision: str | None = None
     """Revision of a hub id."""
-    device: str = "cpu"
-    """Torch device: cpu, cuda, mps."""
     name: str = "fan-artwork"
     """Name of the registered model."""
     alias: str = "champion"
     """The alias that the nightly draws with."""
     tracking_uri: str | None = None
     """MLflow's registry and runs: none for a SQLite file in the workspace, or a server's address."""
+
+    @property
+    def execution(self) -> Execution:
+        """How the pipeline is run."""
+        return Execution(**{name: getattr(self, name) for name in Execution.model_fields})
 
 
 @dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
@@ -240,7 +249,7 @@ def read_settings(file: Path | None = None) -> Settings:
     conceal(secrets)
     _refuse_unknown_variables()
     try:
-        return Settings(**_resolve_paths(content, path.resolve().parent))
+        return Settings(**resolve_paths(content, path.resolve().parent))
     except ValidationError as error:
         raise SettingsError(mask(describe_problems(path, error, Settings), secrets)) from None
     except UnreadableVariableError:
@@ -289,32 +298,6 @@ def _read_toml(path: Path) -> dict[str, Any]:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not TOML: {error}") from error
-
-
-def _resolve_paths(content: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Let relative paths in the file start at the file's own folder, wherever the command is run."""
-    content.setdefault("workspace", "workspace")
-    _anchor(content, "workspace", folder)
-    for source in content.get("sources", []):
-        _anchor(source, "path", folder)
-    _anchor(content.get("safety"), "blocklist", folder)
-    _anchor(content.get("serving"), "tokens_file", folder)
-    evaluation = content.get("evaluation")
-    _anchor(evaluation.get("data") if isinstance(evaluation, dict) else None, "path", folder)
-    _anchor(content.get("model"), "pipeline", folder, with_file="model_index.json")
-    _anchor(evaluation, "judge", folder, with_file="config.json")
-    return content
-
-
-def _anchor(table: object, key: str, folder: Path, *, with_file: str | None = None) -> None:
-    """Let a path start at the folder; one that may be a hub id, only if there is such a file in it.
-
-    An address (`s3://...`) stays as it is.
-    """
-    if isinstance(table, dict) and isinstance(value := table.get(key), str) and "://" not in value:
-        path = folder / Path(value).expanduser()
-        if with_file is None or (path / with_file).exists():
-            table[key] = str(path)
 
 
 def _refuse_unknown_variables() -> None:

@@ -97,6 +97,16 @@ class Workspace:
         return self.root / "mlflow"
 
     @property
+    def compiled(self) -> Path:
+        """Compiled kernels of the image model, so that the next start need not compile."""
+        return self.root / "compiled"
+
+    @property
+    def batch_sizes(self) -> Path:
+        """How many pictures of which model fit into which device: found out, and lost without harm."""
+        return self.root / "batch_sizes.json"
+
+    @property
     def prefect(self) -> Path:
         """What Prefect remembers of the flows, when no server is configured."""
         return self.root / "prefect"

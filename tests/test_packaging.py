@@ -153,7 +153,9 @@ def unused(needed, named):
     return named - NEVER_IMPORTED - set().union(*needed)
 
 
-LIBRARY = [f"fan_model/{room}" for room in ("bundled", "drawing", "encoders", "method", "retrieval")]
+LIBRARY = [
+    f"fan_model/{room}" for room in ("bundled", "drawing", "encoders", "loading", "method", "retrieval")
+]
 
 
 COMMANDS = ["evaluation", "fan_model/service", "feature_store", "flows", "recsys_adapters"]

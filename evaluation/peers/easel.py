@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from diffusers import DiffusionPipeline
 
 from fan_model.drawing.artist import Artist
-from fan_model.drawing.personalizer import Painted, fill
+from fan_model.drawing.renderer import Painted, fill
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
 from fan_model.drawing.threads import drawing_threads
 from fan_model.encoders.conditions import Condition
@@ -34,7 +34,7 @@ class Easel:
     def is_guided(self) -> bool:
         """Whether guidance leads away from a negative condition."""
         conditioner = self.artist.personalizer.conditioner
-        return conditioner.takes_negative_prompt and self.options.guidance_scale > 1
+        return conditioner.takes_negative_prompt and self.options.guidance > 1
 
     def encode(self, texts: Sequence[str]) -> Condition:
         """The plain condition of each text, as plain pictures have it."""
@@ -66,14 +66,14 @@ class Easel:
         personalizer = self.artist.personalizer
         alone = alone or personalizer.conditioner.draws_alone
         size = 1 if alone else self.artist.batch_size
-        multiple = 1 if alone else personalizer.multiple(self.options)
+        multiple = 1 if alone else personalizer.renderer.multiple(self.options)
         painted: list[Painted] = []
         with drawing_threads():
             for start in range(0, len(seeds), size):
                 batch = range(start, min(start + size, len(seeds)))
                 places = fill(batch, multiple)
                 arguments = self._arguments(condition(places), negative, places)
-                drawn = personalizer.paint_arguments(
+                drawn = personalizer.renderer.draw(
                     arguments, [seeds[place] for place in places], self.options, pipeline
                 )
                 painted += drawn[: len(batch)]

@@ -27,13 +27,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
+from PIL import Image
 from torch import Tensor
 
 from evaluation.peers.easel import Easel
 from evaluation.peers.fabric_attention import Feedback, attend_to_pictures
 from evaluation.peers.peer import Peer, PeerCase, PeerRequest
-from fan_model.drawing.images import SpoiltPictureError
-from fan_model.drawing.personalizer import Painted
+from fan_model.drawing.renderer import Painted
 
 MAX_PICTURES = 2
 """Of each kind."""
@@ -90,7 +90,7 @@ class Fabric(Peer):
         feedback = Feedback(
             pictures=torch.cat([*liked, *disliked]),
             weights=(self.liked_weight,) * len(liked) + (-self.disliked_weight,) * len(disliked),
-            num_steps=easel.options.num_inference_steps,
+            num_steps=easel.options.steps,
             last_share=self.last_share,
             is_guided=easel.is_guided,
         )
@@ -131,7 +131,7 @@ def _seed(text: str) -> int:
 @torch.inference_mode()
 def _encode(easel: Easel, picture: Painted) -> Tensor | None:
     """[1, channels, height, width] latents of a picture; None if the model gave none."""
-    if picture is None or isinstance(picture, SpoiltPictureError):
+    if not isinstance(picture, Image.Image):
         return None
     codec = easel.pipeline.vae
     pixels = torch.from_numpy(np.asarray(picture.convert("RGB"), np.float32) / 127.5 - 1)

@@ -57,7 +57,7 @@ class PeerPlan:
 
 def plan_peer(study: Study, peer: Peer) -> PeerPlan:
     """Ask a peer what each target's picture is made of."""
-    easel = Easel(study.artist, study.design.options)
+    easel = Easel(study.artist, study.artist.complete(study.design.options))
     requests = tuple(peer.plan(make_case(study, target)) for target in study.targets)
     return PeerPlan(peer, easel, requests, tuple(_digest(peer, easel, request) for request in requests))
 

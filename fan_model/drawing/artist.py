@@ -1,35 +1,29 @@
 """The artist: a text-to-image pipeline that draws each picture in somebody's taste."""
 
 import importlib.metadata
-import re
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from diffusers import DiffusionPipeline
 from PIL import Image
 
-from fan_model.drawing.fingerprints import (
-    Checksums,
-    PipelineError,
-    absent_components,
-    artwork_digest,
-    encoder_fingerprint,
-    file_checksums,
-    pipeline_fingerprint,
-    read_index,
-    verify_checksums,
-)
+from fan_model.drawing.batch_sizes import BatchSize
+from fan_model.drawing.fingerprints import artwork_digest
 from fan_model.drawing.images import MIME_TYPES, SpoiltPictureError, encode_image
 from fan_model.drawing.limits import RequestLimits, Sides
-from fan_model.drawing.personalizer import GIBIBYTE, Painted, Personalizer
+from fan_model.drawing.personalizer import GIBIBYTE, Personalizer
+from fan_model.drawing.renderer import DeviceFullError, Painted
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
 from fan_model.drawing.text_filter import TextFilter, block_nothing
 from fan_model.drawing.threads import drawing_threads
 from fan_model.encoders.conditions import Condition
-from fan_model.encoders.devices import check_device
-from fan_model.encoders.families import accept_index
+from fan_model.loading.execution import Execution
+from fan_model.loading.pipeline_files import Checksums, verify_checksums
+from fan_model.loading.pipelines import PipelineLoader, find_pipeline
+from fan_model.loading.placement import Placement
 from fan_model.method.crowd_contrast import NOBODY, Crowd
 from fan_model.method.profiling import ReferenceVectors
 from fan_model.method.selection_policy import SelectionPolicy
@@ -37,7 +31,13 @@ from fan_model.method.taste import Taste
 
 __all__ = ["Artist", "Artwork", "ArtworkRequest", "DrawingOptions", "artwork_digest"]
 
-HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+AS_BY_DEFAULT = Execution()
+WARM_UP_STEPS = 2
+"""The fewest that every family draws in."""
+ENCODING_THREADS = 2
+"""Threads that make files of pictures; one makes about fifty a second of 512 x 512 pixels."""
+Undrawn = SpoiltPictureError | DeviceFullError
+"""Why there is no picture, in the place of one."""
 
 
 @dataclass(frozen=True)
@@ -59,32 +59,26 @@ class Artwork:
 class Artist:
     """Draws pictures and reduces texts to reference vectors; may be shared between threads.
 
-    Make one with `load`.
+    Make one with `load`. Of several replicas of a model, one on each device, the first reads the texts.
     """
 
     def __init__(
         self,
-        pipeline: DiffusionPipeline,
+        painters: Sequence[Personalizer],
         *,
         encoder_fingerprint: str,
         pipeline_fingerprint: str,
-        cache_bytes: int = GIBIBYTE,
-        batch_size: int = 16,
-        limits: RequestLimits | None = None,
         text_filter: TextFilter = block_nothing,
     ) -> None:
         self.encoder_fingerprint = encoder_fingerprint
         """Checksum over text encoders and tokenizers: what makes stored vectors comparable."""
         self.pipeline_fingerprint = pipeline_fingerprint
-        """Checksum over all the pipeline's files."""
-        self.personalizer = Personalizer(
-            pipeline, cache_bytes=cache_bytes, batch_size=batch_size, limits=limits
-        )
+        """Checksum over all the pipeline's files, and over how it is run."""
+        self._painters = painters
+        self.personalizer = painters[0]
         """The library's door to the same pipeline."""
         self.limits = self.personalizer.limits
         """What requests may ask for."""
-        self.batch_size = batch_size
-        """Pictures drawn at a time."""
         self._text_filter = text_filter
 
     @classmethod
@@ -93,55 +87,65 @@ class Artist:
         pipeline: str | Path,
         *,
         revision: str | None = None,
-        device: str = "cpu",
-        dtype: torch.dtype | None = None,
+        execution: Execution = AS_BY_DEFAULT,
         cache_bytes: int = GIBIBYTE,
-        batch_size: int = 16,
         limits: RequestLimits | None = None,
         text_filter: TextFilter = block_nothing,
         expected: Checksums | None = None,
+        memory: Path | None = None,
     ) -> "Artist":
         """Load a diffusers pipeline.
 
         Args:
-            pipeline: A local folder, or an id on the Hugging Face hub.
+            pipeline: A local folder, a single `.safetensors` file, or an id on the Hugging Face hub.
             revision: Branch, tag or commit on the hub.
-            device: Where it runs, as torch spells it.
-            dtype: Number type; float32 on the CPU, where halves are no faster, else the family's.
-            cache_bytes: Memory that recorded references may take.
-            batch_size: Texts encoded or pictures drawn at a time.
+            execution: How it is run: devices, number types, kernels.
+            cache_bytes: Memory that recorded references may take, on each device.
             limits: What requests may ask for.
             text_filter: Whether a text is blocked.
             expected: Checksums that the pipeline's files must have; None for any.
+            memory: JSON file that remembers how many pictures fit into which device; None: nothing does.
 
         Raises:
             PipelineError: It is not there, its weights are pickled, or its files are not those expected.
             UnsupportedPipelineError: It cannot be drawn with.
+            ExecutionError: It cannot be run so.
             DeviceError: The device is not there.
         """
-        check_device(device)
-        folder = resolve_pipeline(pipeline, revision)
-        family = accept_index(read_index(folder))
-        checksums = file_checksums(folder)
+        loader = PipelineLoader(find_pipeline(pipeline, revision, execution.configs), execution)
+        checksums = loader.files.checksums()
         if expected is not None:
             verify_checksums(checksums, expected)
-        loaded = DiffusionPipeline.from_pretrained(
-            folder,
-            dtype=dtype or (torch.float32 if device == "cpu" else getattr(torch, family.half)),
-            use_safetensors=True,
-            local_files_only=True,
-            **dict.fromkeys(absent_components(folder)),
-        ).to(device)
-        loaded.set_progress_bar_config(disable=True)
-        return cls(
-            loaded,
-            encoder_fingerprint=encoder_fingerprint(checksums),
-            pipeline_fingerprint=pipeline_fingerprint(checksums),
-            cache_bytes=cache_bytes,
-            batch_size=batch_size,
-            limits=limits,
+        fingerprint = loader.pipeline_fingerprint(checksums)
+
+        def prepare(device: str) -> Personalizer:
+            placement = Placement(device, execution.offload)
+            loaded = loader.load(device)
+            placement.bring(loaded)
+            return Personalizer(
+                loaded,
+                cache_bytes=cache_bytes,
+                batch_size=_batch_size(execution, memory, f"{fingerprint} {device_name(device)}"),
+                limits=limits,
+                placement=placement,
+                fixed_shapes=execution.compile,
+                keeps_state=execution.step_cache != "none",
+            )
+
+        artist = cls(
+            [prepare(device) for device in execution.all_devices],
+            encoder_fingerprint=loader.encoder_fingerprint(checksums),
+            pipeline_fingerprint=fingerprint,
             text_filter=text_filter,
         )
+        if execution.compile:
+            artist.warm_up()
+        return artist
+
+    @property
+    def batch_size(self) -> int:
+        """Pictures drawn at a time, on all devices together."""
+        return sum(painter.batch_size for painter in self._painters)
 
     @property
     def token_embeddings(self) -> tuple[torch.Tensor, ...]:
@@ -177,6 +181,19 @@ class Artist:
         """The references of a taste that are used for a prompt, with their weights (tailored profiling)."""
         return self.personalizer.select_by_policy(prompt, taste, policy, crowd)
 
+    def warm_up(self) -> None:
+        """Draw a batch that nobody keeps, of the pipeline's own size: code is compiled at its first call."""
+        requests = [ArtworkRequest(prompt="a film poster", seed=seed) for seed in range(self.batch_size)]
+        for painter in self._painters:
+            for _ in painter.paint(
+                requests, self.complete(DrawingOptions(num_inference_steps=WARM_UP_STEPS))
+            ):
+                pass
+
+    def complete(self, options: DrawingOptions) -> DrawingOptions:
+        """Options with the checkpoint's own steps and guidance, where they do not say otherwise."""
+        return self.personalizer.complete(options)
+
     def check(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> None:
         """Refuse what `draw` would refuse.
 
@@ -191,27 +208,70 @@ class Artist:
         Raises:
             RequestError: A request or an option is beyond the limits.
             SpoiltPictureError: The image model gave what is no picture, for any of them.
+            DeviceFullError: One of them does not fit into the device's memory even alone.
         """
         return [_sound(drawn) for drawn in self.draw_each(requests, options)]
 
     def draw_each(
-        self, requests: Sequence[ArtworkRequest], options: DrawingOptions
-    ) -> list[Artwork | SpoiltPictureError]:
+        self, requests: Sequence[ArtworkRequest], options: DrawingOptions, *, halves: bool = True
+    ) -> list[Artwork | Undrawn]:
         """Draw as `draw` does; in the place of what is no picture stands the error that says why.
+
+        Args:
+            requests: What is wanted.
+            options: Hold for all of them.
+            halves: Whether fewer at a time are tried where memory runs out.
 
         Raises:
             RequestError: A request or an option is beyond the limits.
+            DeviceFullError: Memory ran out, and nothing else is to be tried.
         """
+        drawn = dict(self.draw_as_done(requests, options, halves=halves))
+        return [drawn[place] for place in range(len(requests))]
+
+    def draw_as_done(
+        self, requests: Sequence[ArtworkRequest], options: DrawingOptions, *, halves: bool = True
+    ) -> Iterator[tuple[int, Artwork | Undrawn]]:
+        """Draw as `draw_each` does; each picture comes with its place as soon as its file is encoded.
+
+        Files are encoded by threads while the devices draw what follows.
+        """
+        options = self.complete(options)
         self.check(requests, options)
         with drawing_threads():
             profiled = [self.personalizer.profile(request, options) for request in requests]
-            blocked = [self.is_blocked(request) for request in profiled]
-            allowed = [request for request, flagged in zip(profiled, blocked, strict=True) if not flagged]
-            images = iter(self.personalizer.paint(allowed, options))
-        return [
-            self._artwork(request, options, None if flagged else next(images))
-            for request, flagged in zip(profiled, blocked, strict=True)
-        ]
+        blocked = [self.is_blocked(request) for request in profiled]
+        allowed = [place for place, flagged in enumerate(blocked) if not flagged]
+        for place, flagged in enumerate(blocked):
+            if flagged:
+                yield place, self._artwork(profiled[place], options, None)
+        with ThreadPoolExecutor(ENCODING_THREADS, thread_name_prefix="encode-image") as encoders:
+            waiting: deque[tuple[int, Future[Artwork | Undrawn]]] = deque()
+            painted = self._paint([profiled[place] for place in allowed], options, halves=halves)
+            for place, image in painted:
+                at = allowed[place]
+                waiting.append((at, encoders.submit(self._artwork, profiled[at], options, image)))
+                while waiting and waiting[0][1].done():
+                    yield waiting[0][0], waiting.popleft()[1].result()
+            for at, encoded in waiting:
+                yield at, encoded.result()
+
+    def _paint(
+        self, requests: Sequence[ArtworkRequest], options: DrawingOptions, *, halves: bool
+    ) -> Iterator[tuple[int, Painted]]:
+        """Each request's place with its picture, dealt out to the replicas in turn."""
+        num = len(self._painters)
+        if num == 1:
+            yield from enumerate(self.personalizer.paint(requests, options, halves=halves))
+            return
+
+        def paint(number: int) -> list[tuple[int, Painted]]:
+            own = self._painters[number].paint(requests[number::num], options, halves=halves)
+            return list(zip(range(number, len(requests), num), own, strict=True))
+
+        with ThreadPoolExecutor(num, thread_name_prefix="replica") as pool:
+            for share in pool.map(paint, range(num)):
+                yield from share
 
     def is_blocked(self, request: ArtworkRequest) -> bool:
         """Whether the text filter refuses the prompt or a reference."""
@@ -221,11 +281,9 @@ class Artist:
         """The personalized condition of each request, whose references are all used."""
         return self.personalizer.personalize(requests, options)
 
-    def _artwork(
-        self, request: ArtworkRequest, options: DrawingOptions, image: Painted
-    ) -> Artwork | SpoiltPictureError:
+    def _artwork(self, request: ArtworkRequest, options: DrawingOptions, image: Painted) -> Artwork | Undrawn:
         """The file of a picture with what it was made of; None for a picture that was flagged."""
-        if isinstance(image, SpoiltPictureError):
+        if isinstance(image, Undrawn):
             return image
         digest = artwork_digest(request, options, self.pipeline_fingerprint)
         return Artwork(
@@ -249,25 +307,18 @@ class Artist:
         return encode_image(image, options.image_format, provenance)
 
 
-def _sound(drawn: Artwork | SpoiltPictureError) -> Artwork:
-    if isinstance(drawn, SpoiltPictureError):
+def _sound(drawn: Artwork | Undrawn) -> Artwork:
+    if isinstance(drawn, Undrawn):
         raise drawn
     return drawn
 
 
-def resolve_pipeline(pipeline: str | Path, revision: str | None = None) -> Path:
-    """The local folder of a pipeline, fetched from the hub if it is not a folder already.
+def _batch_size(execution: Execution, memory: Path | None, key: str) -> BatchSize:
+    """How many pictures to draw at a time; what is given as a number is not remembered otherwise."""
+    is_found_out = execution.batch_size == "auto"
+    return BatchSize(execution.first_batch_size, memory if is_found_out else None, key)
 
-    Raises:
-        PipelineError: It is neither a folder nor to be had from the hub.
-    """
-    if Path(pipeline).is_dir():
-        return Path(pipeline)
-    if not HUB_ID.fullmatch(str(pipeline)):
-        raise PipelineError(f"there is no pipeline in {pipeline}: restore the folder, or name another")
-    try:
-        return Path(DiffusionPipeline.download(str(pipeline), revision=revision, use_safetensors=True))
-    except OSError as error:
-        raise PipelineError(
-            f"{pipeline} is no folder, and cannot be had from the hub: check its name and the connection"
-        ) from error
+
+def device_name(device: str) -> str:
+    """What kind of device it is: those of one kind have the same memory."""
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device

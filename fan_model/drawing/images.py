@@ -9,7 +9,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from fan_model.drawing.requests import RequestError
+from fan_model.loading.kernels import Finite
 
+WHOLE = Finite()
 MIME_TYPES = {"png": "image/png", "webp": "image/webp"}
 
 SOFTWARE, DESCRIPTION = 0x0131, 0x010E
@@ -29,30 +31,49 @@ class SpoiltPictureError(RequestError):
     http_status = 500
 
 
-def check_pixels(pixels: NDArray[np.floating], height: int, width: int) -> SpoiltPictureError | None:
+def check_pixels(
+    pixels: NDArray[np.floating],
+    sides: tuple[int, int],
+    number_types: tuple[str, str] = ("float32", "float32"),
+    finite: Finite = WHOLE,
+) -> SpoiltPictureError | None:
     """Say what is wrong with what an image model gave, None if nothing is.
 
     Args:
         pixels: `[height, width, 3]`, 0 to 1.
-        height: what was asked for, in pixels.
-        width: likewise.
+        sides: Height and width that were asked for, in pixels.
+        number_types: Of the image model and of the autoencoder.
+        finite: Whether what the autoencoder was given, and what it gave, could be a picture.
     """
-    if not np.isfinite(pixels).all():
+    if not finite.latents:
+        return SpoiltPictureError(f"the image model's latents are not finite: {_remedy(number_types[0])}")
+    if not (finite.decoded and np.isfinite(pixels).all()):
         return SpoiltPictureError(
-            "the image model gave numbers that are not finite: look at its weights and its number type"
+            f"the autoencoder gave numbers that are not finite: {_remedy(number_types[1])}"
         )
-    if pixels.shape[:2] != (height, width):
+    height, width = sides
+    if pixels.shape[:2] != sides:
         return SpoiltPictureError(
             f"the image model gave {pixels.shape[1]} x {pixels.shape[0]} pixels, not {width} x {height}"
         )
     if not np.ptp((pixels * 255).round(), axis=(0, 1)).any():
-        return SpoiltPictureError("the image model gave a picture of a single colour: look at its weights")
+        return SpoiltPictureError(
+            f"the image model gave a picture of a single colour: {_remedy(number_types[0])}"
+        )
     return None
 
 
 def to_image(pixels: NDArray[np.floating]) -> Image.Image:
     """The picture of `[height, width, 3]` pixels, 0 to 1, as diffusers itself makes it."""
     return Image.fromarray((pixels * 255).round().astype("uint8"))
+
+
+def _remedy(number_type: str) -> str:
+    """What to change where numbers have become too large, or nothing."""
+    if number_type == "float32":
+        return "look at its weights, for model.dtype is float32 already"
+    wider = "bfloat16 or float32" if number_type == "float16" else "float32"
+    return f"set model.dtype = {wider}, for in {number_type} it overflows or loses what it draws"
 
 
 def encode_image(image: Image.Image, image_format: str, provenance: Mapping[str, str]) -> bytes:

@@ -6,31 +6,31 @@
 Legend: b prompts, N texts, d width.
 """
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
-from typing import Any, TypeVar, overload
+from typing import Any, overload
 
 import numpy as np
 import torch
 from diffusers import DiffusionPipeline
 from PIL import Image
 
-from fan_model.drawing.images import SpoiltPictureError, check_pixels, to_image
+from fan_model.drawing.batch_sizes import BatchSize
 from fan_model.drawing.limits import RequestLimits, Sides
-from fan_model.drawing.requests import (
-    ArtworkRequest,
-    DrawingOptions,
-    RequestError,
-    canonical,
-)
+from fan_model.drawing.renderer import DeviceFullError, Painted, Renderer, free_memory
+from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError, canonical
 from fan_model.drawing.threads import drawing_threads
 from fan_model.encoders.conditioners import build_conditioner
-from fan_model.encoders.conditions import Condition
+from fan_model.encoders.conditions import Condition, in_type
 from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.text_encoders import Profile
+from fan_model.loading.execution import LARGEST_BATCH
+from fan_model.loading.kernels import image_model_of
+from fan_model.loading.own_sampling import own_sampling
+from fan_model.loading.placement import Placement, without_encoders
 from fan_model.method.crowd_contrast import NOBODY, Crowd, normalize_weights
 from fan_model.method.personalization import Personalization
 from fan_model.method.profiling import FloatArray, ReferenceVectors
@@ -40,14 +40,8 @@ from fan_model.method.taste import Taste
 GIBIBYTE = 2**30
 EVERY_REFERENCE = DrawingOptions(num_references=None)
 
-ROWS_MULTIPLE = 4
-"""The image model is given a multiple of so many rows. A matrix product works row blocks of this size alike,
-but the rows left over differently: not filled up, a picture would depend on its batch in its last bit."""
-
-Painted = Image.Image | SpoiltPictureError | None
 Texts = Sequence[str]
 Weights = Sequence[float] | None
-Wanted = TypeVar("Wanted")
 
 
 class Personalizer:
@@ -59,8 +53,11 @@ class Personalizer:
     Args:
         pipeline: A text-to-image pipeline of diffusers, where its weights are.
         cache_bytes: Memory that recorded references may take.
-        batch_size: Texts encoded or pictures drawn at a time.
+        batch_size: Pictures drawn at a time, or how many were found to fit.
         limits: What may be asked for; whatever the fields of requests and options allow, if not given.
+        placement: What of the pipeline is kept off the device; nothing, if not given.
+        fixed_shapes: Whether batches are filled up for compiled code.
+        keeps_state: Whether the pipeline remembers what it computed, so that threads must take turns.
 
     Raises:
         UnsupportedPipelineError: It cannot be drawn with.
@@ -71,17 +68,28 @@ class Personalizer:
         pipeline: DiffusionPipeline,
         *,
         cache_bytes: int = GIBIBYTE,
-        batch_size: int = 16,
+        batch_size: int | BatchSize = LARGEST_BATCH,
         limits: RequestLimits | None = None,
+        placement: Placement | None = None,
+        fixed_shapes: bool = False,
+        keeps_state: bool = False,
     ) -> None:
         self.limits = limits or RequestLimits()
         """What may be asked for."""
-        self.batch_size = batch_size
-        """Texts encoded or pictures drawn at a time."""
-        self.pipeline = pipeline
+        self.pipeline, self._placement = pipeline, placement
         """Never changed here, and by nobody who draws with it in other ways."""
         self.conditioner = build_conditioner(pipeline, KeyValueCache(cache_bytes))
         """From texts to conditions."""
+        self._own = own_sampling(pipeline)
+        self.renderer = Renderer(
+            placement.offload(pipeline) if placement else without_encoders(pipeline),
+            self.conditioner,
+            self.prompt_arguments,
+            batch_size if isinstance(batch_size, BatchSize) else BatchSize(batch_size),
+            fixed_shapes=fixed_shapes,
+            one_at_a_time=keeps_state or (placement is not None and placement.offloads),
+        )
+        """From conditions to pictures."""
 
     def condition(
         self,
@@ -175,7 +183,7 @@ class Personalizer:
         requests = self._requests(prompt, references, weights, seed)
         self.check(requests, drawing)
         with drawing_threads():
-            drawn = self.paint([self.profile(request, drawing) for request in requests], drawing)
+            drawn = list(self.paint([self.profile(request, drawing) for request in requests], drawing))
         images = [_sound(image) for image in drawn]
         return images[0] if isinstance(prompt, str) else images
 
@@ -218,8 +226,9 @@ class Personalizer:
 
     def encode_texts(self, texts: Texts) -> ReferenceVectors:
         """The two vectors of each text, from the very condition that the image model consumes."""
-        batches = _batches(texts, self.batch_size)
-        encoded = [self.conditioner.encode(batch).vectors() for batch in batches]
+        with self._encoders_at_work():
+            batches = _batches(texts, LARGEST_BATCH)
+            encoded = [vectors for batch in batches for vectors in self._encode(batch)]
         encoded = encoded or [ReferenceVectors(*np.empty((2, 0, self.width), np.float32))]
         return ReferenceVectors(
             np.concatenate([batch.mean_unit_tokens for batch in encoded]),
@@ -230,6 +239,24 @@ class Personalizer:
         """How many tokens of each text are beyond what the text encoder reads, and play no part."""
         return self.conditioner.count_unread(texts) if texts else []
 
+    def _encode(self, texts: Texts) -> list[ReferenceVectors]:
+        """Vectors of a batch of texts; of halves of it where memory runs out.
+
+        Raises:
+            DeviceFullError: There is not even room for one text.
+        """
+        try:
+            return [self.conditioner.encode(texts).vectors()]
+        except torch.OutOfMemoryError:
+            if len(texts) == 1:
+                raise DeviceFullError(
+                    "one text at a time does not fit into the device's memory: set model.offload or "
+                    "model.quantization"
+                ) from None
+        free_memory()
+        half = len(texts) // 2
+        return [*self._encode(texts[:half]), *self._encode(texts[half:])]
+
     @property
     def num_layers(self) -> int:
         """Layers of the deepest text encoder."""
@@ -238,7 +265,7 @@ class Personalizer:
     @cached_property
     def width(self) -> int:
         """Width of the reference vectors."""
-        return self.conditioner.encode([""]).tokens[0].shape[-1]
+        return self.encode_texts([""]).mean_unit_tokens.shape[-1]
 
     def check(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> None:
         """Refuse what is beyond the limits, or what the pipeline cannot do.
@@ -246,10 +273,11 @@ class Personalizer:
         Raises:
             RequestError: It is.
         """
+        options = self.complete(options)
         self.limits.check_options(options, self.sides)
         self._check_negative_prompt(options)
         least = self.conditioner.least_steps
-        if options.num_inference_steps < least:
+        if options.steps < least:
             raise RequestError(f"num_inference_steps must be at least {least}: this pipeline cannot do fewer")
         for request in requests:
             self.limits.check_request(request)
@@ -258,7 +286,8 @@ class Personalizer:
         """The personalized condition of each request, whose references are all used."""
         crowd = options.contrasted_crowd
         profiles = [Profile(one.prompt, one.references, one.strengths, crowd) for one in requests]
-        return self.conditioner.personalize(profiles, options)
+        with self._encoders_at_work():
+            return self.conditioner.personalize(profiles, options)
 
     def prompt_arguments(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> dict[str, Any]:
         """Condition and negative condition, by diffusers' names.
@@ -271,54 +300,23 @@ class Personalizer:
         self._check_negative_prompt(options)
         conditions = {"": self.personalize(requests, options)}
         if self.conditioner.takes_negative_prompt:
-            negative = self.conditioner.encode_negative(options.negative_prompt)
+            with self._encoders_at_work():
+                negative = self.conditioner.encode_negative(options.negative_prompt)
             conditions["negative_"] = negative.repeat(len(requests))
         named = [condition.named(prefix) for prefix, condition in conditions.items()]
         told = self.conditioner.with_negatives if "negative_" in conditions else {}
-        return dict(chain.from_iterable(one.items() for one in (*named, told)))
+        arguments = dict(chain.from_iterable(one.items() for one in (*named, told)))
+        dtype = image_model_of(self.pipeline).dtype
+        return {name: in_type(value, dtype) for name, value in arguments.items()}
 
-    def paint(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> list[Painted]:
+    def paint(
+        self, requests: Sequence[ArtworkRequest], options: DrawingOptions, *, halves: bool = True
+    ) -> Iterator[Painted]:
         """The picture of each request, None where the pipeline's safety checker refuses it.
 
-        In the place of what is no picture stands the error that says why.
+        In the place of what is no picture stands the error that says why. See `Renderer.render`.
         """
-        batches = _batches(requests, 1 if self.conditioner.draws_alone else self.batch_size)
-        return list(chain.from_iterable(self._paint_batch(batch, options) for batch in batches))
-
-    def _paint_batch(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> Sequence[Painted]:
-        filled = requests if self.conditioner.draws_alone else fill(requests, self.multiple(options))
-        arguments = self.prompt_arguments(filled, options)
-        painted = self.paint_arguments(arguments, [request.seed for request in filled], options)
-        return painted[: len(requests)]
-
-    def paint_arguments(
-        self,
-        arguments: Mapping[str, Any],
-        seeds: Sequence[int],
-        options: DrawingOptions,
-        pipeline: DiffusionPipeline | None = None,
-    ) -> list[Painted]:
-        """The picture of each condition, as `paint` gives it.
-
-        Args:
-            arguments: Conditions and negative conditions, by diffusers' names; as many as `multiple` says.
-            seeds: One per condition.
-            options: How to draw; what they say of references is not looked at.
-            pipeline: One of the same components, changed; the personalizer's own if not given.
-        """
-        drawn = _with_own_scheduler(pipeline or self.pipeline)(
-            **arguments,
-            num_inference_steps=options.num_inference_steps,
-            **self.conditioner.call_arguments(options.guidance_scale, options.height, options.width),
-            output_type="np",
-            generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
-        )
-        flags = getattr(drawn, "nsfw_content_detected", None) or [False] * len(seeds)
-        height, width = (side or self.sides.own for side in (options.height, options.width))
-        return [
-            None if flagged else check_pixels(pixels, height, width) or to_image(pixels)
-            for pixels, flagged in zip(drawn.images, flags, strict=True)
-        ]
+        return self.renderer.render(requests, options, halves=halves)
 
     @property
     def sides(self) -> Sides:
@@ -331,8 +329,26 @@ class Personalizer:
         encoders = (getattr(self.pipeline, f"text_encoder{suffix}", None) for suffix in ("", "_2", "_3"))
         return tuple(one.get_input_embeddings().weight for one in encoders if one is not None)
 
+    @property
+    def batch_size(self) -> int:
+        """Pictures drawn at a time."""
+        return self.renderer.batch_size.size
+
+    def _encoders_at_work(self) -> AbstractContextManager[None]:
+        if self._placement is None:
+            return nullcontext()
+        return self._placement.encoders_at_work(self.conditioner.modules)
+
+    def complete(self, options: DrawingOptions) -> DrawingOptions:
+        """Options with the checkpoint's own steps and guidance, where they do not say otherwise."""
+        return replace(
+            options,
+            num_inference_steps=options.num_inference_steps or self._own.steps,
+            guidance_scale=options.guidance_scale or self._own.guidance,
+        )
+
     def _options(self, values: Mapping[str, Any]) -> DrawingOptions:
-        return self.limits.parse_options(values, self.sides, EVERY_REFERENCE)
+        return self.complete(self.limits.parse_options(values, self.sides, EVERY_REFERENCE))
 
     def _requests(
         self,
@@ -350,26 +366,15 @@ class Personalizer:
         return [self.limits.parse_request(dict(zip(columns, row, strict=True))) for row in rows]
 
     def _check_negative_prompt(self, options: DrawingOptions) -> None:
-        if options.negative_prompt and not self.conditioner.takes_negative_prompt:
+        is_unguided = self._own.is_embedded or (self._own.is_distilled and options.guidance == 1)
+        if options.negative_prompt and (is_unguided or not self.conditioner.takes_negative_prompt):
             raise RequestError(
                 "negative_prompt must be empty: this pipeline's guidance leads away from nothing"
             )
 
-    def multiple(self, options: DrawingOptions) -> int:
-        """Pictures are drawn in multiples of this; a guided one takes two rows."""
-        is_guided = self.conditioner.takes_negative_prompt and options.guidance_scale > 1
-        return ROWS_MULTIPLE // (2 if is_guided else 1)
-
-
-def _with_own_scheduler(pipeline: DiffusionPipeline) -> DiffusionPipeline:
-    """The pipeline with a scheduler of its own, which counts steps: threads must not share the count."""
-    own = copy.copy(pipeline)
-    own.scheduler = type(own.scheduler).from_config(own.scheduler.config)
-    return own
-
 
 def _sound(painted: Painted) -> Image.Image | None:
-    if isinstance(painted, SpoiltPictureError):
+    if isinstance(painted, RequestError):
         raise painted
     return painted
 
@@ -389,11 +394,6 @@ def _columns(
         "weights": weights or [None] * len(prompt),
         "seed": [seed] * len(prompt) if isinstance(seed, int) else seed,
     }
-
-
-def fill(requests: Sequence[Wanted], multiple: int) -> Sequence[Wanted]:
-    """Repeat the last request until their number is a multiple."""
-    return [*requests, *[requests[-1]] * (-len(requests) % multiple)]
 
 
 def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

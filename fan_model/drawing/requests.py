@@ -22,6 +22,9 @@ from fan_model.method.selection_policy import MAX_REFERENCES, SelectionPolicy
 ImageFormat = Literal["png", "webp"]
 MAX_SEED = 2**63 - 1
 
+USUAL_STEPS, USUAL_GUIDANCE = 20, 3.5
+"""What models that are not distilled are drawn with, where nobody says otherwise."""
+
 LEAST_WEIGHT = 1e-9
 """Far below what single precision can show of a share."""
 Weight = Annotated[float, Field(ge=LEAST_WEIGHT, le=1e9)]
@@ -74,13 +77,20 @@ class PictureOptions(Personalization):
     """How a picture is drawn from its request: each of these makes another picture."""
 
     num_inference_steps: Annotated[
-        int, Field(ge=1, le=200, description="Denoising steps: more are slower and finer.")
-    ] = 20
+        Annotated[int, Field(ge=1, le=200)] | None,
+        Field(
+            description="Denoising steps: more are slower and finer. The checkpoint's own if not given: "
+            "1 to 8 of distilled models, 20 of others."
+        ),
+    ] = None
     guidance_scale: Annotated[
-        float,
         # What is below 1 would be the same picture as at 1.
-        Field(ge=1, le=50, description="How strictly the picture follows its condition; 1 is no guidance."),
-    ] = 3.5
+        Annotated[float, Field(ge=1, le=50)] | None,
+        Field(
+            description="How strictly the picture follows its condition; 1 is no guidance. The "
+            "checkpoint's own if not given: none of distilled models, 3.5 of others."
+        ),
+    ] = None
     height: Annotated[Side | None, Field(description="Pixels; the pipeline's own size if not given.")] = None
     width: Annotated[Side | None, Field(description="Pixels; the pipeline's own size if not given.")] = None
     negative_prompt: Annotated[Words, Field(description="What guidance leads away from.")] = ""
@@ -88,6 +98,16 @@ class PictureOptions(Personalization):
         ImageFormat,
         Field(serialization_alias="format", description="File format of the picture; both are lossless."),
     ] = "png"
+
+    @property
+    def steps(self) -> int:
+        """Denoising steps; of options that no model has completed, the usual ones."""
+        return self.num_inference_steps or USUAL_STEPS
+
+    @property
+    def guidance(self) -> float:
+        """Strength of guidance; of options that no model has completed, the usual one."""
+        return self.guidance_scale or USUAL_GUIDANCE
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -171,12 +191,15 @@ def _canonical(texts: Sequence[str], weights: Sequence[float]) -> tuple[tuple[st
 def describe(request: ArtworkRequest, options: DrawingOptions) -> dict[str, Any]:
     """Everything that makes the picture, as plain values; how references were selected is no part of it.
 
+    Options must be completed by the model (`Artist.complete`), if it is not drawn with as usual.
+
     Without references there is nothing to personalize, and a plain picture is the same at every alpha;
     without guidance nothing leads away from the negative prompt. Contrasted with a crowd, alpha plays no
     part; without one, neither do the crowd and how far to go from it.
     """
     crowd = options.contrasted_crowd
     drawn_with = {field.name: getattr(options, field.name) for field in fields(PictureOptions)}
+    drawn_with |= {"num_inference_steps": options.steps, "guidance_scale": options.guidance}
     drawn_with["skip_layers"] = sorted(set(options.skip_layers))
     drawn_with |= {"crowd": crowd.texts, "crowd_weights": crowd.weights}
     return {**asdict(canonical(request)), **drawn_with, **dict.fromkeys(_unseen(request, options))}
@@ -192,6 +215,6 @@ def _unseen(request: ArtworkRequest, options: DrawingOptions) -> set[str]:
         unseen.add("alpha")
     else:
         unseen |= {"contrast", "crowd", "crowd_weights"}
-    if options.guidance_scale == 1:
+    if options.guidance == 1:
         unseen.add("negative_prompt")
     return unseen

@@ -3,13 +3,16 @@
 Legend: b batch, n tokens, w width.
 """
 
+import functools
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from diffusers import DiffusionPipeline
+from torch import nn
+from transformers import PreTrainedTokenizerBase
 
 from fan_model.encoders.conditions import Condition
 from fan_model.encoders.key_value_cache import KeyValueCache
@@ -57,6 +60,11 @@ class Conditioner(ABC):
         """Layers of the deepest text encoder."""
 
     @property
+    @abstractmethod
+    def modules(self) -> Sequence[nn.Module]:
+        """All that must be on a device for texts to be encoded there."""
+
+    @property
     def own_side(self) -> int:
         """Side in pixels of the pictures that the image model was trained for."""
         latents = getattr(self._pipeline, "default_sample_size", None)
@@ -82,6 +90,7 @@ class TowerConditioner(Conditioner):
 
     def __init__(self, pipeline: DiffusionPipeline, cache: KeyValueCache) -> None:
         super().__init__(pipeline, cache)
+        self._models: list[nn.Module] = []
         self._towers = self._build_towers()
 
     @abstractmethod
@@ -94,6 +103,11 @@ class TowerConditioner(Conditioner):
     def num_layers(self) -> int:
         """Layers of the deepest text encoder."""
         return max(len(tower.encoder.layers) for tower in self._towers)
+
+    @property
+    def modules(self) -> Sequence[nn.Module]:
+        """The pipeline's text encoders, and their twins: they share weights, but not buffers."""
+        return [*self._models, *(tower.encoder.stack for tower in self._towers)]
 
     def encode(self, texts: Sequence[str]) -> Condition:
         """The plain condition of each text, as the pipeline's own `encode_prompt` gives it."""
@@ -115,13 +129,24 @@ class TowerConditioner(Conditioner):
         forces_zeros = getattr(self._pipeline.config, "force_zeros_for_empty_prompt", False)
         return condition.zeros_like() if forces_zeros and not negative_prompt else condition
 
-    def _clip(self, suffix: str = "") -> ClipTower:
+    def _model(self, suffix: str) -> Any:  # noqa: ANN401 - CLIP or T5
         model = getattr(self._pipeline, f"text_encoder{suffix}")
-        return ClipTower(model, getattr(self._pipeline, f"tokenizer{suffix}"), self._cache)
+        self._models.append(model)
+        return model
+
+    def _spelling(self, tokenizer: PreTrainedTokenizerBase) -> Callable[[str], str]:
+        """How texts are spelt: a learnt word of several vectors is as many words to the tokenizer."""
+        learnt = any(token.endswith("_1") for token in tokenizer.get_added_vocab())
+        return functools.partial(self._pipeline.maybe_convert_prompt, tokenizer=tokenizer) if learnt else str
+
+    def _clip(self, suffix: str = "") -> ClipTower:
+        tokenizer = getattr(self._pipeline, f"tokenizer{suffix}")
+        return ClipTower(self._model(suffix), tokenizer, self._cache, spell=self._spelling(tokenizer))
 
     def _t5(self, suffix: str, num_tokens: int) -> T5Tower:
-        model = getattr(self._pipeline, f"text_encoder{suffix}")
-        return T5Tower(model, getattr(self._pipeline, f"tokenizer{suffix}"), self._cache, num_tokens)
+        return T5Tower(
+            self._model(suffix), getattr(self._pipeline, f"tokenizer{suffix}"), self._cache, num_tokens
+        )
 
 
 class StableDiffusionConditioner(TowerConditioner):

@@ -71,3 +71,11 @@ def _repeat(value: Any, batch_size: int) -> Any:  # noqa: ANN401
     if isinstance(value, list):
         return value * batch_size
     return value.expand(batch_size, *value.shape[1:])
+
+
+def in_type(value: Any, dtype: torch.dtype) -> Any:  # noqa: ANN401 - a tensor, a list of them, or neither
+    """States in the number type that the image model computes with; masks stay as they are."""
+    if isinstance(value, list):
+        return [in_type(one, dtype) for one in value]
+    is_state = isinstance(value, Tensor) and value.is_floating_point()
+    return value.to(dtype) if is_state else value

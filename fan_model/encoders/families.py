@@ -83,11 +83,13 @@ class Family:
     patch: int = 1
     """Latents in a row that the image model reads as one channel group: its channels are the autoencoder's
     times the square of it. More channels are for a mask or for another picture."""
+    is_wide: bool = False
+    """Whether its image model is made for bfloat16, and too large for float16."""
 
     @property
     def half(self) -> str:
-        """The number type of 16 bits that its weights are for: language models overflow float16."""
-        return "float16" if self.prompt_call is None else "bfloat16"
+        """The number type of 16 bits that its image model is for."""
+        return "bfloat16" if self.is_wide or self.prompt_call is not None else "float16"
 
     @property
     def readers(self) -> str:
@@ -177,6 +179,7 @@ FAMILIES: tuple[Family, ...] = (
         text_encoders={"text_encoder": CLIP, "text_encoder_2": T5},
         image_model=("transformer", "FluxTransformer2DModel"),
         patch=2,
+        is_wide=True,
         consumes="T5's last states; CLIP's pooled state",
     ),
     Family(

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812
 from diffusers import DiffusionPipeline
-from torch import Tensor
+from torch import Tensor, nn
 
 from fan_model.encoders.conditioning import Conditioner
 from fan_model.encoders.conditions import PROMPT_EMBEDS, Condition
@@ -47,6 +47,11 @@ class LanguageConditioner(Conditioner):
     def num_layers(self) -> int:
         """Layers of the text encoder."""
         return self._reader.model.num_layers
+
+    @property
+    def modules(self) -> Sequence[nn.Module]:
+        """The pipeline's text encoder, and its twin: they share weights, but not buffers."""
+        return [self._pipeline.text_encoder, self._reader.model.stack]
 
     def encode(self, texts: Sequence[str]) -> Condition:
         """The plain condition of each text, as the pipeline's own `encode_prompt` gives it."""

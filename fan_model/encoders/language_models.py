@@ -178,18 +178,18 @@ class LanguageModel:
     """A twin of a language model without its head, whose attention does what the current run says."""
 
     def __init__(self, model: PreTrainedModel, *, is_causal: bool) -> None:
-        self._stack: Any = make_twin(stack_of(model)).eval()
-        self._averages_nothing = self._stack.config._attn_implementation == "eager"
-        self._stack.set_attn_implementation(OWN_FORWARD)
+        self.stack: Any = make_twin(stack_of(model)).eval()
+        self._averages_nothing = self.stack.config._attn_implementation == "eager"
+        self.stack.set_attn_implementation(OWN_FORWARD)
         self.is_causal = is_causal
         """Whether a token sees only what stands before it."""
-        self.num_layers: int = self._stack.config.num_hidden_layers
+        self.num_layers: int = self.stack.config.num_hidden_layers
         """How many layers it has."""
 
     @property
     def device(self) -> torch.device:
         """Where its weights are."""
-        return self._stack.device
+        return self.stack.device
 
     @torch.no_grad()
     def forward(self, token_ids: Tensor, real: slice) -> BaseModelOutput:
@@ -207,7 +207,7 @@ class LanguageModel:
         if real.start:  # the text itself is at places 0, 1, ..., as its references are
             places = torch.arange(token_ids.shape[1], device=token_ids.device) - real.start
             options["position_ids"] = places.clamp(min=0)[None]
-        return self._stack(input_ids=token_ids, output_hidden_states=True, **options)
+        return self.stack(input_ids=token_ids, output_hidden_states=True, **options)
 
 
 def stack_of(model: PreTrainedModel) -> PreTrainedModel:

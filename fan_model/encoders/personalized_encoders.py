@@ -92,13 +92,13 @@ class Encoder(ABC):
     """
 
     def __init__(self, stack: PreTrainedModel) -> None:
-        self._stack: Any = make_twin(stack).eval()  # each family's parts have names of their own
-        self._stack.set_attn_implementation(RECORDING)
+        self.stack: Any = make_twin(stack).eval()  # each family's parts have names of their own
+        self.stack.set_attn_implementation(RECORDING)
 
     @property
     def device(self) -> torch.device:
         """Where its weights are."""
-        return self._stack.device
+        return self.stack.device
 
     @property
     @abstractmethod
@@ -191,15 +191,15 @@ class ClipEncoder(Encoder):
     @property
     def layers(self) -> nn.ModuleList:
         """The stack's layers."""
-        return self._stack.encoder.layers
+        return self.stack.encoder.layers
 
     @torch.no_grad()
     def normalize(self, states: Tensor) -> Tensor:
         """CLIP's final layer norm."""
-        return self._stack.final_layer_norm(states)
+        return self.stack.final_layer_norm(states)
 
     def _forward(self, inputs: Tensor, recorder: list[KeysValues]) -> BaseModelOutput:
-        return self._stack(input_ids=inputs, output_hidden_states=True, recorder=recorder)
+        return self.stack(input_ids=inputs, output_hidden_states=True, recorder=recorder)
 
     def _query(self, layer: int, states: Tensor) -> Tensor:
         block: Any = self.layers[layer]
@@ -227,10 +227,10 @@ class ClipVisionEncoder(ClipEncoder):
     @torch.no_grad()
     def normalize(self, states: Tensor) -> Tensor:
         """CLIP's final layer norm, made for the state of the class token."""
-        return self._stack.post_layernorm(states)
+        return self.stack.post_layernorm(states)
 
     def _forward(self, inputs: Tensor, recorder: list[KeysValues]) -> BaseModelOutput:
-        return self._stack(pixel_values=inputs, output_hidden_states=True, recorder=recorder)
+        return self.stack(pixel_values=inputs, output_hidden_states=True, recorder=recorder)
 
 
 class T5Encoder(Encoder):
@@ -239,14 +239,14 @@ class T5Encoder(Encoder):
     @property
     def layers(self) -> nn.ModuleList:
         """The stack's layers."""
-        return self._stack.block
+        return self.stack.block
 
     def _forward(self, inputs: Tensor, recorder: list[KeysValues]) -> BaseModelOutput:
-        return self._stack(input_ids=inputs, output_hidden_states=True, recorder=recorder)
+        return self.stack(input_ids=inputs, output_hidden_states=True, recorder=recorder)
 
     def _query(self, layer: int, states: Tensor) -> Tensor:
         attention, _ = self._sublayers(layer)
-        return _split_heads(attention.SelfAttention.q(attention.layer_norm(states)), self._stack.config.d_kv)
+        return _split_heads(attention.SelfAttention.q(attention.layer_norm(states)), self.stack.config.d_kv)
 
     def _finish(self, layer: int, states: Tensor, attended: Tensor) -> Tensor:
         attention, feed_forward = self._sublayers(layer)
@@ -260,7 +260,7 @@ class T5Encoder(Encoder):
         return Attention.build(num_tokens, scaling=1.0, bias=bias, is_causal=False)
 
     def _leave(self, states: Tensor) -> Tensor:
-        return self._stack.final_layer_norm(states)
+        return self.stack.final_layer_norm(states)
 
     def _position_bias(self, num_tokens: int) -> Tensor:
         """[1, h, n, n]; T5 keeps the table in its first layer."""

@@ -5,7 +5,7 @@ Legend: b batch, n tokens, w width, p width of the pooled state.
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -83,9 +83,15 @@ class TextTower(ABC):
     """A text encoder, its tokenizer, and the cache of what it has recorded."""
 
     def __init__(
-        self, encoder: Encoder, tokenizer: PreTrainedTokenizerBase, cache: KeyValueCache, num_tokens: int
+        self,
+        encoder: Encoder,
+        tokenizer: PreTrainedTokenizerBase,
+        cache: KeyValueCache,
+        num_tokens: int,
+        spell: Callable[[str], str] = str,
     ) -> None:
         self.encoder = encoder
+        self._spell = spell
         self._tokenizer = tokenizer
         self._cache = cache
         self._num_tokens = num_tokens
@@ -136,7 +142,7 @@ class TextTower(ABC):
     def _tokenize(self, texts: Sequence[str]) -> Tensor:
         with self._tokenizer_lock:
             tokens = self._tokenizer(
-                list(texts),
+                list(map(self._spell, texts)),
                 padding="max_length",
                 max_length=self._num_tokens,
                 truncation=True,
@@ -149,6 +155,7 @@ class ClipTower(TextTower):
     """CLIP, with or without a projection of its pooled state.
 
     The end token is where the target has it, or where a class-token detector finds it if one is given.
+    `spell` is how a text is given to the tokenizer.
     """
 
     encoder: ClipEncoder
@@ -159,9 +166,11 @@ class ClipTower(TextTower):
         tokenizer: PreTrainedTokenizerBase,
         cache: KeyValueCache,
         detector: ClassTokenDetector | None = None,
+        *,
+        spell: Callable[[str], str] = str,
     ) -> None:
         stack = getattr(model, "text_model", model)
-        super().__init__(ClipEncoder(stack), tokenizer, cache, tokenizer.model_max_length)
+        super().__init__(ClipEncoder(stack), tokenizer, cache, tokenizer.model_max_length, spell)
         self._projection = getattr(model, "text_projection", None)
         self._eos_token_id = cast(int, stack.config.eos_token_id)
         self._detector = detector

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -37,9 +38,9 @@ class ArtworkModel(PythonModel):
             context.artifacts.get("pipeline") or config["pipeline"],
             revision=config["revision"],
             expected=config["checksums"],
-            device=deployment.device,
+            execution=deployment.execution,
             cache_bytes=deployment.cache_bytes,
-            batch_size=deployment.batch_size,
+            memory=Path(deployment.batch_memory) if deployment.batch_memory else None,
             limits=deployment.limits,
             text_filter=call_hook(deployment.text_filter),
         )

@@ -124,7 +124,7 @@ class ArtworkService:
 
     def _read_options(self, values: Row, options_key: str) -> DrawingOptions:
         refuse_unknown(options_key, values, OPTION_NAMES)
-        return self.limits.parse_options(values, self.artist.sides, self.options)
+        return self.artist.complete(self.limits.parse_options(values, self.artist.sides, self.options))
 
     def _read_rows(self, rows: list[Row]) -> list[ReadRow]:
         """What all rows ask for; where there are several, a refusal says which row it is about."""

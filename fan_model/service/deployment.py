@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from fan_model.drawing.limits import RequestLimits
 from fan_model.drawing.requests import DrawingOptions
+from fan_model.loading.execution import Execution
 
 T = TypeVar("T")
 
@@ -26,12 +27,12 @@ class DeploymentError(ValueError):
 class Deployment:
     """Settings that are registered with a model, and that a process may override when it loads it."""
 
-    device: str = "cpu"
-    """Torch device."""
+    execution: Execution = Execution()
+    """How the model is run: devices, number types, kernels."""
     cache_bytes: int = 128 * 2**20
     """Memory that recorded references may take."""
-    batch_size: int = 16
-    """Texts encoded or pictures drawn at a time."""
+    batch_memory: str | None = None
+    """File that remembers how many pictures fit into which device; None: each process finds out anew."""
     max_queued_pictures: int = 64
     """Pictures that the service may owe at a time; more are refused with 429."""
     max_wait_seconds: float = 50.0
@@ -61,6 +62,7 @@ class Deployment:
         known = {name: config[name] for name in cls.__dataclass_fields__ if name in config}
         known["options"] = _read(DrawingOptions, known.get("options", {}))
         known["limits"] = _read(RequestLimits, known.get("limits", {}))
+        known["execution"] = _read(Execution, known.get("execution", {}))
         return cls(**known)
 
     def to_config(self) -> dict[str, Any]:
@@ -69,7 +71,7 @@ class Deployment:
         options = values["options"]
         # YAML has no tuples.
         options |= {name: list(value) for name, value in options.items() if isinstance(value, tuple)}
-        return values
+        return values | {"execution": self.execution.model_dump(mode="json")}
 
 
 def _read(kind: type[T], values: Mapping[str, Any]) -> T:

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from fan_model.drawing.artist import Artist, Artwork
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
@@ -150,9 +151,9 @@ class DrawingQueue:
             requests, options = [ticket.request for ticket in batch], batch[0].options
             started = time.monotonic()
             try:
-                artworks = await loop.run_in_executor(
-                    self._drawing_thread, self.artist.draw_each, requests, options
-                )
+                # Somebody waits: where memory runs out, they are told at once, and the next batch is smaller.
+                draw = partial(self.artist.draw_each, requests, options, halves=False)
+                artworks = await loop.run_in_executor(self._drawing_thread, draw)
             except Exception as error:
                 _settle(batch, [error] * len(batch))
             else:

@@ -11,17 +11,10 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import AnyType, Array
 
-from fan_model.drawing.artist import resolve_pipeline
 from fan_model.drawing.fields import Allowed, public_names, read_fields
-from fan_model.drawing.fingerprints import (
-    component_files,
-    encoder_fingerprint,
-    file_checksums,
-    pipeline_fingerprint,
-    read_index,
-)
 from fan_model.drawing.requests import DrawingOptions
-from fan_model.encoders.families import accept_index
+from fan_model.loading.pipeline_files import PipelineFiles, encoder_fingerprint, pipeline_fingerprint
+from fan_model.loading.pipelines import find_pipeline
 from fan_model.service.deployment import Deployment
 
 MEBIBYTE = 2**20
@@ -81,7 +74,7 @@ def register_artist(
     place (a folder, or an id and commit on the hub). Either way loading verifies the checksum of each file.
 
     Args:
-        pipeline: A local folder, or an id on the Hugging Face hub.
+        pipeline: A local folder, a single `.safetensors` file, or an id on the Hugging Face hub.
         name: Name in the registry.
         alias: Alias that will point to the new version.
         revision: Branch, tag or commit on the hub.
@@ -97,20 +90,21 @@ def register_artist(
     """
     if tracking_uri is not None:
         mlflow.set_tracking_uri(tracking_uri)
-    folder = resolve_pipeline(pipeline, revision)
-    accept_index(read_index(folder))
-    carried = sum(path.stat().st_size for path in component_files(folder)) <= max_carried_bytes
-    checksums = file_checksums(folder)
-    place = _place(pipeline, folder, carried=carried)
+    files = find_pipeline(pipeline, revision, deployment.execution.configs)
+    _ = files.family  # refused before anything is copied
+    carried = files.checkpoint is None and files.num_bytes <= max_carried_bytes
+    checksums = files.checksums()
+    place = _place(pipeline, files, carried=carried)
     version = importlib.metadata.version("fan-artwork")
     with mlflow.start_run(experiment_id=_experiment_id(experiment, artifact_location), run_name=name):
         info = mlflow.pyfunc.log_model(
             name=name,
             python_model=str(Path(__file__).with_name("mlflow_model.py")),
-            artifacts={"pipeline": str(folder)} if carried else None,
+            artifacts={"pipeline": str(files.folder)} if carried else None,
             model_config={**place, "checksums": checksums, **deployment.to_config()},
             signature=ModelSignature(INPUTS, OUTPUTS, params_schema(deployment.options)),
-            input_example=INPUT_EXAMPLE,
+            # MLflow tries an example on the model that it has just logged, and loads all of it for that.
+            input_example=INPUT_EXAMPLE if carried else None,
             pip_requirements=[f"fan-artwork[serve]=={version}"],
             registered_model_name=name,
         )
@@ -150,13 +144,13 @@ def load_artist(
     return mlflow.pyfunc.load_model(uri, model_config=model_config or None)
 
 
-def _place(pipeline: str | Path, folder: Path, *, carried: bool) -> dict[str, str | None]:
-    """Where loading finds the pipeline: a folder, or an id on the hub and a commit; a branch may move on."""
+def _place(pipeline: str | Path, files: PipelineFiles, *, carried: bool) -> dict[str, str | None]:
+    """Where loading finds the pipeline: its path, or an id on the hub and a commit; a branch may move on."""
     if carried:
         return {"pipeline": None, "revision": None}
-    if Path(pipeline).is_dir():
-        return {"pipeline": str(folder.resolve()), "revision": None}
-    return {"pipeline": str(pipeline), "revision": folder.name}
+    if Path(pipeline).exists():
+        return {"pipeline": str(Path(pipeline).resolve()), "revision": None}
+    return {"pipeline": str(pipeline), "revision": files.folder.name}
 
 
 def _experiment_id(name: str, artifact_location: str | None) -> str:

@@ -31,23 +31,36 @@ STALE = """
     )
 """
 PAIRS = """
-    WITH stale AS MATERIALIZED (
-        SELECT target.user_key, target.user_id, target.item_id, target.rank, item.target_id, item.target_text,
-               coalesce(item.target_cut, 0) AS tokens_cut,
-               coalesce(state.profile_digest, '{no_profile}') AS profile_digest
-        {stale}
-    ), profile AS (
+    WITH pair AS MATERIALIZED ({pairs}), profile AS (
         SELECT p.user_key, p.item_id,
                list(i.reference_text ORDER BY p.position) AS references,
                list(p.weight ORDER BY p.position) AS weights
         FROM night.profiles AS p JOIN items AS i ON i.item_id = p.reference_item_id
-        SEMI JOIN stale ON stale.user_key = p.user_key AND stale.item_id = p.item_id
+        SEMI JOIN pair ON pair.user_key = p.user_key AND pair.item_id = p.item_id
         GROUP BY ALL
     )
     SELECT {bucket} AS bucket, user_key, item_id, target_id, target_text, tokens_cut, profile_digest,
-           coalesce(profile.references, []) AS references, coalesce(profile.weights, []) AS weights
-    FROM stale LEFT JOIN profile USING (user_key, item_id)
-    ORDER BY bucket, length(user_id), user_id, rank
+           artwork_digest, coalesce(profile.references, []) AS references,
+           coalesce(profile.weights, []) AS weights
+    FROM pair LEFT JOIN profile USING (user_key, item_id)
+    ORDER BY bucket, place
+"""
+STALE_PAIRS = """
+    SELECT target.user_key, target.user_id, target.item_id, item.target_id, item.target_text,
+           NULL::VARCHAR AS artwork_digest,
+           coalesce(item.target_cut, 0) AS tokens_cut,
+           coalesce(state.profile_digest, '{no_profile}') AS profile_digest,
+           (length(target.user_id), target.user_id, target.rank) AS place
+    {stale}
+"""
+DRAWN_PAIRS = """
+    SELECT drawn.user_key, drawn.item_id, drawn.target_id, item.target_text, drawn.artwork_digest,
+           coalesce(item.target_cut, 0) AS tokens_cut, drawn.profile_digest, drawn.artwork_digest AS place
+    FROM night.artworks AS drawn JOIN items AS item USING (item_id)
+    WHERE drawn.image_path IS NOT NULL AND drawn.recipe_digest = $recipe_digest
+        AND item.target_id = drawn.target_id
+    ORDER BY drawn.artwork_digest, drawn.user_key
+    LIMIT $most
 """
 MADE = """
     CREATE OR REPLACE TEMP TABLE made AS
@@ -105,6 +118,8 @@ class StalePicture:
     """Texts, the most relevant first."""
     weights: list[float]
     """One per reference."""
+    artwork_digest: str | None = None
+    """Of the picture that there is, where one is asked for."""
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> Self:
@@ -119,24 +134,53 @@ def scan_stale_pictures(
 
     Users are in a stable order.
     """
-    rows = lake.query(_pairs(max_users, bucket, "0"), _parameters(recipe_digest, run)).to_pylist()
-    return [StalePicture.read(row) for row in rows]
+    pairs, asked = _stale_pairs(max_users, bucket), _parameters(recipe_digest, run)
+    return [StalePicture.read(row) for row in lake.query(_with_references(pairs), asked).to_pylist()]
 
 
 def stream_stale_pictures(
     lake: Lake, run: Run, *, recipe_digest: str, max_users: int | None, num_buckets: int
 ) -> pa.RecordBatchReader:
     """Return what is to be drawn for everybody, a row for each picture, by `bucket` of users from 0."""
-    sql = _pairs(max_users, EVERYBODY, bucket_number("user_id", num_buckets))
+    sql = _with_references(_stale_pairs(max_users, EVERYBODY), bucket_number("user_id", num_buckets))
     return lake.cursor().execute(sql, _parameters(recipe_digest, run)).to_arrow_reader()
 
 
-def _pairs(max_users: int | None, bucket: Bucket, number: str) -> str:
-    return PAIRS.format(stale=_stale(max_users, bucket), no_profile=NO_PROFILE, bucket=number)
+def _stale_pairs(max_users: int | None, bucket: Bucket) -> str:
+    return STALE_PAIRS.format(stale=_stale(max_users, bucket), no_profile=NO_PROFILE)
+
+
+def _with_references(pairs: str, bucket: str = "0") -> str:
+    """Write the SQL of pairs with the references of their profiles."""
+    return PAIRS.format(pairs=pairs, bucket=bucket)
 
 
 def _parameters(recipe_digest: str, run: Run) -> dict[str, object]:
     return {"recipe_digest": recipe_digest, "run_id": run.run_id}
+
+
+def scan_drawn_pictures(lake: Lake, *, recipe_digest: str, most: int) -> list[StalePicture]:
+    """Return stored pictures of one recipe and what they were drawn from, as far as it is the same still.
+
+    Always the same ones come first: those of the smallest digests.
+    """
+    asked = {"recipe_digest": recipe_digest, "most": most}
+    return [StalePicture.read(row) for row in lake.query(_with_references(DRAWN_PAIRS), asked).to_pylist()]
+
+
+def count_stale_pictures(lake: Lake, *, recipe_digest: str, max_users: int | None) -> tuple[int, int]:
+    """Return how many users' pictures are to be drawn, and of how many items, as the lake is now."""
+    sql = (
+        f"SELECT count(*) AS pictures, count(DISTINCT target.item_id) AS items {_stale(max_users, EVERYBODY)}"
+    )
+    row = lake.query(sql, {"recipe_digest": recipe_digest, "run_id": ""}).to_pylist()[0]
+    return row["pictures"], row["items"]
+
+
+def sample_texts(lake: Lake, *, most: int) -> list[str]:
+    """Return texts of items that pictures can be drawn of, always the same ones."""
+    sql = "SELECT DISTINCT target_text FROM items WHERE target_text <> '' ORDER BY target_text LIMIT $most"
+    return [str(text) for text in lake.query(sql, {"most": most})["target_text"].to_pylist()]
 
 
 def count_stale_users(lake: Lake, run: Run, *, recipe_digest: str, max_users: int | None) -> int:

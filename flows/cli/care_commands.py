@@ -133,3 +133,25 @@ def doctor(
     print(say_what_was_left_out(is_deep=deep))
     if any(finding.num_offenders and finding.is_broken for finding in findings):
         raise typer.Exit(1)
+
+
+def verify(
+    number: Annotated[int, typer.Argument(min=1, help="How many stored pictures to draw again.")],
+    distance: Annotated[
+        float,
+        typer.Option(min=0, help="Visible change (CIELAB) up to which two pictures are one; 2 can be seen."),
+    ] = 1.0,
+    settings_file: SettingsFile = None,
+) -> None:
+    """Draw stored pictures again, and say whether their bytes agree, or else their pixels or their looks.
+
+    Nothing is changed. The exit status is 1 if a picture is further off than the distance, or could not be
+    drawn: after a new driver, another card or another version of torch, that tells what a night would do.
+    """
+    settings = prepare(settings_file)
+    from flows.keeping.verification import describe_comparisons, verify_pictures
+
+    compared = verify_pictures(settings, number)
+    print("\n".join(describe_comparisons(compared, distance)))
+    if not all(each.agrees(distance) for each in compared):
+        raise typer.Exit(1)

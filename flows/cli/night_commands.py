@@ -124,6 +124,18 @@ def check(settings_file: SettingsFile = None) -> None:
         raise typer.Exit(1)
 
 
+def plan(settings_file: SettingsFile = None) -> None:
+    """Say before a night how many pictures it draws, how long that takes, and how much disk they need.
+
+    Counted as the lake is now: what was not taken in yet (`fan ingest`) is not counted. How long a picture
+    takes, and how large it is, is measured on two batches, which are not kept.
+    """
+    settings = prepare(settings_file)
+    from flows.setup.night_plan import describe_plan, plan_night
+
+    print("\n".join(describe_plan(plan_night(settings))))
+
+
 def schedule(
     cron: Annotated[str, typer.Option(help="When, as a cron expression in UTC.")] = "0 3 * * *",
     settings_file: SettingsFile = None,

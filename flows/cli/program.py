@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     "The night": (
         night_commands.init,
         night_commands.check,
+        night_commands.plan,
         night_commands.nightly,
         night_commands.ingest,
         night_commands.embed,
@@ -54,6 +55,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
         care_commands.backfill,
         care_commands.maintain,
         care_commands.doctor,
+        care_commands.verify,
         care_commands.backup,
         care_commands.restore,
     ),

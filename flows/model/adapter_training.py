@@ -68,9 +68,9 @@ def train_drum(
     quiet_libraries()
     texts = _read_captions(settings, captions, seed)
     artist = Artist.load(
-        pipeline_source(settings), revision=settings.model.revision, device=settings.model.device
+        pipeline_source(settings), revision=settings.model.revision, execution=settings.model.execution
     )
-    easel = Easel(artist, DrawingOptions())
+    easel = Easel(artist, artist.complete(DrawingOptions()))
     reason = refuse_unequal(easel)
     if reason:
         raise UnfitEncoderError(reason)

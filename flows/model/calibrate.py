@@ -29,7 +29,7 @@ def calibrate_model(settings: Settings, *, num_cases: int, texts: Path | None) -
     """
     quiet_libraries()
     artist = Artist.load(
-        pipeline_source(settings), revision=settings.model.revision, device=settings.model.device
+        pipeline_source(settings), revision=settings.model.revision, execution=settings.model.execution
     )
     cases = agreeing_cases(num_cases) if texts is None else cases_of_texts(_lines(texts), num_cases)
     with tqdm(total=len(ALPHAS) * len(skip_choices(artist.num_layers)), unit="point") as bar:

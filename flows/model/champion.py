@@ -18,7 +18,7 @@ from fan_model.bundled import PIPELINE_FOLDER
 from fan_model.drawing.artist import Artist
 from fan_model.service.registry import load_artist, register_artist
 from feature_store.lake.durable_files import name_aside
-from flows.environment import quiet_libraries
+from flows.environment import keep_kernels, quiet_libraries
 from flows.keeping.sealing import seal
 from flows.model.served_model import deployment, registered_deployment
 from flows.settings import BUNDLED_PIPELINE, Settings
@@ -173,6 +173,8 @@ def load_champion(settings: Settings, *, cache_bytes: int = NIGHTLY_CACHE_BYTES)
             version = MlflowClient().get_model_version_by_alias(model.name, model.alias).version
         except MlflowException:
             version = _register(settings)
+    if model.compile:
+        keep_kernels(open_workspace(settings).compiled)
     # A night looks nobody's profile up through the model, and its machines need not know the catalogue.
     told = replace(deployment(settings), stored_profiles=None, cache_bytes=cache_bytes)
     config = told.to_config()

@@ -67,7 +67,7 @@ def open_peers(settings: Settings, artist: Artist) -> PeerMethods:
         return PeerMethods({}, {})
     drum = _open_drum(settings, artist)
     peers = [drum, *_make_peers(settings)] if drum else _make_peers(settings)
-    easel = Easel(artist, drawing_options(settings, num_references=None))
+    easel = Easel(artist, artist.complete(drawing_options(settings, num_references=None)))
     reasons = {peer.name: peer.unfit(easel) for peer in peers}
     left_out = {name: reason for name, reason in reasons.items() if reason}
     return PeerMethods(

@@ -28,7 +28,8 @@ def deployment(settings: Settings, crowd: Crowd = NOBODY) -> Deployment:
         **({"storage": settings.storage} if settings.storage else {}),
     }
     return Deployment(
-        device=settings.model.device,
+        execution=settings.model.execution,
+        batch_memory=str(Workspace(settings.workspace).batch_sizes),
         cache_bytes=serving.cache_bytes,
         max_queued_pictures=serving.max_queued_pictures,
         max_wait_seconds=serving.max_wait_seconds,

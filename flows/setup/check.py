@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
 
-from fan_model.drawing.artist import HUB_ID
-from fan_model.drawing.fingerprints import PipelineError, lost_components, read_index
 from fan_model.encoders.devices import DeviceError, check_device
 from fan_model.encoders.families import UnsupportedPipelineError, accept_index
+from fan_model.loading.adapters import check_adapters
+from fan_model.loading.checkpoints import recognize
+from fan_model.loading.execution import ExecutionError
+from fan_model.loading.pipeline_files import HUB_ID, PipelineError, lost_components, read_index
 from flows.model.champion import pipeline_source
 from flows.settings import BUNDLED_PIPELINE, DEFAULT_FILE, Settings
 from flows.settings_lines import Key, find_line
@@ -104,10 +106,16 @@ def check_templates(settings: Settings, fields: frozenset[str]) -> Iterator[Sett
 def check_model(settings: Settings) -> Iterator[SettingProblem]:
     """Look whether the pipeline is there, whole, and the device with it; nothing is loaded."""
     yield from _check_pipeline(pipeline_source(settings))
+    key = "devices" if settings.model.devices else "device"
+    for device in settings.model.all_devices:
+        try:
+            check_device(device)
+        except DeviceError as error:
+            yield SettingProblem(keys=("model", key), message=str(error))
     try:
-        check_device(settings.model.device)
-    except DeviceError as error:
-        yield SettingProblem(keys=("model", "device"), message=str(error))
+        check_adapters(settings.model.adapters)
+    except ExecutionError as error:
+        yield SettingProblem(keys=("model", "adapters"), message=str(error))
     yield from _check_folder(settings.evaluation.judge, ("evaluation", "judge"))
     yield from _check_folder(settings.search.clip, ("search", "clip"))
 
@@ -135,17 +143,19 @@ def describe_problems(problems: Sequence[SettingProblem], settings_file: Path | 
 def _check_pipeline(source: str | Path) -> Iterator[SettingProblem]:
     """Look at the folder of a pipeline; of a hub id, which the night fetches, only at its spelling."""
     keys = ("model", "pipeline")
-    is_folder = Path(source).is_dir()
+    is_folder, is_file = Path(source).is_dir(), Path(source).is_file()
     try:
         lost = lost_components(Path(source)) if is_folder else []
         if is_folder:
             accept_index(read_index(Path(source)))
+        if is_file:
+            recognize(Path(source))
     except (PipelineError, UnsupportedPipelineError) as error:
         yield SettingProblem(keys=keys, message=str(error))
         return
     if lost:
         yield SettingProblem(keys=keys, message=f"{source} lacks {', '.join(lost)}: save the whole pipeline")
-    if not is_folder and not HUB_ID.fullmatch(str(source)):
+    if not is_folder and not is_file and not HUB_ID.fullmatch(str(source)):
         yield SettingProblem(keys=keys, message=f"{source} is no folder, and no hub id either")
 
 

@@ -1,12 +1,11 @@
 """Stage 4, generate: draw the pictures whose profile, text or recipe is new, with the registered model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
-
-from tqdm import tqdm
 
 from fan_model.drawing.artist import ArtworkRequest, DrawingOptions
 from fan_model.drawing.requests import RequestError
@@ -24,6 +23,7 @@ from flows.model.served_model import drawing_options
 from flows.settings import Settings
 from flows.stages.crowd import as_crowd, crowd_name
 from flows.stages.pictures import GENERATED, DrawingOutcome, PictureFiles
+from flows.stages.progress import DrawingProgress
 from flows.stages.recipes import drawing_recipe, item_seed
 from flows.workspace import IMAGES, Workspace
 
@@ -84,25 +84,31 @@ class DrawingJob:
         return visible_change(image, other) if image and other else None
 
 
-def draw_pairs(job: DrawingJob, pairs: Sequence[StalePicture]) -> tuple[list[ArtworkRow], int]:
+def draw_pairs(
+    job: DrawingJob, pairs: Sequence[StalePicture], about: str = ""
+) -> tuple[list[ArtworkRow], int]:
     """Draw each pair's picture and its plain twin where no file has them.
+
+    A thread draws pairs while the rows of those before them are made, so that the device is never idle.
+
+    A thread draws pairs while the rows of those before them are stored, so that the device is never idle.
 
     Args:
         job: what to draw with, and where to.
         pairs: users and items whose picture is to be drawn.
+        about: which pairs they are, for those who watch.
 
     Returns:
         Their rows, and the number of plain pictures that were drawn beside them. A picture that another row
         has already is told from a new one when the rows are committed.
     """
     rows, num_plain = [], 0
-    with tqdm(total=len(pairs), desc="generate", unit="picture", leave=False, disable=None) as progress:
-        for start in range(0, len(pairs), PAIRS_AT_ONCE):
-            chunk = pairs[start : start + PAIRS_AT_ONCE]
-            drawn, plain = _draw_chunk(job, chunk)
-            rows += drawn
-            num_plain += plain
-            progress.update(len(chunk))
+    progress = DrawingProgress(len(pairs), about)
+    for chunk in _draw_ahead(job, pairs):
+        rows += _rows(job, chunk)
+        num_plain += chunk.num_plain
+        progress.advance(chunk.num_pairs)
+    progress.close()
     return rows, num_plain
 
 
@@ -115,36 +121,78 @@ class _PairRequests:
     plain: ArtworkRequest
 
 
-def _draw_chunk(job: DrawingJob, pairs: Sequence[StalePicture]) -> tuple[list[ArtworkRow], int]:
-    wanted, not_drawn = _write_requests(job, pairs)
+@dataclass(frozen=True)
+class _DrawnChunk:
+    """Pairs whose pictures are drawn, and not yet rows."""
+
+    num_pairs: int
+    wanted: Sequence[_PairRequests]
+    refused: Sequence[tuple[StalePicture, str]]
+    """Pairs that there is no text for, or that the model refuses, and why."""
+    drawn: Mapping[str, DrawingOutcome]
+    """Outcomes of what was asked of the artist for these pairs."""
+    num_plain: int
+    """Plain pictures among them that are nobody's personal one."""
+
+
+def _draw_ahead(job: DrawingJob, pairs: Sequence[StalePicture]) -> Iterator[_DrawnChunk]:
+    """Chunks of pairs in order; while one is looked at, the next is drawn."""
+    chunks = [pairs[start : start + PAIRS_AT_ONCE] for start in range(0, len(pairs), PAIRS_AT_ONCE)]
+    with ThreadPoolExecutor(1, thread_name_prefix="draw") as device:
+        ahead = device.submit(_draw, job, chunks[0]) if chunks else None
+        for following in [*chunks[1:], None]:
+            if ahead is None:
+                return
+            chunk = ahead.result()
+            ahead = device.submit(_draw, job, following) if following else None
+            yield chunk
+
+
+def _draw(job: DrawingJob, pairs: Sequence[StalePicture]) -> _DrawnChunk:
+    wanted, refused = _write_requests(job, pairs)
     requests = {job.digest(request): request for both in wanted for request in (both.personal, both.plain)}
     missing = {digest: request for digest, request in requests.items() if _is_to_draw(job, digest, request)}
     drawn = job.pictures.draw(missing, job.options)
-    rows = [_row(job, both, drawn) for both in wanted]
-    personal = {row.artwork_digest for row in rows}
-    plain = sum(digest not in personal and outcome == GENERATED for digest, outcome in drawn.items())
-    return rows + not_drawn, plain
+    personal = {job.digest(both.personal) for both in wanted}
+    num_plain = sum(digest not in personal and one == GENERATED for digest, one in drawn.items())
+    return _DrawnChunk(len(pairs), wanted, refused, drawn, num_plain)
+
+
+def _rows(job: DrawingJob, chunk: _DrawnChunk) -> list[ArtworkRow]:
+    rows = [_row(job, both, chunk.drawn) for both in chunk.wanted]
+    return rows + [_row_not_drawn(job, pair, reason) for pair, reason in chunk.refused]
 
 
 def _write_requests(
     job: DrawingJob, pairs: Sequence[StalePicture]
-) -> tuple[list[_PairRequests], list[ArtworkRow]]:
-    """Write the requests of all pairs; rows of those that there is no text for, or that the model refuses."""
-    wanted, not_drawn = [], []
+) -> tuple[list[_PairRequests], list[tuple[StalePicture, str]]]:
+    """Write the requests of all pairs; those that there is no text for, or that the model refuses, apart."""
+    wanted, refused = [], []
     for pair in pairs:
         try:
-            wanted.append(_requests(job, pair))
+            wanted.append(_PairRequests(pair, personal_request(job, pair), _plain_request(job, pair)))
         except RequestError as error:
-            reason = str(error) if pair.target_text else UNKNOWN_ITEM
-            not_drawn.append(_row_not_drawn(job, pair, reason))
-    return wanted, not_drawn
+            refused.append((pair, str(error) if pair.target_text else UNKNOWN_ITEM))
+    return wanted, refused
 
 
-def _requests(job: DrawingJob, pair: StalePicture) -> _PairRequests:
-    parse = job.champion.artist.limits.parse_request
-    plain = {"prompt": pair.target_text, "seed": item_seed(job.settings, pair.item_id)}
+def personal_request(job: DrawingJob, pair: StalePicture) -> ArtworkRequest:
+    """What a user's picture of an item is drawn from.
+
+    Raises:
+        RequestError: There is no text to draw, or the model's limits refuse it.
+    """
     taste = {"references": pair.references, "weights": pair.weights} if pair.references else {}
-    return _PairRequests(pair, parse({**plain, **taste}), parse(plain))
+    return job.champion.artist.limits.parse_request({**_plain(job, pair), **taste})
+
+
+def _plain_request(job: DrawingJob, pair: StalePicture) -> ArtworkRequest:
+    """What the same picture is drawn from without personalization."""
+    return job.champion.artist.limits.parse_request(_plain(job, pair))
+
+
+def _plain(job: DrawingJob, pair: StalePicture) -> dict[str, Any]:
+    return {"prompt": pair.target_text, "seed": item_seed(job.settings, pair.item_id)}
 
 
 def _is_to_draw(job: DrawingJob, digest: str, request: ArtworkRequest) -> bool:

@@ -4,14 +4,23 @@ A picture's file is named by the digest of all that the picture is made of, so e
 """
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
-from fan_model.drawing.artist import Artist, Artwork, ArtworkRequest, DrawingOptions, artwork_digest
-from fan_model.drawing.images import SpoiltPictureError
+from fan_model.drawing.artist import (
+    Artist,
+    Artwork,
+    ArtworkRequest,
+    DrawingOptions,
+    Undrawn,
+    artwork_digest,
+)
 from feature_store.lake.stored_files import StoredFiles
 
 REFUSED = "the text filter refused a text, or the pipeline's safety checker the picture"
+WRITING_THREADS = 4
+"""Threads that write files: each waits until the disk has one."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,7 @@ class PictureFiles:
 
     def digest(self, request: ArtworkRequest, options: DrawingOptions) -> str:
         """Digest all that a picture is made of."""
-        return artwork_digest(request, options, self.artist.pipeline_fingerprint)
+        return artwork_digest(request, self.artist.complete(options), self.artist.pipeline_fingerprint)
 
     def path(self, digest: str) -> str:
         """Name the file of a picture; folders of two letters keep each of them small."""
@@ -69,15 +78,12 @@ class PictureFiles:
         if not requests:
             return {}
         try:
-            artworks = self.artist.draw_each(list(requests.values()), options)
+            return self._draw(requests, options)
         except ValueError as error:
             if len(requests) == 1:
                 return dict.fromkeys(requests, DrawingOutcome("failed", str(error).splitlines()[0]))
             singles = (self.draw({digest: request}, options) for digest, request in requests.items())
             return {digest: outcome for single in singles for digest, outcome in single.items()}
-        return {
-            digest: self._keep(digest, artwork) for digest, artwork in zip(requests, artworks, strict=True)
-        }
 
     def keep(self, digest: str, content: bytes) -> None:
         """Keep the file of a picture that was not asked for here; empty: it was refused.
@@ -88,8 +94,20 @@ class PictureFiles:
         if content or self.notes_refusals:
             self.files.write(self.path(digest), content)
 
-    def _keep(self, digest: str, artwork: Artwork | SpoiltPictureError) -> DrawingOutcome:
-        if isinstance(artwork, SpoiltPictureError):
+    def _draw(
+        self, requests: Mapping[str, ArtworkRequest], options: DrawingOptions
+    ) -> dict[str, DrawingOutcome]:
+        """Draw, and let threads write files while the artist draws what follows."""
+        digests = list(requests)
+        with ThreadPoolExecutor(WRITING_THREADS, thread_name_prefix="write-picture") as writers:
+            written = {
+                place: writers.submit(self._keep, digests[place], artwork)
+                for place, artwork in self.artist.draw_as_done(list(requests.values()), options)
+            }
+        return {digest: written[place].result() for place, digest in enumerate(digests)}
+
+    def _keep(self, digest: str, artwork: Artwork | Undrawn) -> DrawingOutcome:
+        if isinstance(artwork, Undrawn):
             return DrawingOutcome("failed", str(artwork))
         if artwork.artwork_digest != digest:
             raise RuntimeError(f"the artist drew {artwork.artwork_digest}, but {digest} was asked for")

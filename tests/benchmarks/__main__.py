@@ -1,6 +1,7 @@
 """`python -m tests.benchmarks [NAME ...]`: run benchmarks, print a table, keep it in results.json.
 
-With names, only those are run; results of the others are kept as they were.
+With names, only those are run; results of the others are kept as they were. `gpu` is all that needs a GPU;
+it is left out where nothing is named.
 """
 
 import argparse
@@ -22,6 +23,8 @@ from tests.benchmarks.registry import BENCHMARKS
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results.json"
+GPU = "gpu_"
+"""How names of benchmarks begin that need a GPU."""
 
 # Two threads that wait for each other by spinning briefly: small products would otherwise pay for waking up.
 ENVIRONMENT = {
@@ -39,14 +42,17 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}")
     parser.add_argument("--in-this-process", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    unknown = sorted(set(arguments.names) - set(BENCHMARKS))
+    on_gpu = [name for name in BENCHMARKS if name.startswith(GPU)]
+    names = arguments.names or [name for name in BENCHMARKS if name not in on_gpu]
+    names = [each for name in names for each in (on_gpu if name == GPU.strip("_") else [name])]
+    unknown = sorted(set(names) - set(BENCHMARKS))
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; known are {', '.join(BENCHMARKS)}")
     if arguments.in_this_process:
-        (name,) = arguments.names
+        (name,) = names
         print(json.dumps(measure(name)))
     else:
-        for name in arguments.names or BENCHMARKS:
+        for name in names:
             results = load_results() | {name: run_apart(name)}
             RESULTS.write_text(json.dumps(results, indent=1) + "\n")
         Console(width=160).print(table_of(results))

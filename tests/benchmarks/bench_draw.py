@@ -17,7 +17,7 @@ def draw_batch() -> Measurement:
     """The plain way is the pipeline as it comes; ours personalizes, and encodes the files as well."""
     warnings.simplefilter("ignore")
     folder = files("fan_model") / "bundled" / "pipeline"
-    artist, options = Artist.load(str(folder), batch_size=16), DrawingOptions()
+    artist, options = Artist.load(str(folder)), DrawingOptions()
     requests = [
         ArtworkRequest(
             prompt=f"adventure film poster {i}", references=("romance, pastel", "film noir"), seed=i

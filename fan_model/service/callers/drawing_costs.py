@@ -40,7 +40,7 @@ class DrawingCosts:
     def _work(self, request: ArtworkRequest, options: DrawingOptions) -> np.ndarray:
         """[2] texts to encode, and thousands of pixels times steps to draw."""
         height, width = (side or self._own_side for side in (options.height, options.width))
-        return np.array([1.0 + len(request.references), height * width * options.num_inference_steps / 1000])
+        return np.array([1.0 + len(request.references), height * width * options.steps / 1000])
 
     def _solve(self) -> np.ndarray:
         """The rates, none below zero: what cannot be told apart yet is all put down to the pixels."""

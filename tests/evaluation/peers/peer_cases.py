@@ -14,6 +14,7 @@ from evaluation.peers.pmg import Pmg
 from evaluation.peers.tailored_visions import TailoredVisions
 from evaluation.peers.viper import Viper
 from fan_model.drawing.artist import Artist
+from fan_model.drawing.personalizer import Personalizer
 from fan_model.drawing.requests import DrawingOptions
 from tests.fan_model.pipelines import stable_diffusion
 
@@ -50,7 +51,8 @@ class Echo:
 def make_artist(pipeline=None):
     pipeline = pipeline or stable_diffusion()
     pipeline.set_progress_bar_config(disable=True)
-    return Artist(pipeline, encoder_fingerprint="encoder", pipeline_fingerprint="pipeline", batch_size=4)
+    painter = Personalizer(pipeline, batch_size=4)
+    return Artist([painter], encoder_fingerprint="encoder", pipeline_fingerprint="pipeline")
 
 
 def make_adapter(width=32):

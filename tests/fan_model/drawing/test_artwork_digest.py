@@ -15,6 +15,7 @@ from PIL import Image
 
 from fan_model.drawing.artist import Artist
 from fan_model.drawing.fingerprints import artwork_digest
+from fan_model.drawing.personalizer import Personalizer
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, canonical
 from tests.fan_model.pipelines import stable_diffusion
 
@@ -128,7 +129,7 @@ ANOTHER = {
 
 @pytest.fixture(scope="module")
 def artist():
-    return Artist(stable_diffusion(), encoder_fingerprint="e", pipeline_fingerprint="p")
+    return Artist([Personalizer(stable_diffusion())], encoder_fingerprint="e", pipeline_fingerprint="p")
 
 
 def draw(artist, request, options):
@@ -204,3 +205,10 @@ def test_without_profiling_or_with_no_number_every_reference_is_used(artist, eve
     options = replace(OPTIONS, **{"num_references": 2, **every})
     (artwork,) = artist.draw([ArtworkRequest(prompt="x", references=history)], options)
     assert set(artwork.references_used) == set(history)
+
+
+def test_an_artworks_digest_is_a_sha256_that_stays_what_it_is():
+    request, options = ArtworkRequest(prompt="x", references=("b", "a"), weights=(1, 3)), DrawingOptions()
+    one, other = artwork_digest(request, options, "p"), artwork_digest(request, options, "p")
+    assert one == other
+    assert len(bytes.fromhex(one)) == 32

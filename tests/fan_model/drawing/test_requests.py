@@ -196,7 +196,7 @@ def test_weights_are_from_a_billionth_to_a_billion_and_as_many_as_references_may
 
 def test_left_alone_the_options_are_those_of_the_documentation():
     usual = DrawingOptions(
-        num_inference_steps=20, guidance_scale=3.5, height=None, width=None, negative_prompt="",
+        num_inference_steps=None, guidance_scale=None, height=None, width=None, negative_prompt="",
         image_format="png", num_references=20, profiling=True,
     )  # fmt: skip
     assert DrawingOptions() == usual

@@ -1,5 +1,7 @@
 """What an image model gives is looked at before it is called a picture."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from fan_model.drawing.artist import Artist, Artwork, ArtworkRequest, DrawingOptions
 from fan_model.drawing.images import SpoiltPictureError, check_pixels
 from fan_model.drawing.personalizer import Personalizer
+from fan_model.loading.execution import Execution
 from tests.fan_model.pipelines import stable_diffusion
 
 OPTIONS = DrawingOptions(num_inference_steps=1)
@@ -14,7 +17,7 @@ REQUESTS = [ArtworkRequest(prompt="a quiet harbour", seed=seed) for seed in rang
 
 
 def make_artist(pipeline):
-    return Artist(pipeline, encoder_fingerprint="e", pipeline_fingerprint="p")
+    return Artist([Personalizer(pipeline)], encoder_fingerprint="e", pipeline_fingerprint="p")
 
 
 def spoil(pipeline, *, value):
@@ -56,13 +59,44 @@ def test_only_the_spoilt_pictures_of_a_batch_fail(monkeypatch):
 
 def test_pixels_of_another_size_are_no_picture():
     pixels = np.random.default_rng(0).random((8, 16, 3))
-    assert check_pixels(pixels, 8, 16) is None
-    assert "gave 16 x 8 pixels, not 8 x 16" in str(check_pixels(pixels, 16, 8))
+    assert check_pixels(pixels, (8, 16)) is None
+    assert "gave 16 x 8 pixels, not 8 x 16" in str(check_pixels(pixels, (16, 8)))
 
 
 @pytest.mark.parametrize("colour", [(0, 0, 0), (1, 0, 0), (0.2, 0.4, 0.6)])
 def test_a_single_colour_is_no_picture_and_one_pixel_of_another_makes_it_one(colour):
     pixels = np.broadcast_to(np.array(colour, float), (8, 8, 3)).copy()
-    assert "single colour" in str(check_pixels(pixels, 8, 8))
+    assert "single colour" in str(check_pixels(pixels, (8, 8)))
     pixels[3, 4, 1] += 0.1
-    assert check_pixels(pixels, 8, 8) is None
+    assert check_pixels(pixels, (8, 8)) is None
+
+
+def saved_with_large_weights(folder, part):
+    """A pipeline one part of which gives numbers that float32 holds, and float16 does not."""
+    pipeline = stable_diffusion()
+    layer = {"unet": pipeline.unet.conv_out, "vae": pipeline.vae.decoder.conv_out}[part]
+    with torch.no_grad():
+        layer.weight.mul_(6e4 / layer.weight.abs().max())
+        pipeline.vae.decoder.conv_norm_out.weight.mul_(100)
+    pipeline.vae.register_to_config(force_upcast=False)
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("part", "reason"),
+    [("unet", "the image model's latents are not finite"), ("vae", "autoencoder gave .* not finite")],
+)
+def test_what_overflows_names_the_number_type_to_change_and_which_one_would_do(tmp_path, part, reason):
+    folder = saved_with_large_weights(tmp_path, part)
+    half = Artist.load(folder, execution=Execution(dtype="float16"))
+    (spoilt,) = half.draw_each(REQUESTS[:1], OPTIONS)
+    assert isinstance(spoilt, SpoiltPictureError)
+    assert re.match(f"(the )?{reason}: set model.dtype = bfloat16 or float32, for in float16 it", str(spoilt))
+    whole = Artist.load(folder, execution=Execution(dtype="float32"))
+    assert isinstance(whole.draw_each(REQUESTS[:1], OPTIONS)[0], Artwork)
+
+
+def test_a_model_whose_numbers_are_wide_already_is_not_told_to_widen_them():
+    (spoilt, *_) = make_artist(spoil(stable_diffusion(), value=float("nan"))).draw_each(REQUESTS, OPTIONS)
+    assert "look at its weights, for model.dtype is float32 already" in str(spoilt)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from fan_model.drawing.artist import Artist
 from fan_model.drawing.limits import RequestLimits
+from fan_model.drawing.personalizer import Personalizer
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
 from fan_model.drawing.texts import MAX_CHARACTERS
 from fan_model.service.messages.json_bodies import decode_json
@@ -16,7 +17,9 @@ from fan_model.service.messages.request_rows import read_request
 from tests.fan_model.pipelines import stable_diffusion
 
 LIMITS = RequestLimits(max_characters=40)
-ARTIST = Artist(stable_diffusion(), encoder_fingerprint="e", pipeline_fingerprint="p", limits=LIMITS)
+ARTIST = Artist(
+    [Personalizer(stable_diffusion(), limits=LIMITS)], encoder_fingerprint="e", pipeline_fingerprint="p"
+)
 ANY_CHARACTER = st.characters(exclude_categories=())
 TEXTS = (
     st.text(ANY_CHARACTER, max_size=45)

@@ -7,11 +7,12 @@ import torch
 from PIL import Image, ImageChops
 
 from fan_model.drawing.artist import Artist
-from fan_model.drawing.fingerprints import absent_components
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
 from fan_model.encoders.conditioners import build_conditioner
 from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.text_encoders import Profile
+from fan_model.loading.execution import Execution
+from fan_model.loading.pipeline_files import absent_components
 from fan_model.method.crowd_contrast import Crowd
 from fan_model.method.personalization import Personalization
 from tests.fan_model.pipelines import FAMILIES
@@ -93,14 +94,16 @@ def test_skipping_every_layer_is_the_plain_condition(conditioner):
 
 
 def test_half_precision_differs_by_its_rounding_only(saved, conditioner):
-    half = Artist.load(saved, dtype=torch.float16)
+    half = Artist.load(saved, execution=Execution(dtype="float16"))
     request = ArtworkRequest(prompt="western film poster", references=("pastel watercolor",))
     condition = half.condition([request], DrawingOptions(alpha=0.5)).prompt_embeds
     full = conditioner.personalize(
         [Profile(request.prompt, request.references, (1.0,))], Personalization(alpha=0.5)
     ).prompt_embeds
-    assert condition.dtype == torch.float16
-    torch.testing.assert_close(condition.float(), full, rtol=0, atol=0.02)
+    # T5 is bfloat16 beside float16: it overflows.
+    has_t5 = "T5EncoderModel" in (saved / "model_index.json").read_text()
+    assert (condition.dtype == torch.float16) != has_t5
+    torch.testing.assert_close(condition.float(), full, rtol=0, atol=0.2 if has_t5 else 0.02)
 
 
 CONTRASTED = Personalization(contrast=0.8, skip_layers=())

@@ -6,7 +6,6 @@ import diffusers
 import pytest
 
 from fan_model.drawing.artist import Artist
-from fan_model.drawing.fingerprints import read_index
 from fan_model.encoders.conditioners import TOWER_CONDITIONERS, accept_pipeline
 from fan_model.encoders.families import (
     FAMILIES,
@@ -16,6 +15,7 @@ from fan_model.encoders.families import (
     accept_index,
     nearest,
 )
+from fan_model.loading.pipeline_files import read_index
 from fan_model.service.registry import register_artist
 from tests.fan_model import pipelines
 from tests.fan_model.language_pipelines import LANGUAGE_FAMILIES

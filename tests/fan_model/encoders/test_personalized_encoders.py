@@ -119,7 +119,7 @@ def test_sharing_recorded_references_equals_the_direct_way(family, skip_layers):
 def test_the_given_model_keeps_its_attention_and_its_weights(family):
     model, encoder = MODELS[family], ENCODERS[family]
     assert model.config._attn_implementation == "sdpa"
-    assert {p.data_ptr() for p in encoder._stack.parameters()} == {p.data_ptr() for p in model.parameters()}
+    assert {p.data_ptr() for p in encoder.stack.parameters()} == {p.data_ptr() for p in model.parameters()}
 
 
 @pytest.mark.parametrize("family", ENCODERS)

@@ -7,9 +7,11 @@ import logging
 import time
 
 import pytest
+import torch
 from starlette.testclient import TestClient
 
 from fan_model.drawing.artist import Artist, DrawingOptions
+from fan_model.drawing.personalizer import Personalizer
 from fan_model.service.application import build_application
 from fan_model.service.artwork_service import ArtworkService
 from fan_model.service.deployment import Deployment
@@ -27,17 +29,17 @@ class SlowArtist(Artist):
     seconds = 0.0
     failing_seed = 13
 
-    def draw_each(self, requests, options):
+    def draw_each(self, requests, options, **how):
         self.__dict__.setdefault("seeds", []).extend(request.seed for request in requests)
         time.sleep(self.seconds)
         if self.failing_seed in (request.seed for request in requests):
             raise RuntimeError(f"cannot draw {requests[0].prompt}")
-        return super().draw_each(requests, options)
+        return super().draw_each(requests, options, **how)
 
 
 @pytest.fixture
 def artist():
-    return SlowArtist(stable_diffusion(), encoder_fingerprint="e", pipeline_fingerprint="p")
+    return SlowArtist([Personalizer(stable_diffusion())], encoder_fingerprint="e", pipeline_fingerprint="p")
 
 
 def service_of(artist, hook=None, **settings):
@@ -207,7 +209,7 @@ def test_a_service_that_stops_finishes_the_batch_in_hand(artist):
 
 def test_a_model_that_gives_no_picture_is_said_so_and_others_are_answered(monkeypatch):
     pipeline = stable_diffusion()
-    artist = SlowArtist(pipeline, encoder_fingerprint="e", pipeline_fingerprint="p")
+    artist = SlowArtist([Personalizer(pipeline)], encoder_fingerprint="e", pipeline_fingerprint="p")
     decode = pipeline.vae.decode
 
     def give_no_numbers(latents, **options):
@@ -221,6 +223,30 @@ def test_a_model_that_gives_no_picture_is_said_so_and_others_are_answered(monkey
         refused = client.post("/artworks", json={"rows": [ROW]})
         assert refused.status_code == 500
         assert "not finite" in refused.json()["message"]
+
+
+def test_a_device_without_memory_for_a_request_is_busy_and_the_next_request_is_drawn(artist, monkeypatch):
+    unet = artist._personalizer._pipeline.unet
+    forward = unet.forward
+    rows = []
+
+    def run_out(sample, *given, **options):
+        rows.append(len(sample))
+        if len(sample) >= 16:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(sample, *given, **options)
+
+    monkeypatch.setattr(unet, "forward", run_out)
+    eight = [{"prompt": "harbour", "seed": seed} for seed in range(20, 28)]
+    with client_of(artist) as client:
+        assert client.post("/artworks", json={"rows": eight[:1]}).status_code == 200  # its speed is known now
+        monkeypatch.setattr("fan_model.service.drawing_queue.DEAREST_IN_BATCH", 1e9)
+        monkeypatch.setattr("fan_model.service.drawing_queue.LONGEST_BATCH", 1e9)
+        refused = client.post("/artworks", json={"rows": eight})
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+        assert "no memory for 8 pictures at a time: try again" in refused.text
+        assert client.post("/artworks", json={"rows": eight}).status_code == 200
+    assert rows.count(16) == 1
 
 
 def test_where_tokens_are_needed_a_request_without_one_is_challenged(artist, tmp_path):

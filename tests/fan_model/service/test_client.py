@@ -10,6 +10,7 @@ import pytest
 import uvicorn
 
 from fan_model.drawing.artist import Artist, DrawingOptions
+from fan_model.drawing.personalizer import Personalizer
 from fan_model.service.application import build_application
 from fan_model.service.artwork_service import ArtworkService
 from fan_model.service.client import ArtworkClient, ServiceRefusedError
@@ -37,7 +38,7 @@ def serving(application):
 
 @pytest.fixture(scope="module")
 def client():
-    artist = Artist(stable_diffusion(), encoder_fingerprint="e", pipeline_fingerprint="p")
+    artist = Artist([Personalizer(stable_diffusion())], encoder_fingerprint="e", pipeline_fingerprint="p")
     with serving(build_application(ArtworkService(artist, DEPLOYMENT))) as port:
         yield ArtworkClient(address=f"http://127.0.0.1:{port}/")
 

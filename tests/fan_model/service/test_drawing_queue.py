@@ -6,6 +6,7 @@ import time
 import pytest
 
 from fan_model.drawing.artist import Artist, ArtworkRequest, DrawingOptions
+from fan_model.drawing.personalizer import Personalizer
 from fan_model.service.drawing_queue import DrawingQueue, QueueFullError, QueueTooSlowError
 from tests.fan_model.pipelines import stable_diffusion
 
@@ -17,15 +18,17 @@ class CountingArtist(Artist):
 
     seconds = 0.0
 
-    def draw_each(self, requests, options):
+    def draw_each(self, requests, options, **how):
         self.__dict__.setdefault("batches", []).append(len(requests))
         time.sleep(self.seconds)
-        return super().draw_each(requests, options)
+        return super().draw_each(requests, options, **how)
 
 
 @pytest.fixture
 def artist():
-    return CountingArtist(stable_diffusion(), encoder_fingerprint="e", pipeline_fingerprint="p", batch_size=4)
+    return CountingArtist(
+        [Personalizer(stable_diffusion(), batch_size=4)], encoder_fingerprint="e", pipeline_fingerprint="p"
+    )
 
 
 def requests(count):

@@ -10,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from fan_model.drawing.artist import Artist, DrawingOptions
+from fan_model.drawing.personalizer import Personalizer
 from fan_model.service.application import build_application
 from fan_model.service.artwork_service import ArtworkService
 from fan_model.service.deployment import Deployment
@@ -72,7 +73,7 @@ def resident():
 @pytest.mark.parametrize("number", [200, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_every_request_is_answered_in_json_and_none_fails_inside(number):
     chance = random.Random(number)
-    artist = Artist(stable_diffusion(), encoder_fingerprint="e", pipeline_fingerprint="p")
+    artist = Artist([Personalizer(stable_diffusion())], encoder_fingerprint="e", pipeline_fingerprint="p")
     deployment = Deployment(options=DrawingOptions(num_inference_steps=1), cache_bytes=2**20)
     application = build_application(ArtworkService(artist, deployment))
     warm = 0

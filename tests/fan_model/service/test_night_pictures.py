@@ -7,6 +7,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from fan_model.drawing.artist import Artist
+from fan_model.drawing.personalizer import Personalizer
 from fan_model.service.application import build_application
 from fan_model.service.artwork_service import ArtworkService
 from fan_model.service.deployment import Deployment
@@ -19,7 +20,7 @@ ANNS = {"user_id": "ann", "item_id": "7/a"}
 
 @pytest.fixture(scope="module")
 def artist():
-    return Artist(stable_diffusion(), encoder_fingerprint="e", pipeline_fingerprint="p")
+    return Artist([Personalizer(stable_diffusion())], encoder_fingerprint="e", pipeline_fingerprint="p")
 
 
 def client_of(artist, hook="one_picture", **settings):

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
 
-from fan_model.drawing.fingerprints import PipelineError
 from fan_model.drawing.requests import DrawingOptions
+from fan_model.loading.pipeline_files import PipelineError
 from fan_model.service.deployment import Deployment
 from fan_model.service.registry import load_artist, register_artist
 from tests.fan_model.pipelines import stable_diffusion
@@ -60,6 +60,13 @@ def test_a_large_pipeline_is_recorded_and_verified_but_not_copied(tmp_path, pipe
     pipeline.rename(tmp_path / "elsewhere")
     with pytest.raises(PipelineError, match="there is no pipeline in .*/pipeline: restore the folder"):
         load_artist()
+
+
+def test_a_large_pipeline_is_registered_without_being_loaded(tmp_path, pipeline, monkeypatch):
+    loaded = []
+    monkeypatch.setattr("diffusers.DiffusionPipeline.from_pretrained", lambda *_, **__: loaded.append(1))
+    assert register(tmp_path, pipeline, max_carried_bytes=0).version
+    assert loaded == []
 
 
 @pytest.mark.parametrize("name", ["nobody/nothing", "a typing error", "/nowhere"])

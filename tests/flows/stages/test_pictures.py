@@ -90,6 +90,8 @@ def test_a_digest_that_is_not_the_pictures_own_is_a_mistake(pictures):
 def test_a_model_that_gives_no_picture_leaves_a_reason_and_no_file(pictures, monkeypatch):
     reason = "the image model gave numbers that are not finite"
     spoilt = SpoiltPictureError(reason)
-    monkeypatch.setattr(pictures.artist, "draw_each", lambda requests, options: [spoilt] * len(requests))
+    monkeypatch.setattr(
+        pictures.artist, "draw_as_done", lambda requests, options: enumerate([spoilt] * len(requests))
+    )
     assert draw(pictures, GOOD, OTHER) == [DrawingOutcome("failed", reason)] * 2
     assert list(pictures.files.list("images")) == []

@@ -6,17 +6,15 @@ import shutil
 
 import pytest
 
-from fan_model.drawing.fingerprints import (
+from fan_model.loading.pipeline_files import (
     PipelineError,
+    PipelineFiles,
     absent_components,
-    artwork_digest,
     component_files,
     encoder_fingerprint,
-    file_checksums,
     pipeline_fingerprint,
     verify_checksums,
 )
-from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
 
 INDEX = {
     "_class_name": "StableDiffusionPipeline",
@@ -44,16 +42,16 @@ def pipeline(tmp_path):
 
 def change(folder, name):
     """The checksums of a pipeline, and those of it with one file changed."""
-    before = file_checksums(folder)
+    before = PipelineFiles(folder).checksums()
     (folder / name).write_text("something else")
-    return before, file_checksums(folder)
+    return before, PipelineFiles(folder).checksums()
 
 
 def test_every_file_of_the_components_has_its_sha256_by_its_path_and_no_other_file_has(pipeline):
     (pipeline / "README.md").write_text("a page")
     (pipeline / "image_encoder").mkdir()
     (pipeline / "image_encoder" / "config.json").write_text("a component that the pipeline is without")
-    checksums = file_checksums(pipeline)
+    checksums = PipelineFiles(pipeline).checksums()
     assert list(checksums) == ["model_index.json", *sorted(FILES)]
     content = b"what is in unet/config.json"
     assert checksums["unet/config.json"] == hashlib.sha256(content).hexdigest()
@@ -68,9 +66,9 @@ def test_a_changed_file_is_another_pipeline_and_another_encoder_if_it_makes_text
 
 
 def test_a_file_under_another_name_is_another_pipeline(pipeline):
-    before = pipeline_fingerprint(file_checksums(pipeline))
+    before = pipeline_fingerprint(PipelineFiles(pipeline).checksums())
     (pipeline / "unet/config.json").rename(pipeline / "unet/settings.json")
-    assert pipeline_fingerprint(file_checksums(pipeline)) != before
+    assert pipeline_fingerprint(PipelineFiles(pipeline).checksums()) != before
 
 
 def test_a_fingerprint_stays_what_it_is_for_vectors_and_pictures_are_known_by_it():
@@ -80,9 +78,9 @@ def test_a_fingerprint_stays_what_it_is_for_vectors_and_pictures_are_known_by_it
 
 
 def test_a_copy_of_a_pipeline_is_the_same_pipeline(pipeline, tmp_path):
-    copy = file_checksums(shutil.copytree(pipeline, tmp_path / "copy"))
-    verify_checksums(copy, file_checksums(pipeline))
-    assert pipeline_fingerprint(copy) == pipeline_fingerprint(file_checksums(pipeline))
+    copy = PipelineFiles(shutil.copytree(pipeline, tmp_path / "copy")).checksums()
+    verify_checksums(copy, PipelineFiles(pipeline).checksums())
+    assert pipeline_fingerprint(copy) == pipeline_fingerprint(PipelineFiles(pipeline).checksums())
 
 
 def test_a_pipeline_that_is_not_the_one_that_was_registered_is_refused_with_the_names_of_its_files(pipeline):
@@ -111,17 +109,10 @@ def test_a_folder_without_an_index_is_no_pipeline(pipeline, index):
     if index:
         (pipeline / "model_index.json").write_text(index)
     with pytest.raises(PipelineError, match="holds no pipeline: model_index.json is missing or no JSON"):
-        file_checksums(pipeline)
+        PipelineFiles(pipeline).checksums()
 
 
 def test_components_that_a_pipeline_is_without_are_told_apart_from_those_it_has(pipeline):
     assert absent_components(pipeline) == ["image_encoder"]
     found = {path.relative_to(pipeline).as_posix() for path in component_files(pipeline)}
     assert found == set(FILES)
-
-
-def test_an_artworks_digest_is_a_sha256_that_stays_what_it_is():
-    request, options = ArtworkRequest(prompt="x", references=("b", "a"), weights=(1, 3)), DrawingOptions()
-    one, other = artwork_digest(request, options, "p"), artwork_digest(request, options, "p")
-    assert one == other
-    assert len(bytes.fromhex(one)) == 32

@@ -1,0 +1,117 @@
+"""How a loaded pipeline computes: kernels of attention, compiled blocks, tiles, number types that differ."""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+import torch
+from diffusers import DiffusionPipeline, ModelMixin
+
+from fan_model.loading.execution import Attention, Execution, ExecutionError
+
+
+class Finite(NamedTuple):
+    """Whether all numbers of one picture are finite, where it can be told."""
+
+    latents: bool = True
+    decoded: bool = True
+
+
+DECODED: ContextVar[list[Finite] | None] = ContextVar("decoded", default=None)
+"""Of each latent that was decoded in this context."""
+
+
+def image_model_of(pipeline: DiffusionPipeline) -> Any:  # noqa: ANN401 - a UNet or a transformer
+    """The component that draws."""
+    return getattr(pipeline, "unet", None) or pipeline.transformer
+
+
+def set_kernels(pipeline: DiffusionPipeline, execution: Execution) -> None:
+    """Let a pipeline compute as it is told to.
+
+    Raises:
+        ExecutionError: It cannot.
+    """
+    image_model = image_model_of(pipeline)
+    if execution.attention != "default":
+        set_attention(image_model, execution.attention)
+    if execution.vae_tiling:
+        pipeline.vae.enable_tiling()
+    if execution.compile:
+        compile_blocks(image_model)
+    watch_decoding(pipeline.vae)
+
+
+def set_attention(image_model: Any, attention: Attention) -> None:  # noqa: ANN401
+    """Let the image model attend by a kernel of diffusers' dispatcher.
+
+    Raises:
+        ExecutionError: It does not attend through it, or the kernel's package is not there.
+    """
+    processors = [getattr(module, "processor", None) for module in image_model.modules()]
+    if not any(hasattr(processor, "_attention_backend") for processor in processors):
+        raise ExecutionError(
+            f"model.attention must be default: {type(image_model).__name__} attends by torch's own kernels"
+        )
+    try:
+        image_model.set_attention_backend(attention)
+    except (RuntimeError, ValueError, ImportError) as error:
+        raise ExecutionError(
+            f"model.attention = {attention} cannot be used here: {str(error).splitlines()[0]}"
+        ) from error
+
+
+def compile_blocks(image_model: Any) -> None:  # noqa: ANN401
+    """Compile the blocks that the image model repeats, each once for all of its kind; at their first call.
+
+    Raises:
+        ExecutionError: It does not say which of its blocks repeat.
+    """
+    # What may not be split between devices is a whole block, where repeated ones are not named as such.
+    names = set(image_model._repeated_blocks or image_model._no_split_modules or ())
+    blocks = [module for module in image_model.modules() if type(module).__name__ in names]
+    if not blocks:
+        raise ExecutionError(f"model.compile must be false: {type(image_model).__name__} repeats no blocks")
+    for block in blocks:
+        block.compile(dynamic=False)
+
+
+def watch_decoding(autoencoder: Any) -> None:  # noqa: ANN401
+    """Let an autoencoder read latents of any number type, and note which of them are no picture.
+
+    It may be float32 where the image model is not.
+    """
+    autoencoder.decode = functools.partial(_decode, autoencoder, autoencoder.decode)
+
+
+@contextmanager
+def watched_decoding() -> Iterator[list[Finite]]:
+    """What is seen of each latent decoded in the block; nothing of autoencoders that nobody watches."""
+    decoded: list[Finite] = []
+    token = DECODED.set(decoded)
+    try:
+        yield decoded
+    finally:
+        DECODED.reset(token)
+
+
+def _decode(
+    autoencoder: ModelMixin,
+    decode: Callable[..., Any],
+    latents: torch.Tensor,
+    *given: object,
+    **options: object,
+) -> Any:  # noqa: ANN401 - what the autoencoder gives
+    output = decode(latents.to(autoencoder.dtype), *given, **options)
+    decoded = DECODED.get()
+    if decoded is not None:
+        # Looked at here, for an infinity is a white or a black point once it is a pixel.
+        decoded += map(Finite, _are_finite(latents), _are_finite(output[0]))
+    return output
+
+
+def _are_finite(values: torch.Tensor) -> list[bool]:
+    """[b] of [b, ...]."""
+    return values.isfinite().flatten(1).all(dim=1).tolist()

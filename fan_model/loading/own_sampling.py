@@ -1,0 +1,82 @@
+"""How a checkpoint is meant to be drawn with: its denoising steps and guidance, as it says itself.
+
+Distilled models draw in 1 to 8 steps and without guidance; drawn as others are, their pictures are burnt.
+They are known by their scheduler, by their image model's settings, or by their name.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from diffusers import DiffusionPipeline
+
+from fan_model.drawing.requests import USUAL_GUIDANCE, USUAL_STEPS
+from fan_model.loading.kernels import image_model_of
+
+FLUX_STEPS = 28
+CONSISTENCY_SCHEDULERS = {"LCMScheduler", "TCDScheduler", "FlowMatchLCMScheduler", "SCMScheduler"}
+"""Made for consistency models and their LoRA; other models draw nothing good with them."""
+EULER_SCHEDULERS = {"EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler"}
+"""With trailing time steps, those of Turbo (ancestral) and of Lightning; others lead."""
+NAMES: Mapping[str, int] = {"turbo": 4, "lightning": 4, "schnell": 4, "lcm": 4, "hyper": 8}
+"""Words in the names of distilled models, and their steps."""
+HUB_FOLDER = "models--"
+"""How the hub's cache calls the folder of a model."""
+
+
+@dataclass(frozen=True)
+class OwnSampling:
+    """What a pipeline is drawn with where nobody says otherwise."""
+
+    steps: int
+    """Denoising steps."""
+    guidance: float
+    """1 is none."""
+    is_distilled: bool = False
+    """Whether the model learnt to draw without guidance: at 1 nothing leads away from a negative prompt."""
+    is_embedded: bool = False
+    """Whether guidance is an input of the image model: nothing ever leads away from a negative prompt."""
+
+
+USUAL = OwnSampling(USUAL_STEPS, USUAL_GUIDANCE)
+
+
+def own_sampling(pipeline: DiffusionPipeline) -> OwnSampling:
+    """How a loaded pipeline is meant to be drawn with."""
+    image_model = image_model_of(pipeline).config
+    if image_model.get("guidance_embeds") is not None and hasattr(pipeline, "text_encoder_2"):
+        return _flux(image_model)
+    if image_model.get("time_cond_proj_dim") is not None:
+        # Guidance is one of the image model's inputs: it needs no second row, and a strength all the same.
+        return OwnSampling(NAMES["lcm"], 8.0, is_embedded=True)
+    steps = _few_steps(pipeline)
+    return USUAL if steps is None else OwnSampling(steps, 1.0, is_distilled=True)
+
+
+def _flux(image_model: Mapping[str, Any]) -> OwnSampling:
+    """Dev is told its guidance, schnell knows none."""
+    if image_model["guidance_embeds"]:
+        return OwnSampling(FLUX_STEPS, USUAL_GUIDANCE, is_embedded=True)
+    return OwnSampling(NAMES["schnell"], 1.0, is_distilled=True)
+
+
+def _few_steps(pipeline: DiffusionPipeline) -> int | None:
+    """Steps of a distilled model; None of any other."""
+    scheduler = pipeline.scheduler
+    kind = type(scheduler).__name__
+    if kind in CONSISTENCY_SCHEDULERS:
+        return NAMES["lcm"]
+    if kind in EULER_SCHEDULERS and scheduler.config.get("timestep_spacing") == "trailing":
+        return NAMES["turbo"]
+    if pipeline.config.get("is_distilled"):
+        return NAMES["schnell"]
+    return next((steps for word, steps in NAMES.items() if word in _words(pipeline)), None)
+
+
+def _words(pipeline: DiffusionPipeline) -> set[str]:
+    """Words of the pipeline's name: its folder's, or the hub's for it."""
+    path = Path(str(pipeline.config.get("_name_or_path") or ""))
+    names = [part for part in path.parts if part.startswith(HUB_FOLDER)] or [path.name]
+    return set(re.split(r"[^a-z]+", names[-1].lower()))

@@ -1,0 +1,42 @@
+"""Relative paths in a settings file: they start at the file's own folder."""
+
+from pathlib import Path
+from typing import Any
+
+
+def resolve_paths(content: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Let relative paths in the file start at the file's own folder, wherever the command is run."""
+    content.setdefault("workspace", "workspace")
+    _anchor(content, "workspace", folder)
+    for source in content.get("sources", []):
+        _anchor(source, "path", folder)
+    _anchor(content.get("safety"), "blocklist", folder)
+    _anchor(content.get("serving"), "tokens_file", folder)
+    evaluation = content.get("evaluation")
+    _anchor(evaluation.get("data") if isinstance(evaluation, dict) else None, "path", folder)
+    _anchor_model(content.get("model"), folder)
+    _anchor(evaluation, "judge", folder, with_file="config.json")
+    return content
+
+
+def _anchor_model(model: object, folder: Path) -> None:
+    """Let the model's files start at the folder; a pipeline or its configurations may be a hub id instead."""
+    if not isinstance(model, dict):
+        return
+    _anchor(model, "image_model", folder)
+    for key in ("pipeline", "configs"):
+        is_file = str(model.get(key)).endswith(".safetensors")
+        _anchor(model, key, folder, with_file="" if is_file else "model_index.json")
+    for adapter in model.get("adapters", []):
+        _anchor(adapter, "path", folder)
+
+
+def _anchor(table: object, key: str, folder: Path, *, with_file: str | None = None) -> None:
+    """Let a path start at the folder; one that may be a hub id, only if there is such a file in it.
+
+    An address (`s3://...`) stays as it is.
+    """
+    if isinstance(table, dict) and isinstance(value := table.get(key), str) and "://" not in value:
+        path = folder / Path(value).expanduser()
+        if with_file is None or (path / with_file).exists():
+            table[key] = str(path)
