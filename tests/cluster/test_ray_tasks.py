@@ -100,7 +100,7 @@ def test_three_machines_are_almost_three_times_as_fast_as_one(machines, tasks):
     seconds = []
     for _ in range(3):
         machines.add()
-        run(tasks, 0.1, range(6))
+        run(tasks, 0.5, range(8))  # its process starts
         started = time.monotonic()
         run(tasks, 1.0, range(24))
         seconds.append(time.monotonic() - started)
