@@ -79,9 +79,8 @@ class Personalizer:
         self.batch_size = batch_size
         """Texts encoded or pictures drawn at a time."""
         self.pipeline = pipeline
-        """Never changed here, and by nobody who draws with it in other ways."""
+        """Changed by nobody: whoever draws in other ways with it, or its conditioner, changes a copy."""
         self.conditioner = build_conditioner(pipeline, KeyValueCache(cache_bytes))
-        """From texts to conditions."""
 
     def condition(
         self,
@@ -284,8 +283,8 @@ class Personalizer:
     def _paint_batch(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> Sequence[Painted]:
         filled = requests if self.conditioner.draws_alone else fill(requests, self.multiple(options))
         arguments = self.prompt_arguments(filled, options)
-        painted = self.paint_arguments(arguments, [request.seed for request in filled], options)
-        return painted[: len(requests)]
+        seeds = [request.seed for request in filled]
+        return self.paint_arguments(arguments, seeds, options)[: len(requests)]
 
     def paint_arguments(
         self,
