@@ -14,7 +14,6 @@ from evaluation.peers.peer import Peer, PeerCase, PeerRequest
 from evaluation.protocol.picture_store import Pictures
 from evaluation.protocol.study import Study, StudyTarget
 from fan_model.drawing.artist import ArtworkRequest, artwork_digest
-from fan_model.drawing.images import SpoiltPictureError
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class PeerPlan:
             digest = self.digests[place]
             if isinstance(painted, Image.Image):
                 pictures.keep(digest, artist.write_file(painted, digest, self.easel.options))
-            elif not isinstance(painted, SpoiltPictureError):
+            elif painted is None:
                 pictures.keep(digest, b"")
 
     def features(self, places: Sequence[int]) -> NDArray[np.floating]:
