@@ -77,9 +77,8 @@ class Personalizer:
         self.limits = limits or RequestLimits()
         """What may be asked for."""
         self.pipeline, self._placement = pipeline, placement
-        """Never changed here, and by nobody who draws with it in other ways."""
+        """Changed by nobody: whoever draws in other ways with it, or its conditioner, changes a copy."""
         self.conditioner = build_conditioner(pipeline, KeyValueCache(cache_bytes))
-        """From texts to conditions."""
         self._own = own_sampling(pipeline)
         self.renderer = Renderer(
             placement.offload(pipeline) if placement else without_encoders(pipeline),
