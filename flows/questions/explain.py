@@ -39,36 +39,11 @@ def explain(settings: Settings, lake: Lake, user_id: str, item_id: str) -> str:
             f"no published picture of item {item_id} for user {user_id}, whose pictures are of items: {items}"
         )
     words = _in_words(settings, lake, picture)
-    paragraphs = (_about(picture, user_id), _because(settings, picture), words, _file(picture))
+    paragraphs = (_about(picture, user_id), _because(picture), words, _file(picture))
     return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
 
 
-def _about(picture: PublishedPicture, user_id: str) -> list[str]:
-    return [f"{picture.name}, drawn for user {user_id} (number {picture.rank} of this user's list)"]
-
-
-def _because(settings: Settings, picture: PublishedPicture) -> list[str]:
-    references = picture.references
-    if not references and picture.image_path is None:
-        return []
-    if not references:
-        return ["The user had no history that could be used, so the picture is the plain one."]
-    lines = [
-        f"The prompt is «{picture.target_text}»{_cut(picture)}.",
-        _how_strongly(picture),
-        _where_from(references),
-        "",
-        " share  weight  relevance  reference",
-    ]
-    return lines + [_reference_line(row) for row in references]
-
-
-def _cut(picture: PublishedPicture) -> str:
-    cut = picture.tokens_cut
-    return f", shortened by what {cut} tokens more than the text encoder reads would say" if cut else ""
-
-
-def _how_strongly(picture: PublishedPicture) -> str:
+def describe_strength(picture: PublishedPicture) -> str:
     """Say what the references do in the text encoder."""
     num_references = len(picture.references)
     if picture.contrast is not None:
@@ -80,6 +55,32 @@ def _how_strongly(picture: PublishedPicture) -> str:
         f"{picture.alpha:.0%} of each personalized attention layer looks at {num_references} references, "
         f"{1 - picture.alpha:.0%} at the prompt itself."
     )
+
+
+def _about(picture: PublishedPicture, user_id: str) -> list[str]:
+    return [f"{picture.name}, drawn for user {user_id} (number {picture.rank} of this user's list)"]
+
+
+def _because(picture: PublishedPicture) -> list[str]:
+    references = picture.references
+    if not references and picture.image_path is None:
+        return []
+    if not references:
+        return ["The user had no history that could be used, so the picture is the plain one."]
+    lines = [
+        _prompt(picture),
+        describe_strength(picture),
+        _where_from(references),
+        "",
+        " share  weight  relevance  reference",
+    ]
+    return lines + [_reference_line(row) for row in references]
+
+
+def _prompt(picture: PublishedPicture) -> str:
+    """Say what the prompt is, and whether its fields had to be shortened."""
+    cut = f", shortened by {picture.tokens_cut} tokens that would not be read" if picture.tokens_cut else ""
+    return f"The prompt is «{picture.target_text}»{cut}."
 
 
 def _in_words(settings: Settings, lake: Lake, picture: PublishedPicture) -> list[str]:

@@ -10,10 +10,11 @@ import subprocess
 import pytest
 from typer.testing import CliRunner
 
+from feature_store.tables.published import read_picture
 from feature_store.tables.runs import read_last_published, read_run
 from flows.cli.program import app
 from flows.commands.summary import summarize
-from flows.questions.explain import NoPictureError, explain
+from flows.questions.explain import NoPictureError, describe_strength, explain
 from flows.questions.query import QueryError, run_query
 from flows.settings import read_settings
 from flows.stages.gallery import write_gallery
@@ -167,12 +168,13 @@ def test_every_command_explains_itself():
         assert command.callback.__doc__, command
 
 
-def test_an_explanation_says_contrast_where_the_settings_contrast(settings, lake):
+def test_an_explanation_says_whether_a_picture_went_by_alpha_or_away_from_the_crowd(lake):
     item_id = lake.query("SELECT item_id FROM artworks WHERE user_id = '2'")["item_id"][0].as_py()
-    drawing = dataclasses.replace(settings.drawing, contrast=0.5)
-    words = explain(settings.model_copy(update={"drawing": drawing}), lake, "2", item_id)
-    assert "layer goes 0.5 times what its 1 references have beyond the crowd" in words
-    assert "looks at" not in words
+    picture = read_picture(lake, "2", item_id)
+    assert "looks at 1 references" in describe_strength(picture)
+    contrasted = describe_strength(dataclasses.replace(picture, contrast=0.5))
+    assert "layer goes 0.5 times what its 1 references have beyond the crowd" in contrasted
+    assert "looks at" not in contrasted
 
 
 def test_a_night_commits_a_stage_of_a_few_buckets_once_and_seldom_beside_that(lake):
