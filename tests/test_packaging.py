@@ -102,6 +102,7 @@ def test_the_wheel_is_small_and_has_all_that_is_read_beside_the_code(wheels):
     }  # fmt: skip
 
 
+@pytest.mark.whole
 def test_the_two_wheels_share_the_packages_out(wheels):
     everything = {str(path.relative_to(ROOT)) for name in PACKAGES for path in (ROOT / name).rglob("*.py")}
     studio = {name for name in everything if name.startswith("fan_model/studio/")}
@@ -179,6 +180,7 @@ def test_a_model_is_served_with_what_the_extra_for_serving_brings():
     assert finished.returncode == 0, finished.stderr
 
 
+@pytest.mark.whole
 def test_one_machine_needs_nothing_of_what_the_extra_for_clusters_brings():
     finished = subprocess.run(
         [sys.executable, "-c", ON_ONE_MACHINE], cwd=ROOT, capture_output=True, text=True

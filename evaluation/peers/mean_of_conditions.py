@@ -19,7 +19,6 @@ from evaluation.peers.condition_mixing import join, refuse_unequal, weigh
 from evaluation.peers.easel import Easel
 from evaluation.peers.peer import Peer, PeerCase, PeerRequest
 from fan_model.encoders.conditions import Condition
-from fan_model.method.profiling import select_references
 from fan_model.method.selection_policy import SelectionPolicy
 
 
@@ -48,8 +47,7 @@ class MeanOfConditions(Peer):
 
     def personalize(self, case: PeerCase) -> PeerRequest:
         """Keep the references that tailored profiling keeps."""
-        count = self.policy.num_references(len(case.texts))
-        kept = select_references(case.target, case.vectors, case.weights, num_references=count).indices
+        kept = self.policy.select(case.target, case.vectors, case.weights).indices
         shares = case.weights[kept] / case.weights[kept].sum()
         return PeerRequest(
             prompt=case.prompt,

@@ -89,7 +89,7 @@ class ArtworkRow:
     visible_change: float | None = None
     seed: int | None = None
     alpha: float
-    contrast: float | None = None
+    contrast: float | None
     num_references: int
     tokens_cut: int | None = None
     target_id: int | None

@@ -25,7 +25,7 @@ from flows.stages.bucket_files import WorkFolder, delete_work, work_folder
 from flows.stages.crowd import crowd_name, current_crowd, pin_crowd
 from flows.stages.embed import embed
 from flows.stages.generate import DrawingJob, draw_pairs
-from flows.stages.profile import CANDIDATES, ProfileOrigin, select_references
+from flows.stages.profile import CANDIDATES, ProfileOrigin, profile_rows
 from flows.stages.publish import UnfinishedNightError, publish, report_to_mlflow
 from flows.stages.recipes import drawing_recipe, profile_recipe
 from flows.stages.task_map import Counts
@@ -109,7 +109,7 @@ def profile_bucket(settings: Settings, work: ProfileWork, number: int) -> Finish
     store = share_references(settings, encoder_fingerprint=encoder, width=work.width)
     recipe, run_id = profile_recipe(settings, encoder, crowd_name(work.crowd)), work.run.run_id
     origin = ProfileOrigin(encoder, recipe, run_id, work.snapshot_id)
-    pairs, rows = select_references(settings, store, folder.read("todo", number), origin, work.crowd)
+    pairs, rows = profile_rows(settings, store, folder.read("todo", number), origin, work.crowd)
     folder.write("rows", number, PROFILES.to_arrow(rows))
     folder.write("states", number, profile_states(pairs, rows, recipe_digest=recipe, run_id=run_id))
     return FinishedBucket(number)

@@ -65,7 +65,7 @@ OF_PAIRS = ("pair_number", "user_key", "item_id", "target_id", "as_of")
 OF_HISTORIES = ("pair_number", "reference_item_id", "reference_id", "weight", "origin")
 
 
-def select_references(
+def profile_rows(
     settings: Settings,
     store: ReferenceStore,
     candidates: pa.Table,

@@ -107,6 +107,7 @@ def _note_pictures(lake: Lake, run, bucket: Bucket) -> int:
                 artwork_id=artworks.artwork_id(pair.user_key, pair.item_id, digest),
                 artwork_digest=digest,
                 alpha=0.3,
+                contrast=None,
                 num_references=len(pair.references),
                 model_version="1",
                 status="generated",

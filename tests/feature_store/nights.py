@@ -84,6 +84,7 @@ def draw(lake, folder, run, *, recipe="d"):
                 image_sha256=hashlib.sha256(digest.encode()).hexdigest(),
                 seed=1,
                 alpha=0.3,
+                contrast=None,
                 num_references=len(picture.references),
                 model_version="1",
                 status="generated",

@@ -29,6 +29,7 @@ def test_equal_scores_are_worth_a_guess(num_pictures, num_users):
     np.testing.assert_allclose(found.hit_at_10, chance_hit(num_users, 10))
 
 
+@pytest.mark.whole
 @given(st.integers(0, 2**31))
 def test_a_second_library_agrees(seed):
     generator = np.random.default_rng(seed)

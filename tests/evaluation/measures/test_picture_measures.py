@@ -94,6 +94,7 @@ def test_another_user_s_history_comes_out_at_chance(truth, tastes, plain, shift)
     assert abs(values["own_minus_other"].mean()) < 5
 
 
+@pytest.mark.whole
 def test_p_values_of_random_owners_are_spread_evenly(truth, tastes, plain):
     generator = np.random.default_rng(3)
     p_values = [

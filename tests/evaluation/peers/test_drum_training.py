@@ -18,6 +18,8 @@ from evaluation.peers.drum_training import (
 )
 from tests.evaluation.peers.peer_cases import ORIGIN, make_adapter
 
+pytestmark = pytest.mark.whole
+
 COURSE = AdapterCourse(
     encoder_fingerprint="encoder", captions_digest="captions", num_steps=6, batch=4, max_references=2
 )

@@ -7,6 +7,7 @@ from fan_model.drawing.artist import Artist, Artwork, ArtworkRequest, DrawingOpt
 from fan_model.drawing.batch_sizes import BatchSize
 from fan_model.drawing.personalizer import Personalizer
 from fan_model.drawing.renderer import DeviceFullError
+from feature_store.lake.stored_files import FolderFiles
 from flows.stages.pictures import GENERATED, PictureFiles
 from tests.fan_model.pipelines import stable_diffusion
 
@@ -41,6 +42,7 @@ def unhindered():
     return [each.image for each in make(most_rows=16)[0].draw(REQUESTS, OPTIONS)]
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(("most_rows", "fitting"), [(16, 8), (8, 4), (15, 4), (4, 2)])
 def test_a_batch_that_does_not_fit_is_halved_and_draws_the_same_pictures(most_rows, fitting, unhindered):
     artist, _ = make(most_rows)
@@ -58,7 +60,7 @@ def test_a_size_that_was_found_is_kept_so_that_memory_runs_out_once():
 
 def test_a_night_goes_on_with_halves(tmp_path):
     artist, _ = make(most_rows=8)
-    pictures = PictureFiles(artist=artist, folder=tmp_path, image_format="png")
+    pictures = PictureFiles(artist=artist, files=FolderFiles(tmp_path), folder="images", image_format="png")
     wanted = {pictures.digest(request, OPTIONS): request for request in REQUESTS}
     assert pictures.draw(wanted, OPTIONS) == dict.fromkeys(wanted, GENERATED)
     assert all(map(pictures.is_known, wanted))
@@ -68,7 +70,7 @@ def test_a_picture_that_does_not_fit_alone_fails_with_the_settings_to_change(tmp
     artist, device = make(most_rows=2)
     drawn = artist.draw_each(REQUESTS[:3], OPTIONS)
     assert [type(each) for each in drawn] == [DeviceFullError] * 3
-    pictures = PictureFiles(artist=artist, folder=tmp_path, image_format="png")
+    pictures = PictureFiles(artist=artist, files=FolderFiles(tmp_path), folder="images", image_format="png")
     (outcome,) = pictures.draw({pictures.digest(REQUESTS[0], OPTIONS): REQUESTS[0]}, OPTIONS).values()
     assert (outcome.status, "set model.offload, model.vae_tiling or" in outcome.reason) == ("failed", True)
     device.most_rows = 16
@@ -87,7 +89,7 @@ def test_texts_that_do_not_fit_together_are_encoded_in_halves(monkeypatch):
     artist, _ = make(most_rows=16)
     texts = [f"text {number}" for number in range(7)]
     whole = artist.encode_texts(texts).mean_unit_tokens
-    conditioner = artist._personalizer._conditioner
+    conditioner = artist.personalizer.conditioner
     encode = conditioner.encode
 
     def run_out(texts):

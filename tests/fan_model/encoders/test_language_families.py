@@ -198,6 +198,7 @@ def test_two_threads_at_once_give_what_each_gives_alone(conditioner):
     assert all(torch.equal(one, alone[place]) for place in range(2) for one in found[place])
 
 
+@pytest.mark.whole
 def test_what_a_template_begins_with_is_kept_once_and_the_budget_is_kept(pipeline, family):
     if not family.prompt_call.is_causal or family.name == "CogView 4":  # they have no template
         return
@@ -247,6 +248,7 @@ def test_a_saved_folder_draws_pictures_that_do_not_depend_on_their_batch(saved):
     assert pixels(plain).shape == (32, 32, 3)
 
 
+@pytest.mark.whole
 def test_a_plain_picture_is_the_pipelines_own(saved, pipeline):
     drawn = Personalizer(pipeline).draw(TARGET, seed=3, guidance_scale=3.5, **SIZE)
     own_call = OWN_CALL.get(saved[0], {"guidance_scale": 3.5})

@@ -19,6 +19,8 @@ from fan_model.loading.pipelines import PipelineLoader, find_pipeline
 from tests.fan_model import pipelines
 from tests.fan_model.language_pipelines import LANGUAGE_FAMILIES
 
+pytestmark = pytest.mark.whole
+
 FAMILIES = pipelines.FAMILIES | LANGUAGE_FAMILIES
 OPTIONS = DrawingOptions(
     alpha=0.5, num_inference_steps=2, guidance_scale=3.0, num_references=None, height=32, width=32

@@ -9,6 +9,8 @@ from fan_model.loading.step_caches import CACHED
 from tests.fan_model.language_pipelines import flux2_klein, qwen_image
 from tests.fan_model.pipelines import flux, stable_diffusion
 
+pytestmark = pytest.mark.whole
+
 OPTIONS = DrawingOptions(num_inference_steps=8, guidance_scale=3.0, height=32, width=32)
 REQUESTS = [ArtworkRequest(prompt="western film poster", seed=seed) for seed in range(2)]
 
@@ -53,7 +55,7 @@ def test_a_cache_saves_work(tmp_path, monkeypatch):
     counts = {}
     for cache in ("none", "taylorseer"):
         artist = Artist.load(tmp_path, execution=Execution(step_cache=cache))
-        block = artist._personalizer._pipeline.transformer.transformer_blocks[0].attn.to_q
+        block = artist.personalizer.pipeline.transformer.transformer_blocks[0].attn.to_q
         counts[cache] = 0
 
         def count(*_, cache=cache):

@@ -226,7 +226,7 @@ def test_a_model_that_gives_no_picture_is_said_so_and_others_are_answered(monkey
 
 
 def test_a_device_without_memory_for_a_request_is_busy_and_the_next_request_is_drawn(artist, monkeypatch):
-    unet = artist._personalizer._pipeline.unet
+    unet = artist.personalizer.pipeline.unet
     forward = unet.forward
     rows = []
 

@@ -33,6 +33,7 @@ def weights_in(folder):
     return [path for path in (folder / "artifacts").rglob("*.safetensors")]
 
 
+@pytest.mark.whole
 def test_a_small_pipeline_travels_inside_the_model(tmp_path, pipeline):
     version = register(tmp_path, pipeline)
     assert weights_in(tmp_path)
@@ -62,6 +63,7 @@ def test_a_large_pipeline_is_recorded_and_verified_but_not_copied(tmp_path, pipe
         load_artist()
 
 
+@pytest.mark.whole
 def test_a_large_pipeline_is_registered_without_being_loaded(tmp_path, pipeline, monkeypatch):
     loaded = []
     monkeypatch.setattr("diffusers.DiffusionPipeline.from_pretrained", lambda *_, **__: loaded.append(1))

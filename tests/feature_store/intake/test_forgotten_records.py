@@ -12,6 +12,8 @@ from feature_store.upkeep.erasure import erase_user
 from feature_store.upkeep.maintenance import purge_lake
 from tests.feature_store.logs import ask, hours, take_in_events, take_in_items, take_in_targets
 
+pytestmark = pytest.mark.whole
+
 LEAVER, STAYER = "leaver-4711", "stayer"
 OLD = [
     ("e1", LEAVER, "i1", hours(1), 5.0),

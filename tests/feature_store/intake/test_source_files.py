@@ -125,6 +125,7 @@ def test_the_same_event_id_in_two_sources_is_two_events(lake, tmp_path):
     assert ask(lake, "SELECT count(*) FROM interactions WHERE interaction_id = 'e1'") == [(2,)]
 
 
+@pytest.mark.whole
 def test_whatever_a_source_is_called_its_events_say_so(lake, tmp_path):
     sources = ["007", "a=b/../c d", "null", "100%41", "журнал", "x" * 300]
     for source in sources:
@@ -135,6 +136,7 @@ def test_whatever_a_source_is_called_its_events_say_so(lake, tmp_path):
     assert {row[0] for row in ask(lake, brought)} == set(sources)
 
 
+@pytest.mark.whole
 def test_keys_are_compared_in_parts_too(lake, tmp_path, monkeypatch):
     monkeypatch.setattr(clashes, "HASHES_AT_ONCE", 1)
     assert take_in_events(lake, tmp_path, EVENTS).accepted == 3
@@ -142,6 +144,7 @@ def test_keys_are_compared_in_parts_too(lake, tmp_path, monkeypatch):
     assert (counts.accepted, counts.duplicate) == (1, 3)
 
 
+@pytest.mark.whole
 def test_new_events_take_away_the_states_of_their_users_and_of_nobody_else(lake, tmp_path):
     take_in_events(lake, tmp_path, EVENTS)
     write_states(lake, ("ann", "bob", "cid"))
@@ -150,6 +153,7 @@ def test_new_events_take_away_the_states_of_their_users_and_of_nobody_else(lake,
     assert users_of(lake, "night.profile_states") == ["ann", "cid"]
 
 
+@pytest.mark.whole
 def test_a_correction_that_gives_an_event_to_another_user_takes_away_the_states_of_both(lake, tmp_path):
     take_in_events(lake, tmp_path, EVENTS)
     write_states(lake, ("ann", "bob", "cid"))
@@ -158,6 +162,7 @@ def test_a_correction_that_gives_an_event_to_another_user_takes_away_the_states_
     assert users_of(lake, "night.profile_states") == ["bob"]
 
 
+@pytest.mark.whole
 def test_an_items_new_title_takes_away_the_states_of_those_who_met_it_or_are_to_see_it(lake, tmp_path):
     take_in_events(lake, tmp_path, EVENTS)
     take_in_items(lake, tmp_path, {"i2": "Two", "i8": "Eight"})

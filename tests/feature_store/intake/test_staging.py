@@ -1,5 +1,7 @@
 """A source file staged: read once, its accepted rows in a file that the lake can take over."""
 
+from pathlib import Path
+
 import pytest
 
 from feature_store.intake.staging import stage
@@ -25,7 +27,7 @@ def staged(lake, *, is_large=True, common=COMMON):
 
 
 def files(lake):
-    return [*lake.data.rglob("*.parquet"), *lake.spill.rglob("*.parquet")]
+    return [*Path(lake.data).rglob("*.parquet"), *lake.spill.rglob("*.parquet")]
 
 
 def test_accepted_rows_have_keys_in_the_place_of_ids_and_what_all_have_in_common(lake, ann):
@@ -71,7 +73,7 @@ def test_a_file_whose_folders_would_have_too_long_a_name_is_not_to_be_taken_over
 
 
 def test_a_folder_that_cannot_be_made_is_told_and_loses_nothing(lake, ann):
-    in_the_way = lake.data / "keyed" / "interactions"
+    in_the_way = Path(lake.data) / "keyed" / "interactions"
     in_the_way.parent.mkdir(parents=True, exist_ok=True)
     in_the_way.write_text("a file")
     with (

@@ -1,10 +1,14 @@
 """The checks find what is broken, and nothing in a healthy store."""
 
+import pytest
+
 from feature_store.lake.stored_files import FolderFiles
 from feature_store.upkeep.checks import PROMISES, check_images, check_reading, check_tables, check_vectors
 from feature_store.upkeep.maintenance import drop_lost_pictures
 from tests.feature_store.logs import hours, take_in_events, take_in_items, take_in_targets
 from tests.feature_store.nights import finish_night
+
+pytestmark = pytest.mark.whole
 
 BREAKING = {
     "of every source file": "UPDATE keyed.ingested_files SET accepted = accepted + 1",

@@ -20,6 +20,8 @@ from recsys_adapters.sources.prompt_histories import PromptHistories
 from tests.feature_store.logs import ask, hours, take_in_events, take_in_items, take_in_targets
 from tests.feature_store.nights import finish_night
 
+pytestmark = pytest.mark.whole
+
 LEAVER, STAYER = "leaver-4711", "stayer"
 EVENTS = [
     ("e1", LEAVER, "shared", hours(1), 5.0),

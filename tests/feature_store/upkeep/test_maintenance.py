@@ -17,6 +17,8 @@ from feature_store.vectors.reference_store import open_as_it_is
 from tests.feature_store.logs import ask, hours, take_in_events, take_in_items, take_in_targets
 from tests.feature_store.nights import draw, finish_night, profile
 
+pytestmark = pytest.mark.whole
+
 ITEMS = {"i1": "One", "i2": "Two", "goal": "The Goal"}
 
 

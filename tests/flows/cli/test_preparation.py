@@ -45,6 +45,7 @@ def test_the_commands_that_a_night_advises_phone_nobody(published_file):
     assert "PREFECT_SERVER_ANALYTICS_ENABLED=false" in prefect
 
 
+@pytest.mark.whole
 def test_a_title_with_an_escape_is_shown_spelled_out(published_file):
     said = fan("query", "SELECT chr(27) || '[2J' AS title", "--settings", published_file)
     assert "\\x1b[2J" in said.out

@@ -132,7 +132,7 @@ def test_after_a_stop_only_what_is_missing_is_drawn_and_the_numbers_are_the_same
     variants = {variant.name: plan_variant(study, variant) for variant in make_variants(settings)}
     lost = set(variants["bm25"].digests[3:]) | {variants["plain"].digests[0]}
     for digest in lost:
-        pictures.path(digest).unlink()
+        pictures.files.delete([pictures.path(digest)])
     resumed = evaluate(read_settings(file))
     assert whole.drawn > resumed.drawn == len(lost)
     assert numbers(file, resumed) == numbers(file, whole)

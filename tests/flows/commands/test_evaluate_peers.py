@@ -14,6 +14,8 @@ from flows.settings import SettingsError, read_settings
 from flows.workspace import Workspace
 from tests.flows.nights import NIGHT, ask, sample_ratings, use_variables, write_movielens, write_settings
 
+pytestmark = pytest.mark.whole
+
 SMALL = """
 [evaluation]
 max_users = 3
@@ -84,7 +86,7 @@ def test_a_comparison_that_was_stopped_is_carried_on(evaluated):
     (fabric,) = (one for one in make_variants(settings) if one.name == "FABRIC")
     lost = set(plan_variant(study, fabric).digests[2:4])
     for digest in lost:
-        pictures.path(digest).unlink()
+        pictures.files.delete([pictures.path(digest)])
     resumed = evaluate(read_settings(file))
     assert whole.drawn > resumed.drawn == len(lost)
     values = (

@@ -10,6 +10,8 @@ from flows.questions.search_by_image import search_by_image
 from flows.settings import read_settings
 from tests.flows.nights import run, write_settings
 
+pytestmark = pytest.mark.whole
+
 COLORS = {"sunset": "orange", "dawn": "salmon", "night": "midnightblue", "abyss": "black"}
 TITLES = ["sunset", "dawn", "night", "abyss", "lost", "bare"]
 

@@ -45,6 +45,7 @@ def test_a_night_draws_a_picture_for_every_target_and_says_from_what(published_f
     ) == [(4,)]
 
 
+@pytest.mark.whole
 def test_a_second_night_on_unchanged_input_draws_nothing(published_file):
     before = pictures(published_file)
     night = run(published_file)
@@ -126,6 +127,7 @@ def test_a_long_title_is_shortened_so_that_the_prompt_is_read_to_its_end(setting
     assert ask(settings_file, "SELECT count(*) FROM night.artworks WHERE contrast IS NOT NULL") == [(0,)]
 
 
+@pytest.mark.whole
 def test_the_stages_one_by_one_make_the_same_night(settings_file, published_night):
     for stage in STAGES:
         night = run(settings_file, (stage,))
@@ -149,6 +151,7 @@ def test_a_night_is_not_published_before_its_pictures_are_drawn(settings_file):
     ]
 
 
+@pytest.mark.whole
 def test_a_target_that_the_catalogue_does_not_know_is_a_failed_picture_with_its_reason(settings_file):
     write_movielens(settings_file.parent / "logs", [*sample_ratings(), (3, 999, 5.0, 1_100_000_000)])
     run(settings_file)

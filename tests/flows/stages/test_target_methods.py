@@ -43,6 +43,7 @@ def test_the_recommender_is_the_default_and_wants_films_that_the_user_has_not_me
     assert ask(settings_file, "SELECT DISTINCT history_size FROM profiles") == [(12,)]
 
 
+@pytest.mark.whole
 def test_the_latest_liked_film_of_each_user_is_the_target(settings_file):
     write_settings(settings_file.parent, FEW)
     run(settings_file)
