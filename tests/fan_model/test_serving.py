@@ -204,7 +204,7 @@ def test_a_body_that_is_no_json_is_refused_in_one_sentence(
         ({"rows": [ROW] * 65}, "rows must have 1 to 64 rows"),
         ({"rows": [1]}, "rows must be a list of objects"),
         ({"rows": [ROW], "options": []}, "options must be an object"),
-        ({"rows": [ROW], "params": {}}, "the body must have no fields but rows, options: 1 unknown"),
+        ({"rows": [ROW], "params": {}}, "the body must have no fields but rows, options: params is unknown"),
     ],
 )
 def test_a_body_of_the_services_own_of_another_shape_is_refused(server, body, sentence):
@@ -219,7 +219,7 @@ def test_a_body_of_the_services_own_of_another_shape_is_refused(server, body, se
         (b"{}", "application/json", 400, "exactly one of"),
         (b'{"inputs": [{"prompt": "x"}], "instances": []}', "application/json", 400, "exactly one of"),
         (b'{"inputs": []}', "application/json", 400, "1 to 64 rows"),
-        (b'{"inputs": [1]}', "application/json", 400, "list of objects"),
+        (b'{"inputs": [1]}', "application/json", 400, "list of prompts, or of objects"),
         (b'{"inputs": [{"prompt": "x"}], "params": []}', "application/json", 400, "params must be"),
         (b'{"inputs": [{"prompt": "x"}], "extra": 1}', "application/json", 400, "no fields but"),
         (b'{"inputs": [{"prompt": "x", "seed": 1e400}]}', "application/json", 400, "seed must be"),
@@ -257,7 +257,10 @@ def test_both_languages_get_the_same_picture(server):
 
 def test_a_user_without_a_stored_profile_gets_the_plain_picture(server):
     (unknown,) = server.draw({"prompt": "a quiet harbour", "user_id": "user-4711"}, **QUICK)
-    assert [unknown] == server.draw({"prompt": "a quiet harbour"}, **QUICK)
+    assert unknown.pop("taste") == "none: nothing is stored for this user"
+    (plain,) = server.draw({"prompt": "a quiet harbour"}, **QUICK)
+    assert plain.pop("taste") == "none: not asked for"
+    assert unknown == plain
 
 
 def test_a_server_says_that_it_is_alive_and_ready(server):

@@ -161,10 +161,10 @@ def test_a_picture_that_the_model_refuses_is_left_out_of_every_variant(evaluated
     settings, study, pictures = opened(file)
     refused = plan_variant(study, make_variants(settings)[1]).digests[0]
     path = pictures.path(refused)
-    kept = path.read_bytes()
-    path.write_bytes(b"")
+    kept = pictures.files.read(path)
+    pictures.files.write(path, b"")
     result = evaluate(read_settings(file))
-    path.write_bytes(kept)
+    pictures.files.write(path, kept)
     counts = ask(
         file,
         "SELECT variant, sum(num_pictures)::INTEGER FROM evaluation_results "
@@ -178,13 +178,13 @@ def test_nothing_is_reported_when_the_model_refuses_everything(evaluated):
     file, _ = evaluated
     settings, study, pictures = opened(file)
     paths = {pictures.path(digest) for digest in plan_variant(study, make_variants(settings)[0]).digests}
-    kept = {path: path.read_bytes() for path in paths}
+    kept = {path: pictures.files.read(path) for path in paths}
     for path in paths:
-        path.write_bytes(b"")
+        pictures.files.write(path, b"")
     with pytest.raises(NothingToMeasureError, match="refused a picture of each of the 8 targets"):
         measure(study, make_variants(settings), pictures, load_judge(settings))
     for path, content in kept.items():
-        path.write_bytes(content)
+        pictures.files.write(path, content)
 
 
 def test_prompt_histories_are_evaluated_in_a_lake_of_their_own(evaluated, tmp_path):

@@ -36,7 +36,7 @@ def test_prefect_shows_the_way_to_the_report(prefect_server, settings_file):
 def test_a_choice_that_cannot_be_stops_it_before_anything_is_started(prefect_server, tmp_path):
     settings_file = write_settings(tmp_path, NIGHT + TINY)
     with pytest.raises(StoppedError, match="^UnknownVariantError$"):
-        evaluation(str(settings_file), variants=["bm26"])
+        evaluation(str(settings_file), variants=["bm26"], peers=False)
     with pytest.raises(UnknownVariantError, match="no variant is called bm26"):
-        evaluate_locally(settings_file, data=None, alias=None, variants=["bm26"])
+        evaluate_locally(settings_file, data=None, alias=None, variants=["bm26"], peers=False)
     assert not (tmp_path / "workspace" / "lake").exists()
