@@ -29,7 +29,8 @@ def picture(item_id, visible_change, *, references=(REFERENCE,), image_path="ima
         user_key=next(_keys), item_id=item_id, title=item_id, target_text=item_id, rank=1,
         image_path=image_path, plain_image_path="images/b.webp", visible_change=visible_change,
         status="generated", reason=None, alpha=0.4, contrast=None, tokens_cut=0,
-        seed=1, num_references=1, artwork_digest="a", model_version="1", run_id="run", stock_image_uri=None, references=references,
+        seed=1, num_references=1, artwork_digest="a", model_version="1", run_id="run",
+        stock_image_uri=None, references=references,
     )  # fmt: skip
 
 
