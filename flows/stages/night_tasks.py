@@ -160,7 +160,9 @@ def generate_bucket(settings: Settings, work: DrawingWork, number: int) -> Finis
         snapshot_id=work.snapshot_id,
     )
     pairs = [StalePicture.read(row) for row in folder.read("todo", number).to_pylist()]
-    rows, num_plain = draw_pairs(job, pairs, f"bucket {number + 1}")
+    rows, num_plain = draw_pairs(
+        job, pairs, f"bucket {work.numbers.index(number) + 1} of {len(work.numbers)}"
+    )
     folder.write("rows", number, ARTWORKS.to_arrow(rows))
     return FinishedBucket(number, {"plain": num_plain})
 
