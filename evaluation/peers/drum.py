@@ -78,13 +78,7 @@ class Drum(Peer):
         """Keep a coreset of the history, whatever the target."""
         count = self.policy.num_references(len(case.texts))
         kept = select_coreset(case.vectors.unit_mean_tokens, count, np.random.default_rng(case.seed))
-        shares = case.weights[kept] / case.weights[kept].sum()
-        return PeerRequest(
-            prompt=case.prompt,
-            seed=case.seed,
-            liked=tuple(case.texts[place] for place in kept),
-            weights=tuple(shares.tolist()),
-        )
+        return case.keep(kept)
 
     def condition(self, easel: Easel, requests: Sequence[PeerRequest]) -> Condition:
         """What the adapter makes of targets and references."""

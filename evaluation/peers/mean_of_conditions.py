@@ -48,13 +48,7 @@ class MeanOfConditions(Peer):
     def personalize(self, case: PeerCase) -> PeerRequest:
         """Keep the references that tailored profiling keeps."""
         kept = self.policy.select(case.target, case.vectors, case.weights).indices
-        shares = case.weights[kept] / case.weights[kept].sum()
-        return PeerRequest(
-            prompt=case.prompt,
-            seed=case.seed,
-            liked=tuple(case.texts[place] for place in kept),
-            weights=tuple(shares.tolist()),
-        )
+        return case.keep(kept)
 
     def condition(self, easel: Easel, requests: Sequence[PeerRequest]) -> Condition:
         """The weighted means; of a request without references, the plain condition."""
@@ -79,5 +73,4 @@ class OneCondition(MeanOfConditions):
     def personalize(self, case: PeerCase) -> PeerRequest:
         """Keep the reference of the highest weight times likeness to the target."""
         relevance = case.weights * (case.vectors.mean_unit_tokens @ case.target.mean_unit_tokens[0])
-        best = int(np.argmax(relevance))
-        return PeerRequest(prompt=case.prompt, seed=case.seed, liked=(case.texts[best],), weights=(1.0,))
+        return case.keep([int(np.argmax(relevance))])

@@ -34,6 +34,16 @@ class PeerCase:
     disliked: tuple[str, ...] = ()
     """Negative evidence, the least liked first: events of negative weight, or else the least liked of H."""
 
+    def keep(self, places: Sequence[int] | NDArray[np.integer]) -> "PeerRequest":
+        """Ask for a picture that takes on some of the references, each by its share of their weights."""
+        weights = self.weights[places]
+        return PeerRequest(
+            prompt=self.prompt,
+            seed=self.seed,
+            liked=tuple(self.texts[place] for place in places),
+            weights=tuple((weights / weights.sum()).tolist()),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class PeerRequest:

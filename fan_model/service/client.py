@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-BUSY = (429, 503)
+NOT_FOUND, BUSY = 404, (429, 503)
 """Refusals after which it pays to ask again."""
 
 
@@ -58,8 +58,8 @@ class ArtworkClient:
             OSError: if it cannot be reached.
         """
         body = json.dumps({"rows": [*map(dict, rows)], "options": options}).encode()
-        content = self._ask("/artworks", body) or b"{}"
-        return [_receive(answer) for answer in json.loads(content)["artworks"]]
+        answers = json.loads(self._ask("/artworks", body))["artworks"]
+        return [_receive(answer) for answer in answers]
 
     def stored_picture(self, user_id: str, item_id: str) -> bytes | None:
         """Fetch the picture that nights have drawn for a user and an item; None if there is none.
@@ -68,21 +68,26 @@ class ArtworkClient:
             ServiceRefusedError: if the service refused, or was too busy each time.
             OSError: if it cannot be reached.
         """
-        return self._ask("/pictures?" + urllib.parse.urlencode({"user_id": user_id, "item_id": item_id}))
+        asked = urllib.parse.urlencode({"user_id": user_id, "item_id": item_id})
+        try:
+            return self._ask(f"/pictures?{asked}")
+        except ServiceRefusedError as refusal:
+            if refusal.http_status == NOT_FOUND:
+                return None
+            raise
 
-    def _ask(self, path: str, body: bytes | None = None) -> bytes | None:
-        """Return the answer's body, None for a picture that is not there."""
-        for tries_left in reversed(range(self.max_tries)):
+    def _ask(self, path: str, body: bytes | None = None) -> bytes:
+        """Return the answer's body."""
+        tries = 1
+        while True:
             try:
                 with urllib.request.urlopen(self._request(path, body), timeout=self.timeout) as answer:
                     return bytes(answer.read())
             except urllib.error.HTTPError as error:
-                if error.code == 404 and body is None:
-                    return None
-                if error.code not in BUSY or not tries_left:
+                if error.code not in BUSY or tries >= self.max_tries:
                     raise ServiceRefusedError(error.code, _sentence(error)) from None
                 time.sleep(float(error.headers.get("Retry-After", 1)))
-        return None
+            tries += 1
 
     def _request(self, path: str, body: bytes | None) -> urllib.request.Request:
         headers = {"Content-Type": "application/json"} if body else {}

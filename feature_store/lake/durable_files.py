@@ -79,14 +79,6 @@ def checksum(path: Path) -> str:
         ) from error
 
 
-def is_intact(path: Path, sha256: str) -> bool:
-    """Tell whether a file is there and readable, with that checksum."""
-    try:
-        return checksum(path) == sha256
-    except OSError:
-        return False
-
-
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Protocol
 
@@ -111,8 +112,11 @@ class FolderFiles:
         for path in paths:
             file = self.root / path
             file.unlink(missing_ok=True)
-            if file.parent != self.root and file.parent.is_dir() and not any(file.parent.iterdir()):
-                file.parent.rmdir()
+            for folder in takewhile(lambda folder: folder != self.root, file.parents):
+                try:
+                    folder.rmdir()
+                except OSError:  # There are other files in it.
+                    break
 
 
 class ObjectFiles:

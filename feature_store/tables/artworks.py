@@ -14,7 +14,7 @@ from feature_store.lake.sql import quote
 from feature_store.schemas import ARTWORKS
 from feature_store.tables.profiles import NO_PROFILE
 from feature_store.tables.runs import Run
-from feature_store.tables.targets import EVERYBODY, Bucket, bucket_number, wanted_targets
+from feature_store.tables.targets import bucket_number, wanted_targets
 
 STALE = """
     FROM {wanted} AS target
@@ -22,7 +22,7 @@ STALE = """
     LEFT JOIN night.profile_states AS state
         ON state.user_key = target.user_key AND state.item_id = target.item_id
     LEFT JOIN night.artworks AS drawn ON drawn.user_key = target.user_key AND drawn.item_id = target.item_id
-    WHERE {in_bucket} AND (
+    WHERE (
         drawn.user_key IS NULL
         OR drawn.profile_digest <> coalesce(state.profile_digest, '{no_profile}')
         OR drawn.target_id IS DISTINCT FROM item.target_id
@@ -127,27 +127,16 @@ class StalePicture:
         return cls(**{name: value for name, value in row.items() if name != "bucket"})
 
 
-def scan_stale_pictures(
-    lake: Lake, run: Run, *, recipe_digest: str, max_users: int | None, bucket: Bucket = EVERYBODY
-) -> list[StalePicture]:
-    """Return what is to be drawn: new, with another profile, text or recipe, or failed last night.
-
-    Users are in a stable order.
-    """
-    pairs, asked = _stale_pairs(max_users, bucket), _parameters(recipe_digest, run)
-    return [StalePicture.read(row) for row in lake.query(_with_references(pairs), asked).to_pylist()]
-
-
 def stream_stale_pictures(
     lake: Lake, run: Run, *, recipe_digest: str, max_users: int | None, num_buckets: int
 ) -> pa.RecordBatchReader:
-    """Return what is to be drawn for everybody, a row for each picture, by `bucket` of users from 0."""
-    sql = _with_references(_stale_pairs(max_users, EVERYBODY), bucket_number("user_id", num_buckets))
+    """Return what is to be drawn: new, with another profile, text or recipe, or failed last night.
+
+    A row for each picture (`StalePicture.read`), by `bucket` of users from 0; users are in a stable order.
+    """
+    pairs = STALE_PAIRS.format(stale=_stale(max_users), no_profile=NO_PROFILE)
+    sql = _with_references(pairs, bucket_number("user_id", num_buckets))
     return lake.cursor().execute(sql, _parameters(recipe_digest, run)).to_arrow_reader()
-
-
-def _stale_pairs(max_users: int | None, bucket: Bucket) -> str:
-    return STALE_PAIRS.format(stale=_stale(max_users, bucket), no_profile=NO_PROFILE)
 
 
 def _with_references(pairs: str, bucket: str = "0") -> str:
@@ -170,9 +159,7 @@ def scan_drawn_pictures(lake: Lake, *, recipe_digest: str, most: int) -> list[St
 
 def count_stale_pictures(lake: Lake, *, recipe_digest: str, max_users: int | None) -> tuple[int, int]:
     """Return how many users' pictures are to be drawn, and of how many items, as the lake is now."""
-    sql = (
-        f"SELECT count(*) AS pictures, count(DISTINCT target.item_id) AS items {_stale(max_users, EVERYBODY)}"
-    )
+    sql = f"SELECT count(*) AS pictures, count(DISTINCT target.item_id) AS items {_stale(max_users)}"
     row = lake.query(sql, {"recipe_digest": recipe_digest, "run_id": ""}).to_pylist()[0]
     return row["pictures"], row["items"]
 
@@ -185,16 +172,12 @@ def sample_texts(lake: Lake, *, most: int) -> list[str]:
 
 def count_stale_users(lake: Lake, run: Run, *, recipe_digest: str, max_users: int | None) -> int:
     """Return how many users have a picture to draw."""
-    sql = f"SELECT count(DISTINCT target.user_key) AS n {_stale(max_users, EVERYBODY)}"
+    sql = f"SELECT count(DISTINCT target.user_key) AS n {_stale(max_users)}"
     return lake.query(sql, _parameters(recipe_digest, run))["n"][0].as_py()
 
 
-def _stale(max_users: int | None, bucket: Bucket) -> str:
-    return STALE.format(
-        wanted=wanted_targets(max_users),
-        no_profile=NO_PROFILE,
-        in_bucket=bucket.condition("target.user_id"),
-    )
+def _stale(max_users: int | None) -> str:
+    return STALE.format(wanted=wanted_targets(max_users), no_profile=NO_PROFILE)
 
 
 def count_wanted(lake: Lake, *, max_users: int | None) -> tuple[int, int]:
@@ -215,14 +198,6 @@ def artwork_id(user_key: int, item_id: str, artwork_digest: str) -> str:
     return hashlib.sha256("\x1f".join((str(user_key), item_id, artwork_digest)).encode()).hexdigest()[:32]
 
 
-def replace_artworks(lake: Lake, artworks: Sequence[ArtworkRow]) -> dict[str, int]:
-    """Let `artworks` stand for the pictures of their pairs, in one transaction; see `commit_artworks`."""
-    rows = ARTWORKS.to_arrow(artworks)
-    connection = lake.cursor()
-    connection.register("drawn", rows.append_column("place", pa.array(range(rows.num_rows), pa.int64())))
-    return _replace(lake, connection, "drawn")
-
-
 def commit_artworks(lake: Lake, files: Sequence[str]) -> dict[str, int]:
     """Let the rows of Parquet files stand for the pictures of their pairs, in one transaction.
 
@@ -237,10 +212,7 @@ def commit_artworks(lake: Lake, files: Sequence[str]) -> dict[str, int]:
     rows = (
         f"(SELECT * EXCLUDE (filename, file_row_number), (filename, file_row_number) AS place FROM {listed})"
     )
-    return _replace(lake, lake.cursor(), rows)
 
-
-def _replace(lake: Lake, connection: DuckDBPyConnection, rows: str) -> dict[str, int]:
     def replace(connection: DuckDBPyConnection) -> dict[str, int]:
         connection.execute(MADE.format(rows=rows))
         connection.execute(
@@ -253,4 +225,4 @@ def _replace(lake: Lake, connection: DuckDBPyConnection, rows: str) -> dict[str,
         connection.execute("DROP TABLE made")
         return dict(counts)
 
-    return lake.write(replace, "artworks", connection=connection)
+    return lake.write(replace, "artworks")

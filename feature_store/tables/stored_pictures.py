@@ -1,10 +1,8 @@
 """The picture that nights have drawn for a user and an item, for a service that only has to hand it out."""
 
-import threading
-from functools import cached_property
 from pathlib import Path
 
-from feature_store.lake.lake import Lake
+from feature_store.lake.lazy_lake import LazyLake
 from feature_store.lake.stored_files import open_files
 
 STORED = """
@@ -28,9 +26,8 @@ class StoredPictures:
     def __init__(
         self, folder: str, files: str, catalog: str | None = None, storage: str | None = None
     ) -> None:
-        self._folder, self._root = Path(folder), Path(files)
-        self._catalog, self._storage = catalog, storage
-        self._opening = threading.Lock()
+        self._lake = LazyLake(folder, catalog, storage)
+        self._root, self._storage = Path(files), storage
 
     def __call__(self, user_id: str, item_id: str) -> tuple[str, bytes] | None:
         """Return digest and file of a picture, None where there is none: not drawn, refused, or opted out.
@@ -40,17 +37,9 @@ class StoredPictures:
         Raises:
             LakeError: There is no lake.
         """
-        rows = self._open().query(STORED, {"user_id": user_id, "item_id": item_id}).to_pylist()
+        rows = self._lake.query(STORED, {"user_id": user_id, "item_id": item_id}).to_pylist()
         files = open_files(self._root, self._storage)
         for row in rows:
             if (file := files.read(row["image_path"])) is not None:
                 return row["artwork_digest"], file
         return None
-
-    def _open(self) -> Lake:
-        with self._opening:
-            return self._lake
-
-    @cached_property
-    def _lake(self) -> Lake:
-        return Lake(self._folder, catalog=self._catalog, storage=self._storage, read_only=True)

@@ -1,10 +1,6 @@
 """A user's stored profile, for a service that is asked for a picture without being told the user's taste."""
 
-import threading
-from functools import cached_property
-from pathlib import Path
-
-from feature_store.lake.lake import Lake
+from feature_store.lake.lazy_lake import LazyLake
 
 STORED = """
     WITH mine AS (
@@ -35,9 +31,7 @@ class StoredProfiles:
     """
 
     def __init__(self, folder: str, catalog: str | None = None, storage: str | None = None) -> None:
-        self._folder = Path(folder)
-        self._catalog, self._storage = catalog, storage
-        self._opening = threading.Lock()
+        self._lake = LazyLake(folder, catalog, storage)
 
     def __call__(self, user_id: str, prompt: str) -> tuple[list[str], list[float]]:
         """Return the references and weights of a user, both empty for a user without a profile.
@@ -48,13 +42,5 @@ class StoredProfiles:
         Raises:
             LakeError: There is no lake.
         """
-        rows = self._open().query(STORED, {"user_id": user_id, "prompt": prompt})
+        rows = self._lake.query(STORED, {"user_id": user_id, "prompt": prompt})
         return rows["reference"].to_pylist(), rows["weight"].to_pylist()
-
-    def _open(self) -> Lake:
-        with self._opening:
-            return self._lake
-
-    @cached_property
-    def _lake(self) -> Lake:
-        return Lake(self._folder, catalog=self._catalog, storage=self._storage, read_only=True)

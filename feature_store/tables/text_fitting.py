@@ -3,30 +3,15 @@
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from string import Formatter
 
 import pyarrow as pa
-from duckdb import DuckDBPyConnection
-
-from feature_store.lake.lake import Lake
-from feature_store.schemas import text_id
 
 CountUnread = Callable[[Sequence[str]], Sequence[int]]
 """How many tokens of each text a text encoder would not read."""
 
-ITEMS_PER_BATCH = 4096
 ENDS = " ,;:.-/|([{"
 """What a shortened field does not end with."""
-NOT_LOOKED_AT = "reference_cut IS NULL OR target_cut IS NULL"
-FITTED = pa.schema(
-    [
-        ("item_id", pa.string()),
-        *((f"{kind}_{what}", kind_of) for kind in ("reference", "target") for what, kind_of in (
-            ("text", pa.string()), ("cut", pa.int32()),
-        )),
-    ]
-)  # fmt: skip
 
 
 def fill_template(template: str, fields: Mapping[str, str]) -> str:
@@ -56,54 +41,41 @@ def shorten(template: str, fields: Mapping[str, str], fits: Callable[[str], bool
 
 
 def fit_texts(
-    lake: Lake, count_unread: CountUnread, *, reference_template: str, target_template: str, longest: int
-) -> int:
-    """Shorten the texts of items that nobody has looked at yet, where an encoder would not read them whole.
+    items: pa.Table, templates: Mapping[str, str], count_unread: CountUnread, *, longest: int
+) -> list[dict[str, object]]:
+    """Shorten texts that an encoder would not read whole.
 
     Args:
-        lake: the lake whose items are looked at.
+        items: `item_id`, `fields`, and of each kind of text `KIND_text`, whole.
+        templates: by the kinds of texts.
         count_unread: of the encoder.
-        reference_template: as for `items.render_texts`.
-        target_template: likewise.
         longest: characters of a text.
 
     Returns:
-        Number of items one of whose texts was shortened.
+        Of each item with a text that is too long: `item_id`, and of each kind `KIND_text` and `KIND_cut`, the
+        tokens that were too many, at least 1 where a text was shortened.
     """
-    templates = {"reference": reference_template, "target": target_template}
-    num_shortened = 0
-    while rows := _unseen_items(lake):
-        fitted = _fit(rows, templates, count_unread, longest)
-        lake.write(partial(_store, fitted=fitted), "fit the items' texts")
-        num_shortened += sum(any(row[f"{kind}_cut"] for kind in templates) for row in fitted)
-    return num_shortened
-
-
-def _unseen_items(lake: Lake) -> list[dict[str, str]]:
-    return lake.query(
-        "SELECT item_id, fields, reference_text, target_text FROM items "
-        f"WHERE {NOT_LOOKED_AT} ORDER BY item_id LIMIT {ITEMS_PER_BATCH}"
-    ).to_pylist()
-
-
-def _fit(
-    rows: Sequence[Mapping[str, str]], templates: Mapping[str, str], count_unread: CountUnread, longest: int
-) -> list[dict[str, object]]:
-    """Return each item's texts, shortened where they must be, and how many tokens were too many."""
-    fitted: list[dict[str, object]] = [{"item_id": row["item_id"]} for row in rows]
 
     def fits(text: str) -> bool:
         return len(text) <= longest and not count_unread([text])[0]
 
-    for kind, template in templates.items():
-        unread = count_unread([row[f"{kind}_text"] for row in rows])
-        for row, mine, cut in zip(rows, fitted, unread, strict=True):
-            fields = {name: str(value) for name, value in json.loads(row["fields"] or "{}").items()}
-            text = row[f"{kind}_text"]
-            if cut or len(text) >= longest:
-                text, cut = shorten(template, fields, fits)[:longest], max(cut, 1)
-            mine |= {f"{kind}_text": text, f"{kind}_cut": cut}
-    return fitted
+    rows = items.to_pylist()
+    unread = {kind: count_unread([row[f"{kind}_text"] for row in rows]) for kind in templates}
+    shortened = []
+    for place, row in enumerate(rows):
+        made: dict[str, object] = {"item_id": row["item_id"]}
+        for kind, template in templates.items():
+            text, cut = row[f"{kind}_text"], unread[kind][place]
+            if cut or len(text) > longest:
+                text, cut = shorten(template, _texts(row["fields"]), fits)[:longest], max(cut, 1)
+            made |= {f"{kind}_text": text, f"{kind}_cut": cut}
+        if any(made[f"{kind}_cut"] for kind in templates):
+            shortened.append(made)
+    return shortened
+
+
+def _texts(fields: str | None) -> dict[str, str]:
+    return {name: str(value) for name, value in json.loads(fields or "{}").items()}
 
 
 def _shorten_field(template: str, fields: Mapping[str, str], field: str, fits: Callable[[str], bool]) -> str:
@@ -120,14 +92,3 @@ def _shorten_field(template: str, fields: Mapping[str, str], field: str, fits: C
     if fitting < len(value) and not value[fitting].isspace() and " " in kept:
         kept = kept.rsplit(" ", 1)[0]
     return fill_template(template, {**fields, field: kept.rstrip(ENDS)})
-
-
-def _store(connection: DuckDBPyConnection, *, fitted: Sequence[Mapping[str, object]]) -> None:
-    connection.register("fitted_texts", pa.Table.from_pylist(list(fitted), schema=FITTED))
-    connection.execute(
-        "UPDATE items SET reference_text = f.reference_text, reference_cut = f.reference_cut, "
-        f"reference_id = {text_id('f.reference_text')}, target_text = f.target_text, "
-        f"target_cut = f.target_cut, target_id = {text_id('f.target_text')} "
-        "FROM fitted_texts AS f WHERE items.item_id = f.item_id"
-    )
-    connection.unregister("fitted_texts")

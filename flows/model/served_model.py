@@ -10,9 +10,6 @@ from feature_store.schemas.addresses import without_secrets
 from flows.settings import Settings
 from flows.workspace import Workspace
 
-STORED = "feature_store.tables.stored"
-"""What the modules begin with that look up what nights have made."""
-
 
 def deployment(settings: Settings, crowd: Crowd = NOBODY) -> Deployment:
     """Write the settings in the model's words, with the workspace to look stored profiles and pictures up in.
@@ -38,9 +35,9 @@ def deployment(settings: Settings, crowd: Crowd = NOBODY) -> Deployment:
         options=drawing_options(settings, num_references=settings.profile.max_references, crowd=crowd),
         limits=serving.limits,
         text_filter=_text_filter(settings),
-        stored_profiles={"factory": f"{STORED}_profiles:StoredProfiles", **lake},
+        stored_profiles={"factory": "feature_store.tables.stored_profiles:StoredProfiles", **lake},
         stored_pictures={
-            "factory": f"{STORED}_pictures:StoredPictures",
+            "factory": "feature_store.tables.stored_pictures:StoredPictures",
             "files": str(settings.workspace),
             **lake,
         },

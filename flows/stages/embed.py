@@ -8,7 +8,6 @@ from tqdm import tqdm
 from fan_model.drawing.artist import Artist
 from feature_store.lake.lake import Lake
 from feature_store.tables.items import list_cut, render_texts, scan_texts
-from feature_store.tables.text_fitting import fit_texts
 from feature_store.vectors.reference_store import ReferenceStore, StoredVectors
 from flows.settings import Settings
 
@@ -41,10 +40,14 @@ def embed(settings: Settings, lake: Lake, store: ReferenceStore, artist: Artist)
 
 def render(settings: Settings, lake: Lake, artist: Artist) -> int:
     """Write the items' texts where they are new, none longer than the text encoder reads; return how many."""
-    texts, longest = settings.texts.model_dump(), settings.serving.limits.max_characters
-    num_rendered = render_texts(lake, **texts, reader=artist.encoder_fingerprint, longest=longest)
-    fit_texts(lake, artist.count_unread, **texts, longest=longest)
-    return num_rendered
+    return render_texts(
+        lake,
+        reference_template=settings.texts.reference_template,
+        target_template=settings.texts.target_template,
+        reader=artist.encoder_fingerprint,
+        count_unread=artist.count_unread,
+        longest=settings.serving.limits.max_characters,
+    )
 
 
 def encode_texts(store: ReferenceStore, artist: Artist, texts: pa.Table) -> None:

@@ -133,7 +133,7 @@ class Intake:
             self._known(offer)
             return
         if earlier:
-            message = f"{entry.file} was read in another way before: it is read anew, and replaces its rows"
+            message = f"{entry.file} is read anew, by other settings or on demand, and replaces its rows"
             self._note("note", file.source, message, entry.file)
         self._taken(file, entry)
 

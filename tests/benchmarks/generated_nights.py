@@ -6,19 +6,23 @@
 import hashlib
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-from feature_store.lake.lake import Lake, connect_duckdb
-from feature_store.tables import artworks, profiles
+from feature_store.lake.lake import connect_duckdb
+from feature_store.schemas import ARTWORKS
+from feature_store.tables.artworks import ArtworkRow, StalePicture, artwork_id
 from feature_store.tables.runs import open_run, publish_run
-from feature_store.tables.targets import Bucket
-from flows.model.champion import load_champion
+from flows.model.champion import load_source
 from flows.settings import Settings, read_settings
-from flows.stages.embed import embed
+from flows.stages import night_tasks
+from flows.stages.bucket_commits import FinishedBucket, commit_buckets
+from flows.stages.bucket_files import work_folder
+from flows.stages.crowd import crowd_name
 from flows.stages.ingest import ingest
-from flows.stages.profile import profile_pairs
-from flows.stages.recipes import profile_recipe
-from flows.workspace import open_references
+from flows.stages.night_tasks import DrawingWork
+from flows.stages.recipes import drawing_recipe
+from flows.workspace import open_workspace, share_lake
 from tests.benchmarks.registry import peak_mib
 
 EVENTS_PER_USER = 50
@@ -66,59 +70,54 @@ def write_events(folder: Path, name: str, user: str, num_events: int) -> None:
 
 
 def run_night(settings: Settings) -> dict[str, int]:
-    """Ingest, embed, profile, note pictures, publish; return counts."""
-    lake = Lake(settings.workspace / "lake")
+    """Ingest, embed, profile, note pictures, publish, as a night does it; return counts."""
+    lake = share_lake(settings)
     run = open_run(lake)
     counts = ingest(settings, lake, run)
     run = open_run(lake)
-    artist = load_champion(settings).artist
-    store = open_references(settings, encoder_fingerprint=artist.encoder_fingerprint, width=artist.width)
-    embed(settings, lake, store, artist)
-    counts |= {"users_profiled": 0, "pictures": 0}
-    recipe = profile_recipe(settings, store.encoder_fingerprint)
-    stale = profiles.count_stale_users(lake, recipe_digest=recipe, max_users=None)
-    for bucket in _divide(settings, stale):
-        pairs = profiles.scan_stale_pairs(lake, run, recipe_digest=recipe, max_users=None, bucket=bucket)
-        counts["users_profiled"] += profile_pairs(settings, lake, store, run, pairs)["targets_profiled"]
-    for bucket in _divide(settings, artworks.count_stale_users(lake, run, recipe_digest="d", max_users=None)):
-        counts["pictures"] += _note_pictures(lake, run, bucket)
+    night_tasks.embed_texts(settings, run)
+    work = night_tasks.list_profiles(settings, run)
+    finished = map(partial(night_tasks.profile_bucket, settings, work), work.numbers)
+    commit = partial(night_tasks.commit_profile_buckets, settings, work)
+    profiled = commit_buckets(finished, work.numbers, commit, name="profile")
+    drawing = night_tasks.list_pictures(settings, run)
+    noted = map(partial(_note_bucket, settings, drawing), drawing.numbers)
+    commit = partial(night_tasks.commit_picture_buckets, settings, drawing)
+    drawn = commit_buckets(noted, drawing.numbers, commit, name="pictures")
     publish_run(lake, run)
-    lake.close()
-    return counts
+    return counts | {
+        "users_profiled": profiled.get("targets_profiled", 0),
+        "pictures": sum(drawn.get(status, 0) for status in ("generated", "reused")),
+    }
 
 
-def _divide(settings: Settings, num_users: int) -> list[Bucket]:
-    count = -(-num_users // settings.bucket_users)
-    return [Bucket(number, count) for number in range(count)]
+def _note_bucket(settings: Settings, work: DrawingWork, number: int) -> FinishedBucket:
+    """Write the rows of a bucket's pictures, as drawing does, without a file of a picture."""
+    folder = work_folder(open_workspace(settings).files, work.run, "generate")
+    fingerprint = load_source(work.model).artist.pipeline_fingerprint
+    recipe = drawing_recipe(settings, fingerprint, crowd_name(work.crowd))
+    pairs = [StalePicture.read(row) for row in folder.read("todo", number).to_pylist()]
+    rows = [_note_picture(pair, work, recipe) for pair in pairs]
+    folder.write("rows", number, ARTWORKS.to_arrow(rows))
+    return FinishedBucket(number)
 
 
-def _note_pictures(lake: Lake, run, bucket: Bucket) -> int:
-    """Write the rows of a bucket's pictures, as drawing does, without a file."""
-    pairs = artworks.scan_stale_pictures(lake, run, recipe_digest="d", max_users=None, bucket=bucket)
-    rows = []
-    for pair in pairs:
-        digest = hashlib.sha256(f"{pair.target_text}{pair.references}".encode()).hexdigest()
-        rows.append(
-            artworks.ArtworkRow(
-                **{
-                    name: getattr(pair, name)
-                    for name in ("user_key", "item_id", "profile_digest", "target_id")
-                },
-                artwork_id=artworks.artwork_id(pair.user_key, pair.item_id, digest),
-                artwork_digest=digest,
-                alpha=0.3,
-                contrast=None,
-                num_references=len(pair.references),
-                model_version="1",
-                status="generated",
-                drawn_at=datetime.now(UTC),
-                recipe_digest="d",
-                run_id=run.run_id,
-                snapshot_id=0,
-            )
-        )
-    artworks.replace_artworks(lake, rows)
-    return len(rows)
+def _note_picture(pair: StalePicture, work: DrawingWork, recipe: str) -> ArtworkRow:
+    digest = hashlib.sha256(f"{pair.target_text}{pair.references}".encode()).hexdigest()
+    return ArtworkRow(
+        **{name: getattr(pair, name) for name in ("user_key", "item_id", "profile_digest", "target_id")},
+        artwork_id=artwork_id(pair.user_key, pair.item_id, digest),
+        artwork_digest=digest,
+        alpha=0.3,
+        contrast=None,
+        num_references=len(pair.references),
+        model_version="1",
+        status="generated",
+        drawn_at=datetime.now(UTC),
+        recipe_digest=recipe,
+        run_id=work.run.run_id,
+        snapshot_id=work.snapshot_id,
+    )
 
 
 if __name__ == "__main__":

@@ -5,9 +5,17 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from feature_store.history.histories import scan_histories
-from feature_store.tables.artworks import ArtworkRow, artwork_id, replace_artworks, scan_stale_pictures
+from feature_store.schemas import ARTWORKS
+from feature_store.tables.artworks import (
+    ArtworkRow,
+    StalePicture,
+    artwork_id,
+    commit_artworks,
+    stream_stale_pictures,
+)
 from feature_store.tables.items import scan_texts
 from feature_store.tables.profiles import ProfileRow, profile_digest, replace_profiles, scan_stale_pairs
 from feature_store.tables.runs import close_window, open_run, publish_run
@@ -63,9 +71,22 @@ def profile(lake, run, *, recipe="p"):
     return pairs
 
 
+def stale_pictures(lake, run, *, recipe="d", max_users=None):
+    """What is to be drawn, as a night lists it for a single bucket."""
+    rows = stream_stale_pictures(lake, run, recipe_digest=recipe, max_users=max_users, num_buckets=1)
+    return [StalePicture.read(row) for row in rows.read_all().to_pylist()]
+
+
+def keep_artworks(lake, folder, rows):
+    """Commit rows of artworks from a file, as a night does; return how many of each status."""
+    file = folder / "made.parquet"
+    pq.write_table(ARTWORKS.to_arrow(rows), file)
+    return commit_artworks(lake, [str(file)])
+
+
 def draw(lake, folder, run, *, recipe="d"):
     """Write a file and a row for every stale pair."""
-    pictures = scan_stale_pictures(lake, run, recipe_digest=recipe, max_users=None)
+    pictures = stale_pictures(lake, run, recipe=recipe)
     rows = []
     for picture in pictures:
         digest = hashlib.sha256(f"{picture.target_text}{picture.references}".encode()).hexdigest()
@@ -95,7 +116,7 @@ def draw(lake, folder, run, *, recipe="d"):
             )
         )
     if rows:
-        replace_artworks(lake, rows)
+        keep_artworks(lake, folder, rows)
     return pictures
 
 

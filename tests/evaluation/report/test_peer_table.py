@@ -14,6 +14,7 @@ from evaluation.report.peer_plots import COLUMNS, SIDE, draw_methods_sheet, plot
 from evaluation.report.peer_table import compared_methods, judge_methods, write_comparison
 from evaluation.statistics.findings import find
 from evaluation.statistics.intervals import Resampling
+from tests.evaluation.result_rows import result_row
 
 USERS = [f"u{number}" for number in range(12)]
 VIPER = "ViPer (one's rule)"
@@ -23,19 +24,7 @@ NOISE = np.random.default_rng(0).normal(scale=0.1, size=len(USERS))
 
 
 def row(variant, measure, user, value):
-    return {
-        "variant": variant,
-        "variant_group": GROUPS[variant],
-        "alpha": 0.3,
-        "measure": measure,
-        "user_key": user,
-        "value": value,
-        "num_pictures": 2,
-        "judge": "somebody",
-        "judge_fingerprint": "0123",
-        "judge_is_independent": True,
-        "data_set": "films",
-    }
+    return result_row(variant, GROUPS[variant], measure, user, value)
 
 
 def findings(groups=GROUPS):

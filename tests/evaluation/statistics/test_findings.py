@@ -8,6 +8,7 @@ from evaluation.measures.picture_measures import MEASURES, P_VALUES
 from evaluation.report.markdown import write_table
 from evaluation.statistics.findings import find
 from evaluation.statistics.intervals import Resampling
+from tests.evaluation.result_rows import result_row
 
 USERS = [f"u{number}" for number in range(12)]
 GROUPS = {"plain": "baseline", "full": "baseline", "history of another user": "control"}
@@ -15,19 +16,9 @@ NOISE = np.random.default_rng(0).normal(size=len(USERS))
 
 
 def row(variant, measure, user, value):
-    return {
-        "variant": variant,
-        "variant_group": GROUPS[variant],
-        "alpha": 0.3,
-        "measure": measure,
-        "user_key": user,
-        "value": value,
-        "num_pictures": 2,
-        "judge": "somebody" if measure in P_VALUES or MEASURES[measure].by_judge else "the model",
-        "judge_fingerprint": "0123",
-        "judge_is_independent": True,
-        "data_set": "films",
-    }
+    is_judged = measure in P_VALUES or MEASURES[measure].by_judge
+    judge = "somebody" if is_judged else "the model"
+    return result_row(variant, GROUPS[variant], measure, user, value, judge=judge)
 
 
 def results(added, p_values):

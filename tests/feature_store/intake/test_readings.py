@@ -5,12 +5,14 @@ from datetime import date
 import pytest
 
 from feature_store.history.joins import describe_joins
+from feature_store.intake.deliveries import is_delivered
 from feature_store.intake.ledger import UnknownFileError, content_digest, earlier_readings, read_again
 from feature_store.intake.source_files import append_file
 from feature_store.tables.runs import open_run
 from feature_store.upkeep.checks import check_tables
 from recsys_adapters.sources.catalogue import Catalogue
 from recsys_adapters.sources.event_log import EventLog
+from recsys_adapters.sources.recommendations import Recommendations
 from tests.feature_store.logs import ask, take_in_events, take_in_items, take_in_targets
 
 COLUMNS = {"user_id": "user", "item_id": "item", "event_time": "at"}
@@ -186,6 +188,23 @@ def test_a_file_is_read_again_where_that_is_asked_for_and_its_rows_are_there_onc
     assert take_in_log(lake, file) is None
     assert found(lake, "user_id, item_id, event_time") == before
     assert broken_promises(lake) == []
+
+
+def test_a_catalogue_and_a_list_are_read_again_too(lake, tmp_path):
+    assert take_in_items(lake, tmp_path, {"i1": "One"}).accepted == 1
+    lists = [("ann", "i1", 1)]
+    assert take_in_targets(lake, tmp_path, lists).accepted == 1
+    (offered,) = Recommendations(path=tmp_path / "logs" / "targets.csv").files()
+    assert take_in_items(lake, tmp_path, {"i1": "One"}) is None
+    assert is_delivered(lake, [offered], per_user=None)
+    read_again(lake, ["items.csv", "targets.csv"])
+    assert take_in_items(lake, tmp_path, {"i1": "One"}).rows_read == 1
+    assert not is_delivered(lake, [offered], per_user=None)
+    assert take_in_targets(lake, tmp_path, lists).accepted == 1
+    assert is_delivered(lake, [offered], per_user=None)
+    assert (
+        ask(lake, "SELECT count(*) FROM items") == ask(lake, "SELECT count(*) FROM night.targets") == [(1,)]
+    )
 
 
 def test_a_file_that_was_never_taken_in_cannot_be_read_again(lake, tmp_path):

@@ -11,12 +11,10 @@ from feature_store.tables.artworks import (
     commit_artworks,
     count_stale_users,
     count_wanted,
-    replace_artworks,
-    scan_stale_pictures,
+    stream_stale_pictures,
 )
 from feature_store.tables.profiles import NO_PROFILE
 from feature_store.tables.runs import open_run, publish_run
-from feature_store.tables.targets import Bucket
 from tests.feature_store.logs import (
     ask,
     close,
@@ -27,7 +25,7 @@ from tests.feature_store.logs import (
     take_in_items,
     take_in_targets,
 )
-from tests.feature_store.nights import draw, profile
+from tests.feature_store.nights import draw, keep_artworks, profile, stale_pictures
 
 TITLES = {"one": "First", "two": "Second", "goal": "The Goal"}
 EVENTS = [("e1", "ann", "one", hours(1), 5.0), ("e2", "ann", "two", hours(2), 4.0)]
@@ -56,8 +54,8 @@ def change(lake, sql):
     lake.write(lambda connection: connection.execute(sql), "a change")
 
 
-def stale(lake, recipe="d", max_users=None, **options):
-    pictures = scan_stale_pictures(lake, open_run(lake), recipe_digest=recipe, max_users=max_users, **options)
+def stale(lake, recipe="d", max_users=None):
+    pictures = stale_pictures(lake, open_run(lake), recipe=recipe, max_users=max_users)
     return [(id_of(lake, picture.user_key), picture.item_id) for picture in pictures]
 
 
@@ -72,9 +70,14 @@ def test_who_is_drawn_for_is_the_first_of_those_who_did_not_opt_out_and_of_a_buc
     assert stale(lake, "another", 2) == PAIRS[:3]
     assert count_stale_users(lake, open_run(lake), recipe_digest="another", max_users=2) == 2
     assert count_wanted(lake, max_users=2) == (2, 3)
-    buckets = [stale(lake, "another", bucket=Bucket(number, 3)) for number in range(3)]
-    assert sorted(pair for bucket in buckets for pair in bucket) == sorted(PAIRS)
-    assert len([bucket for bucket in buckets if bucket]) > 1
+    listed = {"recipe_digest": "another", "max_users": None, "num_buckets": 3}
+    rows = stream_stale_pictures(lake, open_run(lake), **listed).read_all().to_pylist()
+    assert sorted((id_of(lake, row["user_key"]), row["item_id"]) for row in rows) == sorted(PAIRS)
+    buckets = [row["bucket"] for row in rows]
+    assert buckets == sorted(buckets)
+    assert len({*buckets}) > 1
+    of_users = {(row["user_key"], row["bucket"]) for row in rows}
+    assert len(of_users) == len({row["user_key"] for row in rows})
     opt_out(lake, "ann")
     assert stale(lake, "another") == [PAIRS[0], PAIRS[3]]
     assert count_wanted(lake, max_users=None) == (2, 2)
@@ -109,7 +112,7 @@ def test_what_failed_is_tried_again_the_next_night_and_not_in_the_same_one(lake)
 def test_a_pair_says_what_is_to_be_drawn_of_whom(lake):
     swap = "UPDATE night.profiles SET position = 3 - position WHERE item_id = 'goal'"
     change(lake, swap)
-    rows = scan_stale_pictures(lake, open_run(lake), recipe_digest="another", max_users=None)
+    rows = stale_pictures(lake, open_run(lake), recipe="another")
     of_nobody_known, of_goal, of_two, of_bob = rows
     chosen = "SELECT reference_item_id, weight FROM night.profiles WHERE item_id = 'goal' ORDER BY position"
     items, weights = zip(*ask(lake, chosen), strict=True)
@@ -137,7 +140,7 @@ def test_a_new_picture_takes_the_place_of_the_one_of_its_user_and_item(lake, tmp
     draw(lake, tmp_path, open_run(lake), recipe="d")
     assert ask(lake, "SELECT count(*), count(DISTINCT (user_key, item_id)) FROM night.artworks") == [(4, 4)]
     change(lake, "UPDATE night.artworks SET recipe_digest = 'old' WHERE item_id = 'two'")
-    (pair,) = scan_stale_pictures(lake, open_run(lake), recipe_digest="d", max_users=None)
+    (pair,) = stale_pictures(lake, open_run(lake))
     draw(lake, tmp_path, open_run(lake), recipe="d")
     assert pair.item_id == "two"
     assert stale(lake) == []
@@ -149,16 +152,16 @@ def drawn(lake, user_key, digest, status="generated"):
     return ArtworkRow(**rows | {"user_key": user_key, "artwork_digest": digest, "status": status})
 
 
-def test_the_first_row_of_a_picture_is_generated_and_every_other_one_reuses_it(lake):
+def test_the_first_row_of_a_picture_is_generated_and_every_other_one_reuses_it(lake, tmp_path):
     ((known,),) = ask(lake, "SELECT artwork_digest FROM night.artworks WHERE item_id = 'two'")
     rows = [drawn(lake, 1, "new"), drawn(lake, 2, "new"), drawn(lake, 3, known)]
     rows += [drawn(lake, 4, "no", "flagged"), drawn(lake, 5, "no", "flagged")]
-    assert replace_artworks(lake, rows) == {"generated": 1, "reused": 2, "flagged": 2}
+    assert keep_artworks(lake, tmp_path, rows) == {"generated": 1, "reused": 2, "flagged": 2}
     stored = "SELECT user_key, status FROM night.artworks WHERE user_key <= 3 ORDER BY ALL"
     assert {(1, "generated"), (2, "reused"), (3, "reused")} <= set(ask(lake, stored))
 
 
-def test_rows_in_files_count_as_those_in_memory_in_the_files_order(lake, tmp_path):
+def test_rows_count_in_the_order_of_their_files(lake, tmp_path):
     for name, user_key in (("a", 2), ("b", 1)):
         pq.write_table(ARTWORKS.to_arrow([drawn(lake, user_key, "new")]), tmp_path / f"{name}.parquet")
     counts = commit_artworks(lake, [str(tmp_path / "a.parquet"), str(tmp_path / "b.parquet")])
@@ -169,8 +172,8 @@ def test_rows_in_files_count_as_those_in_memory_in_the_files_order(lake, tmp_pat
     assert first == 2
 
 
-def test_no_pictures_take_no_ones_place(lake):
-    replace_artworks(lake, [])
+def test_no_pictures_take_no_ones_place(lake, tmp_path):
+    keep_artworks(lake, tmp_path, [])
     assert ask(lake, "SELECT count(*) FROM night.artworks") == [(4,)]
 
 

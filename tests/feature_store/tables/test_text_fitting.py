@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feature_store.tables.items import list_cut, render_texts, template_sql
-from feature_store.tables.text_fitting import fill_template, fit_texts, shorten
+from feature_store.tables.text_fitting import fill_template, shorten
 from tests.feature_store.logs import ask, take_in_items
 
 TARGET = "{title}, {genres} film poster"
@@ -26,12 +26,8 @@ def fits(text):
     return not count_unread([text])[0]
 
 
-def render(lake, reader="a"):
-    return render_texts(lake, **TEMPLATES, reader=reader, longest=LONGEST)
-
-
-def fit(lake, count=count_unread):
-    return fit_texts(lake, count, **TEMPLATES, longest=LONGEST)
+def render(lake, reader="a", count=count_unread):
+    return render_texts(lake, **TEMPLATES, reader=reader, count_unread=count, longest=LONGEST)
 
 
 def texts_of(lake):
@@ -61,7 +57,6 @@ def items(lake, tmp_path):
 
 def test_a_long_title_is_shortened_and_the_templates_words_and_other_fields_stay(items):
     lake = items(long="one two three four five six seven eight nine ten", short="one")
-    assert fit(lake) == 1
     shortened = "one two three four five six seven eight", "one two three four five, comedy film poster"
     assert texts_of(lake) == {"long": [*shortened, 2, 5], "short": ["one", "one, comedy film poster", 0, 0]}
     assert list_cut(lake) == ["long"]
@@ -69,24 +64,26 @@ def test_a_long_title_is_shortened_and_the_templates_words_and_other_fields_stay
 
 def test_what_was_looked_at_is_not_looked_at_again(items):
     lake = items(a="word " * 20)
-    assert fit(lake) == 1
     before = texts_of(lake)
-    assert (render(lake), fit(lake)) == (0, 0)
+
+    def nobody_asks(texts):
+        assert not texts
+        return []
+
+    assert render(lake, count=nobody_asks) == 0
     assert texts_of(lake) == before
 
 
 def test_another_encoder_reads_other_texts(items):
     title = ("word " * 20).strip()
     lake = items(a=title)
-    fit(lake)
-    assert render(lake, reader="b") == 1
-    assert fit(lake, lambda texts: [0] * len(texts)) == 0
+    assert texts_of(lake)["a"][3] > 0
+    assert render(lake, reader="b", count=lambda texts: [0] * len(texts)) == 1
     assert texts_of(lake)["a"] == [title, f"{title}, comedy film poster", 0, 0]
 
 
 def test_texts_that_are_read_alike_have_one_id(items):
     lake = items(a="word " * 20, b="word " * MOST_WORDS)
-    fit(lake)
     assert ask(lake, "SELECT count(DISTINCT reference_id), count(DISTINCT reference_text) FROM items") == [
         (1, 1)
     ]
@@ -94,17 +91,21 @@ def test_texts_that_are_read_alike_have_one_id(items):
 
 def test_a_text_of_more_characters_than_may_be_is_shortened_too(items):
     lake, end = items(wide="\u5b89" * 300), ", comedy film poster"
-    assert fit(lake) == 1
     reference, target, *cut = texts_of(lake)["wide"]
     assert reference == "\u5b89" * LONGEST
     assert target == "\u5b89" * (LONGEST - len(end)) + end
     assert cut == [1, 1]
 
 
+def test_a_text_that_is_just_as_long_as_may_be_is_not_cut(items):
+    title = "\u5b89" * (LONGEST - len(", comedy film poster"))
+    assert texts_of(items(full=title))["full"] == [title, f"{title}, comedy film poster", 0, 0]
+
+
 def test_many_items_are_looked_at_in_batches(items, monkeypatch):
-    monkeypatch.setattr("feature_store.tables.text_fitting.ITEMS_PER_BATCH", 2)
+    monkeypatch.setattr("feature_store.tables.items.ITEMS_AT_ONCE", 2)
     lake = items(**{f"i{number}": "word " * (6 + number) for number in range(5)})
-    assert fit(lake) == 5
+    assert len(list_cut(lake)) == 5
     assert [len(texts[0].split()) for _, texts in sorted(texts_of(lake).items())] == [6, 7, 8, 8, 8]
 
 

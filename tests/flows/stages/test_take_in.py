@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from feature_store.intake.ledger import read_again
 from feature_store.lake.lake import Lake
 from feature_store.tables.notes import read_notes
 from feature_store.tables.runs import open_run
@@ -120,9 +121,7 @@ def test_settings_that_are_corrected_replace_what_was_read_and_say_so(night):
     assert night(narrow)[0]["faults"] == 1
     counts, notes = night()
     assert (counts["accepted"], counts["faults"]) == (1, 0)
-    assert "good.csv was read in another way before: it is read anew, and replaces its rows" in of(
-        "note", notes
-    )
+    assert "good.csv is read anew, by other settings or on demand, and replaces its rows" in of("note", notes)
     assert night()[0]["accepted"] == 0
 
 
@@ -139,6 +138,21 @@ def test_a_catalogue_that_is_read_otherwise_is_put_together_anew_of_all(night, t
     items = lake.query("SELECT item_id, fields->>'title' AS title, fields->>'price' AS price FROM items")
     lake.close()
     assert items.to_pylist() == [{"item_id": "films:i1", "title": "Alpha", "price": "9"}]
+
+
+@pytest.mark.whole
+def test_a_log_and_a_catalogue_are_read_again_on_demand_and_then_known(night, tmp_path):
+    night()
+    lake = Lake(tmp_path / "lake")
+    read_again(lake, ["good.csv", "items.csv"])
+    lake.close()
+    counts, notes = night()
+    assert (counts["files"], counts["accepted"], counts["duplicate"], counts["faults"]) == (2, 2, 0, 0)
+    assert [message.partition(" is read anew")[0] for message in of("note", notes)][:2] == [
+        "items.csv",
+        "good.csv",
+    ]
+    assert night()[0]["files_known"] == 2
 
 
 @pytest.mark.whole
