@@ -159,7 +159,10 @@ LIBRARY = [
 ]
 
 
-COMMANDS = ["evaluation", "fan_model/service", "feature_store", "flows", "recsys_adapters"]
+COMMANDS = [
+    "evaluation", "fan_model/service", "fan_model/testing", "feature_store", "flows", "recsys_adapters",
+]  # fmt: skip
+EXTRAS = ("serve", "nightly", "cluster", "testing")
 
 
 @pytest.mark.whole
@@ -170,8 +173,23 @@ def test_the_wheel_asks_for_what_the_library_imports():
 
 def test_the_extras_ask_for_all_the_rest_that_is_imported():
     needed = imported(*LIBRARY, *COMMANDS)
-    assert undeclared(needed, declared("serve", "nightly", "cluster")) == []
-    assert unused(needed, declared("serve", "nightly", "cluster")) == set()
+    assert undeclared(needed, declared(*EXTRAS)) == []
+    assert unused(needed, declared(*EXTRAS)) == set()
+
+
+def test_only_contracts_need_what_the_extra_for_testing_brings():
+    rooms = [file for package in PACKAGES for file in (ROOT / package).rglob("*.py")]
+    users = {
+        file.parent.name
+        for file in rooms
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        and any(
+            name.split(".")[0] in {"pytest", "hypothesis"}
+            for name in [getattr(node, "module", None) or "", *(alias.name for alias in node.names)]
+        )
+    }
+    assert users == {"testing"}
 
 
 @pytest.mark.whole

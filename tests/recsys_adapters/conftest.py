@@ -1,6 +1,6 @@
 import pytest
 
-from tests.recsys_adapters.contract import shared_connection
+from recsys_adapters.testing.line_contract import shared_connection
 
 
 @pytest.fixture

@@ -3,132 +3,71 @@
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import evaluation.peers
-from fan_model.drawing.requests import ArtworkRequest
-from tests.evaluation.peers.peer_cases import (
-    ANN,
-    BOB,
-    OPTIONS,
-    CountedSteps,
-    make_artist,
-    make_case,
-    make_easel,
-    make_peers,
-)
+from evaluation.testing.peer_contract import ANN, BOB, TARGET, PeerContract
+from tests.evaluation.peers.peer_cases import make_artist, make_peers
 from tests.fan_model.pipelines import stable_diffusion
 
 PEERS = make_peers()
 FOLDER = Path(evaluation.peers.__file__).parent
 PAPERS = ("drum", "fabric", "pmg", "tailored_visions", "viper")
-WORD = re.compile(r"[a-z]+")
 
 
-@pytest.fixture(scope="module")
-def artist():
-    return make_artist()
+class TestEveryPeer(PeerContract):
+    answers = "a rewritten red prompt, ink, fog"
 
+    @pytest.fixture(params=PEERS, ids=lambda peer: f"{peer.name} {PEERS.index(peer)}")
+    def peer(self, request):
+        return request.param
 
-@pytest.fixture(params=PEERS, ids=lambda peer: f"{peer.name} {PEERS.index(peer)}")
-def peer(request):
-    return request.param
+    def make_peer(self):
+        raise AssertionError("the fixture makes them")
 
+    def make_pipeline(self):
+        return stable_diffusion()
 
-@pytest.fixture
-def draw(artist, peer):
-    """Draw cases; return the pixels of each picture."""
+    def test_a_language_model_is_shown_the_users_own_texts_alone(self, artist, peer):
+        if not peer.calls_per_target:
+            pytest.skip("no language model")
+        peer.rewriter.asked.clear()
+        peer.plan(self.anns(artist))
+        (asked,) = peer.rewriter.asked
+        assert any(text in asked for text in ANN)
+        assert not any(text in asked for text in BOB)
 
-    def draw(*cases, **options):
-        easel = make_easel(artist, **options)
-        return [np.asarray(picture) for picture in peer.draw(easel, [peer.plan(case) for case in cases])]
-
-    return draw
-
-
-def anns(artist, **changes):
-    return make_case(artist, **({"disliked": ANN[3:]} | changes))
-
-
-def bobs(artist, **changes):
-    return make_case(artist, **({"texts": BOB, "prompt": "a house", "disliked": BOB[2:3]} | changes))
-
-
-def test_a_history_changes_the_picture(artist, draw):
-    personal, plain = draw(anns(artist), anns(artist, texts=(), disliked=()))
-    assert (personal != plain).any()
-
-
-def test_without_a_history_the_picture_is_the_plain_one(artist, draw):
-    (plain,) = artist.personalizer.paint([ArtworkRequest(prompt="a dog", seed=3)], OPTIONS)
-    np.testing.assert_array_equal(draw(anns(artist, texts=()))[0], np.asarray(plain))
-
-
-def test_without_a_history_there_is_nothing_but_the_prompt(artist, peer):
-    request = peer.plan(anns(artist, texts=()))
-    assert (request.prompt, request.seed, request.is_plain) == ("a dog", 3, True)
-
-
-def test_a_picture_is_the_same_whoever_it_is_drawn_together_with(artist, draw):
-    alone, *_ = draw(anns(artist))
-    first, *_ = draw(anns(artist), bobs(artist))
-    *_, last = draw(bobs(artist), bobs(artist, seed=8), anns(artist))
-    np.testing.assert_array_equal(first, alone)
-    np.testing.assert_array_equal(last, alone)
-
-
-def test_a_request_has_no_word_that_is_not_the_users_own_or_an_answer(artist, peer):
-    request = peer.plan(anns(artist))
-    said = set(WORD.findall(" ".join([request.prompt, *request.liked, *request.disliked])))
-    answered = "a rewritten red prompt, ink, fog" if "echo" in peer.name else ""
-    assert said <= set(WORD.findall(" ".join(["a dog", *ANN, answered])))
-
-
-def test_a_language_model_is_shown_the_users_own_texts_alone(artist, peer):
-    if not peer.calls_per_target:
-        pytest.skip("no language model")
-    peer.rewriter.asked.clear()
-    peer.plan(anns(artist))
-    (asked,) = peer.rewriter.asked
-    assert any(text in asked for text in ANN)
-    assert not any(text in asked for text in BOB)
-
-
-def test_the_seed_alone_decides_the_noise(artist, draw):
-    one, again, another = draw(anns(artist), anns(artist), anns(artist, seed=4))
-    np.testing.assert_array_equal(one, again)
-    assert (one != another).any()
+    def test_words_that_nobody_said_come_from_an_answer_only(self, artist, peer):
+        request = peer.plan(self.anns(artist))
+        said = set(re.findall("[a-z]+", " ".join([request.prompt, *request.liked, *request.disliked])))
+        own = set(re.findall("[a-z]+", " ".join([TARGET, *ANN])))
+        assert said <= own or "echo" in peer.name
 
 
 @pytest.mark.whole
-def test_every_drawing_takes_the_studys_steps(peer):
-    pipeline = stable_diffusion()
-    pipeline.scheduler = CountedSteps.from_config(pipeline.scheduler.config)
-    artist = make_artist(pipeline)
-    CountedSteps.asked.clear()
-    peer.forget()
-    peer.draw(make_easel(artist, num_inference_steps=3), [peer.plan(anns(artist))])
-    peer.forget()
-    assert set(CountedSteps.asked) == {3}
+class TestTheFirstPeerWithTheBundledModel(PeerContract):
+    def make_peer(self):
+        return make_peers()[4]
 
 
-@pytest.mark.whole
-def test_the_image_model_is_left_as_it_was(artist, draw):
-    request = [ArtworkRequest(prompt="a dog", seed=3)]
-    before = np.asarray(next(artist.personalizer.paint(request, OPTIONS)))
-    draw(anns(artist))
-    np.testing.assert_array_equal(np.asarray(next(artist.personalizer.paint(request, OPTIONS))), before)
+class Forgetful(type(PEERS[8])):
+    """A method that draws everybody's picture from the first user's likings."""
+
+    def condition(self, easel, requests):
+        return super().condition(easel, [requests[0]] * len(requests))
 
 
-@pytest.mark.whole
-def test_it_draws_without_guidance(artist, draw):
-    assert draw(anns(artist), guidance_scale=1)[0].std() > 0
+def test_the_contract_sees_a_method_that_mixes_users_up():
+    class Mixed(PeerContract):
+        def make_peer(self):
+            return Forgetful(0.5)
 
+        def make_pipeline(self):
+            return stable_diffusion()
 
-def test_its_pictures_depend_on_what_its_recipe_says(peer):
-    assert peer.recipe
-    assert "object at" not in peer.recipe
+    contract, artist = Mixed(), make_artist()
+    with pytest.raises(AssertionError, match="Arrays are not equal"):
+        contract.test_a_picture_is_the_same_whoever_it_is_drawn_together_with(artist, contract.make_peer())
 
 
 def test_names_are_all_different():

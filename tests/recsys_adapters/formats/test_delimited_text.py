@@ -13,7 +13,7 @@ from recsys_adapters.formats.delimited_blocks import DelimitedBlocks
 from recsys_adapters.formats.delimited_text import DelimitedText
 from recsys_adapters.formats.record_format import FileColumn
 from recsys_adapters.records.source_file import SourceFile
-from tests.recsys_adapters.contract import stage
+from recsys_adapters.testing.line_contract import stage
 
 COLUMNS = (FileColumn("item_id", "id"), FileColumn("title", "title"), FileColumn("price", "price", "DOUBLE"))
 PLAIN = [b"", b" ", b"1", b" 2 ", b"-.5", b"1e3", b"1_0", b"0x10", b"x", b"\xc3\xa9", b"\xff", b"\r", b"\0"]

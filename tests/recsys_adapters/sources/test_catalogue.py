@@ -3,7 +3,7 @@ import json
 import pytest
 
 from recsys_adapters.sources.catalogue import Catalogue
-from tests.recsys_adapters.contract import HeaderContract, Utf8Contract
+from recsys_adapters.testing.line_contract import HeaderContract, Utf8Contract
 
 COLUMNS = {"item_id": "sku", "title": "name"}
 

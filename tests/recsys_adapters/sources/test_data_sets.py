@@ -11,7 +11,7 @@ import pytest
 
 from flows.source_settings import Source
 from recsys_adapters.data_sets.recipe_files import UnknownDataSetError, find_recipe, read_recipes
-from tests.recsys_adapters.contract import stage
+from recsys_adapters.testing.line_contract import stage
 
 FILES = {
     "Netflix Prize": {

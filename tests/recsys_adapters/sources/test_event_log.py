@@ -8,7 +8,7 @@ import pytest
 
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.sources.event_log import EventLog
-from tests.recsys_adapters.contract import HeaderContract, Utf8Contract, stage
+from recsys_adapters.testing.line_contract import HeaderContract, Utf8Contract, stage
 
 COLUMNS = {"user_id": "customer", "item_id": "product", "event_time": "at"}
 KINDS = {"view": 1.0, "purchase": 5.0}

@@ -13,7 +13,7 @@ import pytest
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.sources.event_log import EventLog
 from recsys_adapters.sources.file_search import search_files
-from tests.recsys_adapters.contract import stage
+from recsys_adapters.testing.line_contract import stage
 
 CSV = (".csv", ".tsv")
 COLUMNS = {"user_id": "user", "item_id": "item", "event_time": "at"}

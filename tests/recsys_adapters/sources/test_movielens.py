@@ -6,7 +6,7 @@ import pytest
 
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.sources.movielens import MovieLens
-from tests.recsys_adapters.contract import HeaderContract, LineContract, Utf8Contract, stage
+from recsys_adapters.testing.line_contract import HeaderContract, LineContract, Utf8Contract, stage
 
 MOVIES = "movieId,title,genres\n"
 RATINGS = "userId,movieId,rating,timestamp\n"

@@ -5,7 +5,7 @@ import pytest
 
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.sources.prompt_histories import PromptHistories
-from tests.recsys_adapters.contract import Utf8Contract
+from recsys_adapters.testing.line_contract import Utf8Contract
 
 FLAGGED = "flagged as not safe for work"
 

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recsys_adapters.sources.recommendations import Recommendations
-from tests.recsys_adapters.contract import HeaderContract, Utf8Contract, stage
+from recsys_adapters.testing.line_contract import HeaderContract, Utf8Contract, stage
 
 
 class TestRankedCsv(HeaderContract):

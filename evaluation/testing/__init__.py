@@ -1,0 +1,5 @@
+"""Contracts for other methods: a test of your own subclasses one. The only room that needs pytest."""
+
+import pytest
+
+pytest.register_assert_rewrite(f"{__name__}.peer_contract")

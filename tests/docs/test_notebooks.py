@@ -1,0 +1,39 @@
+"""The notebooks run from their first cell to their last, each as its reader would run it."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from tests.flows.nights import NIGHT, run, sample_ratings, write_movielens, write_settings
+
+FOLDER = Path(__file__).parents[2] / "docs" / "notebooks"
+NOTEBOOKS = sorted(file.stem for file in FOLDER.glob("*.ipynb"))
+
+pytestmark = pytest.mark.whole
+
+
+@pytest.fixture(scope="module")
+def beside_a_night(tmp_path_factory):
+    """A folder with settings, and a workspace that has a night."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    write_movielens(folder / "logs", sample_ratings())
+    run(write_settings(folder, NIGHT))
+    return folder
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_notebook_runs_to_its_end(name, beside_a_night):
+    notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+    client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(beside_a_night)}})
+    client.execute()
+    assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_notebook_is_kept_with_what_it_showed(name):
+    notebook = nbformat.read(FOLDER / f"{name}.ipynb", as_version=4)
+    shown = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.outputs]
+    assert any("image/png" in output.get("data", {}) for cell in shown for output in cell.outputs)
+    assert "Traceback" not in nbformat.writes(notebook)
