@@ -151,7 +151,7 @@ class DrawingOptions(PictureOptions):
         """The crowd in its one spelling, like that of references; empty where nothing is contrasted."""
         if not self.contrast:
             return NOBODY
-        return Crowd(*_canonical(self.crowd, self.crowd_weights or (1.0,) * len(self.crowd)))
+        return Crowd(*merge_weighted(self.crowd, self.crowd_weights or (1.0,) * len(self.crowd)))
 
     @property
     def selection(self) -> SelectionPolicy:
@@ -171,11 +171,13 @@ def canonical(request: ArtworkRequest) -> ArtworkRequest:
     but for such rounding are shares already and stay as they are, so that the canonical spelling is its own.
     A reference whose share is below the least weight cannot be seen, and is left out.
     """
-    references, weights = _canonical(request.references, request.strengths)
+    references, weights = merge_weighted(request.references, request.strengths)
     return replace(request, references=references, weights=weights)
 
 
-def _canonical(texts: Sequence[str], weights: Sequence[float]) -> tuple[tuple[str, ...], tuple[float, ...]]:
+def merge_weighted(
+    texts: Sequence[str], weights: Sequence[float]
+) -> tuple[tuple[str, ...], tuple[float, ...]]:
     """The one spelling of weighted texts, see `canonical`."""
     total = math.fsum(weights)
     if abs(total - 1) < SHARE_TOLERANCE:
