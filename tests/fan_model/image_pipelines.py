@@ -163,21 +163,16 @@ def _projection(width, num_tokens=4):
     }
 
 
-def _resampler(width, num_tokens=4, inner=64):
-    """IP-Adapter Plus, as its own files name it: one layer that attends 64 wide."""
+def _resampler(width, num_tokens=4, inner=64, num_layers=4):
+    """IP-Adapter Plus, as its own files name it."""
     layer = {
-        "0.0.norm1": (inner,), "0.0.norm2": (inner,), "0.0.to_q": (64, inner), "0.0.to_kv": (128, inner),
-        "0.0.to_out": (inner, 64), "0.1.0": (inner,), "0.1.1": (4 * inner, inner),
-        "0.1.3": (inner, 4 * inner),
+        "0.norm1": (inner,), "0.norm2": (inner,), "0.to_q": (64, inner), "0.to_kv": (128, inner),
+        "0.to_out": (inner, 64), "1.0": (inner,), "1.1": (4 * inner, inner), "1.3": (inner, 4 * inner),
     }  # fmt: skip
-    outer = {
-        "proj_in": (inner, WIDTH),
-        "proj_out": (width, inner),
-        "norm_out": (width,),
-        **{f"layers.{name}": shape for name, shape in layer.items()},
-    }
+    layers = {f"layers.{place}.{name}": shape for place in range(num_layers) for name, shape in layer.items()}
+    outer = {"proj_in": (inner, WIDTH), "proj_out": (width, inner), "norm_out": (width,)}
     state = {"latents": torch.randn(1, num_tokens, inner)}
-    for name, shape in outer.items():
+    for name, shape in {**outer, **layers}.items():
         is_norm = len(shape) == 1
         state[f"{name}.weight"] = torch.ones(shape) if is_norm else torch.randn(shape) * 0.2
         if is_norm or name in ("proj_in", "proj_out"):
