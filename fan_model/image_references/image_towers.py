@@ -77,12 +77,10 @@ class ImageTower(ABC):
         """[b, ...] the embedding of each target's picture in its profile; no two of them meet."""
         return torch.cat([self._personalize(profile) for profile in profiles])
 
-    @torch.no_grad()
     def embed_zeros(self) -> Tensor:
         """[1, ...] the embedding of pixels that are all 0, which stand for no picture."""
-        side = self.encoder.stack.config.image_size
-        pixels = torch.zeros(1, 3, side, side, device=self.encoder.device, dtype=self.encoder.stack.dtype)
-        return self._read(self.encoder.encode(pixels))
+        key = (id(self), "look", "")  # no picture's digest is empty
+        return self._cache.get([key], lambda _: [Look(self._look_at_zeros())])[key].embedding[None]
 
     def _personalize(self, profile: ImageProfile) -> Tensor:
         named, how, pictures = profile.by_digest, profile.how.shares, profile.pictures
@@ -119,6 +117,11 @@ class ImageTower(ABC):
         keys = [(id(self), "look", digest) for digest in digests]
         looks = self._cache.get(keys, look)
         return torch.stack([looks[key].embedding for key in keys])
+
+    def _look_at_zeros(self) -> Tensor:
+        side = self.encoder.stack.config.image_size
+        pixels = torch.zeros(1, 3, side, side, device=self.encoder.device, dtype=self.encoder.stack.dtype)
+        return self._plain(pixels)[0]
 
     @torch.no_grad()
     def _plain(self, pixels: Tensor) -> Tensor:

@@ -296,6 +296,13 @@ def test_weights_cannot_be_kept_off_the_device_of_what_looks_at_pictures(tmp_pat
         PipelineLoader(find_pipeline(tmp_path), Execution(offload="model"))
 
 
+def test_an_autoencoder_without_tiles_is_told_so(tmp_path):
+    images = SAVED["Kandinsky"](tmp_path)
+    loader = PipelineLoader(find_pipeline(tmp_path / "pipeline"), Execution(vae_tiling=True), images)
+    with pytest.raises(ExecutionError, match="model.vae_tiling must be false: VQModel decodes no tiles"):
+        loader.load("cpu")
+
+
 @pytest.mark.parametrize("one", IMAGE_FAMILIES, ids=lambda one: one.name)
 def test_a_family_that_takes_pictures_is_of_diffusers(one):
     assert hasattr(diffusers, one.pipeline)
