@@ -13,8 +13,10 @@ KEPT_SIDE = 512
 """Pixels of the shorter side, at most: encoders see 224 to 448, so that more would only take memory."""
 MOST_LONG = 20
 """Longer side by shorter: encoders scale the shorter one up to what they see, and the longer one with it."""
-DEEP = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
-"""Modes of greyscale in 16 bits, which Pillow would cut off and not scale."""
+DEEP = "I"
+"""How modes of greyscale in 16 bits begin, which Pillow would cut off and not scale."""
+WHITEST = 65_535
+"""In 16 bits."""
 
 
 def decode_picture(content: bytes, rules: PictureRules) -> Image.Image:
@@ -50,9 +52,9 @@ def _check_size(size: tuple[int, int], rules: PictureRules) -> None:
 
 def _flatten(image: Image.Image) -> Image.Image:
     """RGB of any mode, on white."""
-    if image.mode in DEEP:
-        levels = np.asarray(image, np.float64)
-        return Image.fromarray((levels / 257).clip(0, 255).round().astype(np.uint8)).convert("RGB")
+    if image.mode.startswith(DEEP):
+        levels = np.asarray(image, np.float64).clip(0, WHITEST) * (255 / WHITEST)
+        return Image.fromarray(levels.round().astype(np.uint8)).convert("RGB")
     if not image.has_transparency_data:
         return image.convert("RGB")
     layer = image.convert("RGBA")

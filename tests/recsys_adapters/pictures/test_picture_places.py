@@ -33,6 +33,8 @@ def test_a_file_is_looked_for_in_all_folders(folder):
 def test_a_path_and_an_address_of_a_file_are_one(folder):
     places, file = PicturePlaces([str(folder / "covers")]), folder / "covers" / "a b.png"
     assert places.find(str(file)) == places.find(file.as_uri()) == file
+    assert places.find(f"file://localhost{file}") == file
+    assert places.find(f"file://another{file}") is None
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,29 @@ def test_a_file_of_too_many_bytes_is_refused_before_it_is_decoded(folder):
 
 
 @pytest.mark.parametrize(
+    ("rules", "is_read"),
+    [
+        ({"max_pixels": 800}, True),
+        ({"max_pixels": 799}, False),
+        ({"max_side": 40}, True),
+        ({"max_side": 39}, False),
+    ],
+)
+def test_a_picture_may_be_as_large_as_the_rules_say_and_no_larger(folder, rules, is_read):
+    read = reader_of(folder, **rules).read("film.png")
+    assert read == RefusedPicture(Refusal.TOO_LARGE) or is_read
+    assert isinstance(read, ItemPicture) == is_read
+
+
+@pytest.mark.parametrize(("size", "is_read"), [((200, 10), True), ((201, 10), False), ((10, 201), False)])
+def test_a_picture_may_be_twenty_times_as_long_as_wide(folder, size, is_read):
+    Image.new("RGB", size).save(folder / "long.png")
+    read = reader_of(folder).read("long.png")
+    assert read == RefusedPicture(Refusal.TOO_NARROW) or is_read
+    assert isinstance(read, ItemPicture) == is_read
+
+
+@pytest.mark.parametrize(
     ("uri", "refusal"),
     [
         ("lost.png", Refusal.MISSING),
@@ -154,8 +177,9 @@ def test_transparent_parts_are_white(mode):
 
 
 def test_greyscale_of_sixteen_bits_keeps_its_levels():
-    levels = np.repeat([[0] * 10 + [32896] * 10], 20, axis=0).astype(np.uint16)
-    assert colors(decoded(saved(Image.fromarray(levels)))) == [[0, 0, 0], [128, 128, 128]]
+    for level, grey in ((32_896, 128), (65_535, 255)):
+        levels = np.repeat([[0] * 10 + [level] * 10], 20, axis=0).astype(np.uint16)
+        assert colors(decoded(saved(Image.fromarray(levels)))) == [[0, 0, 0], [grey] * 3]
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
