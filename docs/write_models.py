@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from fan_model.encoders.families import FAMILIES, Family
+from fan_model.encoders.image_families import IMAGE_FAMILIES, IP_ADAPTER, ImageFamily
 
 PAGE = Path(__file__).with_name("models.md")
 
@@ -11,16 +12,17 @@ PREFACE = """<!-- Written by `python -m docs.write_models` from fan_model/encode
 # Image models that can be personalized
 
 A pipeline is accepted by its class and by the classes of its components, before anything of it is loaded.
-What cannot be drawn with from a prompt alone is refused: inpainting, pipelines that start from a picture,
-ControlNet, and every class that is not listed here. The refusal names the class, what is wrong with it, and
-the nearest that would do. `fan models` prints this list. A single `.safetensors` file of the first four is
+What cannot be drawn with from a prompt, or from [pictures as references](#models-that-take-pictures), is
+refused: inpainting, pipelines that start from a picture, ControlNet, and every class that is not listed
+here. The refusal names the class, what is wrong with it, and the nearest that would do. `fan models` prints
+this list. A single `.safetensors` file of the first four is
 known by the names of its weights.
 
 | family | class in diffusers | reads prompts with | what the image model consumes |
 |---|---|---|---|
 """
 NOTES = """
-All but the first four are read by the pipeline's own `encode_prompt`, with the text encoder's
+All from Z-Image to AuraFlow are read by the pipeline's own `encode_prompt`, with the text encoder's
 own forward; only the attention is replaced. A target, a reference and a negative prompt are each read
 alone, so templates, dropped prefixes, chosen layers and masks are what the pipeline makes of them.
 References are recorded without padding, from their first token on; a token of the target sees as many
@@ -36,6 +38,16 @@ no mask, so `condition` takes one prompt at a time there.
 **Another family is one more row** in `fan_model/encoders/families.py`: its classes, what its
 `encode_prompt` gives by the names of its call, whether padding is among that, and how its guidance is
 called.
+"""
+IMAGES = """
+## Models that take pictures
+
+These take pictures of items as references, beside texts or in their place: see
+[pictures as references](how-to/images.md). The last two families above draw nothing without a picture of the
+target, so that nights, which have texts, refuse to register them.
+
+| family | class in diffusers | looks at pictures with | brought by | what is consumed of a picture |
+|---|---|---|---|---|
 """
 CALIBRATION = """
 ## How strongly, and in which layers
@@ -66,11 +78,19 @@ the genre of all targets is recognized, at 0.6 that of 97 %, at 0.8 that of 30 %
 
 def describe_families() -> str:
     """Return the page: who is accepted, what each family consumes, and how to find its settings."""
-    return PREFACE + "".join(f"{_row(family)}\n" for family in FAMILIES) + NOTES + CALIBRATION
+    families = "".join(f"{_row(family)}\n" for family in FAMILIES)
+    images = "".join(f"{_image_row(family)}\n" for family in IMAGE_FAMILIES)
+    return PREFACE + families + NOTES + IMAGES + images + CALIBRATION
 
 
 def _row(family: Family) -> str:
     return f"| {family.name} | `{family.pipeline}` | {family.readers} | {family.consumes} |"
+
+
+def _image_row(family: ImageFamily) -> str:
+    own, adapter = "the pipeline itself", "an IP-Adapter's file, plain or Plus"
+    brought = {None: own, IP_ADAPTER: adapter}.get(family.brought_by, f"`{family.brought_by}`")
+    return f"| {family.name} | `{family.pipeline}` | {family.encoder} | {brought} | {family.consumes} |"
 
 
 if __name__ == "__main__":

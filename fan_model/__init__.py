@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from fan_model.drawing.limits import RequestLimits
     from fan_model.drawing.personalizer import Personalizer
     from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, PictureOptions, RequestError
+    from fan_model.image_references.image_parts import ImageParts
+    from fan_model.image_references.image_profile import ImageProfile
+    from fan_model.method.image_personalization import ImagePersonalization
     from fan_model.method.personalization import Personalization
     from fan_model.method.selection_policy import SelectionPolicy
     from fan_model.method.taste import Taste, blend_tastes, group_taste, style_taste, with_house_style
@@ -27,6 +30,9 @@ __all__ = [
     "Clip",
     "DrawingOptions",
     "FeatureEncoder",
+    "ImageParts",
+    "ImagePersonalization",
+    "ImageProfile",
     "Personalization",
     "Personalizer",
     "PictureOptions",
@@ -47,6 +53,9 @@ HOMES = {
     "fan_model.drawing.limits": ("RequestLimits",),
     "fan_model.drawing.personalizer": ("Personalizer",),
     "fan_model.drawing.requests": ("ArtworkRequest", "DrawingOptions", "PictureOptions", "RequestError"),
+    "fan_model.image_references.image_parts": ("ImageParts",),
+    "fan_model.image_references.image_profile": ("ImageProfile",),
+    "fan_model.method.image_personalization": ("ImagePersonalization",),
     "fan_model.method.personalization": ("Personalization",),
     "fan_model.method.selection_policy": ("SelectionPolicy",),
     "fan_model.method.taste": ("Taste", "blend_tastes", "group_taste", "style_taste", "with_house_style"),

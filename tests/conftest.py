@@ -62,6 +62,7 @@ class ByFile(LoadScopeScheduling):
         return next((name for place, name in TOGETHER.items() if file.startswith(place)), file)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Let files stay together, whatever `--dist` says."""
     return ByFile(config, log)

@@ -155,7 +155,8 @@ def unused(needed, named):
 
 
 LIBRARY = [
-    f"fan_model/{room}" for room in ("bundled", "drawing", "encoders", "loading", "method", "retrieval")
+    f"fan_model/{room}"
+    for room in ("bundled", "drawing", "encoders", "image_references", "loading", "method", "retrieval")
 ]
 
 

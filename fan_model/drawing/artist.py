@@ -15,12 +15,15 @@ from fan_model.drawing.fingerprints import artwork_digest
 from fan_model.drawing.images import MIME_TYPES, SpoiltPictureError, encode_image
 from fan_model.drawing.limits import RequestLimits, Sides
 from fan_model.drawing.personalizer import GIBIBYTE, Personalizer
+from fan_model.drawing.pictured_requests import with_images
 from fan_model.drawing.renderer import DeviceFullError, Painted
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
 from fan_model.drawing.text_filter import TextFilter, block_nothing
 from fan_model.drawing.threads import drawing_threads
 from fan_model.encoders.conditions import Condition
+from fan_model.image_references.image_profile import ImageProfile
 from fan_model.loading.execution import Execution
+from fan_model.loading.image_encoders import PictureInput
 from fan_model.loading.pipeline_files import Checksums, verify_checksums
 from fan_model.loading.pipelines import PipelineLoader, find_pipeline
 from fan_model.loading.placement import Placement
@@ -88,6 +91,7 @@ class Artist:
         *,
         revision: str | None = None,
         execution: Execution = AS_BY_DEFAULT,
+        images: PictureInput | None = None,
         cache_bytes: int = GIBIBYTE,
         limits: RequestLimits | None = None,
         text_filter: TextFilter = block_nothing,
@@ -100,6 +104,7 @@ class Artist:
             pipeline: A local folder, a single `.safetensors` file, or an id on the Hugging Face hub.
             revision: Branch, tag or commit on the hub.
             execution: How it is run: devices, number types, kernels.
+            images: What lets it look at pictures, where it cannot by itself.
             cache_bytes: Memory that recorded references may take, on each device.
             limits: What requests may ask for.
             text_filter: Whether a text is blocked.
@@ -112,25 +117,15 @@ class Artist:
             ExecutionError: It cannot be run so.
             DeviceError: The device is not there.
         """
-        loader = PipelineLoader(find_pipeline(pipeline, revision, execution.configs), execution)
+        loader = PipelineLoader(find_pipeline(pipeline, revision, execution.configs), execution, images)
         checksums = loader.files.checksums()
         if expected is not None:
             verify_checksums(checksums, expected)
         fingerprint = loader.pipeline_fingerprint(checksums)
 
         def prepare(device: str) -> Personalizer:
-            placement = Placement(device, execution.offload)
-            loaded = loader.load(device)
-            placement.bring(loaded)
-            return Personalizer(
-                loaded,
-                cache_bytes=cache_bytes,
-                batch_size=_batch_size(execution, memory, f"{fingerprint} {device_name(device)}"),
-                limits=limits,
-                placement=placement,
-                fixed_shapes=execution.compile,
-                keeps_state=execution.step_cache != "none",
-            )
+            batch_size = _batch_size(execution, memory, f"{fingerprint} {device_name(device)}")
+            return _prepare(loader, device, batch_size, cache_bytes=cache_bytes, limits=limits)
 
         artist = cls(
             [prepare(device) for device in execution.all_devices],
@@ -183,7 +178,10 @@ class Artist:
 
     def warm_up(self) -> None:
         """Draw a batch that nobody keeps, of the pipeline's own size: code is compiled at its first call."""
-        requests = [ArtworkRequest(prompt="a film poster", seed=seed) for seed in range(self.batch_size)]
+        wanted = [ArtworkRequest(prompt="a film poster", seed=seed) for seed in range(self.batch_size)]
+        grey = ImageProfile.of(Image.new("RGB", (64, 64), "grey"))
+        takes_images = self.personalizer.image_input is not None
+        requests = [with_images(one, grey if takes_images else None) for one in wanted]
         for painter in self._painters:
             for _ in painter.paint(
                 requests, self.complete(DrawingOptions(num_inference_steps=WARM_UP_STEPS))
@@ -311,6 +309,31 @@ def _sound(drawn: Artwork | Undrawn) -> Artwork:
     if isinstance(drawn, Undrawn):
         raise drawn
     return drawn
+
+
+def _prepare(
+    loader: PipelineLoader,
+    device: str,
+    batch_size: BatchSize,
+    *,
+    cache_bytes: int,
+    limits: RequestLimits | None,
+) -> Personalizer:
+    """A replica of the pipeline on a device."""
+    execution = loader.execution
+    placement = Placement(device, execution.offload)
+    loaded = loader.load(device)
+    placement.bring(loaded)
+    return Personalizer(
+        loaded,
+        image_parts=loader.load_image_parts(device),
+        cache_bytes=cache_bytes,
+        batch_size=batch_size,
+        limits=limits,
+        placement=placement,
+        fixed_shapes=execution.compile,
+        keeps_state=execution.step_cache != "none",
+    )
 
 
 def _batch_size(execution: Execution, memory: Path | None, key: str) -> BatchSize:

@@ -20,13 +20,18 @@ from PIL import Image
 
 from fan_model.drawing.batch_sizes import BatchSize
 from fan_model.drawing.limits import RequestLimits, Sides
-from fan_model.drawing.renderer import DeviceFullError, Painted, Renderer, free_memory
+from fan_model.drawing.pictured_requests import images_of
+from fan_model.drawing.prompt_columns import Images, Texts, Weights, read_requests
+from fan_model.drawing.renderer import DeviceFullError, Painted, Renderer, free_memory, sound
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError, canonical
 from fan_model.drawing.threads import drawing_threads
 from fan_model.encoders.conditioners import build_conditioner
 from fan_model.encoders.conditions import Condition, in_type
 from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.text_encoders import Profile
+from fan_model.image_references.image_inputs import build_image_input
+from fan_model.image_references.image_parts import ImageParts
+from fan_model.image_references.image_profile import ImageProfile
 from fan_model.loading.execution import LARGEST_BATCH
 from fan_model.loading.kernels import image_model_of
 from fan_model.loading.own_sampling import own_sampling
@@ -40,9 +45,6 @@ from fan_model.method.taste import Taste
 GIBIBYTE = 2**30
 EVERY_REFERENCE = DrawingOptions(num_references=None)
 
-Texts = Sequence[str]
-Weights = Sequence[float] | None
-
 
 class Personalizer:
     """Personalizes the prompts of a pipeline, whose family must be one of those in `families`.
@@ -52,6 +54,7 @@ class Personalizer:
 
     Args:
         pipeline: A text-to-image pipeline of diffusers, where its weights are.
+        image_parts: What looks at pictures, of families that have it from another pipeline.
         cache_bytes: Memory that recorded references may take.
         batch_size: Pictures drawn at a time, or how many were found to fit.
         limits: What may be asked for; whatever the fields of requests and options allow, if not given.
@@ -67,6 +70,7 @@ class Personalizer:
         self,
         pipeline: DiffusionPipeline,
         *,
+        image_parts: ImageParts | None = None,
         cache_bytes: int = GIBIBYTE,
         batch_size: int | BatchSize = LARGEST_BATCH,
         limits: RequestLimits | None = None,
@@ -78,7 +82,10 @@ class Personalizer:
         """What may be asked for."""
         self.pipeline, self._placement = pipeline, placement
         """Changed by nobody: whoever draws in other ways with it, or its conditioner, changes a copy."""
-        self.conditioner = build_conditioner(pipeline, KeyValueCache(cache_bytes))
+        cache = KeyValueCache(cache_bytes)
+        self.conditioner = build_conditioner(pipeline, cache)
+        self.image_input = build_image_input(pipeline, image_parts, cache)
+        """How pictures are taken; None where they are not."""
         self._own = own_sampling(pipeline)
         self.renderer = Renderer(
             placement.offload(pipeline) if placement else without_encoders(pipeline),
@@ -87,6 +94,7 @@ class Personalizer:
             batch_size if isinstance(batch_size, BatchSize) else BatchSize(batch_size),
             fixed_shapes=fixed_shapes,
             one_at_a_time=keeps_state or (placement is not None and placement.offloads),
+            draws_alone=self.image_input is not None and self.image_input.draws_alone,
         )
         """From conditions to pictures."""
 
@@ -96,6 +104,7 @@ class Personalizer:
         references: Texts | Sequence[Texts] = (),
         weights: Weights | Sequence[Weights] = None,
         *,
+        images: Images = None,
         alpha: float = Personalization.alpha,
         contrast: float = Personalization.contrast,
         crowd: Texts = (),
@@ -111,6 +120,8 @@ class Personalizer:
             references: Texts that speak for the user; for several prompts, one list per prompt.
             weights: Preference strength of each reference, above 0; for several prompts, one list (or None)
                 per prompt. All equal if not given; only proportions matter.
+            images: Pictures that speak beside texts, or in their place; for several prompts, one profile (or
+                None) per prompt. Only for pipelines that take pictures.
             alpha: Degree of personalization, 0 (the prompt only) to 1 (the references only).
             contrast: How far to go along what sets the references apart from `crowd`, if there is one; then
                 alpha plays no part. 0 is the paper's method.
@@ -130,7 +141,8 @@ class Personalizer:
         how = {"alpha": alpha, "skip_layers": skip_layers, "target_query": target_query}
         contrasted = {"contrast": contrast, "crowd": crowd, "crowd_weights": crowd_weights}
         options = self._options({**how, **contrasted, "negative_prompt": negative_prompt})
-        return self.prompt_arguments(self._requests(prompt, references, weights, seed=0), options)
+        requests = read_requests(self.limits, prompt, references, weights, 0, images)
+        return self.prompt_arguments(requests, options)
 
     @overload
     def draw(  # type: ignore[overload-overlap] # a text is a sequence of texts as well
@@ -139,6 +151,7 @@ class Personalizer:
         references: Texts = (),
         weights: Weights = None,
         *,
+        images: ImageProfile | None = None,
         seed: int = 0,
         **options: object,
     ) -> Image.Image | None: ...
@@ -150,6 +163,7 @@ class Personalizer:
         references: Sequence[Texts] = (),
         weights: Sequence[Weights] | None = None,
         *,
+        images: Sequence[ImageProfile | None] | None = None,
         seed: int | Sequence[int] = 0,
         **options: object,
     ) -> list[Image.Image | None]: ...
@@ -160,6 +174,7 @@ class Personalizer:
         references: Texts | Sequence[Texts] = (),
         weights: Weights | Sequence[Weights] = None,
         *,
+        images: Images = None,
         seed: int | Sequence[int] = 0,
         **options: object,
     ) -> Image.Image | list[Image.Image | None] | None:
@@ -168,9 +183,10 @@ class Personalizer:
         A picture's pixels do not depend on what it is drawn together with.
 
         Args:
-            prompt: As for `condition`, and so are `references` and `weights`.
+            prompt: As for `condition`, and so are `references`, `weights` and `images`.
             references: See there.
             weights: See there.
+            images: See there.
             seed: Of each picture's noise; one for all prompts, or one each.
             **options: Fields of `DrawingOptions`. With `num_references`, so many are selected of those given.
 
@@ -179,12 +195,12 @@ class Personalizer:
             SpoiltPictureError: The image model gave what is no picture.
         """
         drawing = self._options(options)
-        requests = self._requests(prompt, references, weights, seed)
+        requests = read_requests(self.limits, prompt, references, weights, seed, images)
         self.check(requests, drawing)
         with drawing_threads():
             drawn = list(self.paint([self.profile(request, drawing) for request in requests], drawing))
-        images = [_sound(image) for image in drawn]
-        return images[0] if isinstance(prompt, str) else images
+        pictures = [sound(image) for image in drawn]
+        return pictures[0] if isinstance(prompt, str) else pictures
 
     def select(self, history: Texts | Taste, num_references: int, *, prompt: str) -> dict[str, float]:
         """The references of a history that speak best for a user in one prompt, with their weights.
@@ -275,6 +291,7 @@ class Personalizer:
         options = self.complete(options)
         self.limits.check_options(options, self.sides)
         self._check_negative_prompt(options)
+        self._check_images(requests)
         least = self.conditioner.least_steps
         if options.steps < least:
             raise RequestError(f"num_inference_steps must be at least {least}: this pipeline cannot do fewer")
@@ -294,9 +311,19 @@ class Personalizer:
         Raises:
             RequestError: The pipeline takes one prompt at a time, or no negative prompt.
         """
-        if self.conditioner.takes_one_prompt and len(requests) > 1:
+        takes_one = self.image_input is not None and self.image_input.takes_one_picture
+        if (takes_one or self.conditioner.takes_one_prompt) and len(requests) > 1:
             raise RequestError("prompt must be one: this pipeline takes the condition of one at a time")
         self._check_negative_prompt(options)
+        self._check_images(requests)
+        arguments = self._text_arguments(requests, options)
+        if self.image_input is not None:
+            images = [images_of(request) for request in requests]
+            arguments = self.image_input.join(arguments, images, is_guided=options.guidance > 1)
+        dtype = image_model_of(self.pipeline).dtype
+        return {name: in_type(value, dtype) for name, value in arguments.items()}
+
+    def _text_arguments(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> dict[str, Any]:
         conditions = {"": self.personalize(requests, options)}
         if self.conditioner.takes_negative_prompt:
             with self._encoders_at_work():
@@ -304,9 +331,7 @@ class Personalizer:
             conditions["negative_"] = negative.repeat(len(requests))
         named = [condition.named(prefix) for prefix, condition in conditions.items()]
         told = self.conditioner.with_negatives if "negative_" in conditions else {}
-        arguments = dict(chain.from_iterable(one.items() for one in (*named, told)))
-        dtype = image_model_of(self.pipeline).dtype
-        return {name: in_type(value, dtype) for name, value in arguments.items()}
+        return dict(chain.from_iterable(one.items() for one in (*named, told)))
 
     def paint(
         self, requests: Sequence[ArtworkRequest], options: DrawingOptions, *, halves: bool = True
@@ -349,20 +374,14 @@ class Personalizer:
     def _options(self, values: Mapping[str, Any]) -> DrawingOptions:
         return self.complete(self.limits.parse_options(values, self.sides, EVERY_REFERENCE))
 
-    def _requests(
-        self,
-        prompt: str | Texts,
-        references: Texts | Sequence[Texts],
-        weights: Weights | Sequence[Weights],
-        seed: int | Sequence[int],
-    ) -> list[ArtworkRequest]:
-        """One request per prompt, read as those of a service are."""
-        columns = _columns(prompt, references, weights, seed)
-        for name, values in columns.items():
-            if len(values) != len(columns["prompt"]):
-                raise RequestError(f"{name} must be as many as the prompts, one for each")
-        rows = zip(*columns.values(), strict=True)
-        return [self.limits.parse_request(dict(zip(columns, row, strict=True))) for row in rows]
+    def _check_images(self, requests: Sequence[ArtworkRequest]) -> None:
+        has_images = [images_of(request) is not None for request in requests]
+        if self.image_input is None and any(has_images):
+            raise RequestError("images must be none: this pipeline takes no pictures")
+        if self.image_input is not None and self.image_input.needs_picture and not all(has_images):
+            raise RequestError("images must be given: this pipeline draws from a picture of the target")
+        if not self.conditioner.reads_texts and any(request.references for request in requests):
+            raise RequestError("references must be none: this pipeline reads no texts; give images")
 
     def _check_negative_prompt(self, options: DrawingOptions) -> None:
         is_unguided = self._own.is_embedded or (self._own.is_distilled and options.guidance == 1)
@@ -370,29 +389,6 @@ class Personalizer:
             raise RequestError(
                 "negative_prompt must be empty: this pipeline's guidance leads away from nothing"
             )
-
-
-def _sound(painted: Painted) -> Image.Image | None:
-    if isinstance(painted, RequestError):
-        raise painted
-    return painted
-
-
-def _columns(
-    prompt: str | Texts,
-    references: Texts | Sequence[Texts],
-    weights: Weights | Sequence[Weights],
-    seed: int | Sequence[int],
-) -> dict[str, Sequence[Any]]:
-    """The fields of requests, by their names, with a value for each prompt."""
-    if isinstance(prompt, str):
-        return {"prompt": [prompt], "references": [references], "weights": [weights], "seed": [seed]}
-    return {
-        "prompt": prompt,
-        "references": references or [()] * len(prompt),
-        "weights": weights or [None] * len(prompt),
-        "seed": [seed] * len(prompt) if isinstance(seed, int) else seed,
-    }
 
 
 def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

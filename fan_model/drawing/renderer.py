@@ -19,7 +19,7 @@ from fan_model.drawing.images import SpoiltPictureError, check_pixels, to_image
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
 from fan_model.drawing.threads import drawing_threads
 from fan_model.encoders.conditioning import Conditioner
-from fan_model.loading.kernels import Finite, image_model_of, watched_decoding
+from fan_model.loading.kernels import Finite, autoencoder_of, image_model_of, watched_decoding
 from fan_model.loading.step_caches import time_steps_of
 
 ROWS_MULTIPLE = 4
@@ -54,6 +54,7 @@ class Renderer:
         batch_size: Pictures drawn at a time.
         fixed_shapes: Fill batches up to powers of two, so that compiled code serves them.
         one_at_a_time: Let one thread draw while others wait: hooks that bring weights keep a state.
+        draws_alone: Draw one picture at a time, whatever the family would allow.
     """
 
     def __init__(
@@ -65,11 +66,13 @@ class Renderer:
         *,
         fixed_shapes: bool = False,
         one_at_a_time: bool = False,
+        draws_alone: bool = False,
     ) -> None:
         self._turn: AbstractContextManager[object] = threading.Lock() if one_at_a_time else nullcontext()
         self._pipeline, self._conditioner = pipeline, conditioner
         self._condition, self.batch_size = condition, batch_size
         self._fixed_shapes = fixed_shapes
+        self._draws_alone = draws_alone or conditioner.draws_alone
         self._ahead = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encode-ahead")
 
     def render(
@@ -99,7 +102,7 @@ class Renderer:
             yield from painted
 
     def _next(self, requests: Requests, start: int) -> Requests:
-        size = 1 if self._conditioner.draws_alone else self.batch_size.size
+        size = 1 if self._draws_alone else self.batch_size.size
         return requests[start : start + size]
 
     def _try(
@@ -178,13 +181,13 @@ class Renderer:
 
     def _number_types(self) -> tuple[str, str]:
         """Of the image model and the autoencoder."""
-        parts = image_model_of(self._pipeline), self._pipeline.vae
+        parts = image_model_of(self._pipeline), autoencoder_of(self._pipeline)
         image_model, autoencoder = (str(part.dtype).removeprefix("torch.") for part in parts)
         return image_model, autoencoder
 
     def _filled(self, requests: Requests, options: DrawingOptions) -> Requests:
         """The requests, with the last one repeated until their number is one that is drawn at a time."""
-        if self._conditioner.draws_alone:
+        if self._draws_alone:
             return requests
         filled = [*fill(requests, self.multiple(options))]
         if self._fixed_shapes:
@@ -200,6 +203,18 @@ class Renderer:
 def fill(wanted: Sequence[Wanted], multiple: int) -> Sequence[Wanted]:
     """Repeat the last of what is wanted until their number is a multiple."""
     return [*wanted, *[wanted[-1]] * (-len(wanted) % multiple)]
+
+
+def sound(painted: Painted) -> Image.Image | None:
+    """What is a picture, or was refused by the safety checker.
+
+    Raises:
+        SpoiltPictureError: It is neither.
+        DeviceFullError: It did not fit into memory.
+    """
+    if isinstance(painted, RequestError):
+        raise painted
+    return painted
 
 
 def free_memory() -> None:

@@ -8,7 +8,7 @@ that is narrower, and checked against `limits.RequestLimits`.
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -67,6 +67,10 @@ class ArtworkRequest:
     def strengths(self) -> tuple[float, ...]:
         """The weight of each reference, 1 where none are given."""
         return self.weights if self.weights is not None else (1.0,) * len(self.references)
+
+    def describe_images(self) -> dict[str, Any]:
+        """What the picture shows of other pictures: nothing, unless they are given (`pictured_requests`)."""
+        return {}
 
 
 Side = Annotated[int, Field(ge=1)]
@@ -151,7 +155,7 @@ class DrawingOptions(PictureOptions):
         """The crowd in its one spelling, like that of references; empty where nothing is contrasted."""
         if not self.contrast:
             return NOBODY
-        return Crowd(*_canonical(self.crowd, self.crowd_weights or (1.0,) * len(self.crowd)))
+        return Crowd(*merge_weighted(self.crowd, self.crowd_weights or (1.0,) * len(self.crowd)))
 
     @property
     def selection(self) -> SelectionPolicy:
@@ -171,11 +175,13 @@ def canonical(request: ArtworkRequest) -> ArtworkRequest:
     but for such rounding are shares already and stay as they are, so that the canonical spelling is its own.
     A reference whose share is below the least weight cannot be seen, and is left out.
     """
-    references, weights = _canonical(request.references, request.strengths)
+    references, weights = merge_weighted(request.references, request.strengths)
     return replace(request, references=references, weights=weights)
 
 
-def _canonical(texts: Sequence[str], weights: Sequence[float]) -> tuple[tuple[str, ...], tuple[float, ...]]:
+def merge_weighted(
+    texts: Sequence[str], weights: Sequence[float]
+) -> tuple[tuple[str, ...], tuple[float, ...]]:
     """The one spelling of weighted texts, see `canonical`."""
     total = math.fsum(weights)
     if abs(total - 1) < SHARE_TOLERANCE:
@@ -202,7 +208,9 @@ def describe(request: ArtworkRequest, options: DrawingOptions) -> dict[str, Any]
     drawn_with |= {"num_inference_steps": options.steps, "guidance_scale": options.guidance}
     drawn_with["skip_layers"] = sorted(set(options.skip_layers))
     drawn_with |= {"crowd": crowd.texts, "crowd_weights": crowd.weights}
-    return {**asdict(canonical(request)), **drawn_with, **dict.fromkeys(_unseen(request, options))}
+    spelt = canonical(request)
+    said = {field.name: getattr(spelt, field.name) for field in fields(ArtworkRequest)}
+    return {**said, **spelt.describe_images(), **drawn_with, **dict.fromkeys(_unseen(request, options))}
 
 
 def _unseen(request: ArtworkRequest, options: DrawingOptions) -> set[str]:

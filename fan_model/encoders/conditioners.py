@@ -9,6 +9,7 @@ from diffusers import DiffusionPipeline
 from fan_model.encoders.conditioning import (
     Conditioner,
     FluxConditioner,
+    PictureConditioner,
     StableDiffusion3Conditioner,
     StableDiffusionConditioner,
     StableDiffusionXLConditioner,
@@ -22,6 +23,8 @@ TOWER_CONDITIONERS: dict[str, type[Conditioner]] = {
     "StableDiffusionXLPipeline": StableDiffusionXLConditioner,
     "StableDiffusion3Pipeline": StableDiffusion3Conditioner,
     "FluxPipeline": FluxConditioner,
+    "StableUnCLIPImg2ImgPipeline": StableDiffusionConditioner,
+    "KandinskyV22Pipeline": PictureConditioner,
 }
 """How the pipelines of CLIP and of T5 without a mask join what their encoders say."""
 
@@ -51,7 +54,7 @@ def accept_pipeline(pipeline: DiffusionPipeline) -> Family:
     classes = {key: type(part).__name__ for key, part in components.items()}
     family = accept(name, classes)
     config = components[family.image_model[0]].config
-    refuse_misfit(family, classes, config, _latent_channels(components["vae"].config))
+    refuse_misfit(family, classes, config, _latent_channels(components[family.autoencoder].config))
     return family
 
 

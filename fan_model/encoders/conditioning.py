@@ -15,6 +15,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from fan_model.encoders.conditions import Condition
+from fan_model.encoders.families import UnsupportedPipelineError
 from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.text_encoders import ClipTower, Encoding, Profile, T5Tower, TextTower
 from fan_model.method.personalization import Personalization
@@ -33,6 +34,8 @@ class Conditioner(ABC):
     """Denoising steps that the pipeline's call needs at least."""
     draws_alone = False
     """Whether a picture would depend on what it is drawn together with."""
+    reads_texts = True
+    """Whether texts play any part; where they do not, pictures say all."""
 
     def __init__(self, pipeline: DiffusionPipeline, cache: KeyValueCache) -> None:
         self._pipeline = pipeline
@@ -209,3 +212,50 @@ class FluxConditioner(TowerConditioner):
     def _join(self, encodings: Sequence[Encoding]) -> Condition:
         clip, t5 = encodings
         return Condition.of_states(t5.last, clip.pooled)
+
+
+class PictureConditioner(Conditioner):
+    """Kandinsky 2.2's decoder, which draws from the embedding of a picture and reads no text."""
+
+    reads_texts = False
+    takes_negative_prompt = False
+    num_layers = 0
+    modules = ()
+
+    def encode(self, texts: Sequence[str]) -> Condition:
+        """Refuse: there is nothing that reads texts.
+
+        Raises:
+            UnsupportedPipelineError: Always.
+        """
+        raise UnsupportedPipelineError(
+            f"{type(self._pipeline).__name__} reads no texts: there are no vectors of them, and no negative "
+            "prompts"
+        )
+
+    def encode_negative(self, negative_prompt: str) -> Condition:
+        """Refuse, as `encode` does."""
+        return self.encode([negative_prompt])
+
+    def personalize(self, profiles: Sequence[Profile], how: Personalization) -> Condition:
+        """Nothing: all that a picture is made of comes from pictures."""
+        return Condition({}, [])
+
+    def count_unread(self, texts: Sequence[str]) -> list[int]:
+        """No token of any text is read, and none is cut off."""
+        return [0] * len(texts)
+
+    @property
+    def own_side(self) -> int:
+        """Side in pixels of the pictures that the image model was trained for."""
+        return self._image_model.config.sample_size * self._pipeline.movq_scale_factor
+
+    @property
+    def side_multiple(self) -> int:
+        """Every side is a multiple of this: the pipeline rounds others up."""
+        return self._pipeline.movq_scale_factor**2
+
+    def call_arguments(self, guidance_scale: float, height: int | None, width: int | None) -> dict[str, Any]:
+        """Guidance and size, which the call takes as 512 pixels where it is not told."""
+        sides = {"height": height or self.own_side, "width": width or self.own_side}
+        return {"guidance_scale": guidance_scale, **sides}

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from fan_model.encoders.prompt_calls import PromptCall
+
 WORD = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z][a-z]*\d*")
 """One word of a class's name."""
 
@@ -21,44 +23,6 @@ Classes = Mapping[str, str | None]
 
 class UnsupportedPipelineError(ValueError):
     """A pipeline that cannot be drawn with; the message names what would do."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PromptCall:
-    """How a pipeline's own `encode_prompt` is asked, and how its call takes what that gives."""
-
-    outputs: Sequence[str | None]
-    """What it gives, in order, by the names that the pipeline's call takes; None for what the call makes."""
-    from_call: Sequence[str] = ()
-    """Arguments that the pipeline's call hands on to it, with the call's own defaults."""
-    is_causal: bool = True
-    """Whether a token of the text encoder sees only what stands before it."""
-    keeps_padding: bool = True
-    """Whether states at padding are among what it gives."""
-    mask: str | None = None
-    """A mask that it leaves out where nothing is masked, and that the call needs where texts differ."""
-    takes_one_prompt: bool = False
-    """Whether texts keep their lengths, and the call knows no mask: it then takes one prompt at a time."""
-    takes_negatives: bool = True
-    """Whether guidance leads away from a negative prompt."""
-    encodes_negatives: bool = False
-    """Whether negative prompts are read in a way of their own, without the template of prompts."""
-    distilled: str | None = None
-    """A setting of the pipeline with which guidance is part of the model, and leads away from nothing."""
-    guidance: str = "guidance_scale"
-    """The call's name for the strength of guidance."""
-    no_guidance: float = 1.0
-    """The strength at which its pictures are not guided."""
-    call: Mapping[str, object] = field(default_factory=dict)
-    """What else its call is told."""
-    with_negatives: Mapping[str, object] = field(default_factory=dict)
-    """What its call is told where it is given the condition of a negative prompt."""
-    least_steps: int = 1
-    """Denoising steps that its call needs at least."""
-    own_side: int | None = None
-    """Side in pixels of its own pictures, where no setting of the pipeline says it."""
-    side_multiple: int = 1
-    """Sides are multiples of this, besides those that autoencoder and patches ask for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +40,12 @@ class Family:
     """What the image model is given of a text, in words."""
     may_lack: frozenset[str] = frozenset()
     """Text encoders that the pipeline can do without."""
+    image_encoder: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What looks at pictures, where that is part of the pipeline itself."""
+    needs_picture: bool = False
+    """Whether nothing is drawn without a picture of the target; see `image_families`."""
+    autoencoder: str = "vae"
+    """Name of the component that makes pixels of latents."""
     settings: Mapping[str, object] = field(default_factory=dict)
     """Of the image model: what they must be for a picture to follow from a prompt alone."""
     prompt_call: PromptCall | None = None
@@ -96,18 +66,19 @@ class Family:
         """Its text encoders, in words."""
         encoders = self.text_encoders.items()
         lacking = {name: " if there is one" if name in self.may_lack else "" for name in self.text_encoders}
-        return ", ".join(" or ".join(classes) + lacking[name] for name, classes in encoders)
+        return ", ".join(" or ".join(classes) + lacking[name] for name, classes in encoders) or "nothing"
 
     def missing(self, classes: Classes) -> str | None:
         """What is wrong with a pipeline's components, in words; None if they will do."""
-        for component, allowed in {**self.text_encoders, self.image_model[0]: self.image_model[1:]}.items():
+        needed = {**self.text_encoders, **self.image_encoder, self.image_model[0]: self.image_model[1:]}
+        for component, allowed in needed.items():
             found = classes.get(component)
             if found not in allowed and not (found is None and component in self.may_lack):
                 return f"its {component} is {found or 'missing'} and must be {' or '.join(allowed)}"
         others = [
             name.replace("text_encoder", "tokenizer") for name in self.text_encoders if classes.get(name)
         ]
-        absent = [name for name in (*others, "vae") if classes.get(name) is None]
+        absent = [name for name in (*others, self.autoencoder) if classes.get(name) is None]
         return f"its {absent[0]} is missing" if absent else None
 
     def misfit(self, image_model: Mapping[str, Any], latent_channels: int | None) -> str | None:
@@ -142,6 +113,7 @@ PIXART = PromptCall(
     with_negatives=NO_WORDS,
 )
 CLIP, PROJECTED_CLIP, T5 = ("CLIPTextModel",), ("CLIPTextModelWithProjection",), ("T5EncoderModel",)
+CLIP_VISION = ("CLIPVisionModelWithProjection",)
 
 FAMILIES: tuple[Family, ...] = (
     Family(
@@ -298,6 +270,26 @@ FAMILIES: tuple[Family, ...] = (
         consumes="masked UMT5's last states of 256 tokens, 0 at padding",
         prompt_call=PromptCall(outputs=MASKED, is_causal=False),
     ),
+    Family(
+        name="Stable unCLIP",
+        pipeline="StableUnCLIPImg2ImgPipeline",
+        text_encoders={"text_encoder": CLIP},
+        image_encoder={"image_encoder": CLIP_VISION},
+        needs_picture=True,
+        image_model=("unet", "UNet2DConditionModel"),
+        settings={"class_embed_type": "projection", "num_class_embeds": None, "addition_embed_type": None},
+        consumes="CLIP's last states after the final norm; the embedding of a picture",
+    ),
+    Family(
+        name="Kandinsky 2.2",
+        pipeline="KandinskyV22Pipeline",
+        text_encoders={},
+        needs_picture=True,
+        autoencoder="movq",
+        image_model=("unet", "UNet2DConditionModel"),
+        settings=WITHOUT_CLASSES | {"addition_embed_type": "image", "encoder_hid_dim_type": "image_proj"},
+        consumes="the embedding of a picture",
+    ),
 )
 """All that can be personalized."""
 
@@ -340,6 +332,19 @@ def refuse_misfit(
     wrong = family.misfit(image_model, latent_channels)
     if wrong:
         raise _refusal(family.pipeline, classes, f": {wrong}")
+
+
+def refuse_picture_needs(family: Family) -> None:
+    """Refuse what nights and services cannot draw with, who are given texts.
+
+    Raises:
+        UnsupportedPipelineError: It draws nothing without a picture of the target.
+    """
+    if family.needs_picture:
+        raise UnsupportedPipelineError(
+            f"{family.pipeline} draws from a picture of each target, and nights and services are given "
+            "texts: use it as a library, with Personalizer"
+        )
 
 
 def nearest(pipeline: str, classes: Classes) -> Family:

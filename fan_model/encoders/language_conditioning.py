@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from fan_model.encoders.conditioning import Conditioner
 from fan_model.encoders.conditions import PROMPT_EMBEDS, Condition
-from fan_model.encoders.families import PromptCall
 from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.language_models import ForwardRun, RecordedText
 from fan_model.encoders.personalized_encoders import first_personalized_layer
+from fan_model.encoders.prompt_calls import PromptCall
 from fan_model.encoders.prompt_reader import PromptReader
 from fan_model.encoders.text_encoders import Profile
 from fan_model.method.personalization import Personalization

@@ -233,6 +233,31 @@ class ClipVisionEncoder(ClipEncoder):
         return self.stack(pixel_values=inputs, output_hidden_states=True, recorder=recorder)
 
 
+class SiglipVisionEncoder(ClipVisionEncoder):
+    """SigLIP's vision tower: CLIP's layers, without a class token.
+
+    Its attention hands no argument on, so that a recorder never arrives there: keys and values are made anew
+    of the states that enter each layer.
+    """
+
+    @torch.no_grad()
+    def encode(self, inputs: Tensor) -> tuple[Tensor, ...]:
+        """Hidden states of plain pixels [b, channels, height, width]."""
+        return tuple(self.stack(pixel_values=inputs, output_hidden_states=True).hidden_states)
+
+    def _forward(self, inputs: Tensor, recorder: list[KeysValues]) -> BaseModelOutput:
+        output = self.stack(pixel_values=inputs, output_hidden_states=True)
+        for layer, states in zip(self.layers, output.hidden_states, strict=False):
+            block: Any = layer
+            normed, attention = block.layer_norm1(states), block.self_attn
+            keys, values = (
+                _split_heads(project(normed), attention.head_dim)
+                for project in (attention.k_proj, attention.v_proj)
+            )
+            recorder.append((keys, values))
+        return output
+
+
 class T5Encoder(Encoder):
     """T5's encoder: no scaling, a relative position bias shared by all layers, a norm after the last."""
 

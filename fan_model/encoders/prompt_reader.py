@@ -18,8 +18,8 @@ from diffusers import DiffusionPipeline
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 
-from fan_model.encoders.families import PromptCall
 from fan_model.encoders.language_models import RUN, ForwardRun, LanguageModel, running
+from fan_model.encoders.prompt_calls import PromptCall
 
 NEGATIVE = "negative_"
 COUNTING: ContextVar[bool] = ContextVar("counting", default=False)

@@ -110,7 +110,7 @@ class TextTower(ABC):
         if first_layer >= len(self.encoder.layers):
             return self.encode(targets)
         streams = self._streams(profiles, how, first_layer)
-        preferences = [_preference(profile, how, streams) for profile in profiles]
+        preferences = [preference_of(profile, how, streams) for profile in profiles]
         hidden_states = self.encoder.personalize(preferences, alpha=how.alpha, skip_layers=how.skip_layers)
         return self._read(hidden_states, self._tokenize(targets))
 
@@ -206,7 +206,8 @@ class T5Tower(TextTower):
         return Encoding(hidden_states[-2], hidden_states[-1])
 
 
-def _preference(profile: Profile, how: Personalization, streams: Mapping[str, Stream]) -> Preference:
+def preference_of(profile: Profile, how: Personalization, streams: Mapping[str, Stream]) -> Preference:
+    """A profile in the streams of its texts."""
     texts, weights = profile.sources(how)
     return Preference(
         streams[profile.target],

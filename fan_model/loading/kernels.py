@@ -28,6 +28,11 @@ def image_model_of(pipeline: DiffusionPipeline) -> Any:  # noqa: ANN401 - a UNet
     return getattr(pipeline, "unet", None) or pipeline.transformer
 
 
+def autoencoder_of(pipeline: DiffusionPipeline) -> Any:  # noqa: ANN401 - each family has its own
+    """The component that makes pixels of latents."""
+    return getattr(pipeline, "vae", None) or pipeline.movq
+
+
 def set_kernels(pipeline: DiffusionPipeline, execution: Execution) -> None:
     """Let a pipeline compute as it is told to.
 
@@ -38,10 +43,19 @@ def set_kernels(pipeline: DiffusionPipeline, execution: Execution) -> None:
     if execution.attention != "default":
         set_attention(image_model, execution.attention)
     if execution.vae_tiling:
-        pipeline.vae.enable_tiling()
+        _decode_in_tiles(autoencoder_of(pipeline))
     if execution.compile:
         compile_blocks(image_model)
-    watch_decoding(pipeline.vae)
+    watch_decoding(autoencoder_of(pipeline))
+
+
+def _decode_in_tiles(autoencoder: Any) -> None:  # noqa: ANN401
+    try:
+        autoencoder.enable_tiling()
+    except NotImplementedError as error:
+        raise ExecutionError(
+            f"model.vae_tiling must be false: {type(autoencoder).__name__} decodes no tiles"
+        ) from error
 
 
 def set_attention(image_model: Any, attention: Attention) -> None:  # noqa: ANN401

@@ -16,9 +16,17 @@ from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError
 
 from fan_model.encoders.devices import check_device
+from fan_model.image_references.image_parts import ImageParts
 from fan_model.loading.adapters import adapt, check_adapters
 from fan_model.loading.checkpoints import recognize
 from fan_model.loading.execution import Execution, ExecutionError
+from fan_model.loading.image_encoders import (
+    PictureInput,
+    check_images,
+    image_files,
+    load_image_parts,
+    load_ip_adapter,
+)
 from fan_model.loading.kernels import set_kernels
 from fan_model.loading.number_types import component_types, read_header
 from fan_model.loading.pipeline_files import (
@@ -48,12 +56,17 @@ class PipelineLoader:
 
     files: PipelineFiles
     execution: Execution
+    images: PictureInput | None = None
+    """What lets the pipeline look at pictures, where it cannot by itself."""
 
     def __post_init__(self) -> None:
         for device in self.execution.all_devices:
             check_device(device)
-        _ = self.files.family
+        check_images(self.images, self.files.family)
         check_adapters(self.execution.adapters)
+        looks = self.images is not None or self.files.family.needs_picture
+        if looks and self.execution.offload != "none":
+            raise ExecutionError("model.offload must be none: what looks at pictures stays on the device")
 
     @cached_property
     def types(self) -> dict[str, str]:
@@ -94,11 +107,22 @@ class PipelineLoader:
             pipeline = self._load_whole() if self.files.checkpoint is None else self._load_checkpoint()
         is_quantized = self.execution.quantization != "none"
         adapt(pipeline, self.execution.adapters, quantized=is_quantized)
+        if self.images is not None:
+            load_ip_adapter(pipeline, self.images)
         set_kernels(pipeline, self.execution)
         if self.execution.step_cache != "none":
             set_step_cache(pipeline, self.execution.step_cache)
         pipeline.set_progress_bar_config(disable=True)
         return pipeline
+
+    def load_image_parts(self, device: str) -> ImageParts | None:
+        """What looks at pictures for the pipeline, on its device; None where that is its own, or nothing.
+
+        Raises:
+            PipelineError: The files do not hold it.
+        """
+        kind = self.types[self.files.family.image_model[0]]
+        return load_image_parts(self.images, getattr(torch, kind), device)
 
     def _load_whole(self) -> DiffusionPipeline:
         classes = {name: kind[1] for name, kind in self.files.index.items() if isinstance(kind, list)}
@@ -168,7 +192,12 @@ class PipelineLoader:
         types = {name: kind for name, kind in self.types.items() if kind != "float32"}
         files = [Path(one.path) for one in self.execution.adapters]
         files += [self.execution.image_model] if self.execution.image_model else []
-        told = {"types": types, "files": [file_checksum(file) for file in files if file.is_file()]}
+        files += image_files(self.images) if self.images else []
+        told: dict[str, Any] = {
+            "types": types,
+            "files": [file_checksum(file) for file in files if file.is_file()],
+            "image_scale": self.images.scale if self.images else None,
+        }
         return made | {name: value for name, value in told.items() if value}
 
 

@@ -16,13 +16,11 @@ from PIL import Image
 from torch import Tensor
 
 from fan_model.encoders.key_value_cache import KeyValueCache
-from fan_model.encoders.personalized_encoders import (
-    ClipVisionEncoder,
-    Preference,
-    first_personalized_layer,
-)
 from fan_model.encoders.text_encoders import ClipTower, Profile
+from fan_model.image_references.image_profile import ImageProfile
+from fan_model.image_references.image_towers import ProjectedClip
 from fan_model.method.crowd_contrast import normalize_weights
+from fan_model.method.image_personalization import ImagePersonalization
 from fan_model.method.personalization import Personalization
 from fan_model.method.profiling import FloatArray, ReferenceVectors
 from fan_model.method.selection_policy import SelectionPolicy
@@ -35,9 +33,11 @@ class FeatureEncoder:
     """A whole CLIP, both towers personalized: unit features [N, p] float32 of texts and images."""
 
     def __init__(self, clip: Clip) -> None:
+        cache = KeyValueCache(CACHE_BYTES)
         self._clip = clip
-        self._text = ClipTower(clip.model, clip.tokenizer, KeyValueCache(CACHE_BYTES))
-        self._vision = ClipVisionEncoder(clip.model.vision_model)
+        self._text = ClipTower(clip.model, clip.tokenizer, cache)
+        self._images = ProjectedClip(clip.model, clip.image_processor, cache)
+        self._vision = self._images.encoder
 
     def encode_texts(self, texts: Sequence[str]) -> FloatArray:
         """Plain text features."""
@@ -52,7 +52,6 @@ class FeatureEncoder:
         """Features of queries that take on their references, one per profile."""
         return _unit(self._text.personalize(profiles, how).pooled)
 
-    @torch.no_grad()
     def personalize_image_embeds(
         self,
         target: Image.Image,
@@ -64,13 +63,8 @@ class FeatureEncoder:
 
         As CLIP's vision model with projection gives it, not normalized: unCLIP draws from it.
         """
-        first_layer = first_personalized_layer(how.skip_layers)
-        stream, *others = self._vision.record(
-            self._clip.pixels([target, *references]), first_layer=first_layer
-        )
-        preference = Preference(stream, others, normalize_weights(weights))
-        states = self._vision.personalize([preference], alpha=how.alpha, skip_layers=how.skip_layers)
-        return self._image_embeds(states[-1])
+        attention = ImagePersonalization(method="attention", alpha=how.alpha, skip_layers=how.skip_layers)
+        return self._images.personalize([ImageProfile.of(target, references, weights, how=attention)])
 
     def personalize_image_feature(
         self,

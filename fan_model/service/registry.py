@@ -13,6 +13,7 @@ from mlflow.types.schema import AnyType, Array
 
 from fan_model.drawing.fields import Allowed, public_names, read_fields
 from fan_model.drawing.requests import DrawingOptions
+from fan_model.encoders.families import refuse_picture_needs
 from fan_model.loading.pipeline_files import PipelineFiles, encoder_fingerprint, pipeline_fingerprint
 from fan_model.loading.pipelines import find_pipeline
 from fan_model.service.deployment import Deployment
@@ -91,7 +92,7 @@ def register_artist(
     if tracking_uri is not None:
         mlflow.set_tracking_uri(tracking_uri)
     files = find_pipeline(pipeline, revision, deployment.execution.configs)
-    _ = files.family  # refused before anything is copied
+    refuse_picture_needs(files.family)  # before anything is copied
     carried = files.checkpoint is None and files.num_bytes <= max_carried_bytes
     checksums = files.checksums()
     place = _place(pipeline, files, carried=carried)

@@ -18,12 +18,16 @@ def register(settings_file: SettingsFile = None) -> None:
 
 
 def models() -> None:
-    """List the families of pipelines that can be drawn with, and what each consumes of a text."""
+    """List the families of pipelines that can be drawn with, and what each consumes of texts and pictures."""
     from fan_model.encoders.families import FAMILIES
+    from fan_model.encoders.image_families import IMAGE_FAMILIES
 
     for family in FAMILIES:
         print(f"{family.name} ({family.pipeline})\n    reads prompts with {family.readers}")
         print(f"    consumes {family.consumes}\n")
+    for images in IMAGE_FAMILIES:
+        print(f"{images.name} ({images.pipeline})\n    looks at pictures with {images.encoder}")
+        print(f"    consumes {images.consumes}\n")
 
 
 def calibrate(

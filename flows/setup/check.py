@@ -6,7 +6,7 @@ from pathlib import Path
 from string import Formatter
 
 from fan_model.encoders.devices import DeviceError, check_device
-from fan_model.encoders.families import UnsupportedPipelineError, accept_index
+from fan_model.encoders.families import UnsupportedPipelineError, accept_index, refuse_picture_needs
 from fan_model.loading.adapters import check_adapters
 from fan_model.loading.checkpoints import recognize
 from fan_model.loading.execution import ExecutionError
@@ -147,7 +147,7 @@ def _check_pipeline(source: str | Path) -> Iterator[SettingProblem]:
     try:
         lost = lost_components(Path(source)) if is_folder else []
         if is_folder:
-            accept_index(read_index(Path(source)))
+            refuse_picture_needs(accept_index(read_index(Path(source))))
         if is_file:
             recognize(Path(source))
     except (PipelineError, UnsupportedPipelineError) as error:

@@ -11,12 +11,16 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import CLIPVisionModelWithProjection, LlavaForConditionalGeneration
 
+from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.personalized_encoders import (
     ClipVisionEncoder,
     Preference,
     first_personalized_layer,
 )
+from fan_model.image_references.image_profile import ImageProfile
+from fan_model.image_references.image_towers import ProjectedClip
 from fan_model.method.crowd_contrast import normalize_weights
+from fan_model.method.image_personalization import ImagePersonalization
 from fan_model.method.profiling import ReferenceVectors, count_references, select_references
 from tests.fan_model.parity_folders import parity_cases
 from tests.fan_model.test_parity import skipped_layers
@@ -118,18 +122,20 @@ def test_the_published_readmes_call_gives_its_embedding(case, tensors, tower, pi
 
 
 @cases_of("unclip")
-def test_unclip_draws_the_published_picture_of_a_personalized_embedding(case, tensors, tower, pipeline):
+def test_unclip_draws_the_published_picture_of_a_personalized_embedding(case, tensors, pipeline):
     arrays, params = arrays_of(case, tensors), case["params"]
     pictures = [arrays["target_rgb"], *(arrays[f"ref_rgb_{place}"] for place in range(3))]
     images = [Image.fromarray(picture.numpy()) for picture in pictures]
     pixels = pipeline.feature_extractor(images, return_tensors="pt").pixel_values
     torch.testing.assert_close(pixels[:1], arrays["target_pixels"].reshape(pixels[:1].shape), **TOLERANCE)
-    weights = arrays["weight"].reshape(1, -1).tolist()
-    encoder, states = personalize(tower.vision_model, pixels[:1], pixels[None, 1:], weights, params)
-    embeds = embed(tower, encoder, states)
+    tower = ProjectedClip(pipeline.image_encoder, pipeline.feature_extractor, KeyValueCache(2**24))
+    how = ImagePersonalization(
+        method="attention", alpha=params["alpha"], skip_layers=tuple(skipped_layers(params))
+    )
+    profile = ImageProfile.of(images[0], images[1:], arrays["weight"].flatten().tolist(), how=how)
+    embeds = tower.personalize([profile])
     torch.testing.assert_close(embeds, arrays["image_embeds"], **TOLERANCE)
-    plain = embed(tower, encoder, encoder.encode(pixels[:1]))
-    torch.testing.assert_close(plain, arrays["plain_image_embeds"], **TOLERANCE)
+    torch.testing.assert_close(tower.embed([profile.target]), arrays["plain_image_embeds"], **TOLERANCE)
     names = ("prompt", "noise_level", "guidance_scale", "num_inference_steps", "height", "width")
     drawn = pipeline(
         image_embeds=embeds,

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fan_model.encoders.families import FAMILIES
+from fan_model.encoders.image_families import IMAGE_FAMILIES
 from flows.cli.program import app
 
 ROOT = Path(__file__).parents[2]
@@ -101,3 +102,6 @@ def test_models_lists_every_family_with_what_it_consumes():
     for family in FAMILIES:
         assert f"{family.name} ({family.pipeline})" in output
         assert family.consumes in output
+    for images in IMAGE_FAMILIES:
+        assert f"{images.name} ({images.pipeline})" in output
+        assert images.consumes in output

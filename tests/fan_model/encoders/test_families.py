@@ -17,10 +17,11 @@ from fan_model.encoders.families import (
 )
 from fan_model.loading.pipeline_files import read_index
 from fan_model.service.registry import register_artist
-from tests.fan_model import pipelines
+from tests.fan_model import image_pipelines, pipelines
 from tests.fan_model.language_pipelines import LANGUAGE_FAMILIES
 
-ALL_FAMILIES = pipelines.FAMILIES | LANGUAGE_FAMILIES
+PICTURED = {"unCLIP": image_pipelines.unclip, "Kandinsky 2.2": image_pipelines.kandinsky}
+ALL_FAMILIES = pipelines.FAMILIES | LANGUAGE_FAMILIES | PICTURED
 SUPPORTED = {family.pipeline for family in FAMILIES}
 ALL_CLASSES = sorted(
     name for name in dir(diffusers) if name.endswith("Pipeline") and not name.startswith("_")
@@ -68,6 +69,28 @@ def test_a_refused_pipeline_is_not_registered_either(tmp_path):
         UnsupportedPipelineError, match="the nearest that would do is StableDiffusionPipeline"
     ):
         register_artist(folder)
+
+
+@pytest.mark.parametrize("name", PICTURED)
+def test_a_pipeline_that_needs_a_picture_of_each_target_is_not_registered(name, tmp_path):
+    PICTURED[name]().save_pretrained(tmp_path)
+    with pytest.raises(UnsupportedPipelineError, match="draws from a picture of each target, and nights"):
+        register_artist(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("component", "sentence"),
+    [
+        ("image_encoder", "its image_encoder is missing and must be CLIPVisionModelWith"),
+        ("vae", "its vae is"),
+    ],
+)
+def test_a_pipeline_that_cannot_look_is_refused(component, sentence):
+    classes = {
+        **STABLE_DIFFUSION, "image_encoder": "CLIPVisionModelWithProjection", component: None
+    }  # fmt: skip
+    with pytest.raises(UnsupportedPipelineError, match=sentence):
+        accept("StableUnCLIPImg2ImgPipeline", classes)
 
 
 @pytest.mark.parametrize(
