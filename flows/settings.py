@@ -28,6 +28,7 @@ from flows.settings_paths import resolve_paths
 from flows.settings_problems import describe_problems
 from flows.settings_section import Section, SettingsError, Texts
 from flows.source_settings import Source
+from recsys_adapters.pictures.picture_rules import PictureRules
 
 DEFAULT_FILE = Path("fan.toml")
 FILE_VARIABLE = "FAN_SETTINGS"
@@ -191,6 +192,7 @@ class Settings(BaseSettings):
     on_bad_file: Literal["quarantine", "stop"] = "quarantine"
     """What a file that cannot be read costs: itself alone, and the night ends as published with faults; or
     the night."""
+    pictures: PictureRules = PictureRules()
     texts: Texts = Texts()
     targets: Targets = Targets()
     profile: SelectionPolicy = SelectionPolicy()

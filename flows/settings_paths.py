@@ -10,6 +10,7 @@ def resolve_paths(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     _anchor(content, "workspace", folder)
     for source in content.get("sources", []):
         _anchor(source, "path", folder)
+    _anchor_places(content.get("pictures"), folder)
     _anchor(content.get("safety"), "blocklist", folder)
     _anchor(content.get("serving"), "tokens_file", folder)
     evaluation = content.get("evaluation")
@@ -29,6 +30,15 @@ def _anchor_model(model: object, folder: Path) -> None:
         _anchor(model, key, folder, with_file="" if is_file else "model_index.json")
     for adapter in model.get("adapters", []):
         _anchor(adapter, "path", folder)
+
+
+def _anchor_places(pictures: object, folder: Path) -> None:
+    """Let each folder that pictures may be read from start at the folder."""
+    if isinstance(pictures, dict) and isinstance(allowed := pictures.get("allowed"), list):
+        pictures["allowed"] = [
+            str(folder / Path(place).expanduser()) if isinstance(place, str) and "://" not in place else place
+            for place in allowed
+        ]
 
 
 def _anchor(table: object, key: str, folder: Path, *, with_file: str | None = None) -> None:

@@ -1,18 +1,19 @@
 """Retrieval by an image: it takes on the artwork of what a user likes, where items have their own artwork."""
 
 import logging
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from PIL import Image
 
 from fan_model.retrieval.clip_features import blend_features
-from feature_store.history.tastes import LikedArtwork, read_liked_artwork
+from feature_store.history.tastes import read_liked_artwork
 from feature_store.lake.lake import Lake
 from flows.questions.search import Hit, SearchError, find_items, load_features, personalization
 from flows.settings import Settings
 from flows.workspace import open_lake
+from recsys_adapters.pictures.picture_reader import ItemPicture, PictureReader
+from recsys_adapters.pictures.picture_rules import RefusedPicture, describe_refusals
 
 logger = logging.getLogger(__name__)
 
@@ -39,10 +40,8 @@ def search_by_image(
             is nothing to search with or in.
     """
     lake = open_lake(settings, read_only=True)
-    target = _read_image(str(image))
-    if target is None:
-        raise SearchError(f"{image} is no image that can be read: name a PNG, JPEG or WebP file")
-    references, weights = _read_artworks(lake, user_id)
+    target = _read_query(settings, image)
+    references, weights = _read_artworks(settings, lake, user_id)
     encoder = load_features(settings)
     how = personalization(settings, alpha)
     if settings.search.method == "mean":
@@ -55,30 +54,27 @@ def search_by_image(
     return find_items(settings, lake, encoder, feature, num_hits)
 
 
-def _read_artworks(lake: Lake, user_id: str) -> WeightedImages:
+def _read_query(settings: Settings, file: Path) -> Image.Image:
+    """Read the picture that whoever searches has named: it may lie anywhere."""
+    here = file.resolve()
+    read = PictureReader(replace(settings.pictures, allowed=(str(here.parent),))).read(str(here))
+    if isinstance(read, RefusedPicture):
+        raise SearchError(f"{file} is {read.refusal}: name a PNG, JPEG or WebP file")
+    return read.image
+
+
+def _read_artworks(settings: Settings, lake: Lake, user_id: str) -> WeightedImages:
     artworks = read_liked_artwork(lake, user_id, limit=MAX_ARTWORKS)
-    read = [(_read_image(artwork.uri), artwork.weight) for artwork in artworks]
-    readable = [(image, weight) for image, weight in read if image is not None]
-    if not readable:
-        raise SearchError(_nothing_readable(user_id, artworks))
-    if len(readable) < len(artworks):
-        logger.warning("%d of %d artworks cannot be read", len(artworks) - len(readable), len(artworks))
-    return [image for image, _ in readable], [weight for _, weight in readable]
-
-
-def _nothing_readable(user_id: str, artworks: Sequence[LikedArtwork]) -> str:
-    found = f"none of {len(artworks)} artworks can be read" if artworks else "no liked item has artwork"
-    return (
-        f"user {user_id}: {found}; name the column of files in the catalogue's columns as stock_image_uri, "
-        "or search for a text"
-    )
-
-
-def _read_image(uri: str) -> Image.Image | None:
-    """Read an image from a path or a file: address; None if that cannot be done."""
-    path = unquote(urlsplit(uri).path) if uri.startswith("file:") else uri
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError):
-        return None
+    reader = PictureReader(settings.pictures)
+    read = [(reader.read(artwork.uri), artwork.weight) for artwork in artworks]
+    images = [(picture.image, weight) for picture, weight in read if isinstance(picture, ItemPicture)]
+    refused = [picture.refusal for picture, _ in read if isinstance(picture, RefusedPicture)]
+    if not images:
+        found = describe_refusals(refused, len(artworks)) if artworks else "no liked item has artwork"
+        raise SearchError(
+            f"user {user_id}: {found}; name the column of files in the catalogue's columns as "
+            "stock_image_uri, and their folder in pictures.allowed, or search for a text"
+        )
+    if refused:
+        logger.warning(describe_refusals(refused, len(artworks)))
+    return [image for image, _ in images], [weight for _, weight in images]

@@ -35,8 +35,7 @@ def copy_here(address: str) -> Path:
     try:
         return _copy(address)
     except ImportError as error:
-        package = _PACKAGES.get(scheme, "that fsspec names")
-        raise SourceFileError(f"to read {scheme}:// install the package {package}") from error
+        raise name_package(scheme) from error
     except SourceFileError:
         raise
     except Exception as error:
@@ -46,6 +45,12 @@ def copy_here(address: str) -> Path:
             f"{without_secrets(address)} cannot be read ({type(error).__name__}{status}). Look at the "
             "address, and at the credentials in the environment."
         ) from error
+
+
+def name_package(scheme: str) -> SourceFileError:
+    """What to say where the package is missing that reads such addresses."""
+    package = _PACKAGES.get(scheme, "that fsspec names")
+    return SourceFileError(f"to read {scheme}:// install the package {package}")
 
 
 def _copy(address: str) -> Path:

@@ -16,6 +16,8 @@ COLORS = {"sunset": "orange", "dawn": "salmon", "night": "midnightblue", "abyss"
 TITLES = ["sunset", "dawn", "night", "abyss", "lost", "bare"]
 
 SETTINGS = """
+[pictures]
+allowed = ["."]
 [[sources]]
 adapter = "event_log"
 path = "log.csv"
@@ -84,7 +86,7 @@ def test_without_personalization_all_users_get_the_same(settings, image):
 def test_artwork_that_is_lost_is_counted(settings, image, caplog):
     with caplog.at_level(logging.WARNING):
         scores(settings, "cold", image, 0.5)
-    assert "1 of 3 artworks cannot be read" in caplog.text
+    assert "1 of 3 pictures are refused: 1 not there" in caplog.text
 
 
 def test_a_user_without_artwork_is_told_what_to_do(settings, image):
@@ -93,5 +95,5 @@ def test_a_user_without_artwork_is_told_what_to_do(settings, image):
 
 
 def test_a_file_that_is_no_image_is_named(settings, folder):
-    with pytest.raises(SearchError, match=r"fan.toml is no image that can be read"):
+    with pytest.raises(SearchError, match=r"fan.toml is no PNG, JPEG, WebP, GIF or AVIF: name"):
         scores(settings, "warm", folder / "fan.toml", 0.5)
