@@ -23,6 +23,7 @@ from fan_model.method.crowd_contrast import CrowdPolicy
 from fan_model.method.selection_policy import SelectionPolicy
 from feature_store.schemas.addresses import SHORTEST_SECRET, check_catalog, mask, secrets_in
 from flows.concealment import conceal
+from flows.describe_settings import Describe
 from flows.evaluation_settings import BUNDLED_PIPELINE, Evaluation
 from flows.settings_paths import resolve_paths
 from flows.settings_problems import describe_problems
@@ -193,6 +194,7 @@ class Settings(BaseSettings):
     """What a file that cannot be read costs: itself alone, and the night ends as published with faults; or
     the night."""
     pictures: PictureRules = PictureRules()
+    describe: Describe = Describe()
     texts: Texts = Texts()
     targets: Targets = Targets()
     profile: SelectionPolicy = SelectionPolicy()

@@ -26,6 +26,7 @@ from feature_store.schemas.log_tables import (
 from feature_store.schemas.night_tables import (
     ARTWORKS,
     CROWDS,
+    DESCRIPTIONS,
     EVALUATION_RESULTS,
     PROFILE_STATES,
     PROFILES,
@@ -38,6 +39,7 @@ __all__ = [
     "ARTWORKS",
     "CROWDS",
     "Column",
+    "DESCRIPTIONS",
     "EVALUATION_RESULTS",
     "GIVEN_TARGETS",
     "INGESTED_FILES",
@@ -85,6 +87,7 @@ TABLES = (
     OPT_OUTS,
     SUPPRESSIONS,
     CROWDS,
+    DESCRIPTIONS,
 )
 KEYED_TABLES = tuple(table for table in TABLES if table.schema == "keyed")
 """Tables of schema `keyed`, whose views show readers what is known now."""
