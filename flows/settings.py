@@ -120,14 +120,15 @@ class Search(Section):
     """Personalized retrieval."""
 
     clip: str = BUNDLED_PIPELINE
-    """`bundled`, or the folder of a saved CLIPModel, whose space queries and items share."""
+    """`bundled`, or the folder of a saved CLIP, SigLIP or SigLIP 2, whose space queries and items share."""
     tokenizer: str | None = None
-    """Folder of its tokenizer; none: CLIP's own folder."""
-    method: Literal["mean", "attention"] = "mean"
-    """How a query takes on a taste: mixed with the mean of what the user likes (mean), or by personalized
-    attention in the encoder (attention). Held-out likes rank higher by the mean, which keeps the query."""
+    """Folder of its tokenizer; none: the model's own folder."""
+    method: Literal["mean", "attention", "contrast"] = "mean"
+    """How a query takes on a taste: mixed with the mean of what the user likes (mean), by personalized
+    attention in the encoder (attention), or by what of it sets the user apart from the nights' crowd
+    (contrast; of texts only). Held-out likes rank higher by the mean, which keeps the query."""
     alpha: float = Field(0.4, ge=0, le=1)
-    """Degree of personalization: 0 is the plain query, 1 the user's taste only."""
+    """Degree of personalization: 0 is the plain query; 1 the user's taste only, or the whole contrast."""
 
 
 class Gallery(Section):

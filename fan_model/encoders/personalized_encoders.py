@@ -28,6 +28,7 @@ from fan_model.method.attention import (
     RECORDING,
     Attention,
     KeysValues,
+    SharedSum,
     contrasted_attention,
     personalized_attention,
 )
@@ -70,7 +71,7 @@ class Preference:
     strength: float | None = None
     """Of the contrast with a crowd, whose texts are among the references; None: the paper's way."""
 
-    def attend(self, query: Tensor, layer: int, alpha: float, attention: Attention) -> Tensor:
+    def attend(self, query: Tensor, layer: int, alpha: float, attention: SharedSum) -> Tensor:
         """What the personalized query [h, n, d] attends in a layer; `alpha` is of the paper's way."""
         target = self.target.at(layer)
         references = [reference.at(layer) for reference in self.references]
@@ -121,7 +122,7 @@ class Encoder(ABC):
         """A whole layer, attending itself."""
 
     @abstractmethod
-    def _attention(self, num_tokens: int) -> Attention:
+    def _attention(self, num_tokens: int) -> SharedSum:
         """This encoder's softmax(Q K' / sqrt(d)) V."""
 
     def _states(self, inputs: Tensor, recorder: list[KeysValues]) -> tuple[Tensor, ...]:
@@ -213,7 +214,7 @@ class ClipEncoder(Encoder):
     def _plain(self, layer: int, states: Tensor) -> Tensor:
         return self.layers[layer](states, attention_mask=None, is_causal=self.is_causal)
 
-    def _attention(self, num_tokens: int) -> Attention:
+    def _attention(self, num_tokens: int) -> SharedSum:
         block: Any = self.layers[0]
         bias = block.self_attn.q_proj.weight.new_zeros(1, num_tokens, num_tokens)
         return Attention.build(num_tokens, scaling=block.self_attn.scale, bias=bias, is_causal=self.is_causal)

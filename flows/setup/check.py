@@ -199,7 +199,9 @@ def _refusals(file: SourceFile, seen: Preview, where: tuple[Key, ...]) -> Iterat
             yield SettingProblem(keys=where, message=message.strip())
 
 
-def _check_folder(folder: str, keys: tuple[Key, ...], kind: str = "a CLIPModel") -> Iterator[SettingProblem]:
+def _check_folder(
+    folder: str, keys: tuple[Key, ...], kind: str = "a CLIP or SigLIP"
+) -> Iterator[SettingProblem]:
     """Look whether a model that is a folder is one; a hub id is looked for only when it is used."""
     if folder == BUNDLED_PIPELINE or not Path(folder).is_absolute():
         return
