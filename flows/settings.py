@@ -86,6 +86,17 @@ class Drawing(PictureOptions):
     """
 
 
+class Start(Section):
+    """Whether a night's pictures begin as their items' own, so that a real poster takes on a user's taste."""
+
+    strength: float | None = Field(None, gt=0, le=1)
+    """How much of an item's own picture (`stock_image_uri`) is drawn over: a little at 0.2; at 1 next to
+    nothing of it is left. None: pictures begin with noise alone. An item whose picture cannot be read is
+    drawn from texts alone, and counted in a note. Stable Diffusion 1, 2 and XL, and FLUX, without
+    `model.offload`; of the denoising steps only this share is taken, which makes nights faster. The service
+    hands out what nights drew so, and draws by itself from texts alone."""
+
+
 class Safety(Section):
     """What is never drawn."""
 
@@ -202,6 +213,7 @@ class Settings(BaseSettings):
     crowd: CrowdPolicy = CrowdPolicy()
     model: Model = Model()
     drawing: Drawing = Drawing()
+    start: Start = Start()
     search: Search = Search()
     gallery: Gallery = Gallery()
     evaluation: Evaluation = Evaluation()

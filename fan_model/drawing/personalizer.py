@@ -21,7 +21,9 @@ from PIL import Image
 from fan_model.drawing.batch_sizes import BatchSize
 from fan_model.drawing.limits import RequestLimits, Sides
 from fan_model.drawing.renderer import DeviceFullError, Painted, Renderer, free_memory
+from fan_model.drawing.request_columns import Texts, Weights, batches_of, request_columns
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError, canonical
+from fan_model.drawing.starting import USUAL_STRENGTH, Starts, check_starts, with_starts
 from fan_model.drawing.threads import drawing_threads
 from fan_model.encoders.conditioners import build_conditioner
 from fan_model.encoders.conditions import Condition, in_type
@@ -39,9 +41,6 @@ from fan_model.method.taste import Taste
 
 GIBIBYTE = 2**30
 EVERY_REFERENCE = DrawingOptions(num_references=None)
-
-Texts = Sequence[str]
-Weights = Sequence[float] | None
 
 
 class Personalizer:
@@ -140,6 +139,8 @@ class Personalizer:
         weights: Weights = None,
         *,
         seed: int = 0,
+        start: Image.Image | None = None,
+        strength: float = USUAL_STRENGTH,
         **options: object,
     ) -> Image.Image | None: ...
 
@@ -151,6 +152,8 @@ class Personalizer:
         weights: Sequence[Weights] | None = None,
         *,
         seed: int | Sequence[int] = 0,
+        start: Starts = None,
+        strength: float = USUAL_STRENGTH,
         **options: object,
     ) -> list[Image.Image | None]: ...
 
@@ -161,6 +164,8 @@ class Personalizer:
         weights: Weights | Sequence[Weights] = None,
         *,
         seed: int | Sequence[int] = 0,
+        start: Starts = None,
+        strength: float = USUAL_STRENGTH,
         **options: object,
     ) -> Image.Image | list[Image.Image | None] | None:
         """The picture of one prompt, or a list of pictures; None where the safety checker refused it.
@@ -172,6 +177,9 @@ class Personalizer:
             references: See there.
             weights: See there.
             seed: Of each picture's noise; one for all prompts, or one each.
+            start: A picture that each begins as, in place of noise alone: one for all prompts, or one (or
+                None) each. Stable Diffusion 1, 2 and XL, and FLUX.
+            strength: How much of it is drawn over, above 0 and at most 1.
             **options: Fields of `DrawingOptions`. With `num_references`, so many are selected of those given.
 
         Raises:
@@ -179,7 +187,7 @@ class Personalizer:
             SpoiltPictureError: The image model gave what is no picture.
         """
         drawing = self._options(options)
-        requests = self._requests(prompt, references, weights, seed)
+        requests = with_starts(self._requests(prompt, references, weights, seed), start, strength)
         self.check(requests, drawing)
         with drawing_threads():
             drawn = list(self.paint([self.profile(request, drawing) for request in requests], drawing))
@@ -226,7 +234,7 @@ class Personalizer:
     def encode_texts(self, texts: Texts) -> ReferenceVectors:
         """The two vectors of each text, from the very condition that the image model consumes."""
         with self._encoders_at_work():
-            batches = _batches(texts, LARGEST_BATCH)
+            batches = batches_of(texts, LARGEST_BATCH)
             encoded = [vectors for batch in batches for vectors in self._encode(batch)]
         encoded = encoded or [ReferenceVectors(*np.empty((2, 0, self.width), np.float32))]
         return ReferenceVectors(
@@ -278,6 +286,9 @@ class Personalizer:
         least = self.conditioner.least_steps
         if options.steps < least:
             raise RequestError(f"num_inference_steps must be at least {least}: this pipeline cannot do fewer")
+        check_starts(
+            requests, options, self.pipeline, offloads=bool(self._placement and self._placement.offloads)
+        )
         for request in requests:
             self.limits.check_request(request)
 
@@ -357,7 +368,7 @@ class Personalizer:
         seed: int | Sequence[int],
     ) -> list[ArtworkRequest]:
         """One request per prompt, read as those of a service are."""
-        columns = _columns(prompt, references, weights, seed)
+        columns = request_columns(prompt, references, weights, seed)
         for name, values in columns.items():
             if len(values) != len(columns["prompt"]):
                 raise RequestError(f"{name} must be as many as the prompts, one for each")
@@ -376,25 +387,3 @@ def _sound(painted: Painted) -> Image.Image | None:
     if isinstance(painted, RequestError):
         raise painted
     return painted
-
-
-def _columns(
-    prompt: str | Texts,
-    references: Texts | Sequence[Texts],
-    weights: Weights | Sequence[Weights],
-    seed: int | Sequence[int],
-) -> dict[str, Sequence[Any]]:
-    """The fields of requests, by their names, with a value for each prompt."""
-    if isinstance(prompt, str):
-        return {"prompt": [prompt], "references": [references], "weights": [weights], "seed": [seed]}
-    return {
-        "prompt": prompt,
-        "references": references or [()] * len(prompt),
-        "weights": weights or [None] * len(prompt),
-        "seed": [seed] * len(prompt) if isinstance(seed, int) else seed,
-    }
-
-
-def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

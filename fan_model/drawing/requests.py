@@ -8,7 +8,7 @@ that is narrower, and checked against `limits.RequestLimits`.
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -202,7 +202,9 @@ def describe(request: ArtworkRequest, options: DrawingOptions) -> dict[str, Any]
     drawn_with |= {"num_inference_steps": options.steps, "guidance_scale": options.guidance}
     drawn_with["skip_layers"] = sorted(set(options.skip_layers))
     drawn_with |= {"crowd": crowd.texts, "crowd_weights": crowd.weights}
-    return {**asdict(canonical(request)), **drawn_with, **dict.fromkeys(_unseen(request, options))}
+    spelling = canonical(request)
+    asked = {field.name: getattr(spelling, field.name) for field in fields(ArtworkRequest)}
+    return {**asked, **drawn_with, **dict.fromkeys(_unseen(request, options))}
 
 
 def _unseen(request: ArtworkRequest, options: DrawingOptions) -> set[str]:

@@ -31,6 +31,7 @@ from feature_store.schemas.night_tables import (
     PROFILE_STATES,
     PROFILES,
     RUNS,
+    START_PICTURES,
     TARGET_STATES,
 )
 from feature_store.schemas.table import Column, Rule, Table, text_id
@@ -55,6 +56,7 @@ __all__ = [
     "REJECTED_ROWS",
     "RUNS",
     "Rule",
+    "START_PICTURES",
     "SUPERSEDED_INTERACTIONS",
     "SUPERSEDED_ITEMS",
     "SUPPRESSIONS",
@@ -88,6 +90,7 @@ TABLES = (
     SUPPRESSIONS,
     CROWDS,
     DESCRIPTIONS,
+    START_PICTURES,
 )
 KEYED_TABLES = tuple(table for table in TABLES if table.schema == "keyed")
 """Tables of schema `keyed`, whose views show readers what is known now."""

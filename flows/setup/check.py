@@ -61,7 +61,7 @@ def check(settings: Settings) -> tuple[list[str], list[SettingProblem]]:
     problems = [problem for seen in previews for problem in seen.problems]
     fields = frozenset(field for seen in previews for field in seen.item_fields)
     problems += [*check_templates(settings, fields), *check_model(settings), *check_describing(settings)]
-    problems += check_workspace(settings)
+    problems += [*check_pictures(settings), *check_workspace(settings)]
     return lines, problems
 
 
@@ -131,13 +131,18 @@ def check_describing(settings: Settings) -> Iterator[SettingProblem]:
         return
     keys = ("describe", "model")
     yield from _check_folder(settings.describe.model, keys, "a model from images and text to text")
-    if not settings.pictures.allowed:
-        message = "no picture may be read: name folders or addresses of items' pictures"
-        yield SettingProblem(keys=("pictures", "allowed"), message=message)
     try:
         check_device(settings.describe.device)
     except DeviceError as error:
         yield SettingProblem(keys=("describe", "device"), message=str(error))
+
+
+def check_pictures(settings: Settings) -> Iterator[SettingProblem]:
+    """Look whether items' own pictures may be read, where they are described or begun with."""
+    is_read = settings.describe.model is not None or settings.start.strength is not None
+    if is_read and not settings.pictures.allowed:
+        message = "no picture may be read: name folders or addresses of items' pictures"
+        yield SettingProblem(keys=("pictures", "allowed"), message=message)
 
 
 def check_workspace(settings: Settings) -> Iterator[SettingProblem]:

@@ -110,9 +110,14 @@ def test_a_style_needs_a_model_that_describes_pictures(problems):
 def test_a_model_that_describes_pictures_needs_its_folder_and_pictures(problems):
     said = problems(NIGHT + STYLED + '[describe]\nmodel = "/nowhere/vlm"\ndevice = "xpu"\n')
     assert "describe.model: /nowhere/vlm has no config.json: name the folder of a model from" in said[0]
-    assert "pictures.allowed: no picture may be read" in said[1]
-    assert "describe.device: the device xpu is not there" in said[2]
+    assert "describe.device: the device xpu is not there" in said[1]
+    assert "pictures.allowed: no picture may be read" in said[2]
     assert len(said) == 3
+
+
+def test_pictures_that_begin_as_items_own_need_a_place_to_read_those_from(problems):
+    (said,) = problems(NIGHT + "[start]\nstrength = 0.5\n")
+    assert "pictures.allowed: no picture may be read" in said
 
 
 def test_a_lake_of_another_version_is_named(problems, tmp_path):
