@@ -1,10 +1,12 @@
 """The main table of an evaluation as Markdown, ready to paste into a page about the model."""
 
+import math
 from collections.abc import Iterator
 
 from evaluation.measures.identification import chance_reciprocal_rank
-from evaluation.protocol.variants import PLAIN
+from evaluation.protocol.variants import FULL, PLAIN
 from evaluation.statistics.findings import Findings, VariantFinding
+from evaluation.statistics.power import POWER
 
 HEADINGS = (
     "variant",
@@ -29,7 +31,19 @@ def _caption(findings: Findings) -> str:
     partial = "" if findings.judge_is_independent else ", **which has the image model's own text encoder**"
     return (
         f"{findings.num_users} users of `{findings.data_set}`, {findings.num_pictures} pictures per variant; "
-        f"judge `{findings.judge}` ({findings.judge_fingerprint}){partial}."
+        f"judge `{findings.judge}` ({findings.judge_fingerprint}){partial}. {write_power(findings)}"
+    )
+
+
+def write_power(findings: Findings) -> str:
+    """Say how small an effect these users can tell, and how many users tell the one that was found."""
+    power = findings.variants[FULL].comparison.power["own_minus_other"]
+    if math.isnan(power.smallest_effect):
+        return "So few users tell nothing."
+    needed = f"{power.users_needed:,} users tell" if power.users_needed else "no number of users tells"
+    return (
+        f"These users tell an own minus other of {power.smallest_effect:.2f} from plain pictures' "
+        f"{POWER:.0%} of the time; {needed} that of `{FULL}`."
     )
 
 
@@ -42,7 +56,7 @@ def _rows(findings: Findings) -> Iterator[tuple[str, ...]]:
 
 
 def _rank(finding: VariantFinding, measure: str) -> str:
-    return f"{finding.comparison.means[measure].mean:.3f}"
+    return finding.comparison.means[measure].rounded(".3f")
 
 
 def _cells(finding: VariantFinding) -> tuple[str, ...]:
@@ -53,5 +67,5 @@ def _cells(finding: VariantFinding) -> tuple[str, ...]:
         f"{finding.p_values['own_minus_other_added_p']:.2g}",
         "yes" if finding.is_personal else "no",
         str(added["clip_target"]),
-        f"{gain.mean_of_ratios.mean:+.1f} % / {gain.ratio_of_means.mean:+.1f} %",
+        f"{gain.mean_of_ratios.rounded('+.1f')} % / {gain.ratio_of_means.rounded('+.1f')} %",
     )

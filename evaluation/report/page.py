@@ -14,7 +14,7 @@ from evaluation.protocol.picture_store import Pictures
 from evaluation.protocol.plan import plan_own, plan_variant, read_pictures
 from evaluation.protocol.study import Study
 from evaluation.protocol.variants import ANOTHER, CONSTANT, FULL, PAPER, PLAIN, Variant
-from evaluation.report.markdown import write_table
+from evaluation.report.markdown import write_power, write_table
 from evaluation.report.peer_plots import draw_methods_sheet, plot_methods
 from evaluation.report.peer_table import compared_methods, judge_methods, write_comparison
 from evaluation.report.plots import (
@@ -46,6 +46,8 @@ SWEPT = {
     "history_cosine": "100 cos with the held-out history",
     "own_minus_other": "own minus other (preference)",
 }
+MAX_COLUMNS = 8
+"""Of a sheet of variants, where more were drawn than `SHEET_COLUMNS` names."""
 SHEET_COLUMNS = ("without target query", "without skip", "concatenated prompt", ANOTHER)
 REFERENCES_SHOWN = 3
 
@@ -88,6 +90,7 @@ def write_report(
         tables=TABLES,
         measures=MEASURES,
         chance=_chance(findings.num_users),
+        power=write_power(findings),
         figures={name: b64encode(png).decode() for name, png in figures.items()},
         sheet_rows=list(_sheet_rows(study, variants)),
         methods=methods,
@@ -177,6 +180,10 @@ def _swept(variants: Sequence[Variant]) -> list[Variant]:
 
 
 def _others(variants: Sequence[Variant]) -> list[Variant]:
+    """All that were drawn, if a sheet holds them; else those that say most. Other methods have their own."""
+    own = [variant for variant in variants if variant.group != "peer"]
+    if len(own) <= MAX_COLUMNS:
+        return own
     return [variant for variant in variants if variant.name in {PLAIN, FULL, *SHEET_COLUMNS}]
 
 

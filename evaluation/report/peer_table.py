@@ -73,8 +73,8 @@ def _row(method: VariantFinding) -> tuple[str, ...]:
         "" if is_plain else str(added["own_minus_other"]),
         "" if is_plain else str(added["clip_target"]),
         "" if is_plain else f"{gain:+.1f} %",
-        f"{means['reciprocal_rank'].mean:.3f}",
-        f"{means['diversity_within'].mean:.3f} / {means['diversity_between'].mean:.3f}",
+        means["reciprocal_rank"].rounded(".3f"),
+        f"{means['diversity_within'].rounded('.3f')} / {means['diversity_between'].rounded('.3f')}",
         *_costs(method.costs),
     )
 

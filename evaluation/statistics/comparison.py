@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from evaluation.measures.gain import Gain, measure_gain
 from evaluation.statistics.intervals import Estimate, Resampling, estimate_mean
+from evaluation.statistics.power import PowerEstimate, estimate_power
 
 Values = Mapping[str, NDArray[np.floating]]
 """`[U]` one value per user, by measure; the users are the same everywhere."""
@@ -28,6 +29,8 @@ class Comparison:
     """Paired differences to the whole method."""
     gains: Mapping[str, Gain]
     """Gain over the unpersonalized pictures, for each of `GAINS`."""
+    power: Mapping[str, PowerEstimate]
+    """Of the differences to the unpersonalized pictures: what these users can tell, by measure."""
 
 
 def compare(values: Values, *, plain: Values, full: Values, how: Resampling) -> Comparison:
@@ -44,4 +47,5 @@ def compare(values: Values, *, plain: Values, full: Values, how: Resampling) -> 
         minus_plain={name: estimate_mean(value - plain[name], how) for name, value in values.items()},
         minus_full={name: estimate_mean(value - full[name], how) for name, value in values.items()},
         gains={name: measure_gain(values[name], plain[name], how) for name in GAINS},
+        power={name: estimate_power(value - plain[name], how.confidence) for name, value in values.items()},
     )

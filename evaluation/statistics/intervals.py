@@ -3,6 +3,7 @@
 Letters: U users.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from scipy.stats import bootstrap
 
 Floats = NDArray[np.floating]
+UNKNOWN = "–"
+"""What stands for a number that nobody has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +36,14 @@ class Estimate:
         return self.low > 0 or self.high < 0
 
     def __str__(self) -> str:
-        """Difference with its interval, as in a table."""
+        """Difference with its interval, as in a table; without one where too few users have a value."""
+        if math.isnan(self.low):
+            return self.rounded("+.2f")
         return f"{self.mean:+.2f} [{self.low:+.2f}, {self.high:+.2f}]"
+
+    def rounded(self, form: str) -> str:
+        """Write the mean in a form of `format`; a dash where no user has a value."""
+        return UNKNOWN if math.isnan(self.mean) else f"{self.mean:{form}}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,7 @@
 """What is said of rows whose truth is known."""
 
+import re
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -78,7 +80,8 @@ def test_users_without_a_picture_are_not_counted():
 
 def test_the_table_has_a_row_per_variant_and_says_by_whom_they_were_measured():
     caption, _, *table = write_table(found(full=2.0, another=0.0)).splitlines()
-    assert caption == "12 users of `films`, 24 pictures per variant; judge `somebody` (0123)."
+    assert caption.startswith("12 users of `films`, 24 pictures per variant; judge `somebody` (0123). ")
+    assert re.search(r"These users tell .* 0\.\d\d from plain .* 80% of the time; \d+ users tell", caption)
     assert [line.split("|")[1].strip() for line in table] == ["variant", "---", *GROUPS, "a guess"]
     assert {line.count("|") for line in table} == {table[0].count("|")}
     assert "| yes | +2.0" in table[3]

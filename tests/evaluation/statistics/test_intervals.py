@@ -68,3 +68,10 @@ def test_the_interval_of_a_ratio_is_about_that_of_the_delta_method():
 
 def test_an_estimate_reads_as_a_difference_with_its_interval():
     assert str(estimate_mean(np.array([1.0, 1.0]))) == "+1.00 [+1.00, +1.00]"
+
+
+@pytest.mark.parametrize(
+    ("values", "text"), [([], "–"), ([np.nan], "–"), ([0.5], "+0.50"), ([1.0, 1.0], "+1.00 [+1.00, +1.00]")]
+)
+def test_what_too_few_users_have_is_written_without_an_interval(values, text):
+    assert str(estimate_mean(np.array(values), Resampling(num_resamples=50))) == text

@@ -12,11 +12,13 @@ import time
 import mlflow
 import pytest
 import torch
+from PIL import Image
 
 from evaluation.measures.judge import ClipJudge
 from evaluation.measures.picture_measures import MEASURES, P_VALUES
 from evaluation.protocol.measuring import MODEL_ITSELF, NothingToMeasureError, measure
 from evaluation.protocol.plan import plan_variant
+from evaluation.report.plots import GAP
 from fan_model.bundled import JUDGE_FOLDER
 from flows.commands.evaluate import (
     evaluate,
@@ -109,6 +111,15 @@ def test_the_page_says_what_was_found_and_whether_the_judge_is_partial(evaluated
     of_the_crowd = ("own_minus_other_centred", "change_reciprocal_rank")
     assert all(f"<th>{measure}</th>" in page for measure in of_the_crowd)
     assert (folder / "table.md").read_text() in summarize_evaluation(result)
+    assert "These users tell an own minus other of" in page
+
+
+def test_the_sheet_shows_every_variant_that_was_asked_for(evaluated):
+    file, result = evaluated
+    sheet = read_settings(file).workspace / "evaluation" / result.run_id / "sheet_variants.png"
+    shown = VARIANTS - {"one picture for all"}
+    with Image.open(sheet) as picture:
+        assert picture.width == len(shown) * (128 + GAP)
 
 
 def test_the_run_is_in_mlflow_with_its_figures(evaluated):
