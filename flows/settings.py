@@ -23,6 +23,7 @@ from fan_model.method.crowd_contrast import CrowdPolicy
 from fan_model.method.selection_policy import SelectionPolicy
 from feature_store.schemas.addresses import SHORTEST_SECRET, check_catalog, mask, secrets_in
 from flows.concealment import conceal
+from flows.describe_settings import Describe
 from flows.evaluation_settings import BUNDLED_PIPELINE, Evaluation
 from flows.settings_paths import resolve_paths
 from flows.settings_problems import describe_problems
@@ -85,6 +86,17 @@ class Drawing(PictureOptions):
     """
 
 
+class Start(Section):
+    """Whether a night's pictures begin as their items' own, so that a real poster takes on a user's taste."""
+
+    strength: float | None = Field(None, gt=0, le=1)
+    """How much of an item's own picture (`stock_image_uri`) is drawn over: a little at 0.2; at 1 next to
+    nothing of it is left. None: pictures begin with noise alone. An item whose picture cannot be read is
+    drawn from texts alone, and counted in a note. Stable Diffusion 1, 2 and XL, and FLUX, without
+    `model.offload`; of the denoising steps only this share is taken, which makes nights faster. The service
+    hands out what nights drew so, and draws by itself from texts alone."""
+
+
 class Safety(Section):
     """What is never drawn."""
 
@@ -119,14 +131,15 @@ class Search(Section):
     """Personalized retrieval."""
 
     clip: str = BUNDLED_PIPELINE
-    """`bundled`, or the folder of a saved CLIPModel, whose space queries and items share."""
+    """`bundled`, or the folder of a saved CLIP, SigLIP or SigLIP 2, whose space queries and items share."""
     tokenizer: str | None = None
-    """Folder of its tokenizer; none: CLIP's own folder."""
-    method: Literal["mean", "attention"] = "mean"
-    """How a query takes on a taste: mixed with the mean of what the user likes (mean), or by personalized
-    attention in the encoder (attention). Held-out likes rank higher by the mean, which keeps the query."""
+    """Folder of its tokenizer; none: the model's own folder."""
+    method: Literal["mean", "attention", "contrast"] = "mean"
+    """How a query takes on a taste: mixed with the mean of what the user likes (mean), by personalized
+    attention in the encoder (attention), or by what of it sets the user apart from the nights' crowd
+    (contrast; of texts only). Held-out likes rank higher by the mean, which keeps the query."""
     alpha: float = Field(0.4, ge=0, le=1)
-    """Degree of personalization: 0 is the plain query, 1 the user's taste only."""
+    """Degree of personalization: 0 is the plain query; 1 the user's taste only, or the whole contrast."""
 
 
 class Gallery(Section):
@@ -193,12 +206,14 @@ class Settings(BaseSettings):
     """What a file that cannot be read costs: itself alone, and the night ends as published with faults; or
     the night."""
     pictures: PictureRules = PictureRules()
+    describe: Describe = Describe()
     texts: Texts = Texts()
     targets: Targets = Targets()
     profile: SelectionPolicy = SelectionPolicy()
     crowd: CrowdPolicy = CrowdPolicy()
     model: Model = Model()
     drawing: Drawing = Drawing()
+    start: Start = Start()
     search: Search = Search()
     gallery: Gallery = Gallery()
     evaluation: Evaluation = Evaluation()

@@ -17,6 +17,7 @@ def resolve_paths(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     _anchor(evaluation.get("data") if isinstance(evaluation, dict) else None, "path", folder)
     _anchor_model(content.get("model"), folder)
     _anchor(evaluation, "judge", folder, with_file="config.json")
+    _anchor(content.get("describe"), "model", folder, with_file="config.json")
     return content
 
 

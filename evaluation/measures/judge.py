@@ -1,4 +1,4 @@
-"""The judge of pictures: a CLIP model that looks at pictures and reads texts in one space."""
+"""The judge of pictures: a CLIP or SigLIP that looks at pictures and reads texts in one space."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
@@ -20,18 +20,18 @@ Input = TypeVar("Input", Image.Image, str)
 
 @dataclass(frozen=True, kw_only=True)
 class ClipJudge(Clip):
-    """A CLIP model that judges.
+    """A CLIP or SigLIP that judges.
 
     Letters: N pictures or texts, d width of the shared space.
     """
 
     def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         """Unit vectors `[N, d]` of pictures of any size and mode."""
-        return self._encode(images, self._image_features)
+        return self._encode(images, self.image_features)
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors `[N, d]` of texts, each cut at the model's length."""
-        return self._encode(texts, self._text_features)
+        return self._encode(texts, self.text_features)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -55,20 +55,12 @@ class ClipJudge(Clip):
             for other in token_embeddings
         )
 
-    def _image_features(self, images: Sequence[Image.Image]) -> torch.Tensor:
-        return self.model.get_image_features(pixel_values=self.pixels(images)).pooler_output
-
-    def _text_features(self, texts: Sequence[str]) -> torch.Tensor:
-        inputs = self.tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
-        return self.model.get_text_features(**inputs.to(self.model.device)).pooler_output
-
     @torch.inference_mode()
     def _encode(
         self, inputs: Sequence[Input], features: Callable[[Sequence[Input]], torch.Tensor]
     ) -> NDArray[np.float32]:
-        width = int(self.model.config.projection_dim or 0)
         batches = [inputs[start : start + _BATCH_SIZE] for start in range(0, len(inputs), _BATCH_SIZE)]
         vectors: list[NDArray[np.float32]] = [
             torch.nn.functional.normalize(features(batch), dim=-1).cpu().numpy() for batch in batches
         ]
-        return np.concatenate([np.empty((0, width), np.float32), *vectors])
+        return np.concatenate([np.empty((0, self.width), np.float32), *vectors])

@@ -20,10 +20,11 @@ from PIL import Image
 
 from fan_model.drawing.batch_sizes import BatchSize
 from fan_model.drawing.limits import RequestLimits, Sides
-from fan_model.drawing.pictured_requests import images_of
+from fan_model.drawing.pictured_requests import check_images, images_of
 from fan_model.drawing.prompt_columns import Images, Texts, Weights, read_requests
 from fan_model.drawing.renderer import DeviceFullError, Painted, Renderer, free_memory, sound
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError, canonical
+from fan_model.drawing.starting import USUAL_STRENGTH, Starts, check_starts, with_starts
 from fan_model.drawing.threads import drawing_threads
 from fan_model.encoders.conditioners import build_conditioner
 from fan_model.encoders.conditions import Condition, in_type
@@ -153,6 +154,8 @@ class Personalizer:
         *,
         images: ImageProfile | None = None,
         seed: int = 0,
+        start: Image.Image | None = None,
+        strength: float = USUAL_STRENGTH,
         **options: object,
     ) -> Image.Image | None: ...
 
@@ -165,6 +168,8 @@ class Personalizer:
         *,
         images: Sequence[ImageProfile | None] | None = None,
         seed: int | Sequence[int] = 0,
+        start: Starts = None,
+        strength: float = USUAL_STRENGTH,
         **options: object,
     ) -> list[Image.Image | None]: ...
 
@@ -176,6 +181,8 @@ class Personalizer:
         *,
         images: Images = None,
         seed: int | Sequence[int] = 0,
+        start: Starts = None,
+        strength: float = USUAL_STRENGTH,
         **options: object,
     ) -> Image.Image | list[Image.Image | None] | None:
         """The picture of one prompt, or a list of pictures; None where the safety checker refused it.
@@ -188,6 +195,9 @@ class Personalizer:
             weights: See there.
             images: See there.
             seed: Of each picture's noise; one for all prompts, or one each.
+            start: A picture that each begins as, in place of noise alone: one for all prompts, or one (or
+                None) each. Stable Diffusion 1, 2 and XL, and FLUX.
+            strength: How much of it is drawn over, above 0 and at most 1.
             **options: Fields of `DrawingOptions`. With `num_references`, so many are selected of those given.
 
         Raises:
@@ -195,7 +205,9 @@ class Personalizer:
             SpoiltPictureError: The image model gave what is no picture.
         """
         drawing = self._options(options)
-        requests = read_requests(self.limits, prompt, references, weights, seed, images)
+        requests = with_starts(
+            read_requests(self.limits, prompt, references, weights, seed, images), start, strength
+        )
         self.check(requests, drawing)
         with drawing_threads():
             drawn = list(self.paint([self.profile(request, drawing) for request in requests], drawing))
@@ -242,8 +254,8 @@ class Personalizer:
     def encode_texts(self, texts: Texts) -> ReferenceVectors:
         """The two vectors of each text, from the very condition that the image model consumes."""
         with self._encoders_at_work():
-            batches = _batches(texts, LARGEST_BATCH)
-            encoded = [vectors for batch in batches for vectors in self._encode(batch)]
+            starts = range(0, len(texts), LARGEST_BATCH)
+            encoded = [one for start in starts for one in self._encode(texts[start : start + LARGEST_BATCH])]
         encoded = encoded or [ReferenceVectors(*np.empty((2, 0, self.width), np.float32))]
         return ReferenceVectors(
             np.concatenate([batch.mean_unit_tokens for batch in encoded]),
@@ -291,10 +303,13 @@ class Personalizer:
         options = self.complete(options)
         self.limits.check_options(options, self.sides)
         self._check_negative_prompt(options)
-        self._check_images(requests)
+        check_images(requests, self.image_input, reads_texts=self.conditioner.reads_texts)
         least = self.conditioner.least_steps
         if options.steps < least:
             raise RequestError(f"num_inference_steps must be at least {least}: this pipeline cannot do fewer")
+        check_starts(
+            requests, options, self.pipeline, offloads=bool(self._placement and self._placement.offloads)
+        )
         for request in requests:
             self.limits.check_request(request)
 
@@ -315,7 +330,7 @@ class Personalizer:
         if (takes_one or self.conditioner.takes_one_prompt) and len(requests) > 1:
             raise RequestError("prompt must be one: this pipeline takes the condition of one at a time")
         self._check_negative_prompt(options)
-        self._check_images(requests)
+        check_images(requests, self.image_input, reads_texts=self.conditioner.reads_texts)
         arguments = self._text_arguments(requests, options)
         if self.image_input is not None:
             images = [images_of(request) for request in requests]
@@ -374,23 +389,9 @@ class Personalizer:
     def _options(self, values: Mapping[str, Any]) -> DrawingOptions:
         return self.complete(self.limits.parse_options(values, self.sides, EVERY_REFERENCE))
 
-    def _check_images(self, requests: Sequence[ArtworkRequest]) -> None:
-        has_images = [images_of(request) is not None for request in requests]
-        if self.image_input is None and any(has_images):
-            raise RequestError("images must be none: this pipeline takes no pictures")
-        if self.image_input is not None and self.image_input.needs_picture and not all(has_images):
-            raise RequestError("images must be given: this pipeline draws from a picture of the target")
-        if not self.conditioner.reads_texts and any(request.references for request in requests):
-            raise RequestError("references must be none: this pipeline reads no texts; give images")
-
     def _check_negative_prompt(self, options: DrawingOptions) -> None:
         is_unguided = self._own.is_embedded or (self._own.is_distilled and options.guidance == 1)
         if options.negative_prompt and (is_unguided or not self.conditioner.takes_negative_prompt):
             raise RequestError(
                 "negative_prompt must be empty: this pipeline's guidance leads away from nothing"
             )
-
-
-def _batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

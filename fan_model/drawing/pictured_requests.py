@@ -1,12 +1,14 @@
 """Requests with pictures: what is wanted is told by texts, and by a profile of pictures."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
 from pydantic import InstanceOf
 from pydantic.dataclasses import dataclass
 
-from fan_model.drawing.requests import ArtworkRequest
+from fan_model.drawing.requests import ArtworkRequest, RequestError
+from fan_model.image_references.image_inputs import ImageInput
 from fan_model.image_references.image_profile import ImageProfile
 from fan_model.method.personalization import STRICT
 
@@ -34,3 +36,25 @@ def with_images(request: ArtworkRequest, images: ImageProfile | None) -> Artwork
 def images_of(request: ArtworkRequest) -> ImageProfile | None:
     """The pictures that speak for a request, None if only texts do."""
     return request.images if isinstance(request, PicturedRequest) else None
+
+
+def check_images(
+    requests: Sequence[ArtworkRequest], image_input: ImageInput | None, *, reads_texts: bool
+) -> None:
+    """Refuse pictures that a pipeline cannot take, and the lack of those that it must have.
+
+    Args:
+        requests: what is wanted.
+        image_input: where pictures enter the pipeline; None if nowhere.
+        reads_texts: whether the pipeline reads texts, too.
+
+    Raises:
+        RequestError: It is so.
+    """
+    has_images = [images_of(request) is not None for request in requests]
+    if image_input is None and any(has_images):
+        raise RequestError("images must be none: this pipeline takes no pictures")
+    if image_input is not None and image_input.needs_picture and not all(has_images):
+        raise RequestError("images must be given: this pipeline draws from a picture of the target")
+    if not reads_texts and any(request.references for request in requests):
+        raise RequestError("references must be none: this pipeline reads no texts; give images")

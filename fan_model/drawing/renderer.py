@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from itertools import takewhile
 from typing import Any, TypeVar
 
 import torch
@@ -17,6 +18,13 @@ from PIL import Image
 from fan_model.drawing.batch_sizes import BatchSize
 from fan_model.drawing.images import SpoiltPictureError, check_pixels, to_image
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
+from fan_model.drawing.starting import (
+    StartPicture,
+    are_alike,
+    image_to_image,
+    start_of,
+    starting_arguments,
+)
 from fan_model.drawing.threads import drawing_threads
 from fan_model.encoders.conditioning import Conditioner
 from fan_model.loading.kernels import Finite, autoencoder_of, image_model_of, watched_decoding
@@ -103,7 +111,8 @@ class Renderer:
 
     def _next(self, requests: Requests, start: int) -> Requests:
         size = 1 if self._draws_alone else self.batch_size.size
-        return requests[start : start + size]
+        some = requests[start : start + size]
+        return [*takewhile(lambda request: are_alike(request, some[0]), some)]
 
     def _try(
         self,
@@ -139,8 +148,10 @@ class Renderer:
             return self._condition(self._filled(requests, options), options)
 
     def _draw(self, requests: Requests, conditions: Conditions, options: DrawingOptions) -> list[Painted]:
-        seeds = [request.seed for request in self._filled(requests, options)]
-        return self.draw(conditions, seeds, options)[: len(requests)]
+        filled = self._filled(requests, options)
+        starts = [start for start in map(start_of, filled) if start is not None]
+        seeds = [request.seed for request in filled]
+        return self.draw(conditions, seeds, options, starts=starts)[: len(requests)]
 
     def draw(
         self,
@@ -148,6 +159,7 @@ class Renderer:
         seeds: Sequence[int],
         options: DrawingOptions,
         pipeline: DiffusionPipeline | None = None,
+        starts: Sequence[StartPicture] = (),
     ) -> list[Painted]:
         """The picture of each condition, or what is wrong with it.
 
@@ -156,22 +168,27 @@ class Renderer:
             seeds: One per condition.
             options: How to draw; what they say of references is not looked at.
             pipeline: One of the same components, changed; the renderer's own if not given.
+            starts: One per condition, all of one strength, if pictures begin with others.
 
         Raises:
             torch.OutOfMemoryError: The device has no memory for so many.
         """
+        side = self._conditioner.own_side
+        sides = options.height or side, options.width or side
+        arguments = self._conditioner.call_arguments(options.guidance, options.height, options.width)
         own = _with_own_scheduler(pipeline or self._pipeline)
+        if starts:
+            own = image_to_image(own)
+            arguments = starting_arguments(own, arguments, starts, width=sides[1], height=sides[0])
         with self._turn, drawing_threads(), time_steps_of(own), watched_decoding() as decoded:
             drawn = own(
                 **conditions,
                 num_inference_steps=options.steps,
-                **self._conditioner.call_arguments(options.guidance, options.height, options.width),
+                **arguments,
                 output_type="np",
                 generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
             )
         flags = getattr(drawn, "nsfw_content_detected", None) or [False] * len(seeds)
-        side = self._conditioner.own_side
-        sides = options.height or side, options.width or side
         painted: list[Painted] = []
         for place, (pixels, flagged) in enumerate(zip(drawn.images, flags, strict=True)):
             finite = decoded[place] if place < len(decoded) else Finite()

@@ -28,6 +28,7 @@ from fan_model.method.attention import (
     RECORDING,
     Attention,
     KeysValues,
+    SharedSum,
     contrasted_attention,
     personalized_attention,
 )
@@ -70,7 +71,7 @@ class Preference:
     strength: float | None = None
     """Of the contrast with a crowd, whose texts are among the references; None: the paper's way."""
 
-    def attend(self, query: Tensor, layer: int, alpha: float, attention: Attention) -> Tensor:
+    def attend(self, query: Tensor, layer: int, alpha: float, attention: SharedSum) -> Tensor:
         """What the personalized query [h, n, d] attends in a layer; `alpha` is of the paper's way."""
         target = self.target.at(layer)
         references = [reference.at(layer) for reference in self.references]
@@ -121,7 +122,7 @@ class Encoder(ABC):
         """A whole layer, attending itself."""
 
     @abstractmethod
-    def _attention(self, num_tokens: int) -> Attention:
+    def _attention(self, num_tokens: int) -> SharedSum:
         """This encoder's softmax(Q K' / sqrt(d)) V."""
 
     def _states(self, inputs: Tensor, recorder: list[KeysValues]) -> tuple[Tensor, ...]:
@@ -213,7 +214,7 @@ class ClipEncoder(Encoder):
     def _plain(self, layer: int, states: Tensor) -> Tensor:
         return self.layers[layer](states, attention_mask=None, is_causal=self.is_causal)
 
-    def _attention(self, num_tokens: int) -> Attention:
+    def _attention(self, num_tokens: int) -> SharedSum:
         block: Any = self.layers[0]
         bias = block.self_attn.q_proj.weight.new_zeros(1, num_tokens, num_tokens)
         return Attention.build(num_tokens, scaling=block.self_attn.scale, bias=bias, is_causal=self.is_causal)
@@ -231,31 +232,6 @@ class ClipVisionEncoder(ClipEncoder):
 
     def _forward(self, inputs: Tensor, recorder: list[KeysValues]) -> BaseModelOutput:
         return self.stack(pixel_values=inputs, output_hidden_states=True, recorder=recorder)
-
-
-class SiglipVisionEncoder(ClipVisionEncoder):
-    """SigLIP's vision tower: CLIP's layers, without a class token.
-
-    Its attention hands no argument on, so that a recorder never arrives there: keys and values are made anew
-    of the states that enter each layer.
-    """
-
-    @torch.no_grad()
-    def encode(self, inputs: Tensor) -> tuple[Tensor, ...]:
-        """Hidden states of plain pixels [b, channels, height, width]."""
-        return tuple(self.stack(pixel_values=inputs, output_hidden_states=True).hidden_states)
-
-    def _forward(self, inputs: Tensor, recorder: list[KeysValues]) -> BaseModelOutput:
-        output = self.stack(pixel_values=inputs, output_hidden_states=True)
-        for layer, states in zip(self.layers, output.hidden_states, strict=False):
-            block: Any = layer
-            normed, attention = block.layer_norm1(states), block.self_attn
-            keys, values = (
-                _split_heads(project(normed), attention.head_dim)
-                for project in (attention.k_proj, attention.v_proj)
-            )
-            recorder.append((keys, values))
-        return output
 
 
 class T5Encoder(Encoder):

@@ -16,6 +16,8 @@ from transformers import (
     CLIPTextModel,
     CLIPTextModelWithProjection,
     PreTrainedTokenizerBase,
+    Siglip2Model,
+    SiglipModel,
     T5EncoderModel,
 )
 
@@ -29,6 +31,7 @@ from fan_model.encoders.personalized_encoders import (
     T5Encoder,
     first_personalized_layer,
 )
+from fan_model.encoders.siglip_encoders import SiglipTextEncoder
 from fan_model.method.attention import contrasted_shares, personalized_shares
 from fan_model.method.crowd_contrast import NOBODY, Crowd, contrast_shares, normalize_weights
 from fan_model.method.personalization import Personalization
@@ -76,7 +79,7 @@ class Encoding:
     last: Tensor
     """[b, n, w] states after the last layer and the final norm."""
     pooled: Tensor | None = None
-    """[b, p] state of the end token in `last`, projected if the encoder has a projection; CLIP only."""
+    """[b, p] state of the end token in `last`, projected if the encoder has a projection; not of T5."""
 
 
 class TextTower(ABC):
@@ -188,6 +191,25 @@ class ClipTower(TextTower):
             return self._detector.find(states)
         # The personalized query starts as the target's tokens, so the target's end is its own.
         return end_positions(token_ids, self._eos_token_id)
+
+
+class SiglipTower(TextTower):
+    """SigLIP or SigLIP 2; texts are padded, the padding is read as well, and the last token pools."""
+
+    encoder: SiglipTextEncoder
+
+    def __init__(
+        self,
+        model: SiglipModel | Siglip2Model,
+        tokenizer: PreTrainedTokenizerBase,
+        cache: KeyValueCache,
+        num_tokens: int,
+    ) -> None:
+        super().__init__(SiglipTextEncoder(model.text_model), tokenizer, cache, num_tokens)
+
+    def _read(self, hidden_states: Sequence[Tensor], token_ids: Tensor) -> Encoding:
+        last = self.encoder.normalize(hidden_states[-1])
+        return Encoding(hidden_states[-2], last, self.encoder.pool(last))
 
 
 class T5Tower(TextTower):

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.personalized_encoders import (
     ClipVisionEncoder,
-    SiglipVisionEncoder,
     Stream,
     first_personalized_layer,
 )
+from fan_model.encoders.siglip_encoders import SiglipVisionEncoder
 from fan_model.encoders.text_encoders import Profile, preference_of
 from fan_model.image_references.image_profile import ImageProfile, Picture
 

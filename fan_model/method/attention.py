@@ -4,9 +4,11 @@ Legend: h heads, n tokens, d head size, r references. Q is the personalized quer
 K_Ri and V_Ri the i-th reference's, all of one layer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -22,6 +24,15 @@ BLOCK_SIZE = 48
 
 RECORDING = "fan_recording"
 """Name of the attention that hands out keys and values, in transformers' registries."""
+RECORDER: ContextVar[list[KeysValues] | None] = ContextVar("recorder", default=None)
+"""Where it puts them for models that hand no arguments on to their attention."""
+
+
+class SharedSum(Protocol):
+    """softmax(Q K' / sqrt(d)) V as some encoder computes it, over several sources."""
+
+    def weighted_sum(self, query: Tensor, sources: Sequence[KeysValues], shares: Sequence[float]) -> Tensor:
+        """The sum of share_i softmax(Q K_i' / sqrt(d)) V_i, [h, n, d]."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +86,7 @@ def personalized_attention(
     references: Sequence[KeysValues],
     weights: Sequence[float],
     alpha: float,
-    attention: Attention,
+    attention: SharedSum,
 ) -> Tensor:
     """H = (1 - alpha) softmax(Q K_T' / sqrt(d)) V_T  +  alpha sum_i w_i softmax(Q K_Ri' / sqrt(d)) V_Ri.
 
@@ -101,7 +112,7 @@ def contrasted_attention(
     texts: Sequence[KeysValues],
     shares: Sequence[float],
     strength: float,
-    attention: Attention,
+    attention: SharedSum,
 ) -> Tensor:
     """H = A(T) + s sum_k (w_k - v_k) A(X_k), with A(X) = softmax(Q K_X' / sqrt(d)) V_X: see `crowd_contrast`.
 
@@ -140,12 +151,24 @@ def recording_attention(
 ) -> tuple[Tensor, None]:
     """Plain attention that also appends the layer's keys and values [b, h, n, d] to the caller's `recorder`.
 
-    The recorder is an argument of the model's call, so that calls in several threads cannot meet.
+    The recorder is an argument of the model's call, or of the context (`recording`), so that calls in several
+    threads cannot meet.
     """
+    recorder = RECORDER.get() if recorder is None else recorder
     if recorder is not None:
         recorder.append((key, value))
     options: dict[str, Any] = kwargs
     return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
+
+
+@contextmanager
+def recording(recorder: list[KeysValues]) -> Iterator[None]:
+    """Let what a model's layers attend in a block be recorded, in the order of the layers."""
+    token = RECORDER.set(recorder)
+    try:
+        yield
+    finally:
+        RECORDER.reset(token)
 
 
 AttentionInterface.register(RECORDING, recording_attention)

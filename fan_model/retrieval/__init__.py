@@ -1,1 +1,1 @@
-"""Personalized retrieval: a query's CLIP feature in a user's taste (the paper's section 4.4)."""
+"""Personalized retrieval: a query's CLIP or SigLIP feature in a user's taste (the paper's section 4.4)."""

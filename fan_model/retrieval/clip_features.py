@@ -4,7 +4,7 @@ By personalized attention (the paper's section 4.4), or by mixing the query with
 likes (`blend_features`), which measured better. It is searched among item features of the same CLIP, made by
 `encode_texts` or `encode_images`.
 
-Legend: N inputs, b queries, p width of the shared space.
+Legend: N inputs, n patches, w width of the tower, p width of the shared space.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,17 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from PIL import Image
 from torch import Tensor
+from transformers import CLIPModel, SiglipModel
 
 from fan_model.encoders.key_value_cache import KeyValueCache
-from fan_model.encoders.text_encoders import ClipTower, Profile
-from fan_model.image_references.image_profile import ImageProfile
-from fan_model.image_references.image_towers import ProjectedClip
+from fan_model.encoders.personalized_encoders import (
+    ClipVisionEncoder,
+    Preference,
+    first_personalized_layer,
+)
+from fan_model.encoders.siglip_encoders import SiglipPatchEncoder, SiglipVisionEncoder
+from fan_model.encoders.text_encoders import ClipTower, Profile, SiglipTower, TextTower
 from fan_model.method.crowd_contrast import normalize_weights
-from fan_model.method.image_personalization import ImagePersonalization
 from fan_model.method.personalization import Personalization
 from fan_model.method.profiling import FloatArray, ReferenceVectors
 from fan_model.method.selection_policy import SelectionPolicy
@@ -30,14 +34,12 @@ CACHE_BYTES = 2**28
 
 
 class FeatureEncoder:
-    """A whole CLIP, both towers personalized: unit features [N, p] float32 of texts and images."""
+    """A whole CLIP or SigLIP, both towers personalized: unit features [N, p] float32 of texts and images."""
 
     def __init__(self, clip: Clip) -> None:
-        cache = KeyValueCache(CACHE_BYTES)
         self._clip = clip
-        self._text = ClipTower(clip.model, clip.tokenizer, cache)
-        self._images = ProjectedClip(clip.model, clip.image_processor, cache)
-        self._vision = self._images.encoder
+        self._text = _text_tower(clip)
+        self._vision = _vision_encoder(clip)
 
     def encode_texts(self, texts: Sequence[str]) -> FloatArray:
         """Plain text features."""
@@ -46,12 +48,14 @@ class FeatureEncoder:
     @torch.no_grad()
     def encode_images(self, images: Sequence[Image.Image]) -> FloatArray:
         """Plain image features."""
-        return _unit(self._image_embeds(self._vision.encode(self._clip.pixels(images))[-1]))
+        states = [self._vision.encode(batch)[-1] for batch in self._clip.pixels(images)]
+        return _unit(torch.cat([self._image_embeds(one) for one in states]))
 
     def personalize_text_feature(self, profiles: Sequence[Profile], how: Personalization) -> FloatArray:
         """Features of queries that take on their references, one per profile."""
         return _unit(self._text.personalize(profiles, how).pooled)
 
+    @torch.no_grad()
     def personalize_image_embeds(
         self,
         target: Image.Image,
@@ -63,8 +67,14 @@ class FeatureEncoder:
 
         As CLIP's vision model with projection gives it, not normalized: unCLIP draws from it.
         """
-        attention = ImagePersonalization(method="attention", alpha=how.alpha, skip_layers=how.skip_layers)
-        return self._images.personalize([ImageProfile.of(target, references, weights, how=attention)])
+        first_layer = first_personalized_layer(how.skip_layers)
+        batches = self._clip.pixels([target, *references])
+        stream, *others = [
+            one for batch in batches for one in self._vision.record(batch, first_layer=first_layer)
+        ]
+        preference = Preference(stream, others, normalize_weights(weights))
+        states = self._vision.personalize([preference], alpha=how.alpha, skip_layers=how.skip_layers)
+        return self._image_embeds(states[-1])
 
     def personalize_image_feature(
         self,
@@ -79,7 +89,14 @@ class FeatureEncoder:
     @torch.no_grad()
     def reduce_images(self, images: Sequence[Image.Image]) -> ReferenceVectors:
         """The two vectors of each image's patches, by which tailored profiling selects."""
-        return ReferenceVectors.of_tokens(self._vision.encode(self._clip.pixels(images))[-1].numpy())
+        made = [
+            ReferenceVectors.of_tokens(self._vision.encode(batch)[-1].numpy())
+            for batch in self._clip.pixels(images)
+        ]
+        return ReferenceVectors(
+            np.concatenate([one.mean_unit_tokens for one in made]),
+            np.concatenate([one.unit_mean_tokens for one in made]),
+        )
 
     def select_images(
         self,
@@ -93,7 +110,25 @@ class FeatureEncoder:
         return policy.select(vectors[:1], vectors[1:], weights).indices.tolist()
 
     def _image_embeds(self, states: Tensor) -> Tensor:
+        """[N, p] of what leaves the vision tower, [N, n, w]."""
+        if isinstance(self._vision, SiglipVisionEncoder):
+            return self._vision.pool(self._vision.normalize(states))
+        assert isinstance(self._clip.model, CLIPModel)
         return self._clip.model.visual_projection(self._vision.normalize(states[:, 0]))
+
+
+def _text_tower(clip: Clip) -> TextTower:
+    cache = KeyValueCache(CACHE_BYTES)
+    if isinstance(clip.model, CLIPModel):
+        return ClipTower(clip.model, clip.tokenizer, cache)
+    return SiglipTower(clip.model, clip.tokenizer, cache, clip.num_tokens)
+
+
+def _vision_encoder(clip: Clip) -> ClipVisionEncoder:
+    if isinstance(clip.model, CLIPModel):
+        return ClipVisionEncoder(clip.model.vision_model)
+    kind = SiglipVisionEncoder if isinstance(clip.model, SiglipModel) else SiglipPatchEncoder
+    return kind(clip.model.vision_model)
 
 
 def blend_features(

@@ -1,6 +1,7 @@
 """What a taste has more of, and less, than everybody's, in a few words of the catalogue.
 
-A word is a part of one of an item's fields: a genre, a brand, a phrase of a prompt; a year says its decade.
+A word is a part of one of an item's fields: a genre, a brand, a phrase of a prompt or of a picture's
+style; a year says its decade.
 Only words that a population likes are named (see `population`), so no word tells of anybody else.
 """
 
@@ -10,11 +11,13 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from feature_store.lake.lake import Lake
+from feature_store.tables.descriptions import items_with_style
 
-WORDS = """
+WORDS = f"""
     WITH field AS (
         SELECT DISTINCT reference_id, unnest(map_entries(fields::JSON::MAP(VARCHAR, VARCHAR))) AS entry
-        FROM items WHERE reference_id IN (SELECT reference_id FROM population UNION FROM liked)
+        FROM ({items_with_style()})
+        WHERE reference_id IN (SELECT reference_id FROM population UNION FROM liked)
     ), part AS (
         SELECT reference_id, unnest(regexp_split_to_array(
             entry.value, CASE WHEN regexp_matches(entry.value, '[|,;]') THEN '[|,;]' ELSE '\\s+' END

@@ -26,10 +26,12 @@ from feature_store.schemas.log_tables import (
 from feature_store.schemas.night_tables import (
     ARTWORKS,
     CROWDS,
+    DESCRIPTIONS,
     EVALUATION_RESULTS,
     PROFILE_STATES,
     PROFILES,
     RUNS,
+    START_PICTURES,
     TARGET_STATES,
 )
 from feature_store.schemas.table import Column, Rule, Table, text_id
@@ -38,6 +40,7 @@ __all__ = [
     "ARTWORKS",
     "CROWDS",
     "Column",
+    "DESCRIPTIONS",
     "EVALUATION_RESULTS",
     "GIVEN_TARGETS",
     "INGESTED_FILES",
@@ -53,6 +56,7 @@ __all__ = [
     "REJECTED_ROWS",
     "RUNS",
     "Rule",
+    "START_PICTURES",
     "SUPERSEDED_INTERACTIONS",
     "SUPERSEDED_ITEMS",
     "SUPPRESSIONS",
@@ -85,6 +89,8 @@ TABLES = (
     OPT_OUTS,
     SUPPRESSIONS,
     CROWDS,
+    DESCRIPTIONS,
+    START_PICTURES,
 )
 KEYED_TABLES = tuple(table for table in TABLES if table.schema == "keyed")
 """Tables of schema `keyed`, whose views show readers what is known now."""

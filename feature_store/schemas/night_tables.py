@@ -173,3 +173,35 @@ CROWDS = Table(
     ),
     key=("crowd_id", "as_of", "position"),
 )
+
+START_PICTURES = Table(
+    "start_pictures",
+    "One row is the own picture of an item that an artwork is wanted of, as a night last saw it; only where "
+    "artworks begin as such pictures.",
+    (
+        Column("item_id", "VARCHAR", "the item"),
+        Column("stock_image_uri", "VARCHAR", "where its picture is", required=False),
+        Column(
+            "picture_sha256", "VARCHAR", "checksum of its file; empty: drawn from texts alone", required=False
+        ),
+        Column("reason", "VARCHAR", "why it cannot be begun with", required=False),
+        Column("seen_at", "TIMESTAMPTZ", "when a night looked"),
+    ),
+    key=("item_id",),
+)
+
+DESCRIPTIONS = Table(
+    "descriptions",
+    "One row is what a vision-language model said of an item's own picture; of an item's rows the latest of "
+    "its present address with a picture_sha256 counts, as the field style.",
+    (
+        Column("item_id", "VARCHAR", "the item"),
+        Column("stock_image_uri", "VARCHAR", "where its picture was"),
+        Column("picture_sha256", "VARCHAR", "checksum of its file; empty: it was refused", required=False),
+        Column("describer_digest", "VARCHAR", "digest of the model, of what it was asked, and of limits"),
+        Column("style", "VARCHAR", "phrases, joined by commas", required=False),
+        Column("reason", "VARCHAR", "why there is no style", required=False),
+        Column("described_at", "TIMESTAMPTZ", "when the row was written"),
+    ),
+    key=("item_id", "described_at"),
+)

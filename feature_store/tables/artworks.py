@@ -19,6 +19,7 @@ from feature_store.tables.targets import bucket_number, wanted_targets
 STALE = """
     FROM {wanted} AS target
     LEFT JOIN items AS item ON item.item_id = target.item_id
+    LEFT JOIN start_pictures AS begun ON begun.item_id = target.item_id
     LEFT JOIN night.profile_states AS state
         ON state.user_key = target.user_key AND state.item_id = target.item_id
     LEFT JOIN night.artworks AS drawn ON drawn.user_key = target.user_key AND drawn.item_id = target.item_id
@@ -40,14 +41,14 @@ PAIRS = """
         GROUP BY ALL
     )
     SELECT {bucket} AS bucket, user_key, item_id, target_id, target_text, tokens_cut, profile_digest,
-           artwork_digest, coalesce(profile.references, []) AS references,
+           artwork_digest, stock_image_uri, start_sha256, coalesce(profile.references, []) AS references,
            coalesce(profile.weights, []) AS weights
     FROM pair LEFT JOIN profile USING (user_key, item_id)
     ORDER BY bucket, place
 """
 STALE_PAIRS = """
     SELECT target.user_key, target.user_id, target.item_id, item.target_id, item.target_text,
-           NULL::VARCHAR AS artwork_digest,
+           item.stock_image_uri, begun.picture_sha256 AS start_sha256, NULL::VARCHAR AS artwork_digest,
            coalesce(item.target_cut, 0) AS tokens_cut,
            coalesce(state.profile_digest, '{no_profile}') AS profile_digest,
            (length(target.user_id), target.user_id, target.rank) AS place
@@ -55,8 +56,10 @@ STALE_PAIRS = """
 """
 DRAWN_PAIRS = """
     SELECT drawn.user_key, drawn.item_id, drawn.target_id, item.target_text, drawn.artwork_digest,
+           item.stock_image_uri, begun.picture_sha256 AS start_sha256,
            coalesce(item.target_cut, 0) AS tokens_cut, drawn.profile_digest, drawn.artwork_digest AS place
     FROM night.artworks AS drawn JOIN items AS item USING (item_id)
+    LEFT JOIN start_pictures AS begun ON begun.item_id = item.item_id
     WHERE drawn.image_path IS NOT NULL AND drawn.recipe_digest = $recipe_digest
         AND item.target_id = drawn.target_id
     ORDER BY drawn.artwork_digest, drawn.user_key
@@ -120,6 +123,10 @@ class StalePicture:
     """One per reference."""
     artwork_digest: str | None = None
     """Of the picture that there is, where one is asked for."""
+    stock_image_uri: str | None = None
+    """Where the item's own picture is, if it has one."""
+    start_sha256: str | None = None
+    """Checksum of that picture, as the night saw it that begins with such pictures."""
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> Self:

@@ -10,6 +10,7 @@ from duckdb import DuckDBPyConnection
 from feature_store.lake.lake import Lake
 from feature_store.lake.sql import quote
 from feature_store.schemas import text_id
+from feature_store.tables.descriptions import STYLE, items_with_style
 from feature_store.tables.text_fitting import CountUnread, fit_texts
 
 
@@ -59,23 +60,37 @@ def render_texts(
         TemplateError: if a template is malformed or names a field that no item has.
     """
     templates = dict(zip(KINDS, (reference_template, target_template), strict=True))
-    known = _known_fields(lake)
+    # Pictures may be described meanwhile: what is counted below and what is written must be the same texts.
+    items = items_with_style(lake.snapshot_id())
+    known = _known_fields(lake, items)
     sql = {kind: template_sql(f"{kind}_template", templates[kind], known) for kind in KINDS}
-    whole = f" || {SEPARATOR} || ".join([*sql.values(), quote(f"{reader} {longest}")])
-    changed = f"rendered_id IS DISTINCT FROM {text_id(whole)}"
-    texts = ", ".join(f"{text} AS {kind}_text" for kind, text in sql.items())
-    rows = lake.cursor().execute(f"SELECT item_id, fields, {texts} FROM items WHERE {changed}")
+    made = _made_sql(items, sql, f"{reader} {longest}")
+    rows = lake.cursor().execute(made)
     num_changed, shortened = 0, []
     for batch in rows.to_arrow_reader(ITEMS_AT_ONCE):
         num_changed += batch.num_rows
-        items = pa.Table.from_batches([batch])
-        shortened += fit_texts(items, templates, count_unread, longest=longest)
+        texts = pa.Table.from_batches([batch])
+        shortened += fit_texts(texts, templates, count_unread, longest=longest)
     if num_changed:
-        made = {f"{kind}_{what}": value for kind in KINDS for what, value in _columns(sql[kind]).items()}
-        assignments = ", ".join(f"{name} = {value}" for name, value in made.items())
-        update = f"UPDATE items SET rendered_id = {text_id(whole)}, {assignments} WHERE {changed}"
-        lake.write(partial(_write, update=update, shortened=shortened), "render the items' texts")
+        lake.write(partial(_write, made=made, shortened=shortened), "render the items' texts")
     return num_changed
+
+
+def _made_sql(items: str, sql: Mapping[str, str], told: str) -> str:
+    """Write the SQL of the items whose texts are new: `item_id`, `fields`, texts, and the id of both texts.
+
+    Args:
+        items: relation of the items.
+        sql: of each kind of text.
+        told: what else the texts depend on.
+    """
+    whole = text_id(f" || {SEPARATOR} || ".join([*sql.values(), quote(told)]))
+    texts = ", ".join(f"{text} AS {kind}" for kind, text in sql.items())
+    columns = ", ".join(f"{kind} AS {kind}_text" for kind in sql)
+    return (
+        f"SELECT item_id, fields, {columns}, whole_id FROM (SELECT item_id, fields, rendered_id, {texts}, "
+        f"{whole} AS whole_id FROM ({items})) WHERE rendered_id IS DISTINCT FROM whole_id"
+    )
 
 
 def _columns(text: str) -> dict[str, str]:
@@ -83,22 +98,28 @@ def _columns(text: str) -> dict[str, str]:
     return {"text": text, "id": text_id(text), "cut": "0"}
 
 
-def _write(connection: DuckDBPyConnection, *, update: str, shortened: Sequence[Mapping[str, object]]) -> None:
+def _write(connection: DuckDBPyConnection, *, made: str, shortened: Sequence[Mapping[str, object]]) -> None:
     """Write all texts that are new, then those of them that were shortened."""
-    connection.execute(update)
+    values = {
+        f"{kind}_{what}": value for kind in KINDS for what, value in _columns(f"made.{kind}_text").items()
+    }
+    _update(connection, f"({made}) AS made", values | {"rendered_id": "made.whole_id"})
     if not shortened:
         return
     connection.register("shortened", pa.Table.from_pylist([*shortened]))
-    made = {
+    values = {
         f"{kind}_{what}": value
         for kind in KINDS
-        for what, value in (_columns(f"short.{kind}_text") | {"cut": f"short.{kind}_cut"}).items()
+        for what, value in (_columns(f"made.{kind}_text") | {"cut": f"made.{kind}_cut"}).items()
     }
-    assignments = ", ".join(f"{name} = {value}" for name, value in made.items())
-    connection.execute(
-        f"UPDATE items SET {assignments} FROM shortened AS short WHERE items.item_id = short.item_id"
-    )
+    _update(connection, "shortened AS made", values)
     connection.unregister("shortened")
+
+
+def _update(connection: DuckDBPyConnection, made: str, values: Mapping[str, str]) -> None:
+    """Set columns of the items that a relation `made` has."""
+    assignments = ", ".join(f"{name} = {value}" for name, value in values.items())
+    connection.execute(f"UPDATE items SET {assignments} FROM {made} WHERE items.item_id = made.item_id")
 
 
 def list_cut(lake: Lake) -> list[str]:
@@ -117,8 +138,8 @@ def scan_texts(lake: Lake) -> pa.Table:
     )
 
 
-def _known_fields(lake: Lake) -> list[str]:
-    rows = lake.query("SELECT DISTINCT unnest(json_keys(fields)) AS field FROM items ORDER BY field")
+def _known_fields(lake: Lake, items: str) -> list[str]:
+    rows = lake.query(f"SELECT DISTINCT unnest(json_keys(fields)) AS field FROM ({items}) ORDER BY field")
     return rows["field"].to_pylist()
 
 
@@ -142,6 +163,7 @@ def template_sql(name: str, template: str, known_fields: list[str]) -> str:
 
 def _check_field(name: str, field: str, known_fields: list[str]) -> None:
     if known_fields and field not in known_fields:
-        raise TemplateError(
-            f"{name} names the field '{field}', which no item has: use one of {', '.join(known_fields)}"
-        )
+        remedy = f"use one of {', '.join(known_fields)}"
+        if field == STYLE:
+            remedy = f"run `fan ingest` and `fan describe`, or {remedy}"
+        raise TemplateError(f"{name} names the field '{field}', which no item has: {remedy}")

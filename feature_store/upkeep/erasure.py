@@ -107,7 +107,7 @@ def erase_user(lake: Lake, user_key: int) -> int:
             _delete(connection, f"night.{name}", "(user_key, item_id) IN (FROM owing)")
             for name in ("profiles", "profile_states", "artworks")
         )
-        for table in ("items", "superseded_items", "keyed.target_lists"):
+        for table in ("items", "superseded_items", "descriptions", "start_pictures", "keyed.target_lists"):
             num_rows += _delete(connection, table, "item_id IN (FROM own_items)")
         return num_rows + sum(
             _delete(connection, table.qualified_name, f"user_key = {user_key}")

@@ -4,7 +4,7 @@ from duckdb import DuckDBPyConnection
 
 from feature_store.lake.lake import Lake
 from feature_store.lake.sql import quote
-from feature_store.schemas import GIVEN_TARGETS, INTERACTIONS, ITEMS, OPT_OUTS, USERS
+from feature_store.schemas import DESCRIPTIONS, GIVEN_TARGETS, INTERACTIONS, ITEMS, OPT_OUTS, USERS
 from feature_store.tables.profiles import NO_PROFILE
 from feature_store.tables.runs import Run
 
@@ -18,8 +18,11 @@ CHANGED_ITEMS = """
     SELECT item_id FROM (
         SELECT item_id, ingested_at FROM items UNION ALL SELECT item_id, ingested_at FROM superseded_items
     ) WHERE ingested_at >= $window_start AND ingested_at < $window_end
+    UNION ALL
+    SELECT item_id FROM descriptions
+    WHERE picture_sha256 IS NOT NULL AND described_at >= $window_start AND described_at < $window_end
 """
-"""Items that the window took in, new or corrected."""
+"""Items that the window took in, new or corrected, or whose pictures it described."""
 CHANGED_USERS = f"""
     SELECT DISTINCT user_key FROM (
         SELECT user_key, item_id, event_time, ingested_at, NULL AS superseded_at FROM keyed.interactions
@@ -83,7 +86,7 @@ def read_window(lake: Lake, run_id: str) -> Run:
 
 
 def copy_known(lake: Lake, past: Lake, run: Run, *, targets_recipe: str) -> None:
-    """Fill an empty lake with the interactions and items that were known at the end of a run's window.
+    """Fill an empty lake with what was known of interactions and items at the end of a run's window.
 
     Users whose history the window did not change are marked as up to date, as they were then.
 
@@ -101,6 +104,8 @@ def copy_known(lake: Lake, past: Lake, run: Run, *, targets_recipe: str) -> None
         columns = ", ".join(table.column_names)
         known = KNOWN.format(schema=table.schema, table=table.name, columns=columns)
         _copy(lake, past, run, known, f"INSERT INTO {table.qualified_name} FROM known")
+    described = f"SELECT * FROM {DESCRIPTIONS.qualified_name} WHERE described_at < $window_end"
+    _copy(lake, past, run, described, f"INSERT INTO {DESCRIPTIONS.qualified_name} FROM known")
     if run.window_start is not None:
         unchanged = "SELECT DISTINCT user_key FROM keyed.interactions WHERE user_key NOT IN (FROM known)"
         states = f"INSERT INTO night.target_states SELECT user_key, $1, $2 FROM ({unchanged})"

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.preparation import SettingsFile, prepare
+from flows.cli.preparation import SettingsFile, prepare, print_counts
 from flows.cli.terminal import printable
 
 FAULTS_EXIT = 3
-"""Exit status of a night that is published, or an ingest that is done, and of which something is missing."""
+"""Exit status of a night that is published, or a command that is done, and of which something is missing."""
 
 
 def nightly(settings_file: SettingsFile = None) -> None:
@@ -134,6 +134,24 @@ def plan(settings_file: SettingsFile = None) -> None:
     from flows.setup.night_plan import describe_plan, plan_night
 
     print("\n".join(describe_plan(plan_night(settings))))
+
+
+def describe(settings_file: SettingsFile = None) -> None:
+    """Describe how items' own pictures look, with the model of [describe]: the field {style} of templates.
+
+    Each picture is described once by its content, model and prompt. It is run after `fan ingest` and before
+    the night, which reads what is there; killed, it goes on from there. A picture that cannot be read or
+    described is a row of `descriptions` with its reason; the exit status is 3 if that is all of them.
+    """
+    settings = prepare(settings_file)
+    from flows.commands.describe import describe as describe_pictures
+
+    counts = describe_pictures(settings)
+    print_counts("described", counts.told())
+    for reason, number in counts.refused.most_common():
+        print(f"  {number:,} refused: {reason}")
+    if counts.pictures and counts.refused.total() == counts.pictures:
+        raise typer.Exit(FAULTS_EXIT)
 
 
 def schedule(

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
         night_commands.init,
         night_commands.check,
         night_commands.plan,
+        night_commands.describe,
         night_commands.nightly,
         night_commands.ingest,
         night_commands.embed,

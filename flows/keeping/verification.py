@@ -91,7 +91,7 @@ def _compare(job: DrawingJob, stored: list[StalePicture]) -> Iterator[PictureCom
             yield PictureComparison(artwork_digest=digest, reason=str(artwork))
         elif artwork.artwork_digest != digest:
             yield PictureComparison(
-                artwork_digest=digest, reason="its texts or its profile are others by now"
+                artwork_digest=digest, reason="its texts, profile or item's picture are others by now"
             )
         elif file is None:
             path = job.pictures.path(digest)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ from tqdm import tqdm
 
 from fan_model.bundled import JUDGE_FOLDER
 from fan_model.encoders.text_encoders import Profile
+from fan_model.method.crowd_contrast import NOBODY, Crowd
 from fan_model.method.personalization import Personalization
 from fan_model.method.profiling import FloatArray, ReferenceVectors
 from fan_model.retrieval.clip import Clip
@@ -20,6 +22,7 @@ from feature_store.lake.lake import Lake
 from feature_store.vectors.feature_index import FeatureIndex
 from flows.model.champion import load_champion
 from flows.settings import BUNDLED_PIPELINE, Settings
+from flows.stages.crowd import as_crowd, current_crowd
 from flows.workspace import open_lake, open_workspace, share_references
 
 TEXTS_PER_BATCH = 256
@@ -54,7 +57,8 @@ def search(
         alpha: degree of personalization; that of the settings' search if not given, 0 for the plain query.
 
     Raises:
-        SearchError: if the catalogue has no texts yet, or there is no CLIP where the settings say.
+        SearchError: if the catalogue has no texts yet, there is no CLIP where the settings say, or no crowd
+            to contrast with.
         UnknownUserError: if the user has no history.
     """
     lake = open_lake(settings, read_only=True)
@@ -68,7 +72,7 @@ def search(
 
 
 def load_features(settings: Settings) -> FeatureEncoder:
-    """Load the CLIP that the settings search with.
+    """Load the CLIP or SigLIP that the settings search with.
 
     Raises:
         SearchError: if there is none where they say.
@@ -79,7 +83,10 @@ def load_features(settings: Settings) -> FeatureEncoder:
 
 def personalization(settings: Settings, alpha: float | None) -> Personalization:
     """Personalize as the settings search, in the layers that they draw with, or to another degree."""
-    return replace(settings.drawing, alpha=settings.search.alpha if alpha is None else alpha)
+    degree = settings.search.alpha if alpha is None else alpha
+    if settings.search.method == "contrast":
+        return replace(settings.drawing, alpha=0.0, contrast=degree)
+    return replace(settings.drawing, alpha=degree)
 
 
 def find_items(
@@ -103,7 +110,7 @@ def _clip_folders(settings: Settings) -> tuple[Path, str | None]:
     clip = Path(settings.search.clip)
     if not (clip / "model.safetensors").exists():
         raise SearchError(
-            f"no CLIP (model.safetensors) in {clip}: name the folder of a saved CLIPModel in [search]"
+            f"no CLIP (model.safetensors) in {clip}: name the folder of a saved CLIP or SigLIP in [search]"
         )
     return clip, settings.search.tokenizer
 
@@ -127,7 +134,27 @@ def _profile(settings: Settings, lake: Lake, user_id: str, query: str) -> Profil
         [liked.weight for liked in taste],
     )
     chosen = [taste[place] for place in selection.indices]
-    return Profile(query, tuple(liked.text for liked in chosen), tuple(liked.weight for liked in chosen))
+    crowd = NOBODY
+    if settings.search.method == "contrast":
+        crowd = _crowd(settings, lake, artist.encoder_fingerprint)
+    return Profile(
+        query, tuple(liked.text for liked in chosen), tuple(liked.weight for liked in chosen), crowd
+    )
+
+
+def _crowd(settings: Settings, lake: Lake, encoder_fingerprint: str) -> Crowd:
+    """The crowd that nights contrast with.
+
+    Raises:
+        SearchError: if no night has chosen one.
+    """
+    rows = current_crowd(settings, lake, encoder_fingerprint, datetime.now(UTC))
+    if not rows:
+        raise SearchError(
+            "no night has chosen a crowd to contrast with: run `fan nightly` with drawing.contrast or "
+            'profile.distinctive, or search with search.method = "mean"'
+        )
+    return as_crowd(rows)
 
 
 def _index_items(settings: Settings, lake: Lake, encoder: FeatureEncoder, fingerprint: str) -> FeatureIndex:

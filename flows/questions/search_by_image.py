@@ -39,6 +39,8 @@ def search_by_image(
         SearchError: if the image cannot be read, the user likes no item with artwork that can be, or there
             is nothing to search with or in.
     """
+    if settings.search.method == "contrast":
+        raise SearchError('no crowd of images is known: search with search.method = "mean" or "attention"')
     lake = open_lake(settings, read_only=True)
     target = _read_query(settings, image)
     references, weights = _read_artworks(settings, lake, user_id)

@@ -11,6 +11,7 @@ from fan_model.loading.adapters import check_adapters
 from fan_model.loading.checkpoints import recognize
 from fan_model.loading.execution import ExecutionError
 from fan_model.loading.pipeline_files import HUB_ID, PipelineError, lost_components, read_index
+from feature_store.tables.descriptions import STYLE
 from flows.model.champion import pipeline_source
 from flows.settings import BUNDLED_PIPELINE, DEFAULT_FILE, Settings
 from flows.settings_lines import Key, find_line
@@ -59,7 +60,8 @@ def check(settings: Settings) -> tuple[list[str], list[SettingProblem]]:
     lines = [line for seen in previews for line in (seen.name, *(f"  {told}" for told in seen.told))]
     problems = [problem for seen in previews for problem in seen.problems]
     fields = frozenset(field for seen in previews for field in seen.item_fields)
-    problems += [*check_templates(settings, fields), *check_model(settings), *check_workspace(settings)]
+    problems += [*check_templates(settings, fields), *check_model(settings), *check_describing(settings)]
+    problems += [*check_pictures(settings), *check_workspace(settings)]
     return lines, problems
 
 
@@ -97,9 +99,12 @@ def check_templates(settings: Settings, fields: frozenset[str]) -> Iterator[Sett
             message = f"malformed ({error}): write fields in braces, like {{title}}"
             yield SettingProblem(keys=("texts", key), message=message)
             continue
-        if fields and (unknown := sorted(named - fields)):
+        described = {STYLE} if settings.describe.model else set()
+        if fields and (unknown := sorted(named - fields - described)):
             known = ", ".join(sorted(fields))
             message = f"no item has a field {', '.join(unknown)}; the fields are {known}"
+            if STYLE in unknown:
+                message += f", and {STYLE} where describe.model names a model"
             yield SettingProblem(keys=("texts", key), message=message)
 
 
@@ -118,6 +123,26 @@ def check_model(settings: Settings) -> Iterator[SettingProblem]:
         yield SettingProblem(keys=("model", "adapters"), message=str(error))
     yield from _check_folder(settings.evaluation.judge, ("evaluation", "judge"))
     yield from _check_folder(settings.search.clip, ("search", "clip"))
+
+
+def check_describing(settings: Settings) -> Iterator[SettingProblem]:
+    """Look whether pictures can be described, where the settings name a model for it; nothing is loaded."""
+    if settings.describe.model is None:
+        return
+    keys = ("describe", "model")
+    yield from _check_folder(settings.describe.model, keys, "a model from images and text to text")
+    try:
+        check_device(settings.describe.device)
+    except DeviceError as error:
+        yield SettingProblem(keys=("describe", "device"), message=str(error))
+
+
+def check_pictures(settings: Settings) -> Iterator[SettingProblem]:
+    """Look whether items' own pictures may be read, where they are described or begun with."""
+    is_read = settings.describe.model is not None or settings.start.strength is not None
+    if is_read and not settings.pictures.allowed:
+        message = "no picture may be read: name folders or addresses of items' pictures"
+        yield SettingProblem(keys=("pictures", "allowed"), message=message)
 
 
 def check_workspace(settings: Settings) -> Iterator[SettingProblem]:
@@ -179,11 +204,11 @@ def _refusals(file: SourceFile, seen: Preview, where: tuple[Key, ...]) -> Iterat
             yield SettingProblem(keys=where, message=message.strip())
 
 
-def _check_folder(folder: str, keys: tuple[Key, ...]) -> Iterator[SettingProblem]:
-    """Look whether a CLIP that is a folder is one; a hub id is looked for only when it is used."""
+def _check_folder(
+    folder: str, keys: tuple[Key, ...], kind: str = "a CLIP or SigLIP"
+) -> Iterator[SettingProblem]:
+    """Look whether a model that is a folder is one; a hub id is looked for only when it is used."""
     if folder == BUNDLED_PIPELINE or not Path(folder).is_absolute():
         return
     if not (Path(folder) / "config.json").exists():
-        yield SettingProblem(
-            keys=keys, message=f"{folder} has no config.json: name the folder of a CLIPModel"
-        )
+        yield SettingProblem(keys=keys, message=f"{folder} has no config.json: name the folder of {kind}")

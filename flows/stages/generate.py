@@ -9,6 +9,7 @@ from typing import Any
 
 from fan_model.drawing.artist import ArtworkRequest, DrawingOptions
 from fan_model.drawing.requests import RequestError
+from fan_model.drawing.starting import with_start
 from fan_model.drawing.visible_change import visible_change
 from feature_store.lake.stored_files import sha256
 from feature_store.tables.artworks import (
@@ -20,6 +21,7 @@ from feature_store.tables.crowds import CrowdRow
 from feature_store.tables.runs import Run
 from flows.model.champion import Champion
 from flows.model.served_model import drawing_options
+from flows.own_pictures.starts import OwnPictures
 from flows.settings import Settings
 from flows.stages.crowd import as_crowd, crowd_name
 from flows.stages.pictures import GENERATED, DrawingOutcome, PictureFiles
@@ -65,6 +67,11 @@ class DrawingJob:
             folder=IMAGES,
             image_format=self.settings.drawing.image_format,
         )
+
+    @cached_property
+    def own_pictures(self) -> OwnPictures:
+        """What pictures begin as, where the settings say so."""
+        return OwnPictures(self.settings)
 
     def digest(self, request: ArtworkRequest) -> str:
         """Digest all that a picture is made of."""
@@ -183,12 +190,18 @@ def personal_request(job: DrawingJob, pair: StalePicture) -> ArtworkRequest:
         RequestError: There is no text to draw, or the model's limits refuse it.
     """
     taste = {"references": pair.references, "weights": pair.weights} if pair.references else {}
-    return job.champion.artist.limits.parse_request({**_plain(job, pair), **taste})
+    return _begin(job, pair, {**_plain(job, pair), **taste})
 
 
 def _plain_request(job: DrawingJob, pair: StalePicture) -> ArtworkRequest:
     """What the same picture is drawn from without personalization."""
-    return job.champion.artist.limits.parse_request(_plain(job, pair))
+    return _begin(job, pair, _plain(job, pair))
+
+
+def _begin(job: DrawingJob, pair: StalePicture, fields: dict[str, Any]) -> ArtworkRequest:
+    """A request with the item's own picture to begin with, where there is one and the settings want it."""
+    request = job.champion.artist.limits.parse_request(fields)
+    return with_start(request, job.own_pictures.find(pair))
 
 
 def _plain(job: DrawingJob, pair: StalePicture) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from feature_store.tables.runs import Run, read_last_published, read_run
 from feature_store.tables.targets import Bucket
 from feature_store.vectors.reference_store import ReferenceStore
 from flows.model.champion import ModelSource, load_champion, load_source
+from flows.own_pictures.starts import check_can_start, look_at_start_pictures
 from flows.settings import Settings, on_this_machine
 from flows.stages.bucket_commits import FinishedBucket
 from flows.stages.bucket_files import WorkFolder, delete_work, work_folder
@@ -125,6 +126,8 @@ def commit_profile_buckets(settings: Settings, work: ProfileWork, numbers: Seque
 def list_pictures(settings: Settings, run: Run) -> DrawingWork:
     """List the pictures that are to be drawn, a file for each bucket of users, from one look at the lake."""
     lake, champion = share_lake(settings), load_champion(settings)
+    check_can_start(settings, champion.artist)
+    look_at_start_pictures(settings, lake, run)
     crowd = current_crowd(settings, lake, champion.artist.encoder_fingerprint, run.window_end)
     snapshot_id, buckets = lake.snapshot_id(), generate_buckets(settings, run)
     folder, numbers = _folder(settings, run, "generate"), []

@@ -32,7 +32,9 @@ def drawing_recipe(settings: Settings, pipeline_fingerprint: str, crowd_id: str 
     blocked = settings.safety.blocklist.read_text(encoding="utf-8") if settings.safety.blocklist else ""
     crowd = crowd_id if settings.drawing.contrast else None
     drawn = settings.model_dump(include={"drawing"})
-    return _digest(drawn, settings.seed, pipeline_fingerprint, blocked, crowd)
+    start = settings.start.strength
+    started = () if start is None else (start,)
+    return _digest(drawn, settings.seed, pipeline_fingerprint, blocked, crowd, *started)
 
 
 def evaluation_recipe(settings: Settings, pipeline_fingerprint: str) -> str:

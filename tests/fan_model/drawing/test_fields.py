@@ -19,6 +19,8 @@ from flows.settings import Drawing, Settings
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("evaluation", "fan_model", "feature_store", "flows", "recsys_adapters")
 DEFINITIONS = {Personalization, PictureOptions, DrawingOptions}
+OF_IMAGES = {"ImagePersonalization", "ImageProfile"}
+"""How pictures speak for a user, whose scale is not that of texts."""
 OPTIONS = read_fields(DrawingOptions)
 SIDES = Sides(own=128, multiple=8)
 NARROWED = {
@@ -33,7 +35,7 @@ def options_with_defaults():
     """Each option that a class of the packages gives a default in numbers or words, with the class."""
     for file in (file for package in PACKAGES for file in (ROOT / package).rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ClassDef):
+            if isinstance(node, ast.ClassDef) and node.name not in OF_IMAGES:
                 yield from (
                     (line.target.id, node.name)
                     for line in node.body

@@ -55,7 +55,7 @@ def test_an_image_without_references_is_embedded_as_unclip_takes_it(encoder):
     embeds = encoder.personalize_image_embeds(image, [], [], Personalization())
     plain = CLIPVisionModelWithProjection.from_pretrained(JUDGE_FOLDER)
     with torch.no_grad():
-        expected = plain(encoder._clip.pixels([image])).image_embeds
+        expected = plain(encoder._clip.pixels([image])[0]).image_embeds
     torch.testing.assert_close(embeds, expected, rtol=0, atol=1e-5)
 
 

@@ -113,6 +113,17 @@ def test_a_list_of_before_no_longer_names_an_item_that_only_they_had(published, 
     assert ask(published, listed) == [(STAYER, "goal"), (STAYER, "other")]
 
 
+def test_what_was_said_of_a_picture_that_only_they_had_is_gone(published, tmp_path):
+    said = "INSERT INTO descriptions VALUES (?, 'a.png', 'sha', 'describer', 'teal', NULL, now())"
+    seen = "INSERT INTO start_pictures VALUES (?, 'a.png', 'sha', NULL, now())"
+    for item in ("secret", "shared"):
+        for insert in (said, seen):
+            published.write(lambda connection, told=(insert, [item]): connection.execute(*told), "look")
+    forget(published, tmp_path, LEAVER)
+    assert ask(published, "SELECT item_id FROM descriptions") == [("shared",)]
+    assert ask(published, "SELECT item_id FROM start_pictures") == [("shared",)]
+
+
 def test_vectors_and_pictures_that_only_they_had_are_gone_and_shared_ones_stay(published, tmp_path):
     (secret,) = ask(published, "SELECT reference_id FROM items WHERE item_id = 'secret'")
     (shared,) = ask(published, "SELECT reference_id FROM items WHERE item_id = 'shared'")

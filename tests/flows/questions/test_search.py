@@ -1,6 +1,7 @@
 """Retrieval and pictures on request, in the taste of users of a night's log."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ from feature_store.history.tastes import UnknownUserError, read_taste
 from feature_store.vectors.feature_index import FeatureIndex
 from flows.commands.draw import draw
 from flows.questions.search import SearchError, search
+from flows.questions.search_by_image import search_by_image
 from flows.settings import read_settings
 from flows.workspace import open_lake
-from tests.flows.nights import NIGHT, run, sample_ratings, write_movielens, write_settings
+from tests.fan_model.sigmoid_models import save_model
+from tests.flows.nights import CONTRASTED, NIGHT, run, sample_ratings, write_movielens, write_settings
 
 pytestmark = pytest.mark.whole
 
@@ -115,3 +118,42 @@ def test_a_picture_is_drawn_on_request(settings):
     plain = draw(settings, QUERY, [], style=None, style_share=0.0)
     assert plain.references == ()
     assert plain.image != drawn.image
+
+
+@pytest.fixture(scope="module")
+def sigmoid_folder(tmp_path_factory):
+    return save_model(tmp_path_factory.mktemp("siglip"), "siglip")
+
+
+@pytest.fixture(scope="module")
+def contrasted(tmp_path_factory):
+    """Settings of a log whose night chose a crowd."""
+    folder = tmp_path_factory.mktemp("contrasted")
+    write_movielens(folder / "logs", sample_ratings())
+    settings_file = write_settings(folder, CONTRASTED)
+    run(settings_file, ("ingest", "embed", "profile"))
+    return read_settings(settings_file)
+
+
+@pytest.mark.parametrize("method", ["mean", "attention", "contrast"])
+@pytest.mark.parametrize("clip", ["bundled", "siglip"])
+def test_any_model_searches_in_a_taste_by_any_method(contrasted, sigmoid_folder, method, clip):
+    folder = "bundled" if clip == "bundled" else str(sigmoid_folder)
+    chosen = contrasted.search.model_copy(update={"method": method, "clip": folder})
+    whole = replace(contrasted.profile, fraction=1.0, distinctive=False)
+    settings = contrasted.model_copy(update={"search": chosen, "profile": whole})
+    scores = {
+        (user, alpha): [hit.score for hit in search(settings, user, QUERY, num_hits=24, alpha=alpha)]
+        for user in ("1", "2")
+        for alpha in (0.0, 0.9)
+    }
+    assert scores["1", 0.0] == pytest.approx(scores["2", 0.0], abs=1e-6)
+    assert scores["1", 0.9] != pytest.approx(scores["1", 0.0], abs=1e-4)
+    assert scores["1", 0.9] != pytest.approx(scores["2", 0.9], abs=1e-5)
+
+
+def test_without_a_crowd_nothing_is_contrasted_and_the_error_says_what_to_do(settings, tmp_path):
+    with pytest.raises(SearchError, match="no night has chosen a crowd to contrast with: run `fan nightly`"):
+        search(by(settings, "contrast"), "1", QUERY, num_hits=1)
+    with pytest.raises(SearchError, match="no crowd of images is known"):
+        search_by_image(by(settings, "contrast"), "1", tmp_path / "a.png", num_hits=1)

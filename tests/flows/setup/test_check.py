@@ -98,6 +98,28 @@ def test_a_judge_that_is_not_there_is_named(problems):
     assert "evaluation.judge: /nowhere/clip has no config.json" in said
 
 
+STYLED = '[texts]\ntarget_template = "{title}, {style} poster"\n'
+
+
+def test_a_style_needs_a_model_that_describes_pictures(problems):
+    (said,) = problems(NIGHT + STYLED)
+    assert "texts.target_template: no item has a field style" in said
+    assert "where describe.model names a model" in said
+
+
+def test_a_model_that_describes_pictures_needs_its_folder_and_pictures(problems):
+    said = problems(NIGHT + STYLED + '[describe]\nmodel = "/nowhere/vlm"\ndevice = "xpu"\n')
+    assert "describe.model: /nowhere/vlm has no config.json: name the folder of a model from" in said[0]
+    assert "describe.device: the device xpu is not there" in said[1]
+    assert "pictures.allowed: no picture may be read" in said[2]
+    assert len(said) == 3
+
+
+def test_pictures_that_begin_as_items_own_need_a_place_to_read_those_from(problems):
+    (said,) = problems(NIGHT + "[start]\nstrength = 0.5\n")
+    assert "pictures.allowed: no picture may be read" in said
+
+
 def test_a_lake_of_another_version_is_named(problems, tmp_path):
     (tmp_path / "workspace" / "lake").mkdir(parents=True)
     (tmp_path / "workspace" / "lake" / "catalog.sqlite").write_text("no catalogue" * 100)
