@@ -13,7 +13,7 @@ from transformers.generation import GenerationMixin
 from fan_model.describing.description_options import DescriptionOptions
 from fan_model.describing.model_folder import DescriberError
 from fan_model.describing.phrases import clean_phrases
-from fan_model.encoders.devices import check_device
+from fan_model.loading.devices import check_device
 
 SILENT = "the model says nothing of it"
 UNREADABLE_TO_MODEL = "the model cannot read it"

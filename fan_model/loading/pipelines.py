@@ -15,10 +15,10 @@ from diffusers import DiffusionPipeline
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError
 
-from fan_model.encoders.devices import check_device
 from fan_model.image_references.image_parts import ImageParts
 from fan_model.loading.adapters import adapt, check_adapters
 from fan_model.loading.checkpoints import recognize
+from fan_model.loading.devices import check_device
 from fan_model.loading.execution import Execution, ExecutionError
 from fan_model.loading.image_encoders import (
     PictureInput,

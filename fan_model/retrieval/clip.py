@@ -22,8 +22,8 @@ from transformers import (
     SiglipModel,
 )
 
-from fan_model.encoders.devices import check_device
 from fan_model.encoders.siglip_encoders import join_patches, split_patches
+from fan_model.loading.devices import check_device
 
 PREPROCESSING = ("preprocessor_config.json", "processor_config.json")
 """Files that say how pictures are prepared."""

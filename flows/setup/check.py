@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
 
-from fan_model.encoders.devices import DeviceError, check_device
 from fan_model.encoders.families import UnsupportedPipelineError, accept_index, refuse_picture_needs
 from fan_model.loading.adapters import check_adapters
 from fan_model.loading.checkpoints import recognize
+from fan_model.loading.devices import DeviceError, check_device
 from fan_model.loading.execution import ExecutionError
 from fan_model.loading.pipeline_files import HUB_ID, PipelineError, lost_components, read_index
 from feature_store.tables.descriptions import STYLE

@@ -7,7 +7,7 @@ from PIL import Image
 from fan_model.describing.describer import SILENT, Describer, Description
 from fan_model.describing.description_options import DescriptionOptions
 from fan_model.describing.model_folder import DescriberError
-from fan_model.encoders.devices import DeviceError
+from fan_model.loading.devices import DeviceError
 from tests.fan_model.pipelines import clip_text_model
 from tests.fan_model.vision_language_models import WORDS, idefics, llava, save
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fan_model.encoders.devices import DeviceError, available_devices, check_device
+from fan_model.loading.devices import DeviceError, available_devices, check_device
 
 
 def test_every_machine_has_a_cpu():
