@@ -62,6 +62,19 @@ def test_every_link_of_a_page_leads_somewhere(page):
     assert lost == []
 
 
+@pytest.mark.parametrize("package", ["recsys_adapters", "feature_store", "fan_model", "evaluation", "flows"])
+def test_the_readme_and_the_architecture_name_every_room(package):
+    rooms = {folder.parent.name for folder in (ROOT / package).glob("*/__init__.py")}
+    if package == "recsys_adapters":
+        rooms.add("data_sets")  # recipes, no code
+    row = next(
+        line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(f"| `{package}/`")
+    )
+    assert set(re.findall(r"`(\w+)`", row.rpartition(" | ")[2])) == rooms
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    assert [room for room in rooms if f"| `{room}` |" not in page] == []
+
+
 def names(application):
     return {one.name or one.callback.__name__.replace("_", "-") for one in application.registered_commands}
 
