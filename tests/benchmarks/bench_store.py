@@ -18,6 +18,8 @@ from feature_store.lake.lake import Lake, connect_duckdb
 from feature_store.tables.runs import open_run
 from feature_store.vectors.reference_store import ReferenceStore, StoredVectors
 from flows.model.champion import load_champion
+from flows.stages.ingest import ingest
+from flows.workspace import open_lake
 from recsys_adapters.records.source_file import SourceFile
 from recsys_adapters.sources.event_log import EventLog
 from tests.benchmarks.generated_nights import run_night, write_events, write_logs
@@ -25,6 +27,7 @@ from tests.benchmarks.registry import Measurement, alternate, benchmark, peak_mi
 
 NUM_ROWS, NUM_STORED, NUM_PASSES = 20_000_000, 1_000_000, 3
 NUM_USERS = 100_000
+NUM_FILES, ROWS_OF_A_FILE = 10_000, 1_000
 NUM_TEXTS, WIDTH = 1_000_000, 768
 MIB = 2**20
 
@@ -79,6 +82,41 @@ def _ingest(*, user: str, event: str) -> Measurement:
         f"{taken_in.duplicate:,} repeated, {taken_in.rejected:,} refused"
     )
     return Measurement(plain, ours, "s", peak_mib() - before, remark)
+
+
+@benchmark("ingest_10000_files", plain="one DuckDB COPY over the folder", ours="10,000 files, each known")
+def ingest_10000_files() -> Measurement:
+    """Take in a folder of many small files, of which each is known by its content ever after."""
+    with folder() as path:
+        settings = write_logs(path, 100)
+        log = path / "logs" / "all.csv"
+        for number in range(NUM_FILES):
+            _write_small_log(path / "logs" / f"part-{number:05}.csv", number)
+        log.unlink()
+        lake = open_lake(settings)
+        before, counts = peak_mib(), {}
+        plain, ours = alternate(
+            lambda: _copy_folder(path / "logs"),
+            lambda: counts.update(ingest(settings, lake, open_run(lake))),
+            passes=1,
+        )
+        lake.close()
+    assert counts["accepted"] >= NUM_FILES * ROWS_OF_A_FILE
+    remark = f"{NUM_FILES / ours:.0f} files a second of {ROWS_OF_A_FILE:,} rows each"
+    return Measurement(plain, ours, "s", peak_mib() - before, remark)
+
+
+def _write_small_log(file: Path, number: int) -> None:
+    lines = (
+        f"u{(number * 7 + row) % NUM_USERS},i{row * 13 % 20_000},{1_600_000_000 + row},{number}-{row}"
+        for row in range(ROWS_OF_A_FILE)
+    )
+    file.write_text("\n".join(["user,item,time,event", *lines, ""]))
+
+
+def _copy_folder(path: Path) -> None:
+    connection = duckdb.connect(config={"threads": 2})
+    connection.execute(f"COPY (FROM '{path}/*.csv') TO '{path.parent}/plain.parquet'")
 
 
 def _write_log(file: Path, user: str, event: str, start: int, stop: int) -> SourceFile:

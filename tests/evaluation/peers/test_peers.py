@@ -13,17 +13,10 @@ from evaluation.peers.mean_of_conditions import MeanOfConditions, OneCondition
 from evaluation.peers.pmg import Pmg
 from evaluation.peers.tailored_visions import TailoredVisions
 from evaluation.peers.viper import Viper
+from evaluation.testing.peer_contract import ANN, make_case
 from fan_model.encoders.conditions import Condition
 from fan_model.method.selection_policy import SelectionPolicy
-from tests.evaluation.peers.peer_cases import (
-    ANN,
-    ORIGIN,
-    Echo,
-    make_adapter,
-    make_artist,
-    make_case,
-    make_easel,
-)
+from tests.evaluation.peers.peer_cases import ORIGIN, Echo, make_adapter, make_artist, make_easel
 from tests.fan_model.pipelines import stable_diffusion_3
 
 EVERYTHING = SelectionPolicy(fraction=1.0)
