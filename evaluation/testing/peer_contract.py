@@ -43,9 +43,9 @@ def make_case(
     artist: Artist,
     prompt: str = TARGET,
     texts: Sequence[str] = ANN,
+    weights: Sequence[float] | None = None,
     disliked: Sequence[str] = (),
     seed: int = 3,
-    weights: Sequence[float] | None = None,
 ) -> PeerCase:
     """A picture that is wanted, with the vectors that the model gives its texts."""
     vectors = artist.encode_texts([prompt, *texts])
