@@ -62,7 +62,9 @@ def connect_duckdb(catalog: str = "sqlite", storage: str | None = None) -> DuckD
         storage: the object store that its files are in, if they are in one.
     """
     connection = duckdb.connect(config=OPTIONS)
-    connection.execute(QUIET)
+    # A notebook without ipywidgets has no bar, and will not be told to show none.
+    with suppress(duckdb.InvalidInputException):
+        connection.execute(QUIET)
     extensions = ["ducklake", CATALOG_EXTENSIONS[catalog.partition(":")[0]]]
     for name in [*extensions, "httpfs"] if storage else extensions:
         folder = (
