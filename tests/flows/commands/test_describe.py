@@ -14,6 +14,8 @@ from flows.settings import read_settings
 from tests.fan_model.vision_language_models import WORDS, llava, save
 from tests.flows.nights import ask, run, use_variables, write_settings
 
+pytestmark = pytest.mark.whole
+
 COLORS = {"dawn": "salmon", "night": "midnightblue", "abyss": "black"}
 SETTINGS = """
 [pictures]
@@ -175,7 +177,6 @@ def test_a_style_that_the_blocklist_blocks_is_refused_until_it_is_blocked_no_mor
     assert dict(ask(file, TEXTS))["dawn"] == f"Film dawn, {styles['dawn']}"
 
 
-@pytest.mark.whole
 def test_only_who_met_a_film_that_looks_otherwise_is_drawn_anew(file, tiny_model):
     with use_variables(tiny_model):
         describe_now(file)
