@@ -6,7 +6,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.flows.nights import NIGHT, run, sample_ratings, write_movielens, write_settings
+from tests.flows.nights import CONTRASTED, run, sample_ratings, write_movielens, write_settings
 
 FOLDER = Path(__file__).parents[2] / "docs" / "notebooks"
 NOTEBOOKS = sorted(file.stem for file in FOLDER.glob("*.ipynb"))
@@ -19,7 +19,7 @@ def beside_a_night(tmp_path_factory):
     """A folder with settings, and a workspace that has a night."""
     folder = tmp_path_factory.mktemp("notebooks")
     write_movielens(folder / "logs", sample_ratings())
-    run(write_settings(folder, NIGHT))
+    run(write_settings(folder, CONTRASTED))
     return folder
 
 
