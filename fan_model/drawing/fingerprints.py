@@ -5,7 +5,6 @@ import json
 from typing import Any
 
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, describe
-from fan_model.drawing.starting import start_of
 
 
 def artwork_digest(request: ArtworkRequest, options: DrawingOptions, pipeline_fingerprint: str) -> str:
@@ -15,6 +14,4 @@ def artwork_digest(request: ArtworkRequest, options: DrawingOptions, pipeline_fi
     matter.
     """
     made_of: dict[str, Any] = {**describe(request, options), "pipeline_fingerprint": pipeline_fingerprint}
-    if (start := start_of(request)) is not None:
-        made_of["start"] = {"sha256": start.sha256, "strength": start.strength}
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()

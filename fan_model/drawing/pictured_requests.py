@@ -1,7 +1,6 @@
 """Requests with pictures: what is wanted is told by texts, and by a profile of pictures."""
 
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
 from pydantic import InstanceOf
@@ -20,7 +19,7 @@ class PicturedRequest(ArtworkRequest):
     images: InstanceOf[ImageProfile]
     """The target's own picture, and those that are liked."""
 
-    def describe_images(self) -> dict[str, Any]:
+    def describe_pictures(self) -> dict[str, Any]:
         """All that the picture shows of other pictures, as plain values."""
         return {"images": self.images.describe()}
 
@@ -29,8 +28,7 @@ def with_images(request: ArtworkRequest, images: ImageProfile | None) -> Artwork
     """A request, and the pictures that speak for it, if there are any."""
     if images is None:
         return request
-    said = {one.name: getattr(request, one.name) for one in fields(ArtworkRequest)}
-    return PicturedRequest(**said, images=images)
+    return PicturedRequest(**request.own_fields, images=images)
 
 
 def images_of(request: ArtworkRequest) -> ImageProfile | None:

@@ -68,9 +68,14 @@ class ArtworkRequest:
         """The weight of each reference, 1 where none are given."""
         return self.weights if self.weights is not None else (1.0,) * len(self.references)
 
-    def describe_images(self) -> dict[str, Any]:
-        """What the picture shows of other pictures: nothing, unless they are given (`pictured_requests`)."""
+    def describe_pictures(self) -> dict[str, Any]:
+        """What of other pictures it is made of: nothing, where texts alone are given."""
         return {}
+
+    @property
+    def own_fields(self) -> dict[str, Any]:
+        """What every request has, by name: a kind of request that has more is made from it."""
+        return {one.name: getattr(self, one.name) for one in fields(ArtworkRequest)}
 
 
 Side = Annotated[int, Field(ge=1)]
@@ -209,8 +214,12 @@ def describe(request: ArtworkRequest, options: DrawingOptions) -> dict[str, Any]
     drawn_with["skip_layers"] = sorted(set(options.skip_layers))
     drawn_with |= {"crowd": crowd.texts, "crowd_weights": crowd.weights}
     spelt = canonical(request)
-    said = {field.name: getattr(spelt, field.name) for field in fields(ArtworkRequest)}
-    return {**said, **spelt.describe_images(), **drawn_with, **dict.fromkeys(_unseen(request, options))}
+    return {
+        **spelt.own_fields,
+        **spelt.describe_pictures(),
+        **drawn_with,
+        **dict.fromkeys(_unseen(request, options)),
+    }
 
 
 def _unseen(request: ArtworkRequest, options: DrawingOptions) -> set[str]:

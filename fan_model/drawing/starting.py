@@ -4,11 +4,10 @@ Only whoever has the picture at hand can ask for it, the library's callers and t
 service names no picture.
 """
 
-import hashlib
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass as plain_dataclass
-from dataclasses import field, fields
+from dataclasses import field
 from typing import Any
 
 import diffusers
@@ -19,6 +18,7 @@ from pydantic.dataclasses import dataclass
 
 from fan_model.drawing.pictured_requests import images_of
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
+from fan_model.image_references.image_profile import Picture
 from fan_model.method.personalization import STRICT
 
 IMAGE_TO_IMAGE = {
@@ -49,9 +49,8 @@ class StartPicture:
         """
         if not 0 < strength <= 1:
             raise RequestError("strength must be above 0 and at most 1")
-        rgb = image.convert("RGB")
-        content = f"{rgb.width} x {rgb.height} ".encode() + rgb.tobytes()
-        return cls(rgb, hashlib.sha256(content).hexdigest(), strength)
+        picture = Picture.of(image)
+        return cls(picture.image, picture.digest, strength)
 
     def fit(self, width: int, height: int) -> Image.Image:
         """The picture in another size, cut at two sides where it has another shape."""
@@ -63,6 +62,10 @@ class StartedRequest(ArtworkRequest):
     """One picture wanted that begins as another."""
 
     start: StartPicture
+
+    def describe_pictures(self) -> dict[str, Any]:
+        """The picture that it begins as, by its content."""
+        return {"start": {"sha256": self.start.sha256, "strength": self.start.strength}}
 
 
 Starts = Image.Image | Sequence[Image.Image | None] | None
@@ -83,8 +86,7 @@ def with_start(request: ArtworkRequest, start: StartPicture | None) -> ArtworkRe
         return request
     if images_of(request) is not None:
         raise RequestError("start must be none where images are given: a picture begins one way or the other")
-    told = {one.name: getattr(request, one.name) for one in fields(ArtworkRequest)}
-    return StartedRequest(**told, start=start)
+    return StartedRequest(**request.own_fields, start=start)
 
 
 def with_starts(requests: Sequence[ArtworkRequest], starts: Starts, strength: float) -> list[ArtworkRequest]:

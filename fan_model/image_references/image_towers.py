@@ -5,7 +5,7 @@ embedding [b, p], or the states of all patches [b, n, w].
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from fan_model.image_references.image_profile import ImageProfile, Picture
 
 PICTURES_AT_A_TIME = 16
 """Looked at together, which bounds the memory that many of them take."""
+ToPixels = Callable[[Sequence[Image.Image]], Sequence[Tensor]]
 ROWS_MULTIPLE = 4
 """Pictures are looked at in multiples of this, the last one repeated: left-over rows of a matrix product are
 worked differently, so that an embedding would depend on its batch in its last bit."""
@@ -61,7 +62,7 @@ class ImageTower(ABC):
         self.encoder, self._processor, self._cache = encoder, processor, cache
 
     @abstractmethod
-    def _read(self, hidden_states: Sequence[Tensor]) -> Tensor:
+    def read(self, hidden_states: Sequence[Tensor]) -> Tensor:
         """What the family takes [b, ...], of the encoder's hidden states."""
 
     @property
@@ -102,7 +103,7 @@ class ImageTower(ABC):
         preference = preference_of(named, how, streams)
         # Alone, so that it does not depend on its batch.
         states = self.encoder.personalize([preference], alpha=how.alpha, skip_layers=how.skip_layers)
-        return self._read(states)
+        return self.read(states)
 
     def _looks(self, pictures: Mapping[str, Picture], digests: Sequence[str]) -> Tensor:
         """[b, ...] the plain embeddings of some pictures."""
@@ -125,7 +126,7 @@ class ImageTower(ABC):
 
     @torch.no_grad()
     def _plain(self, pixels: Tensor) -> Tensor:
-        return self._read(self.encoder.encode(pixels))
+        return self.read(self.encoder.encode(pixels))
 
     def _streams(
         self, pictures: Mapping[str, Picture], digests: Sequence[str], first_layer: int
@@ -158,8 +159,31 @@ class ProjectedClip(ImageTower):
         super().__init__(ClipVisionEncoder(model.vision_model), processor, cache)
         self._projection = model.visual_projection
 
-    def _read(self, hidden_states: Sequence[Tensor]) -> Tensor:
+    def read(self, hidden_states: Sequence[Tensor]) -> Tensor:
+        """See `ImageTower`."""
         return self._projection(self.encoder.normalize(hidden_states[-1][:, 0]))
+
+
+class PooledSiglip(ImageTower):
+    """SigLIP's embedding in the space that it shares with texts, not normalized: [b, p].
+
+    Args:
+        encoder: SigLIP's, or SigLIP 2's, whose pictures need not have one size.
+        pixels: How pictures become batches of pixels, each of one size.
+        cache: What was seen of pictures, by their digests.
+    """
+
+    def __init__(self, encoder: SiglipVisionEncoder, pixels: ToPixels, cache: KeyValueCache) -> None:
+        super().__init__(encoder, None, cache)
+        self._pool, self._to_pixels = encoder.pool, pixels
+
+    def read(self, hidden_states: Sequence[Tensor]) -> Tensor:
+        """See `ImageTower`."""
+        return self._pool(self.encoder.normalize(hidden_states[-1]))
+
+    def _batches(self, pictures: Sequence[Picture]) -> list[tuple[Tensor, int]]:
+        """Each picture by itself, for its size may be its own."""
+        return [(pixels, 1) for one in pictures for pixels in self._to_pixels([one.image])]
 
 
 class PenultimateClip(ImageTower):
@@ -168,7 +192,8 @@ class PenultimateClip(ImageTower):
     def __init__(self, model: Any, processor: Any, cache: KeyValueCache) -> None:  # noqa: ANN401
         super().__init__(ClipVisionEncoder(model.vision_model), processor, cache)
 
-    def _read(self, hidden_states: Sequence[Tensor]) -> Tensor:
+    def read(self, hidden_states: Sequence[Tensor]) -> Tensor:
+        """See `ImageTower`."""
         return hidden_states[-2]
 
 
@@ -178,7 +203,8 @@ class SiglipPatches(ImageTower):
     def __init__(self, model: Any, processor: Any, cache: KeyValueCache) -> None:  # noqa: ANN401
         super().__init__(SiglipVisionEncoder(model), processor, cache)
 
-    def _read(self, hidden_states: Sequence[Tensor]) -> Tensor:
+    def read(self, hidden_states: Sequence[Tensor]) -> Tensor:
+        """See `ImageTower`."""
         return self.encoder.normalize(hidden_states[-1])
 
 

@@ -17,14 +17,12 @@ from torch import Tensor
 from transformers import CLIPModel, SiglipModel
 
 from fan_model.encoders.key_value_cache import KeyValueCache
-from fan_model.encoders.personalized_encoders import (
-    ClipVisionEncoder,
-    Preference,
-    first_personalized_layer,
-)
 from fan_model.encoders.siglip_encoders import SiglipPatchEncoder, SiglipVisionEncoder
 from fan_model.encoders.text_encoders import ClipTower, Profile, SiglipTower, TextTower
+from fan_model.image_references.image_profile import ImageProfile
+from fan_model.image_references.image_towers import ImageTower, PooledSiglip, ProjectedClip
 from fan_model.method.crowd_contrast import normalize_weights
+from fan_model.method.image_personalization import ImagePersonalization
 from fan_model.method.personalization import Personalization
 from fan_model.method.profiling import FloatArray, ReferenceVectors
 from fan_model.method.selection_policy import SelectionPolicy
@@ -39,7 +37,8 @@ class FeatureEncoder:
     def __init__(self, clip: Clip) -> None:
         self._clip = clip
         self._text = _text_tower(clip)
-        self._vision = _vision_encoder(clip)
+        self._images = _image_tower(clip)
+        self._vision = self._images.encoder
 
     def encode_texts(self, texts: Sequence[str]) -> FloatArray:
         """Plain text features."""
@@ -48,14 +47,13 @@ class FeatureEncoder:
     @torch.no_grad()
     def encode_images(self, images: Sequence[Image.Image]) -> FloatArray:
         """Plain image features."""
-        states = [self._vision.encode(batch)[-1] for batch in self._clip.pixels(images)]
-        return _unit(torch.cat([self._image_embeds(one) for one in states]))
+        batches = self._clip.pixels(images)
+        return _unit(torch.cat([self._images.read(self._vision.encode(batch)) for batch in batches]))
 
     def personalize_text_feature(self, profiles: Sequence[Profile], how: Personalization) -> FloatArray:
         """Features of queries that take on their references, one per profile."""
         return _unit(self._text.personalize(profiles, how).pooled)
 
-    @torch.no_grad()
     def personalize_image_embeds(
         self,
         target: Image.Image,
@@ -67,14 +65,8 @@ class FeatureEncoder:
 
         As CLIP's vision model with projection gives it, not normalized: unCLIP draws from it.
         """
-        first_layer = first_personalized_layer(how.skip_layers)
-        batches = self._clip.pixels([target, *references])
-        stream, *others = [
-            one for batch in batches for one in self._vision.record(batch, first_layer=first_layer)
-        ]
-        preference = Preference(stream, others, normalize_weights(weights))
-        states = self._vision.personalize([preference], alpha=how.alpha, skip_layers=how.skip_layers)
-        return self._image_embeds(states[-1])
+        attention = ImagePersonalization(method="attention", alpha=how.alpha, skip_layers=how.skip_layers)
+        return self._images.personalize([ImageProfile.of(target, references, weights, how=attention)])
 
     def personalize_image_feature(
         self,
@@ -109,13 +101,6 @@ class FeatureEncoder:
         vectors = self.reduce_images([target, *references])
         return policy.select(vectors[:1], vectors[1:], weights).indices.tolist()
 
-    def _image_embeds(self, states: Tensor) -> Tensor:
-        """[N, p] of what leaves the vision tower, [N, n, w]."""
-        if isinstance(self._vision, SiglipVisionEncoder):
-            return self._vision.pool(self._vision.normalize(states))
-        assert isinstance(self._clip.model, CLIPModel)
-        return self._clip.model.visual_projection(self._vision.normalize(states[:, 0]))
-
 
 def _text_tower(clip: Clip) -> TextTower:
     cache = KeyValueCache(CACHE_BYTES)
@@ -124,11 +109,12 @@ def _text_tower(clip: Clip) -> TextTower:
     return SiglipTower(clip.model, clip.tokenizer, cache, clip.num_tokens)
 
 
-def _vision_encoder(clip: Clip) -> ClipVisionEncoder:
+def _image_tower(clip: Clip) -> ImageTower:
+    cache = KeyValueCache(CACHE_BYTES)
     if isinstance(clip.model, CLIPModel):
-        return ClipVisionEncoder(clip.model.vision_model)
+        return ProjectedClip(clip.model, clip.image_processor, cache)
     kind = SiglipVisionEncoder if isinstance(clip.model, SiglipModel) else SiglipPatchEncoder
-    return kind(clip.model.vision_model)
+    return PooledSiglip(kind(clip.model.vision_model), clip.pixels, cache)
 
 
 def blend_features(

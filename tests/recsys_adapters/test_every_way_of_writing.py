@@ -25,13 +25,6 @@ PROPERTY = settings(
 )
 PLACES = [INTERACTIONS.staged.index(name) for name in ("user_id", "item_id", "event_time")]
 COLUMNS = {"user_id": "who", "item_id": "what", "event_time": "when"}
-PACKERS = {
-    "": lambda content: content,
-    ".gz": gzip.compress,
-    ".bz2": bz2.compress,
-    ".xz": lzma.compress,
-    ".zip": lambda content: zipped(content),
-}
 
 
 def zipped(content):
@@ -41,6 +34,13 @@ def zipped(content):
     return buffer.getvalue()
 
 
+PACKERS = {
+    "": lambda content: content,
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zip": zipped,
+}
 # An id begins and ends with a letter: it is no number, no word for nothing, and has no blank at its ends.
 inner = st.text(
     st.characters(

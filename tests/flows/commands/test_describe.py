@@ -2,7 +2,6 @@
 
 import pytest
 from filelock import FileLock
-from PIL import Image
 from typer.testing import CliRunner
 
 from fan_model.describing.describer import Describer
@@ -13,49 +12,28 @@ from flows.commands.describe import BLOCKED, DescribingInProgressError, describe
 from flows.settings import read_settings
 from tests.fan_model.vision_language_models import WORDS, llava, save
 from tests.flows.nights import ask, run, use_variables, write_settings
+from tests.flows.poster_shop import SOURCES, paint, write_items, write_likes
 
 pytestmark = pytest.mark.whole
 
 COLORS = {"dawn": "salmon", "night": "midnightblue", "abyss": "black"}
-SETTINGS = """
+SETTINGS = (
+    """
 [pictures]
 allowed = ["posters"]
 [describe]
 model = "vlm"
 max_new_tokens = 8
-[[sources]]
-adapter = "event_log"
-path = "log.csv"
-format = "csv"
-columns = {user_id = "user", item_id = "item", event_time = "time", kind = "kind"}
-time_format = "seconds"
-kinds = {like = 3}
-[[sources]]
-adapter = "catalogue"
-path = "items.csv"
-columns = {item_id = "item", title = "title", stock_image_uri = "picture"}
 [texts]
 reference_template = "{title}, {style}"
 target_template = "{title} poster, {style}"
-[targets]
-method = "latest"
-per_user = 1
-[profile]
-fraction = 1.0
 [drawing]
 num_inference_steps = 2
 """
+    + SOURCES
+)
 STYLES = "SELECT item_id, style FROM descriptions WHERE style IS NOT NULL ORDER BY described_at"
 TEXTS = "SELECT item_id, reference_text FROM items ORDER BY item_id"
-
-
-def write_catalogue(folder, **pictures):
-    rows = [f"{item},Film {item},{picture}" for item, picture in pictures.items()]
-    (folder / "items.csv").write_text("\n".join(["item,title,picture", *rows]) + "\n")
-
-
-def paint(folder, name, color):
-    Image.new("RGB", (48, 64), color).save(folder / "posters" / f"{name}.png")
 
 
 @pytest.fixture(scope="module")
@@ -71,10 +49,9 @@ def file(tmp_path, model_folder):
     for name, color in COLORS.items():
         paint(tmp_path, name, color)
     pictures = {name: f"{name}.png" for name in COLORS} | {"twin": "night.png", "lost": "lost.png"}
-    write_catalogue(tmp_path, **pictures, bare="")
+    write_items(tmp_path, pictures | {"bare": ""})
     likes = [("ann", "dawn", 1), ("ann", "bare", 2), ("bob", "night", 1), ("bob", "bare", 2)]
-    events = [f"{user},{item},17000000{time:02},like" for user, item, time in likes]
-    (tmp_path / "log.csv").write_text("\n".join(["user,item,time,kind", *events]) + "\n")
+    write_likes(tmp_path, [(user, item, 1_700_000_000 + time) for user, item, time in likes])
     file = write_settings(tmp_path, SETTINGS)
     run(file, ("ingest",))
     return file

@@ -1,7 +1,6 @@
 """Nights whose pictures begin as their items' own posters."""
 
 import pytest
-from PIL import Image
 
 from fan_model.drawing.requests import RequestError
 from flows.keeping.verification import verify_pictures
@@ -9,43 +8,27 @@ from flows.own_pictures.starts import NO_PICTURE, OwnPictures, check_can_start
 from flows.settings import read_settings
 from tests.fan_model.pipelines import stable_diffusion_3
 from tests.flows.nights import ask, run, use_variables, write_settings
+from tests.flows.poster_shop import SOURCES, paint, write_items, write_likes
 
 pytestmark = pytest.mark.whole
 
-SETTINGS = """
+SETTINGS = (
+    """
 bucket_users = 2
 [pictures]
 allowed = ["posters"]
-[[sources]]
-adapter = "event_log"
-path = "log.csv"
-format = "csv"
-columns = {user_id = "user", item_id = "item", event_time = "time", kind = "kind"}
-time_format = "seconds"
-kinds = {like = 3}
-[[sources]]
-adapter = "catalogue"
-path = "items.csv"
-columns = {item_id = "item", title = "title", stock_image_uri = "picture"}
 [texts]
 reference_template = "{title}"
 target_template = "{title} poster"
-[targets]
-method = "latest"
-per_user = 1
-[profile]
-fraction = 1.0
 [drawing]
 num_inference_steps = 4
 """
+    + SOURCES
+)
 STARTED = SETTINGS + "[start]\nstrength = 0.5\n"
 TARGETS = {"ann": "dawn", "bob": "dusk", "cid": "lost", "dan": "bare"}
 DIGESTS = "SELECT user_id, artwork_digest FROM artworks ORDER BY user_id"
 SEEN = "SELECT item_id, picture_sha256 IS NOT NULL, reason FROM start_pictures ORDER BY item_id"
-
-
-def paint(folder, name, color):
-    Image.new("RGB", (48, 64), color).save(folder / "posters" / f"{name}.png")
 
 
 @pytest.fixture
@@ -54,11 +37,10 @@ def folder(tmp_path, tiny_model):
     (tmp_path / "posters").mkdir()
     paint(tmp_path, "dawn", "salmon")
     paint(tmp_path, "dusk", "navy")
-    items = [("old", ""), *((name, "" if name == "bare" else f"{name}.png") for name in TARGETS.values())]
-    rows = [f"{name},Film {name},{picture}" for name, picture in items]
-    (tmp_path / "items.csv").write_text("\n".join(["item,title,picture", *rows]) + "\n")
-    events = [f"{user},old,1700000001,like\n{user},{item},1700000002,like" for user, item in TARGETS.items()]
-    (tmp_path / "log.csv").write_text("\n".join(["user,item,time,kind", *events]) + "\n")
+    pictures = {name: "" if name == "bare" else f"{name}.png" for name in TARGETS.values()}
+    write_items(tmp_path, {"old": ""} | pictures)
+    pairs = [(user, [("old", 1_700_000_001), (item, 1_700_000_002)]) for user, item in TARGETS.items()]
+    write_likes(tmp_path, [(user, *like) for user, likes in pairs for like in likes])
     with use_variables(tiny_model):
         yield tmp_path
 

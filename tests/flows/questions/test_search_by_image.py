@@ -9,35 +9,23 @@ from flows.questions.search import SearchError
 from flows.questions.search_by_image import search_by_image
 from flows.settings import read_settings
 from tests.flows.nights import run, write_settings
+from tests.flows.poster_shop import SOURCES, write_items, write_likes
 
 pytestmark = pytest.mark.whole
 
 COLORS = {"sunset": "orange", "dawn": "salmon", "night": "midnightblue", "abyss": "black"}
 TITLES = ["sunset", "dawn", "night", "abyss", "lost", "bare"]
 
-SETTINGS = """
+SETTINGS = (
+    """
 [pictures]
 allowed = ["."]
-[[sources]]
-adapter = "event_log"
-path = "log.csv"
-format = "csv"
-columns = {user_id = "user", item_id = "item", event_time = "time", kind = "kind"}
-time_format = "seconds"
-kinds = {like = 3}
-[[sources]]
-adapter = "catalogue"
-path = "items.csv"
-columns = {item_id = "item", title = "title", stock_image_uri = "stock_image_uri"}
 [texts]
 reference_template = "{title}"
 target_template = "{title} film poster"
-[targets]
-method = "latest"
-per_user = 1
-[profile]
-fraction = 1.0
 """
+    + SOURCES
+)
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +39,9 @@ def settings(folder):
     for title, color in COLORS.items():
         Image.new("RGB", (64, 64), color).save(folder / f"{title} art.png")
     uris = {title: (folder / f"{title} art.png").as_uri() for title in TITLES[:-1]} | {"bare": ""}
-    rows = [f"{title},{title},{uris[title]}" for title in TITLES]
-    (folder / "items.csv").write_text("\n".join(["item,title,stock_image_uri", *rows]) + "\n")
+    write_items(folder, {title: uris[title] for title in TITLES})
     likes = {"warm": TITLES[:2], "cold": TITLES[2:5], "blind": TITLES[5:]}
-    events = [f"{user},{item},1700000000,like" for user, items in likes.items() for item in items]
-    (folder / "log.csv").write_text("\n".join(["user,item,time,kind", *events]) + "\n")
+    write_likes(folder, [(user, item, 1_700_000_000) for user, items in likes.items() for item in items])
     file = write_settings(folder, SETTINGS)
     run(file, ("ingest", "embed"))
     return read_settings(file)
