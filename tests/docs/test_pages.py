@@ -1,11 +1,15 @@
 """The pages for people: they are up to date, and what they name is there."""
 
+import ast
 import importlib.util
 import re
+import shlex
 from pathlib import Path
 
+import click
 import pytest
 from PIL import Image
+from typer.main import get_command
 
 from docs import write_data_sets, write_sources
 from docs.write_models import PAGE as MODELS_PAGE
@@ -21,6 +25,7 @@ PAGES = [
     ROOT / "sample" / "README.md",
     ROOT / "fan_model" / "bundled" / "README.md",
 ]
+ASK = ROOT / "docs" / "how-to" / "ask.md"
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 CODE = re.compile(r"`[^`]+`|^ *fan .*$", re.MULTILINE)
@@ -39,6 +44,10 @@ def anchors(page):
     """Ids of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def blocks(page, language):
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
 
 
 def test_the_page_of_the_tables_is_up_to_date():
@@ -63,14 +72,10 @@ def test_every_link_of_a_page_leads_somewhere(page):
 
 
 @pytest.mark.parametrize("package", ["recsys_adapters", "feature_store", "fan_model", "evaluation", "flows"])
-def test_the_readme_and_the_architecture_name_every_room(package):
+def test_the_architecture_names_every_room(package):
     rooms = {folder.parent.name for folder in (ROOT / package).glob("*/__init__.py")}
     if package == "recsys_adapters":
         rooms.add("data_sets")  # recipes, no code
-    row = next(
-        line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith(f"| `{package}/`")
-    )
-    assert set(re.findall(r"`(\w+)`", row.rpartition(" | ")[2])) == rooms
     page = (ROOT / "docs" / "architecture.md").read_text()
     assert [room for room in rooms if f"| `{room}` |" not in page] == []
 
@@ -93,6 +98,25 @@ def test_every_command_of_a_page_exists(page):
     assert unknown == []
 
 
+def command_lines(page):
+    """Lines of a page's shell blocks that run `fan`, as the words after it."""
+    for block in blocks(page, "sh"):
+        for line in re.split(r"\n|&&|; ", block.replace("\\\n", " ")):
+            if command := re.match(r"\s*(?:[A-Z_]+=\S+ )*fan (.*)", line):
+                yield shlex.split(command[1], comments=True)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if [*command_lines(page)]], ids=relative)
+def test_every_command_line_of_a_page_is_one_that_the_program_takes(page):
+    group = get_command(app)
+    with click.Context(group, info_name="fan") as context:
+        for words in command_lines(page):
+            name, command, rest = group.resolve_command(context, words)
+            while isinstance(command, click.Group):
+                name, command, rest = command.resolve_command(context, rest)
+            command.make_context(name, rest, parent=context)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=relative)
 def test_every_module_and_file_that_a_page_names_exists(page):
     text = LINK.sub("", page.read_text(encoding="utf-8"))
@@ -101,8 +125,12 @@ def test_every_module_and_file_that_a_page_names_exists(page):
     assert [name for name in files if not (ROOT / name).exists()] == []
 
 
-def blocks(page, language):
-    return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=relative)
+def test_python_that_a_page_shows_imports_what_is_there(page):
+    for block in blocks(page, "python"):
+        tree = ast.parse(block)
+        tree.body = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+        exec(compile(tree, page.name, "exec"), {})
 
 
 def test_the_readmes_example_of_the_library_runs(tmp_path, monkeypatch):
@@ -112,19 +140,19 @@ def test_the_readmes_example_of_the_library_runs(tmp_path, monkeypatch):
     assert Image.open(tmp_path / "western.png").size == (128, 128)
 
 
-def test_plain_duckdb_opens_the_lake_as_the_readme_says(tmp_path, monkeypatch):
+def test_plain_duckdb_opens_the_lake_as_the_page_says(tmp_path, monkeypatch):
     Lake(tmp_path / "workspace" / "lake").close()
     monkeypatch.chdir(tmp_path)
-    (example,) = [block for block in blocks(ROOT / "README.md", "python") if "ATTACH" in block]
-    exec(compile(example, "README.md", "exec"), {})
+    (example,) = [block for block in blocks(ASK, "python") if "ATTACH" in block]
+    exec(compile(example, "ask.md", "exec"), {})
 
 
 def test_the_questions_of_the_pages_are_good_sql(tmp_path):
     lake = Lake(tmp_path)
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    asked = re.findall(r'fan query "(.*)"', readme) + re.findall(r"`(SELECT .*)`", readme)
+    asked = [words[-1] for page in PAGES for words in command_lines(page) if words[0] == "query"]
+    asked += re.findall(r"`(SELECT .*)`", ASK.read_text(encoding="utf-8"))
     asked += [block for page in PAGES for block in blocks(page, "sql") if block.startswith("SELECT")]
-    assert len(asked) >= 7
+    assert len(asked) >= 10
     for sql in asked:
         assert lake.query(sql).num_columns
 
