@@ -97,8 +97,8 @@ def test_the_wheel_is_small_and_has_all_that_is_read_beside_the_code(wheels):
     assert len(bundled) == 5
     assert files_in(wheels["fan_artwork"]) >= bundled | {
         "evaluation/report/report.html", "fan_model/drawing/blocklist.txt", "fan_model/py.typed",
-        "flows/stages/gallery_page.html", "flows/stages/gallery_of_users.html",
-        "flows/stages/gallery_of_items.html",
+        "flows/gallery/page.html", "flows/gallery/of_users.html",
+        "flows/gallery/of_items.html", "flows/gallery/blind.html",
     }  # fmt: skip
 
 

@@ -35,24 +35,25 @@ Whoever opted out has none, whenever that was; whoever was forgotten has no rows
 
 
 PICTURES = """
-    CREATE OR REPLACE VIEW main.pictures AS
+    CREATE OR REPLACE {view} AS
     SELECT artwork.user_id, artwork.user_key, artwork.item_id, item.title, item.target_text AS prompt,
            target.rank, coalesce(artwork.image_path, item.stock_image_uri) AS picture,
            artwork.plain_image_path, artwork.visible_change, artwork.status, artwork.reason,
            artwork.num_references, artwork.tokens_cut, profile.reference_titles, artwork.model_version,
            artwork.drawn_at, artwork.run_id
-    FROM main.artworks AS artwork
-    LEFT JOIN main.targets AS target USING (user_key, item_id)
+    FROM {schema}.artworks AS artwork
+    LEFT JOIN {schema}.targets AS target USING (user_key, item_id)
     LEFT JOIN main.items AS item USING (item_id)
     LEFT JOIN (
         SELECT chosen.user_key, chosen.item_id,
                list(coalesce(liked.title, chosen.reference_item_id) ORDER BY chosen.position)
                    AS reference_titles
-        FROM main.profiles AS chosen LEFT JOIN main.items AS liked ON liked.item_id = chosen.reference_item_id
+        FROM {schema}.profiles AS chosen
+        LEFT JOIN main.items AS liked ON liked.item_id = chosen.reference_item_id
         GROUP BY ALL
     ) AS profile USING (user_key, item_id)
 """
-"""What was drawn, for whom and why, in one row: the published night, joined up for analysts."""
+"""What was drawn, for whom and why, in one row: a published night, joined up for analysts."""
 
 
 def create_views(connection: DuckDBPyConnection) -> None:
@@ -67,14 +68,25 @@ def pin_views(connection: DuckDBPyConnection, snapshot_id: int) -> None:
     """Show the night's tables as of a snapshot; what was shown as a copy (see `freeze_view`) goes."""
     for table in PUBLISHED_TABLES:
         connection.execute(f"DROP TABLE IF EXISTS {frozen_name(table)}")
-        _create_view(connection, table, f"{table.qualified_name} AT (VERSION => {snapshot_id})")
-    connection.execute(PICTURES)
+        _create_view(connection, table, _as_of(table, snapshot_id))
+    connection.execute(PICTURES.format(view="VIEW main.pictures", schema="main"))
 
 
-def _create_view(connection: DuckDBPyConnection, table: Table, rows: str) -> None:
+def show_snapshot(connection: DuckDBPyConnection, snapshot_id: int) -> None:
+    """Let one connection see the night's tables as of a snapshot, by their plain names."""
+    for table in PUBLISHED_TABLES:
+        _create_view(connection, table, _as_of(table, snapshot_id), view=f"TEMP VIEW {table.name}")
+    connection.execute(PICTURES.format(view="TEMP VIEW pictures", schema="temp"))
+
+
+def _as_of(table: Table, snapshot_id: int) -> str:
+    return f"{table.qualified_name} AT (VERSION => {snapshot_id})"
+
+
+def _create_view(connection: DuckDBPyConnection, table: Table, rows: str, *, view: str = "") -> None:
     # A row that is nobody's, of a refused record or of all users together, has a key that is NULL.
     connection.execute(
-        f"CREATE OR REPLACE VIEW main.{table.name} AS "
+        f"CREATE OR REPLACE {view or f'VIEW main.{table.name}'} AS "
         f"SELECT person.user_id, made.* FROM (FROM {rows}) AS made "
         f"LEFT JOIN {USERS.qualified_name} AS person ON person.user_key = made.user_key"
     )

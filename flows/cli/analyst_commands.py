@@ -24,6 +24,9 @@ def query(
     output_format: Annotated[
         OutputFormat, typer.Option("--format", help="How to print the rows.")
     ] = OutputFormat.TABLE,
+    night: Annotated[
+        str | None, typer.Option(help="Show what readers saw after this run, as `runs` names it.")
+    ] = None,
     settings_file: SettingsFile = None,
 ) -> None:
     """Run SQL on the lake, read only, and print the rows.
@@ -35,7 +38,7 @@ def query(
     from flows.questions.query import run_query
 
     text = sys.stdin.read() if sql == "-" else sql
-    rows = run_query(settings, text, output_format.value)
+    rows = run_query(settings, text, output_format.value, night=night)
     # What is asked for as CSV or JSON is for programs, which get the very bytes unless a terminal reads them.
     is_shown = output_format is OutputFormat.TABLE or sys.stdout.isatty()
     print(printable(rows) if is_shown else rows)

@@ -62,7 +62,7 @@ def serve(
 ) -> None:
     """Serve the registered model over HTTP, until this command is stopped; /docs says how to ask it.
 
-    It knows no callers: put it behind a gateway of your own.
+    Without `[serving] tokens_file` it knows no callers: put it behind a gateway of your own then.
     """
     settings = prepare(settings_file)
     from flows.commands.serve import serve as serve_model
@@ -79,17 +79,26 @@ def draw(
         str | None, typer.Option(help="A text whose style is mixed in, such as a brand's.")
     ] = None,
     style_share: Annotated[float, typer.Option(min=0, max=1, help="Its share of the weight.")] = 0.3,
+    degrees: Annotated[
+        str | None,
+        typer.Option(help="Draw it at each of these, side by side: 0,0.3,0.6,0.9 of alpha, or of contrast."),
+    ] = None,
     output: Annotated[Path, typer.Option(help="File to write, .png or .webp.")] = Path("artwork.png"),
     settings_file: SettingsFile = None,
 ) -> None:
     """Draw one picture now: for a user, for a group of users, or in the style of a text."""
     settings = prepare(settings_file)
     from flows.commands.draw import draw as draw_picture
-    from flows.commands.draw import format_of
+    from flows.commands.draw import format_of, parse_degrees
 
-    image_format = format_of(output)
     drawn = draw_picture(
-        settings, prompt, users or [], style=style, style_share=style_share, image_format=image_format
+        settings,
+        prompt,
+        users or [],
+        style=style,
+        style_share=style_share,
+        image_format=format_of(output),
+        degrees=parse_degrees(degrees) if degrees else (),
     )
     output.write_bytes(drawn.image)
     print(f"{output}: {len(drawn.references)} references, digest {drawn.artwork_digest}")

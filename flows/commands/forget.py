@@ -20,12 +20,12 @@ from feature_store.upkeep.maintenance import (
     purge_lake,
 )
 from feature_store.vectors.reference_store import open_as_it_is
+from flows.gallery.gallery_pages import write_gallery
 from flows.keeping.sealing import rewriting, seal
 from flows.model.champion import SQLITE, tracking_uri
 from flows.night_lock import hold_night
 from flows.settings import Settings
 from flows.stages.bucket_files import delete_work
-from flows.stages.gallery import write_gallery
 from flows.workspace import EVALUATION_EXPERIMENT, Workspace, open_lake, open_workspace
 
 

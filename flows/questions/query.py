@@ -5,6 +5,7 @@ from shutil import get_terminal_size
 import duckdb
 import polars as pl
 
+from feature_store.lake.past_nights import open_night
 from feature_store.schemas.addresses import without_secrets
 from flows.settings import Settings
 from flows.workspace import open_lake
@@ -17,24 +18,28 @@ class QueryError(ValueError):
     """DuckDB refused the query."""
 
 
-def run_query(settings: Settings, sql: str, output_format: str) -> str:
+def run_query(settings: Settings, sql: str, output_format: str, *, night: str | None = None) -> str:
     """Run a query on the lake, read only, and render its rows as `table`, `csv` or `json`.
 
-    Raises:
-        QueryError: if DuckDB refuses the query, in DuckDB's words.
-    """
-    return _without_password(settings, render_rows(select_rows(settings, sql), output_format))
-
-
-def select_rows(settings: Settings, sql: str) -> pl.DataFrame:
-    """Run a query on the lake, read only.
+    Args:
+        settings: of the workspace.
+        sql: the query.
+        output_format: how to render.
+        night: the run whose tables readers' names show; the last one that was published, if None.
 
     Raises:
         QueryError: if DuckDB refuses the query, in DuckDB's words.
+        UnknownNightError: if there is no such night to be read.
     """
+    return _without_password(settings, render_rows(select_rows(settings, sql, night=night), output_format))
+
+
+def select_rows(settings: Settings, sql: str, *, night: str | None = None) -> pl.DataFrame:
+    """Run a query on the lake, read only; see `run_query`."""
     lake = open_lake(settings, read_only=True)
+    connection = open_night(lake, night) if night else lake.cursor()
     try:
-        return pl.DataFrame(lake.query(sql))
+        return pl.DataFrame(connection.execute(sql).to_arrow_table())
     except duckdb.Error as error:
         raise QueryError(str(error)) from error
 

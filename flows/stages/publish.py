@@ -12,10 +12,10 @@ from feature_store.tables.artworks import count_wanted
 from feature_store.tables.notes import count_faults
 from feature_store.tables.runs import Run, RunRecord, publish_run, read_run
 from feature_store.upkeep.maintenance import delete_unreferenced_images
+from flows.gallery.gallery_pages import write_gallery
 from flows.model.champion import configure_mlflow
 from flows.settings import Settings
 from flows.source_settings import Source
-from flows.stages.gallery import write_gallery
 from flows.workspace import Workspace
 
 logger = logging.getLogger(__name__)

@@ -14,10 +14,10 @@ from feature_store.tables.published import read_picture
 from feature_store.tables.runs import read_last_published, read_run
 from flows.cli.program import app
 from flows.commands.summary import summarize
+from flows.gallery.gallery_pages import write_gallery
 from flows.questions.explain import NoPictureError, describe_strength, explain
 from flows.questions.query import QueryError, run_query
 from flows.settings import read_settings
-from flows.stages.gallery import write_gallery
 from flows.stages.night import STAGES
 from flows.workspace import open_lake, open_workspace
 from tests.flows.nights import NIGHT, run, sample_ratings, write_movielens, write_settings

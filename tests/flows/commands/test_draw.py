@@ -1,11 +1,13 @@
 """A picture's file is looked at before anything is drawn, and is what its name says."""
 
 import io
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from flows.commands.draw import DrawError, draw, format_of
+from flows.commands.draw import DrawError, draw, format_of, parse_degrees
 from flows.settings import read_settings
 
 pytestmark = pytest.mark.whole
@@ -32,3 +34,32 @@ def test_a_picture_has_the_format_that_is_asked_for(published_file, image_format
     drawn = draw(read_settings(published_file), "a western", ["1"], image_format=image_format)
     assert Image.open(io.BytesIO(drawn.image)).format.lower() == image_format
     assert drawn.references
+
+
+def pixels(drawn):
+    return np.asarray(Image.open(io.BytesIO(drawn.image)).convert("RGB"))
+
+
+@pytest.mark.parametrize("contrast", [0.0, 0.9])
+def test_a_strip_goes_from_the_plain_picture_to_the_strongest(published_file, contrast):
+    settings = read_settings(published_file)
+    settings = settings.model_copy(
+        update={"drawing": replace(settings.drawing, alpha=0.9, contrast=contrast)}
+    )
+    strip = pixels(draw(settings, "a western", ["1"], degrees=(0.0, 0.4, 0.9)))
+    plain, middle, strongest = np.split(strip, 3, axis=1)
+    np.testing.assert_array_equal(plain, pixels(draw(settings, "a western", [])))
+    np.testing.assert_array_equal(strongest, pixels(draw(settings, "a western", ["1"])))
+    assert not np.array_equal(middle, plain)
+    assert not np.array_equal(middle, strongest)
+
+
+@pytest.mark.parametrize("text", ["", "a", "0,-1", "nan", "0,,1"])
+def test_what_is_no_list_of_degrees_is_refused(text):
+    with pytest.raises(DrawError, match="is no list of degrees: write numbers of 0 and more"):
+        parse_degrees(text)
+
+
+def test_more_than_all_of_alpha_is_refused(published_file):
+    with pytest.raises(DrawError, match="alpha is a share of 0 to 1"):
+        draw(read_settings(published_file), "a western", ["1"], degrees=(0.0, 2.0))

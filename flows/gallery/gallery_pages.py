@@ -12,10 +12,12 @@ from feature_store.lake.lake import Lake
 from feature_store.lake.stored_files import StoredFiles
 from feature_store.tables.published import PublishedPicture, name_tastes, read_pictures
 from feature_store.tables.runs import RunRecord
+from flows.gallery.blind_matching import blind_matching
 from flows.settings import Gallery, Settings
 from flows.workspace import GALLERY, Workspace
 
 ITEMS_PAGE = "items.html"
+BLIND_PAGE = "blind.html"
 LEAST_USERS = 2
 """Of an item on the page of items: one picture has nothing to be compared with."""
 
@@ -112,18 +114,28 @@ def _write_pages(
     size = gallery.users_per_page
     num_pages = max(1, ceil(len(users) / size))
     environment = Environment(
-        loader=PackageLoader("flows.stages", "."), autoescape=True, undefined=StrictUndefined
+        loader=PackageLoader("flows.gallery", "."), autoescape=True, undefined=StrictUndefined
     )
-    of_users, of_items = (environment.get_template(f"gallery_of_{what}.html") for what in ("users", "items"))
+    of_users, of_items, blind = (
+        environment.get_template(f"{what}.html") for what in ("of_users", "of_items", "blind")
+    )
     shared = {
         "num_pages": num_pages,
         "night": night,
         "link": links.to,
         "page_link": lambda page: links.to(f"{GALLERY}/{page_name(page)}"),
         "items_link": links.to(f"{GALLERY}/{ITEMS_PAGE}"),
+        "blind_link": links.to(f"{GALLERY}/{BLIND_PAGE}"),
     }
+    items = choose_items(pictures, gallery)
+    matchings = [found for item in items if (found := blind_matching(item.pictures))]
     pages = {
-        page_name(page): of_users.render(users=users[(page - 1) * size : page * size], page=page, **shared)
+        page_name(page): of_users.render(
+            users=users[(page - 1) * size : page * size], page=page, here=None, **shared
+        )
         for page in range(1, num_pages + 1)
     }
-    return pages | {ITEMS_PAGE: of_items.render(items=choose_items(pictures, gallery), page=None, **shared)}
+    return pages | {
+        ITEMS_PAGE: of_items.render(items=items, page=None, here=ITEMS_PAGE, **shared),
+        BLIND_PAGE: blind.render(matchings=matchings, page=None, here=BLIND_PAGE, **shared),
+    }

@@ -7,9 +7,9 @@ from itertools import count
 import pytest
 
 from feature_store.tables.published import PublishedPicture, PublishedReference
+from flows.gallery.gallery_pages import choose_items
 from flows.questions.explain import explain
 from flows.settings import Gallery, read_settings
-from flows.stages.gallery import choose_items
 from flows.workspace import open_lake
 from tests.flows.nights import NIGHT, ask, run, sample_ratings, write_movielens, write_settings
 
@@ -94,8 +94,22 @@ def test_each_picture_says_what_its_references_have_more_of(shared_item):
 
 def test_the_views_lead_to_each_other(shared_item):
     folder = shared_item.parent / "workspace" / "gallery"
-    assert 'href="items.html"' in (folder / "index.html").read_text()
-    assert 'href="index.html"' in (folder / "items.html").read_text()
+    views = {"index.html", "items.html", "blind.html"}
+    for view in views:
+        assert set(re.findall(r'href="(\w+\.html)"', (folder / view).read_text())) == views - {view}
+
+
+def test_the_blind_page_shows_the_pictures_and_says_of_none_whose_it_is(shared_item):
+    folder = shared_item.parent / "workspace" / "gallery"
+    page, items = (folder / "blind.html").read_text(), (folder / "items.html").read_text()
+    shown = re.findall(r'src="\.\./([^"]+)" alt="picture [A-F]"', page)
+    tastes = re.findall(r"<li><b>\d</b> <span>([^<]+)</span>", page)
+    answers = re.findall(r"([A-F]) is (\d)", page)
+    assert len(shown) == len(tastes) == len(answers) >= 2
+    for path, (_, number) in zip(shown, answers, strict=True):
+        caption = re.search(rf'src="\.\./{re.escape(path)}".*?<figcaption>([^<]*)<br>', items, re.DOTALL)[1]
+        assert caption == tastes[int(number) - 1]
+    assert not re.search(r"user \d", page)
 
 
 def test_an_explanation_says_the_same_words_as_the_gallery_and_those_of_the_whole_taste(shared_item):
