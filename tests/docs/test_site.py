@@ -5,8 +5,11 @@ import sys
 import tomllib
 
 import pytest
+import yaml
+from prefect.automations import Automation
 
 from docs import write_reference
+from flows.schedule.nightly import WITH_FAULTS, nightly
 from flows.settings import Settings
 from tests.docs.test_pages import PAGES, ROOT, blocks, relative
 
@@ -34,6 +37,13 @@ def test_the_reference_is_up_to_date(page):
 def test_settings_that_a_page_shows_are_good_settings(page):
     for block in blocks(page, "toml"):
         Settings(**({"sources": [SOURCE]} | tomllib.loads(block)))
+
+
+def test_the_automation_that_the_page_shows_waits_for_what_the_night_ends_with():
+    (block,) = blocks(ROOT / "docs" / "how-to" / "schedule.md", "yaml")
+    automation = yaml.safe_load(block)
+    assert f"prefect.flow-run.{WITH_FAULTS}" in Automation(**automation).trigger.expect
+    assert automation["trigger"]["match_related"]["prefect.resource.name"] == nightly.name
 
 
 def test_every_setting_is_described():
