@@ -24,6 +24,10 @@ REMEDIES = {
         "the lake cannot be read: run `fan doctor`, and if it is damaged restore the workspace from a backup "
         "with `fan restore`"
     ),
+    "prefect": (
+        "Prefect's server stopped answering. What is done is done, and the same command goes on from there: "
+        "see that the server runs, or unset PREFECT_API_URL to do without it"
+    ),
     "safetensors": "a model's weights cannot be read: restore its folder, and run `fan register`",
 }
 """What is broken and what to do, by the library that noticed."""
@@ -39,9 +43,17 @@ def explain(error: BaseException) -> str:
     failed = what_failed(error)
     if failed:
         return f"{failed}. {NOTHING_LOST}"
-    libraries = [type(each).__module__.split(".")[0] for each in _chain(error)]
+    libraries = [_library(each) for each in _chain(error)]
     advice = next((REMEDIES[library] for library in libraries if library in REMEDIES), UNFORESEEN)
     return f"{type(error).__name__} at {_place(error)}: {advice}"
+
+
+def _library(error: BaseException) -> str:
+    """The library whose error it is: Prefect's, where Prefect's client could not reach its server."""
+    library = type(error).__module__.split(".")[0]
+    frames = traceback.extract_tb(error.__traceback__) if library == "httpx" else []
+    asked_by_prefect = any("prefect" in Path(frame.filename).parts for frame in frames)
+    return "prefect" if asked_by_prefect else library
 
 
 def _place(error: BaseException) -> str:

@@ -5,11 +5,14 @@ import sqlite3
 import sys
 from contextlib import closing
 
+import httpx
 import pytest
+from prefect import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import cli
 from flows.cli import program
-from flows.failures import what_failed
+from flows.failures import explain, what_failed
 
 
 def fill(database):
@@ -65,3 +68,21 @@ def test_the_command_line_says_it_in_one_line_with_what_to_do(monkeypatch, capsy
     said = capsys.readouterr().err
     assert said.startswith("fan: Read-only file system: /w/night.lock. Nothing was lost")
     assert said.count("\n") == 1
+
+
+def test_a_prefect_server_that_stopped_answering_is_no_fault_of_the_project():
+    with (
+        temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}),
+        get_client(sync_client=True) as client,
+        pytest.raises(httpx.ConnectError, match="refused") as lost,
+    ):
+        client.read_flows()
+    said = explain(lost.value)
+    assert "Prefect's server stopped answering" in said
+    assert "report" not in said
+
+
+def test_an_address_of_another_library_that_does_not_answer_is_not_said_to_be_prefects():
+    with pytest.raises(httpx.ConnectError, match="refused") as lost:
+        httpx.get("http://127.0.0.1:9")
+    assert "Prefect" not in explain(lost.value)
