@@ -19,16 +19,25 @@ WORDS = f"""
         FROM ({items_with_style()})
         WHERE reference_id IN (SELECT reference_id FROM population UNION FROM liked)
     ), part AS (
-        SELECT reference_id, unnest(regexp_split_to_array(
+        SELECT reference_id, entry.key AS field, unnest(regexp_split_to_array(
             entry.value, CASE WHEN regexp_matches(entry.value, '[|,;]') THEN '[|,;]' ELSE '\\s+' END
         )) AS part
         FROM field WHERE CASE WHEN len($fields) = 0 THEN entry.key <> 'title' ELSE entry.key IN $fields END
+    ), named AS (
+        SELECT DISTINCT reference_id, field, CASE
+            WHEN regexp_full_match(trim(part), '(1[5-9]|20)\\d\\d') THEN trim(part)[:3] || '0s'
+            ELSE lower(trim(part))
+        END AS word
+        FROM part WHERE length(trim(part)) BETWEEN 2 AND $longest
+            -- a price, a date, an address say which item it is, and nothing of a taste
+            AND (regexp_matches(part, '\\p{{L}}') OR regexp_full_match(trim(part), '(1[5-9]|20)\\d\\d'))
+            AND NOT contains(part, '://')
+    ), telling AS (  -- a field each of whose words only one item has is that item's name, or number
+        SELECT field FROM named GROUP BY field
+        HAVING len($fields) > 0 OR count(DISTINCT reference_id) < $few
+            OR count(*) > $shared * count(DISTINCT word)
     )
-    SELECT DISTINCT reference_id, CASE
-        WHEN regexp_full_match(trim(part), '(1[5-9]|20)\\d\\d') THEN trim(part)[:3] || '0s'
-        ELSE lower(trim(part))
-    END AS word
-    FROM part WHERE length(trim(part)) BETWEEN 2 AND $longest
+    SELECT DISTINCT reference_id, word FROM named SEMI JOIN telling USING (field)
 """
 TASTE_WORDS = f"""
     WITH liked AS (SELECT reference_id FROM tastes), word AS ({WORDS}),
@@ -59,6 +68,10 @@ TASTES = pa.schema([("taste_number", pa.int64()), ("reference_id", pa.int64()), 
 """References of several tastes, each with its weight, above 0."""
 LONGEST = 24
 """Letters of a word; what is longer is a sentence."""
+FEW_ITEMS = 10
+"""Too few to tell a field of names from one of properties."""
+SHARED = 1.25
+"""Items that have a word of a field of properties, on average, at least."""
 LEAST_DIFFERENCE = 0.05
 """Of two shares: a smaller one is chance, and nobody sees it."""
 
@@ -97,7 +110,7 @@ def compare_tastes(
     connection = lake.cursor()
     connection.register("tastes", tastes)
     connection.register("population", population)
-    limits = {"longest": LONGEST, "least": LEAST_DIFFERENCE, "most": most}
+    limits = {"longest": LONGEST, "least": LEAST_DIFFERENCE, "few": FEW_ITEMS, "shared": SHARED, "most": most}
     rows = connection.execute(TASTE_WORDS, {"fields": list(fields), **limits}).to_arrow_table().to_pylist()
     words: dict[int, list[TasteWord]] = {}
     for row in rows:

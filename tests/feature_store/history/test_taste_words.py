@@ -18,15 +18,23 @@ FILMS = [
 EVERYBODY = {"comedy": 5.0, "love": 4.0, "space": 1.0}
 
 
-def fill(lake, folder):
-    file = write_csv(folder / "logs" / "films.csv", ("item", "title", "genres", "year", "mood"), FILMS)
+def take_in_catalogue(lake, folder, columns, rows):
+    file = write_csv(folder / "logs" / "items.csv", columns, rows)
     catalogue = Catalogue(path=file, columns={"item_id": "item", "title": "title"})
     append_file(lake, next(iter(catalogue.files())), open_run(lake))
     render(lake)
 
 
+def fill(lake, folder):
+    take_in_catalogue(lake, folder, ("item", "title", "genres", "year", "mood"), FILMS)
+
+
 @pytest.fixture
 def words(filled):
+    return comparison(filled)
+
+
+def comparison(filled):
     """Compare tastes, each a dictionary of items and weights; return what is said of each."""
     rows = filled.query("SELECT item_id, reference_id FROM items").to_pylist()
     ids = {row["item_id"]: row["reference_id"] for row in rows}
@@ -56,6 +64,31 @@ def test_shares_are_of_the_weights_and_the_most_telling_word_comes_first(words):
     word = words({"space": 1.0, "comedy": 1.0}, fields=["genres"], most=1)[0][0]
     assert (word.word, word.share, word.share_of_everybody) == ("sci-fi", 0.5, pytest.approx(0.1))
     assert word.difference == pytest.approx((0.5 - 0.1) / 0.1**0.5)
+
+
+PRODUCTS = [
+    (
+        f"p{number}",
+        f"Lamp {number}",
+        ("oak", "brass")[number % 2],
+        f"{number + 0.95:.2f}",
+        f"AB-{number}",
+        f"shop://{number}",
+    )
+    for number in range(12)
+]
+
+
+def test_prices_numbers_and_addresses_are_no_words_of_a_taste(lake, tmp_path):
+    columns = ("item", "title", "material", "price", "model", "link")
+    take_in_catalogue(lake, tmp_path, columns, PRODUCTS)
+    compare = comparison(lake)
+    everybody = {item: 1.0 for item, *_ in PRODUCTS}
+    assert (
+        list_words(compare({"p1": 1.0, "p3": 1.0}, everybody=everybody, most=9)[0]) == "more brass, less oak"
+    )
+    named = compare({"p1": 1.0}, everybody=everybody, fields=["model"], most=1)[0]
+    assert list_words(named) == "more ab-1"
 
 
 def test_a_year_says_its_decade(words):
