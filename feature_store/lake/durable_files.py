@@ -2,7 +2,9 @@
 
 import hashlib
 import os
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 NOTHING_LOST = (
@@ -34,6 +36,29 @@ def write_durably(path: Path, content: bytes) -> None:
         with suppress(OSError):
             aside.unlink()
         raise FileAccessError(f"cannot write {path}: {error.strerror}. {NOTHING_LOST}") from error
+
+
+@contextmanager
+def filling(folder: Path) -> Iterator[None]:
+    """Let a folder be filled that is empty, or not there; what stops halfway leaves it as it was."""
+    was_there = folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        empty(folder)
+        if not was_there:
+            folder.rmdir()
+        raise
+
+
+def empty(folder: Path) -> None:
+    """Delete all that is in a folder."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def name_aside(path: Path) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock, Timeout
 
-from feature_store.lake.durable_files import write_durably
+from feature_store.lake.durable_files import empty, filling, write_durably
 from feature_store.lake.lake import Lake, LakeError
 from feature_store.tables.suppressions import carry_on
 from feature_store.upkeep.erasure import erase_user
@@ -51,13 +51,13 @@ def back_up(settings: Settings, folder: Path) -> int:
         )
     if (folder.exists() and any(folder.iterdir())) or folder.resolve().is_relative_to(root):
         raise BackupError(f"{folder} is not empty, or in the workspace: name an empty folder elsewhere")
-    with hold_deletions(settings):
-        broken = _copy_until_content(settings, folder.resolve())
-    if broken:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise BackupError(f"the copy is not sound ({broken}), and is deleted: run `fan doctor --deep`")
-    mark = {"workspace": str(root), "made_at": datetime.now(UTC).isoformat()}
-    write_durably(folder / MARK, json.dumps(mark).encode())
+    with filling(folder):
+        with hold_deletions(settings):
+            broken = _copy_until_content(settings, folder.resolve())
+        if broken:
+            raise BackupError(f"the copy is not sound ({broken}), and is deleted: run `fan doctor --deep`")
+        mark = {"workspace": str(root), "made_at": datetime.now(UTC).isoformat()}
+        write_durably(folder / MARK, json.dumps(mark).encode())
     return sum(1 for _ in kept_files(folder))
 
 
@@ -89,7 +89,7 @@ def _copy_until_content(settings: Settings, folder: Path) -> str:
     """Copy until the copy is sound; return what is broken of the last one, empty if nothing is."""
     broken = ""
     for _ in range(ATTEMPTS):
-        shutil.rmtree(folder, ignore_errors=True)
+        empty(folder)
         try:
             _copy(settings.workspace, folder)
         except FileNotFoundError as error:

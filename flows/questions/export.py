@@ -4,6 +4,7 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 
+from feature_store.lake.durable_files import filling
 from feature_store.lake.stored_files import StoredFiles
 from flows.questions.query import select_rows
 from flows.settings import Settings
@@ -41,11 +42,11 @@ def export_pictures(settings: Settings, folder: Path, sql: str = EVERYTHING) -> 
     column = next((name for name in PATHS if name in rows.columns), None)
     if column is None:
         raise ExportError(f"the query must have a column {', '.join(PATHS[:-1])} or {PATHS[-1]}")
-    folder.mkdir(parents=True, exist_ok=True)
-    stored = open_workspace(settings).files
-    files = [_copy(stored, path, folder) for path in rows[column].to_list()]
-    table = rows.with_columns(pl.Series("file", files, pl.String)).select(*_flat(rows), pl.col("file"))
-    table.write_csv(folder / TABLE)
+    with filling(folder):
+        stored = open_workspace(settings).files
+        files = [_copy(stored, path, folder) for path in rows[column].to_list()]
+        table = rows.with_columns(pl.Series("file", files, pl.String)).select(*_flat(rows), pl.col("file"))
+        table.write_csv(folder / TABLE)
     return len(files), files.count(None)
 
 

@@ -1,0 +1,81 @@
+"""A full disk: every command says so in one line, and does its work once there is room."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.flows.nights import NIGHT, run, sample_ratings, use_variables, write_movielens, write_settings
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+OWN_DISK = ["unshare", "--map-root-user", "--mount"]
+COMMANDS = {
+    "nightly": ["nightly"],
+    "ingest": ["ingest"],
+    "generate": ["generate"],
+    "publish": ["publish"],
+    "register": ["register"],
+    "maintain": ["maintain"],
+    "crowd": ["crowd", "--renew"],
+    "opt-out": ["opt-out", "1"],
+    "forget": ["forget", "1"],
+    "backup": ["backup", "{place}/backup"],
+    "export": ["export", "{place}/export"],
+    "draw": ["draw", "a western", "--user", "1", "--output", "{place}/a.png"],
+    "init": ["init", "{place}/logs", "--yes", "--output", "{place}/new.toml"],
+    "calibrate": ["calibrate", "--cases", "2", "--output", "{place}/new.toml"],
+    "query": ["query", "FROM artworks"],
+    "explain": ["explain", "1", "1"],
+    "search": ["search", "1", "a western"],
+    "verify": ["verify", "1"],
+    "doctor": ["doctor", "--deep"],
+}
+NO_SETTINGS = {"init"}
+
+
+@pytest.fixture(scope="module")
+def night(tiny_pipeline, tmp_path_factory):
+    """The folder of a published night, to which a log of tomorrow has been delivered."""
+    folder = tmp_path_factory.mktemp("full")
+    write_movielens(folder / "place" / "logs", sample_ratings())
+    settings_file = write_settings(folder / "place", NIGHT)
+    with use_variables({"FAN_MODEL__PIPELINE": str(tiny_pipeline)}):
+        run(settings_file)
+        later = [(user, film, 1.0, time + 1) for user, film, _, time in sample_ratings()]
+        write_movielens(folder / "place" / "logs", sample_ratings() + later)
+        shutil.copytree(folder / "place", folder / "pristine")
+    return folder
+
+
+@pytest.mark.skipif(
+    subprocess.run([*OWN_DISK, "true"], capture_output=True).returncode != 0,
+    reason="this machine lets nobody mount a disk of their own",
+)
+@pytest.mark.parametrize("room", [0, 300_000], ids=["full", "nearly full"])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_full_disk_is_one_line_and_the_same_command_goes_on_when_there_is_room(
+    name, room, night, tiny_pipeline
+):
+    place = night / "place"
+    arguments = [word.format(place=place) for word in COMMANDS[name]]
+    if name not in NO_SETTINGS:
+        arguments += ["--settings", str(place / "fan.toml")]
+    variables = {"FAN_MODEL__PIPELINE": str(tiny_pipeline), "FAN_DRAWING__ALPHA": "0.7"}
+    module = [sys.executable, "-m", "tests.flows.full_disk"]
+    ran = subprocess.run(
+        [*OWN_DISK, *module, str(place), str(night / "pristine"), str(room), *arguments],
+        cwd=ROOT, env=os.environ | variables, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    found = json.loads(ran.stdout.splitlines()[-1])
+    full, after = found["full"], found["after"]
+    assert "Traceback" not in full["out"] + full["err"] + ran.stderr
+    if full["status"]:
+        assert full["err"].splitlines()[-1].startswith("fan: "), full["err"]
+    assert after["status"] == 0, after["err"]
+    assert found["broken"] == []
