@@ -25,6 +25,7 @@ from feature_store.schemas.addresses import SHORTEST_SECRET, check_catalog, mask
 from flows.concealment import conceal
 from flows.describe_settings import Describe
 from flows.evaluation_settings import BUNDLED_PIPELINE, Evaluation
+from flows.image_settings import Images
 from flows.settings_paths import resolve_paths
 from flows.settings_problems import describe_problems
 from flows.settings_section import Section, SettingsError, Texts
@@ -214,6 +215,7 @@ class Settings(BaseSettings):
     model: Model = Model()
     drawing: Drawing = Drawing()
     start: Start = Start()
+    images: Images = Images()
     search: Search = Search()
     gallery: Gallery = Gallery()
     evaluation: Evaluation = Evaluation()

@@ -18,6 +18,8 @@ def resolve_paths(content: dict[str, Any], folder: Path) -> dict[str, Any]:
     _anchor_model(content.get("model"), folder)
     _anchor(evaluation, "judge", folder, with_file="config.json")
     _anchor(content.get("describe"), "model", folder, with_file="config.json")
+    _anchor(content.get("images"), "path", folder, with_file="")
+    _anchor(content.get("images"), "encoder", folder, with_file="config.json")
     return content
 
 

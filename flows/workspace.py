@@ -8,12 +8,20 @@ from pathlib import Path
 from feature_store.lake.durable_files import NOTHING_LOST
 from feature_store.lake.lake import Lake
 from feature_store.lake.stored_files import StoredFiles, open_files
-from feature_store.vectors.reference_store import ReferenceStore, store_version
-from feature_store.vectors.segment_copies import SegmentCopies
+from feature_store.vectors.picture_vectors import PictureStore, open_picture_store
+from feature_store.vectors.reference_store import (
+    ReferenceStore,
+    ReferenceStoreError,
+    erase_store,
+    open_as_it_is,
+    store_version,
+)
+from feature_store.vectors.segment_copies import MissingSegmentError, SegmentCopies
 from flows.settings import Settings
 
 IMAGES, GALLERY = "images", "gallery"
 """Folders of the pictures, named by the digest of what they are made of, and of the pages that show them."""
+REFERENCE_PICTURES = "reference_pictures"
 EVALUATION_PICTURES = "evaluation/pictures"
 EVALUATION_EXPERIMENT = "evaluation"
 """MLflow's name for evaluations; their reports lie in a folder of that name among the artifacts."""
@@ -50,6 +58,16 @@ class Workspace:
     def reference_copies(self) -> SegmentCopies | None:
         """Where machines that share an object store have the vectors from."""
         return SegmentCopies(self.files) if self.storage else None
+
+    @property
+    def reference_pictures(self) -> Path:
+        """What an image encoder saw of items' pictures, in FAISS."""
+        return self.root / REFERENCE_PICTURES
+
+    @property
+    def picture_copies(self) -> SegmentCopies | None:
+        """Where machines that share an object store have that from."""
+        return SegmentCopies(self.files, REFERENCE_PICTURES) if self.storage else None
 
     @property
     def features(self) -> Path:
@@ -181,4 +199,49 @@ def share_references(settings: Settings, *, encoder_fingerprint: str, width: int
 def _load_references(
     folder: Path, version: str | None, encoder_fingerprint: str, width: int
 ) -> ReferenceStore:
+    return ReferenceStore(folder, encoder_fingerprint=encoder_fingerprint, width=width)
+
+
+def open_pictures(settings: Settings, *, encoder_fingerprint: str, width: int | None) -> PictureStore | None:
+    """Open the store of what an image encoder saw of pictures, to write to it.
+
+    Without a width, of a model that takes no embedding of a picture, there is none. What another encoder saw
+    is erased.
+    """
+    workspace = open_workspace(settings)
+    folder, copies = workspace.reference_pictures, workspace.picture_copies
+    if width is None:
+        erase_store(folder, copies)
+        return None
+    return open_picture_store(folder, encoder_fingerprint=encoder_fingerprint, width=width, copies=copies)
+
+
+def share_pictures(settings: Settings, *, encoder_fingerprint: str, width: int | None) -> PictureStore | None:
+    """Open the same for reading, once per process and save.
+
+    Raises:
+        ReferenceStoreError: if another encoder saw the pictures, or the store is damaged.
+    """
+    workspace = open_workspace(settings)
+    folder = workspace.reference_pictures
+    if width is None:
+        return None
+    if workspace.picture_copies:
+        workspace.picture_copies.pull(folder)
+    return PictureStore(_load_pictures(folder, store_version(folder), encoder_fingerprint, width))
+
+
+def open_kept_pictures(workspace: Workspace) -> PictureStore | None:
+    """Open what whichever image encoder saw of pictures; None for nothing. What is damaged is erased."""
+    folder, copies = workspace.reference_pictures, workspace.picture_copies
+    try:
+        store = open_as_it_is(folder, copies)
+    except (ReferenceStoreError, MissingSegmentError):
+        erase_store(folder, copies)
+        return None
+    return None if store is None else PictureStore(store)
+
+
+@lru_cache(maxsize=1)
+def _load_pictures(folder: Path, version: str | None, encoder_fingerprint: str, width: int) -> ReferenceStore:
     return ReferenceStore(folder, encoder_fingerprint=encoder_fingerprint, width=width)

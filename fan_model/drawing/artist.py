@@ -17,18 +17,20 @@ from fan_model.drawing.limits import RequestLimits, Sides
 from fan_model.drawing.personalizer import GIBIBYTE, Personalizer
 from fan_model.drawing.pictured_requests import with_images
 from fan_model.drawing.renderer import DeviceFullError, Painted
-from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
+from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
 from fan_model.drawing.text_filter import TextFilter, block_nothing
 from fan_model.drawing.threads import drawing_threads
 from fan_model.encoders.conditions import Condition
-from fan_model.image_references.image_profile import ImageProfile
+from fan_model.image_references.image_inputs import ImageInput
+from fan_model.image_references.image_profile import ImageProfile, Picture
 from fan_model.loading.execution import Execution
-from fan_model.loading.image_encoders import PictureInput
+from fan_model.loading.image_encoders import find_images
+from fan_model.loading.picture_input import PictureInput
 from fan_model.loading.pipeline_files import Checksums, verify_checksums
 from fan_model.loading.pipelines import PipelineLoader, find_pipeline
 from fan_model.loading.placement import Placement
 from fan_model.method.crowd_contrast import NOBODY, Crowd
-from fan_model.method.profiling import ReferenceVectors
+from fan_model.method.profiling import FloatArray, ReferenceVectors
 from fan_model.method.selection_policy import SelectionPolicy
 from fan_model.method.taste import Taste
 
@@ -71,12 +73,15 @@ class Artist:
         *,
         encoder_fingerprint: str,
         pipeline_fingerprint: str,
+        image_fingerprint: str = "",
         text_filter: TextFilter = block_nothing,
     ) -> None:
         self.encoder_fingerprint = encoder_fingerprint
         """Checksum over text encoders and tokenizers: what makes stored vectors comparable."""
         self.pipeline_fingerprint = pipeline_fingerprint
         """Checksum over all the pipeline's files, and over how it is run."""
+        self.image_fingerprint = image_fingerprint
+        """Checksum over the image encoder: what makes stored embeddings of pictures comparable."""
         self._painters = painters
         self.personalizer = painters[0]
         """The library's door to the same pipeline."""
@@ -117,7 +122,8 @@ class Artist:
             ExecutionError: It cannot be run so.
             DeviceError: The device is not there.
         """
-        loader = PipelineLoader(find_pipeline(pipeline, revision, execution.configs), execution, images)
+        files = find_pipeline(pipeline, revision, execution.configs)
+        loader = PipelineLoader(files, execution, find_images(images))
         checksums = loader.files.checksums()
         if expected is not None:
             verify_checksums(checksums, expected)
@@ -131,6 +137,7 @@ class Artist:
             [prepare(device) for device in execution.all_devices],
             encoder_fingerprint=loader.encoder_fingerprint(checksums),
             pipeline_fingerprint=fingerprint,
+            image_fingerprint=loader.image_fingerprint(checksums),
             text_filter=text_filter,
         )
         if execution.compile:
@@ -166,6 +173,27 @@ class Artist:
         """The two vectors of each text, from the very condition that the image model consumes."""
         return self.personalizer.encode_texts(texts)
 
+    @property
+    def image_input(self) -> ImageInput | None:
+        """How pictures are taken; None where they are not."""
+        return self.personalizer.image_input
+
+    @property
+    def embedding_width(self) -> int | None:
+        """Length of the embedding that the image model takes of a picture; None if it takes none of one."""
+        return None if self.image_input is None else self.image_input.tower.embedding_width
+
+    def embed_pictures(self, pictures: Sequence[Picture]) -> FloatArray:
+        """[N, p] float32: what the image encoder sees of each picture, as the image model takes it.
+
+        Raises:
+            RequestError: The pipeline takes no pictures, or the states of all patches, which nobody keeps.
+        """
+        if self.image_input is None or self.embedding_width is None:
+            raise RequestError("images must be none: this pipeline takes no embedding of a picture")
+        with drawing_threads():
+            return self.image_input.tower.embed(pictures).float().cpu().numpy()
+
     def count_unread(self, texts: Sequence[str]) -> list[int]:
         """How many tokens of each text are beyond what the text encoder reads, and play no part."""
         return self.personalizer.count_unread(texts)
@@ -180,8 +208,7 @@ class Artist:
         """Draw a batch that nobody keeps, of the pipeline's own size: code is compiled at its first call."""
         wanted = [ArtworkRequest(prompt="a film poster", seed=seed) for seed in range(self.batch_size)]
         grey = ImageProfile.of(Image.new("RGB", (64, 64), "grey"))
-        takes_images = self.personalizer.image_input is not None
-        requests = [with_images(one, grey if takes_images else None) for one in wanted]
+        requests = [with_images(one, grey if self.image_input else None) for one in wanted]
         for painter in self._painters:
             for _ in painter.paint(
                 requests, self.complete(DrawingOptions(num_inference_steps=WARM_UP_STEPS))

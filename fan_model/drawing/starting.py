@@ -50,7 +50,7 @@ class StartPicture:
         if not 0 < strength <= 1:
             raise RequestError("strength must be above 0 and at most 1")
         picture = Picture.of(image)
-        return cls(picture.image, picture.digest, strength)
+        return cls(picture.pixels, picture.digest, strength)
 
     def fit(self, width: int, height: int) -> Image.Image:
         """The picture in another size, cut at two sides where it has another shape."""

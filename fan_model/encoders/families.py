@@ -343,7 +343,8 @@ def refuse_picture_needs(family: Family) -> None:
     if family.needs_picture:
         raise UnsupportedPipelineError(
             f"{family.pipeline} draws from a picture of each target, and nights and services are given "
-            "texts: use it as a library, with Personalizer"
+            "texts: use it as a library, with Personalizer, or let pictures act in nights with "
+            "images.references"
         )
 
 

@@ -12,6 +12,7 @@ from fan_model.drawing.requests import LEAST_WEIGHT, RequestError, merge_weighte
 from fan_model.encoders.text_encoders import Profile
 from fan_model.method.crowd_contrast import MAX_CROWD, NOBODY, Crowd
 from fan_model.method.image_personalization import ImagePersonalization
+from fan_model.method.profiling import FloatArray
 from fan_model.method.selection_policy import MAX_REFERENCES
 
 
@@ -21,7 +22,11 @@ class Picture:
 
     digest: str
     """Of its content: two pictures with the same digest are one."""
-    image: Image.Image = field(compare=False, repr=False)
+    image: Image.Image | None = field(compare=False, repr=False)
+    """None where `embedding` is all that will be asked for."""
+    embedding: FloatArray | None = field(default=None, compare=False, repr=False)
+    """[p] what the pipeline's own image encoder saw of it before, if that is known; families that take the
+    states of all patches look at the picture all the same."""
 
     @classmethod
     def of(cls, image: Image.Image) -> Self:
@@ -29,6 +34,17 @@ class Picture:
         pixels = image.convert("RGB")
         content = f"{pixels.size}".encode() + pixels.tobytes()
         return cls(hashlib.sha256(content).hexdigest(), pixels)
+
+    @property
+    def pixels(self) -> Image.Image:
+        """The picture itself.
+
+        Raises:
+            RequestError: Only its embedding is known.
+        """
+        if self.image is None:
+            raise RequestError("images must be given as pictures: this pipeline looks at them itself")
+        return self.image
 
 
 @dataclass(frozen=True, kw_only=True)

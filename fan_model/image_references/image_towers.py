@@ -70,6 +70,11 @@ class ImageTower(ABC):
         """All that must be on a device for pictures to be looked at there."""
         return [self.encoder.stack]
 
+    @property
+    def embedding_width(self) -> int | None:
+        """Length of the one vector that the family takes of a picture; None: it takes all patches' states."""
+        return None
+
     def embed(self, pictures: Sequence[Picture]) -> Tensor:
         """[b, ...] the plain embedding of each picture."""
         return self._looks({one.digest: one for one in pictures}, [one.digest for one in pictures])
@@ -109,15 +114,27 @@ class ImageTower(ABC):
         """[b, ...] the plain embeddings of some pictures."""
 
         def look(missing: Sequence[tuple[int, str, str]]) -> list[Look]:
-            return [
-                Look(embedding.clone())
-                for pixels, count in self._batches([pictures[digest] for *_, digest in missing])
-                for embedding in self._plain(pixels)[:count]
-            ]
+            some = [pictures[digest] for *_, digest in missing]
+            known = [self._known(one) for one in some]
+            seen = iter(self._look_at([one for one, look in zip(some, known, strict=True) if look is None]))
+            return [look or next(seen) for look in known]
 
         keys = [(id(self), "look", digest) for digest in digests]
         looks = self._cache.get(keys, look)
         return torch.stack([looks[key].embedding for key in keys])
+
+    def _known(self, picture: Picture) -> Look | None:
+        """What was seen of a picture before, None if it must be looked at."""
+        if self.embedding_width is None or picture.embedding is None:
+            return None
+        return Look(torch.tensor(picture.embedding).to(self.encoder.device, self.encoder.stack.dtype))
+
+    def _look_at(self, pictures: Sequence[Picture]) -> list[Look]:
+        return [
+            Look(embedding.clone())
+            for pixels, count in self._batches(pictures)
+            for embedding in self._plain(pixels)[:count]
+        ]
 
     def _look_at_zeros(self) -> Tensor:
         side = self.encoder.stack.config.image_size
@@ -144,7 +161,7 @@ class ImageTower(ABC):
     def _batches(self, pictures: Sequence[Picture]) -> list[tuple[Tensor, int]]:
         """Pixels of a few pictures at a time, filled up, and how many of them are wanted."""
         starts = range(0, len(pictures), PICTURES_AT_A_TIME)
-        some = [[one.image for one in pictures[start : start + PICTURES_AT_A_TIME]] for start in starts]
+        some = [[one.pixels for one in pictures[start : start + PICTURES_AT_A_TIME]] for start in starts]
         return [(self._pixels(_fill(images)), len(images)) for images in some]
 
     def _pixels(self, images: Sequence[Image.Image]) -> Tensor:
@@ -158,6 +175,11 @@ class ProjectedClip(ImageTower):
     def __init__(self, model: Any, processor: Any, cache: KeyValueCache) -> None:  # noqa: ANN401
         super().__init__(ClipVisionEncoder(model.vision_model), processor, cache)
         self._projection = model.visual_projection
+
+    @property
+    def embedding_width(self) -> int | None:
+        """See `ImageTower`."""
+        return int(self._projection.out_features)
 
     def read(self, hidden_states: Sequence[Tensor]) -> Tensor:
         """See `ImageTower`."""
@@ -183,7 +205,7 @@ class PooledSiglip(ImageTower):
 
     def _batches(self, pictures: Sequence[Picture]) -> list[tuple[Tensor, int]]:
         """Each picture by itself, for its size may be its own."""
-        return [(pixels, 1) for one in pictures for pixels in self._to_pixels([one.image])]
+        return [(pixels, 1) for one in pictures for pixels in self._to_pixels([one.pixels])]
 
 
 class PenultimateClip(ImageTower):

@@ -3,6 +3,7 @@
 Weights are safetensors, and nothing of a pipeline is loaded but the parts that look.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,31 +13,87 @@ import torch
 import transformers
 from diffusers import DiffusionPipeline
 from diffusers.pipelines.flux.modeling_flux import ReduxImageEncoder
-from pydantic import BaseModel, ConfigDict, Field
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError
 from transformers import CLIPVisionModelWithProjection
 
 from fan_model.encoders.families import Family, UnsupportedPipelineError
 from fan_model.encoders.image_families import IMAGE_FAMILIES, IP_ADAPTER, ImageFamily, accept_image_parts
 from fan_model.image_references.image_parts import ImageParts
 from fan_model.loading.execution import ExecutionError
-from fan_model.loading.pipeline_files import PICKLE_SUFFIXES, PipelineError, read_index
+from fan_model.loading.picture_input import PictureInput
+from fan_model.loading.pipeline_files import INDEX, PICKLE_SUFFIXES, PipelineError, read_index
 
+HUB_PLACE = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(?P<below>(/[\w.-]+)*)")
+"""An id on the hub, and what is below it."""
+ALL_PARTS = sorted({part for family in IMAGE_FAMILIES for part in family.parts})
 OF_DIFFUSERS = {"ReduxImageEncoder": ReduxImageEncoder}
 """Parts that transformers does not have."""
 
 
-class PictureInput(BaseModel):
-    """What lets a pipeline look at pictures, where it cannot by itself."""
+def find_images(images: PictureInput | None) -> PictureInput | None:
+    """The same with local files, fetched from the hub if they are not here already.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    Raises:
+        ExecutionError: They are neither here nor to be had from the hub.
+    """
+    if images is None:
+        return None
+    found = {
+        key: _find(key, place, images.revision)
+        for key, place in (("path", images.path), ("encoder", images.encoder))
+        if place is not None
+    }
+    return images.model_copy(update=found)
 
-    path: str
-    """The `.safetensors` file of an IP-Adapter, or the folder of a saved FluxPriorReduxPipeline or
-    KandinskyV22PriorPipeline, of which only the parts that look at pictures are loaded."""
-    encoder: str | None = None
-    """Of an IP-Adapter: the folder of its image encoder, a CLIPVisionModelWithProjection."""
-    scale: float = Field(0.6, ge=0, le=2)
-    """Of an IP-Adapter: how much pictures count beside texts; 0 is without them."""
+
+def _find(key: str, place: str, revision: str | None) -> str:
+    """Where a file or folder is on this machine; what is no place on the hub stays as it is."""
+    named = HUB_PLACE.fullmatch(place)
+    if named is None or Path(place).exists():
+        return place
+    below = named["below"].strip("/")
+    wanted = [below, f"{below}/*"] if below else [INDEX, *(f"{part}/*" for part in ALL_PARTS)]
+    pickled = [f"*{suffix}" for suffix in PICKLE_SUFFIXES]
+    try:
+        folder = snapshot_download(
+            named["repository"], revision=revision, allow_patterns=wanted, ignore_patterns=pickled
+        )
+    except (OSError, ValueError, HfHubHTTPError) as error:
+        raise ExecutionError(
+            f"{place} of images.{key} is not here, and cannot be had from the hub: check its name and the "
+            "connection"
+        ) from error
+    return str(Path(folder) / below)
+
+
+def require_images(images: PictureInput | None, family: Family) -> None:
+    """Refuse a pipeline that takes no pictures as it is, or that nights cannot select references with.
+
+    Raises:
+        ExecutionError: Nothing lets it.
+        UnsupportedPipelineError: What is named to let it is of another kind.
+    """
+    check_images(images, family)
+    ways = [one.brought_by for one in IMAGE_FAMILIES if one.pipeline == family.pipeline]
+    if images is None and None not in ways:
+        raise ExecutionError(say_how_to_take_pictures(family.pipeline))
+    if not family.text_encoders:
+        raise ExecutionError(say_that_texts_select(family.pipeline))
+
+
+def say_that_texts_select(pipeline: str) -> str:
+    """Say that a pipeline, by its class in diffusers, lacks what references are selected by."""
+    why = "by which nights select references"
+    return f"{pipeline} reads no texts, {why}: use it as a library, with Personalizer"
+
+
+def say_how_to_take_pictures(pipeline: str) -> str:
+    """Say that a pipeline, by its class in diffusers, takes no pictures as it is, and what to do."""
+    ways = [one.brought_by for one in IMAGE_FAMILIES if one.pipeline == pipeline]
+    known = sorted({one.pipeline for one in IMAGE_FAMILIES})
+    way = f"name its {ways[0]} as images.path" if ways else f"draw with one of {', '.join(known)}"
+    return f'{pipeline} takes no pictures as it is: {way}, or set images.references = "texts"'
 
 
 def check_images(images: PictureInput | None, family: Family) -> None:

@@ -21,7 +21,6 @@ from fan_model.loading.checkpoints import recognize
 from fan_model.loading.devices import check_device
 from fan_model.loading.execution import Execution, ExecutionError
 from fan_model.loading.image_encoders import (
-    PictureInput,
     check_images,
     image_files,
     load_image_parts,
@@ -29,6 +28,7 @@ from fan_model.loading.image_encoders import (
 )
 from fan_model.loading.kernels import set_kernels
 from fan_model.loading.number_types import component_types, read_header
+from fan_model.loading.picture_input import PictureInput
 from fan_model.loading.pipeline_files import (
     HUB_ID,
     Checksums,
@@ -42,6 +42,8 @@ from fan_model.loading.pipeline_files import (
 from fan_model.loading.quantizing import quantization_of, require_package
 from fan_model.loading.step_caches import set_step_cache
 
+LOOKING = ("image_encoder/", "feature_extractor/")
+"""Folders of the components that look at pictures, where they are the pipeline's own."""
 CONFIGS = ["*.json", "*.txt", "*.model", "*.jinja"]
 """Files of configurations and tokenizers."""
 
@@ -95,6 +97,12 @@ class PipelineLoader:
             if one.kind == "textual_inversion" or _changes_encoders(Path(one.path))
         }
         return encoder_fingerprint({**checksums, **changing})
+
+    def image_fingerprint(self, checksums: Checksums) -> str:
+        """Checksum (hex) over what makes embeddings of pictures: image encoder, processor, number types."""
+        own = {path: checksum for path, checksum in checksums.items() if path.startswith(LOOKING)}
+        made = [own, self._image_checksums, self._other_types]
+        return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
 
     def load(self, device: str) -> DiffusionPipeline:
         """Load the pipeline, in the computer's memory if it is not quantized.
@@ -189,16 +197,24 @@ class PipelineLoader:
     def _makes(self) -> dict[str, Any]:
         """What of the execution changes pictures, with files by their content."""
         made = self.execution.makes()
-        types = {name: kind for name, kind in self.types.items() if kind != "float32"}
         files = [Path(one.path) for one in self.execution.adapters]
         files += [self.execution.image_model] if self.execution.image_model else []
-        files += image_files(self.images) if self.images else []
         told: dict[str, Any] = {
-            "types": types,
-            "files": [file_checksum(file) for file in files if file.is_file()],
+            "types": self._other_types,
+            "files": [file_checksum(file) for file in files if file.is_file()] + self._image_checksums,
             "image_scale": self.images.scale if self.images else None,
         }
         return made | {name: value for name, value in told.items() if value}
+
+    @cached_property
+    def _image_checksums(self) -> list[str]:
+        """Of the files that let the pipeline look at pictures, where it cannot by itself."""
+        return [file_checksum(file) for file in image_files(self.images)] if self.images else []
+
+    @property
+    def _other_types(self) -> dict[str, str]:
+        """The components that are not of single precision."""
+        return {name: kind for name, kind in self.types.items() if kind != "float32"}
 
 
 def find_pipeline(

@@ -49,6 +49,11 @@ class ImagePersonalization:
     ] = (0,)
 
     @property
+    def acts(self) -> bool:
+        """Whether references move anything."""
+        return self.alpha > 0 or self.contrast > 0
+
+    @property
     def shares(self) -> Personalization:
         """The same, as far as it says what target, references and crowd count for."""
         return Personalization(alpha=self.alpha, contrast=self.contrast, skip_layers=self.skip_layers)

@@ -39,6 +39,7 @@ class ArtworkModel(PythonModel):
             revision=config["revision"],
             expected=config["checksums"],
             execution=deployment.execution,
+            images=deployment.images,
             cache_bytes=deployment.cache_bytes,
             memory=Path(deployment.batch_memory) if deployment.batch_memory else None,
             limits=deployment.limits,

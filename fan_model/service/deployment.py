@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from fan_model.drawing.limits import RequestLimits
 from fan_model.drawing.requests import DrawingOptions
 from fan_model.loading.execution import Execution
+from fan_model.loading.picture_input import PictureInput
 
 T = TypeVar("T")
 
@@ -29,6 +30,8 @@ class Deployment:
 
     execution: Execution = Execution()
     """How the model is run: devices, number types, kernels."""
+    images: PictureInput | None = None
+    """What lets the pipeline look at pictures, where it cannot by itself and is to."""
     cache_bytes: int = 128 * 2**20
     """Memory that recorded references may take."""
     batch_memory: str | None = None
@@ -63,6 +66,8 @@ class Deployment:
         known["options"] = _read(DrawingOptions, known.get("options", {}))
         known["limits"] = _read(RequestLimits, known.get("limits", {}))
         known["execution"] = _read(Execution, known.get("execution", {}))
+        images = known.get("images")
+        known["images"] = _read(PictureInput, images) if images else None
         return cls(**known)
 
     def to_config(self) -> dict[str, Any]:
@@ -71,7 +76,8 @@ class Deployment:
         options = values["options"]
         # YAML has no tuples.
         options |= {name: list(value) for name, value in options.items() if isinstance(value, tuple)}
-        return values | {"execution": self.execution.model_dump(mode="json")}
+        images = self.images and self.images.model_dump(mode="json")
+        return values | {"execution": self.execution.model_dump(mode="json"), "images": images}
 
 
 def _read(kind: type[T], values: Mapping[str, Any]) -> T:

@@ -68,6 +68,7 @@ def register_artist(
     artifact_location: str | None = None,
     max_carried_bytes: int = 64 * MEBIBYTE,
     deployment: Deployment = DEPLOYMENT,
+    gives_pictures: bool = False,
 ) -> ModelVersion:
     """Register a pipeline under a name and let an alias point to it.
 
@@ -84,6 +85,7 @@ def register_artist(
         artifact_location: Where a new experiment keeps its files.
         max_carried_bytes: Above this, weights are not copied.
         deployment: How the model is to be run, unless a process loads it otherwise.
+        gives_pictures: Whether whoever draws with it gives pictures of its targets.
 
     Raises:
         PipelineError: It is not there, or its weights are pickled.
@@ -92,7 +94,8 @@ def register_artist(
     if tracking_uri is not None:
         mlflow.set_tracking_uri(tracking_uri)
     files = find_pipeline(pipeline, revision, deployment.execution.configs)
-    refuse_picture_needs(files.family)  # before anything is copied
+    if not gives_pictures:
+        refuse_picture_needs(files.family)  # before anything is copied
     carried = files.checkpoint is None and files.num_bytes <= max_carried_bytes
     checksums = files.checksums()
     place = _place(pipeline, files, carried=carried)
@@ -104,18 +107,21 @@ def register_artist(
             artifacts={"pipeline": str(files.folder)} if carried else None,
             model_config={**place, "checksums": checksums, **deployment.to_config()},
             signature=ModelSignature(INPUTS, OUTPUTS, params_schema(deployment.options)),
-            # MLflow tries an example on the model that it has just logged, and loads all of it for that.
-            input_example=INPUT_EXAMPLE if carried else None,
+            input_example=_example(files, carried=carried),
             pip_requirements=[f"fan-artwork[serve]=={version}"],
             registered_model_name=name,
         )
-    tags = {
-        **place,
+    fingerprints = {
         "pipeline_fingerprint": pipeline_fingerprint(checksums),
         "encoder_fingerprint": encoder_fingerprint(checksums),
-        "fan_artwork": version,
     }
+    tags = {**place, **fingerprints, "fan_artwork": version}
     return _point_alias(name, alias, info.registered_model_version, tags)
+
+
+def _example(files: PipelineFiles, *, carried: bool) -> pd.DataFrame | None:
+    """What MLflow tries on the model that it has just logged, and loads all of it for that."""
+    return INPUT_EXAMPLE if carried and not files.family.needs_picture else None
 
 
 def params_schema(defaults: DrawingOptions) -> ParamSchema:

@@ -39,8 +39,8 @@ PICTURES = """
     SELECT artwork.user_id, artwork.user_key, artwork.item_id, item.title, item.target_text AS prompt,
            target.rank, coalesce(artwork.image_path, item.stock_image_uri) AS picture,
            artwork.plain_image_path, artwork.visible_change, artwork.status, artwork.reason,
-           artwork.num_references, artwork.tokens_cut, profile.reference_titles, artwork.model_version,
-           artwork.drawn_at, artwork.run_id
+           artwork.num_references, artwork.num_images, artwork.tokens_cut, profile.reference_titles,
+           artwork.model_version, artwork.drawn_at, artwork.run_id
     FROM {schema}.artworks AS artwork
     LEFT JOIN {schema}.targets AS target USING (user_key, item_id)
     LEFT JOIN main.items AS item USING (item_id)

@@ -30,6 +30,7 @@ from feature_store.schemas.night_tables import (
     EVALUATION_RESULTS,
     PROFILE_STATES,
     PROFILES,
+    REFERENCE_PICTURES,
     RUNS,
     START_PICTURES,
     TARGET_STATES,
@@ -53,6 +54,7 @@ __all__ = [
     "PROFILES",
     "PROFILE_STATES",
     "PUBLISHED_TABLES",
+    "REFERENCE_PICTURES",
     "REJECTED_ROWS",
     "RUNS",
     "Rule",
@@ -91,6 +93,7 @@ TABLES = (
     CROWDS,
     DESCRIPTIONS,
     START_PICTURES,
+    REFERENCE_PICTURES,
 )
 KEYED_TABLES = tuple(table for table in TABLES if table.schema == "keyed")
 """Tables of schema `keyed`, whose views show readers what is known now."""

@@ -66,6 +66,7 @@ ARTWORKS = Table(
             required=False,
         ),
         Column("num_references", "INTEGER", "references fused into the prompt"),
+        Column("num_images", "INTEGER", "pictures of references that acted, beside the texts or alone"),
         Column(
             "tokens_cut",
             "INTEGER",
@@ -185,6 +186,25 @@ START_PICTURES = Table(
             "picture_sha256", "VARCHAR", "checksum of its file; empty: drawn from texts alone", required=False
         ),
         Column("reason", "VARCHAR", "why it cannot be begun with", required=False),
+        Column("seen_at", "TIMESTAMPTZ", "when a night looked"),
+    ),
+    key=("item_id",),
+)
+
+REFERENCE_PICTURES = Table(
+    "reference_pictures",
+    "One row is the own picture of an item that is in a history or that an artwork is wanted of, as a night "
+    "last saw it; only where pictures act as references.",
+    (
+        Column("item_id", "VARCHAR", "the item"),
+        Column("stock_image_uri", "VARCHAR", "where its picture is", required=False),
+        Column(
+            "picture_sha256",
+            "VARCHAR",
+            "checksum of its file, by which what the image encoder saw of it is kept; empty: it does not act",
+            required=False,
+        ),
+        Column("reason", "VARCHAR", "why it does not act", required=False),
         Column("seen_at", "TIMESTAMPTZ", "when a night looked"),
     ),
     key=("item_id",),

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
@@ -20,6 +20,8 @@ STALE = """
     FROM {wanted} AS target
     LEFT JOIN items AS item ON item.item_id = target.item_id
     LEFT JOIN start_pictures AS begun ON begun.item_id = target.item_id
+    LEFT JOIN reference_pictures AS own
+        ON own.item_id = target.item_id AND own.stock_image_uri = item.stock_image_uri
     LEFT JOIN night.profile_states AS state
         ON state.user_key = target.user_key AND state.item_id = target.item_id
     LEFT JOIN night.artworks AS drawn ON drawn.user_key = target.user_key AND drawn.item_id = target.item_id
@@ -35,20 +37,26 @@ PAIRS = """
     WITH pair AS MATERIALIZED ({pairs}), profile AS (
         SELECT p.user_key, p.item_id,
                list(i.reference_text ORDER BY p.position) AS references,
-               list(p.weight ORDER BY p.position) AS weights
+               list(p.weight ORDER BY p.position) AS weights,
+               list(struct_pack(uri := i.stock_image_uri, sha256 := seen.picture_sha256) ORDER BY p.position)
+                   AS pictures
         FROM night.profiles AS p JOIN items AS i ON i.item_id = p.reference_item_id
+        LEFT JOIN reference_pictures AS seen
+            ON seen.item_id = i.item_id AND seen.stock_image_uri = i.stock_image_uri
         SEMI JOIN pair ON pair.user_key = p.user_key AND pair.item_id = p.item_id
         GROUP BY ALL
     )
     SELECT {bucket} AS bucket, user_key, item_id, target_id, target_text, tokens_cut, profile_digest,
-           artwork_digest, stock_image_uri, start_sha256, coalesce(profile.references, []) AS references,
-           coalesce(profile.weights, []) AS weights
+           artwork_digest, stock_image_uri, start_sha256, own_sha256,
+           coalesce(profile.references, []) AS references, coalesce(profile.weights, []) AS weights,
+           coalesce(profile.pictures, []) AS pictures
     FROM pair LEFT JOIN profile USING (user_key, item_id)
     ORDER BY bucket, place
 """
 STALE_PAIRS = """
     SELECT target.user_key, target.user_id, target.item_id, item.target_id, item.target_text,
-           item.stock_image_uri, begun.picture_sha256 AS start_sha256, NULL::VARCHAR AS artwork_digest,
+           item.stock_image_uri, begun.picture_sha256 AS start_sha256, own.picture_sha256 AS own_sha256,
+           NULL::VARCHAR AS artwork_digest,
            coalesce(item.target_cut, 0) AS tokens_cut,
            coalesce(state.profile_digest, '{no_profile}') AS profile_digest,
            (length(target.user_id), target.user_id, target.rank) AS place
@@ -56,10 +64,12 @@ STALE_PAIRS = """
 """
 DRAWN_PAIRS = """
     SELECT drawn.user_key, drawn.item_id, drawn.target_id, item.target_text, drawn.artwork_digest,
-           item.stock_image_uri, begun.picture_sha256 AS start_sha256,
+           item.stock_image_uri, begun.picture_sha256 AS start_sha256, own.picture_sha256 AS own_sha256,
            coalesce(item.target_cut, 0) AS tokens_cut, drawn.profile_digest, drawn.artwork_digest AS place
     FROM night.artworks AS drawn JOIN items AS item USING (item_id)
     LEFT JOIN start_pictures AS begun ON begun.item_id = item.item_id
+    LEFT JOIN reference_pictures AS own
+        ON own.item_id = item.item_id AND own.stock_image_uri = item.stock_image_uri
     WHERE drawn.image_path IS NOT NULL AND drawn.recipe_digest = $recipe_digest
         AND item.target_id = drawn.target_id
     ORDER BY drawn.artwork_digest, drawn.user_key
@@ -94,6 +104,7 @@ class ArtworkRow:
     alpha: float
     contrast: float | None
     num_references: int
+    num_images: int = 0
     tokens_cut: int | None = None
     target_id: int | None
     model_version: str
@@ -103,6 +114,15 @@ class ArtworkRow:
     recipe_digest: str
     run_id: str
     snapshot_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureName:
+    """Where an item's own picture is, and which it is."""
+
+    uri: str | None
+    sha256: str | None
+    """Checksum of its file, as a night saw it; None: there is none, or it cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,11 +147,16 @@ class StalePicture:
     """Where the item's own picture is, if it has one."""
     start_sha256: str | None = None
     """Checksum of that picture, as the night saw it that begins with such pictures."""
+    own_sha256: str | None = None
+    """The same, as the night saw it where pictures act as references."""
+    pictures: list[PictureName] = field(default_factory=list)
+    """Of the items of `references`, one each."""
 
     @classmethod
     def read(cls, row: Mapping[str, Any]) -> Self:
         """Read a row of a work list; its bucket is left out."""
-        return cls(**{name: value for name, value in row.items() if name != "bucket"})
+        told = {name: value for name, value in row.items() if name not in ("bucket", "pictures")}
+        return cls(**told, pictures=[PictureName(**one) for one in row["pictures"]])
 
 
 def stream_stale_pictures(
@@ -196,7 +221,7 @@ def count_wanted(lake: Lake, *, max_users: int | None) -> tuple[int, int]:
 
 def count_personal(lake: Lake) -> int:
     """Return how many pictures of the night are drawn from references."""
-    rows = lake.query("SELECT count(*) AS n FROM night.artworks WHERE num_references > 0")
+    rows = lake.query("SELECT count(*) AS n FROM night.artworks WHERE num_references + num_images > 0")
     return int(rows["n"][0].as_py())
 
 

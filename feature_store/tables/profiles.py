@@ -96,15 +96,21 @@ def count_stale_users(lake: Lake, *, recipe_digest: str, max_users: int | None) 
     return lake.query(sql, {"recipe_digest": recipe_digest})["n"][0].as_py()
 
 
-def profile_digest(target_id: int, references: list[tuple[int, float]]) -> str:
+def profile_digest(target_id: int, references: list[tuple[int, float]], pictured: Sequence[str] = ()) -> str:
     """Digest what a profile says: the target's text, and the references' texts with their shares of weight.
 
     The order of the references and a common factor of their weights change nothing, as in personalized
     attention.
+
+    Args:
+        target_id: id of the target's text.
+        references: id and weight of each text.
+        pictured: the items of the references, where their pictures act as well.
     """
     total = sum(weight for _, weight in references)
     shares = sorted((reference_id, f"{weight / total:.9g}") for reference_id, weight in references)
-    return hashlib.sha256(json.dumps([target_id, shares]).encode()).hexdigest()[:32]
+    told = [target_id, shares, *([sorted(pictured)] if pictured else [])]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
 
 
 def replace_profiles(

@@ -13,7 +13,7 @@ from feature_store.tables.targets import first_users
 PICTURES = """
     SELECT a.user_key, a.item_id, i.title, i.target_text, t.rank, a.image_path, a.plain_image_path,
            a.visible_change, a.status, a.reason, a.alpha, a.contrast, a.tokens_cut, a.seed, a.num_references,
-           a.artwork_digest, a.model_version, a.run_id, i.stock_image_uri
+           a.num_images, a.artwork_digest, a.model_version, a.run_id, i.stock_image_uri
     FROM artworks AS a
     JOIN targets AS t ON t.user_key = a.user_key AND t.item_id = a.item_id
     LEFT JOIN items AS i ON i.item_id = a.item_id
@@ -75,6 +75,7 @@ class PublishedPicture:
     tokens_cut: int | None
     seed: int | None
     num_references: int
+    num_images: int = 0
     artwork_digest: str | None
     model_version: str
     run_id: str

@@ -11,9 +11,11 @@ from feature_store.lake.lake import Lake
 from feature_store.lake.sql import quote
 from feature_store.lake.stored_files import StoredFiles
 from feature_store.schemas import EVALUATION_RESULTS, TABLES, USERS
+from feature_store.tables.item_pictures.reference_pictures import read_checksums
 from feature_store.tables.runs import ENDED
 from feature_store.upkeep.erasure import is_forgetting_unfinished
 from feature_store.upkeep.maintenance import lost_pictures
+from feature_store.vectors.picture_vectors import PictureStore
 from feature_store.vectors.reference_store import ReferenceStoreError, open_as_it_is
 from feature_store.vectors.segment_copies import MissingSegmentError, SegmentCopies
 
@@ -192,7 +194,7 @@ def check_vectors(lake: Lake, folder: Path, copies: SegmentCopies | None = None)
     yield Finding(promise=promise, num_offenders=0, remedy="")
     used = lake.query(
         "SELECT reference_id AS id FROM profiles UNION SELECT target_id FROM artworks "
-        "WHERE target_id IS NOT NULL AND num_references > 0"
+        "WHERE target_id IS NOT NULL AND num_references + num_images > 0"
     )["id"].to_numpy()
     missing = store.missing(used) if store else np.unique(used)
     yield Finding(
@@ -207,4 +209,23 @@ def check_vectors(lake: Lake, folder: Path, copies: SegmentCopies | None = None)
         promise="every profile was selected by the vectors of the encoder in the store",
         num_offenders=foreign["n"][0].as_py(),
         remedy=REBUILD,
+    )
+
+
+def check_picture_store(lake: Lake, folder: Path, copies: SegmentCopies | None = None) -> Iterator[Finding]:
+    """Read what the image encoder saw of pictures, if anything was kept, and look for every picture."""
+    promise = "what the image encoder saw of pictures is readable and undamaged"
+    remedy = "run `fan maintain`, then `fan nightly`: pictures are looked at again"
+    try:
+        store = open_as_it_is(folder, copies, afresh=True)
+    except (ReferenceStoreError, MissingSegmentError):
+        yield Finding(promise=promise, num_offenders=1, remedy=remedy)
+        return
+    yield Finding(promise=promise, num_offenders=0, remedy="")
+    missing = PictureStore(store).missing(read_checksums(lake)) if store else []
+    yield Finding(
+        promise="every picture that acts was seen by the image encoder",
+        num_offenders=len(missing),
+        remedy="run `fan embed`",
+        example=f"picture {missing[0][:12]}" if missing else "",
     )

@@ -34,6 +34,11 @@ OWN_ITEMS = """
 Items of a catalogue that is everybody's stay, whoever met them.
 """
 
+OF_ITEMS = (
+    "items", "superseded_items", "descriptions", "start_pictures", "reference_pictures", "keyed.target_lists",
+)  # fmt: skip
+"""Tables whose rows about items of the user's own go."""
+
 LEAVING = """
     CREATE OR REPLACE TEMP TABLE leaving AS
     SELECT source, ingested_at, 'interactions' AS table_name, count(*) AS num_rows
@@ -107,7 +112,7 @@ def erase_user(lake: Lake, user_key: int) -> int:
             _delete(connection, f"night.{name}", "(user_key, item_id) IN (FROM owing)")
             for name in ("profiles", "profile_states", "artworks")
         )
-        for table in ("items", "superseded_items", "descriptions", "start_pictures", "keyed.target_lists"):
+        for table in OF_ITEMS:
             num_rows += _delete(connection, table, "item_id IN (FROM own_items)")
         return num_rows + sum(
             _delete(connection, table.qualified_name, f"user_key = {user_key}")

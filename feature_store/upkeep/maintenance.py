@@ -23,6 +23,8 @@ from feature_store.lake.locks import POSTGRES, vacuum_database
 from feature_store.lake.reader_views import pinned_snapshots
 from feature_store.lake.sql import LAKE
 from feature_store.lake.stored_files import StoredFiles, sha256
+from feature_store.tables.item_pictures.reference_pictures import IN_USE, read_checksums
+from feature_store.vectors.picture_vectors import PictureStore
 from feature_store.vectors.reference_store import ReferenceStore
 
 LISTED_AT_ONCE = 20_000
@@ -178,6 +180,21 @@ def delete_unreferenced_vectors(lake: Lake, store: ReferenceStore) -> int:
     if num_removed:
         store.save()
     return num_removed
+
+
+def drop_unused_pictures(lake: Lake, store: PictureStore | None) -> int:
+    """Drop rows of pictures of items that nothing stands for, and what was seen of pictures without a row.
+
+    Args:
+        lake: whose `reference_pictures` name the pictures.
+        store: what an image encoder saw of them; None if there is nothing.
+
+    Returns:
+        Number of embeddings that went.
+    """
+    unused = f"DELETE FROM reference_pictures WHERE item_id NOT IN ({IN_USE})"
+    lake.write(lambda connection: connection.execute(unused), "drop pictures that are in use no more")
+    return store.keep_only(read_checksums(lake)) if store else 0
 
 
 def _compact(connection: DuckDBPyConnection, *, delete_threshold: float) -> None:

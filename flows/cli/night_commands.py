@@ -45,10 +45,10 @@ def ingest(
 def embed(
     settings_file: SettingsFile = None,
     rebuild: Annotated[
-        bool, typer.Option("--rebuild", help="Encode every text anew, with the model in use.")
+        bool, typer.Option("--rebuild", help="Encode every text and picture anew, with the model in use.")
     ] = False,
 ) -> None:
-    """Stage 2: encode new texts into the reference store."""
+    """Stage 2: encode new texts, and pictures where they act, into the reference store."""
     settings = prepare(settings_file)
     if rebuild:
         from feature_store.vectors.reference_store import erase_store
@@ -58,6 +58,7 @@ def embed(
         with hold_night(settings):
             workspace = open_workspace(settings)
             erase_store(workspace.references, workspace.reference_copies)
+            erase_store(workspace.reference_pictures, workspace.picture_copies)
     _run_stages(settings_file, ("embed",))
 
 

@@ -11,6 +11,7 @@ from feature_store.upkeep.checks import (
     Finding,
     check_forgetting,
     check_images,
+    check_picture_store,
     check_reading,
     check_tables,
     check_vectors,
@@ -52,6 +53,7 @@ def _examine_lake(settings: Settings) -> Iterator[Finding]:
     yield check_images(lake, workspace.files)
     vectors = list(check_vectors(lake, workspace.references, workspace.reference_copies))
     yield from vectors
+    yield from check_picture_store(lake, workspace.reference_pictures, workspace.picture_copies)
     if not vectors[0].num_offenders:
         yield from check_crowd(settings)
 

@@ -17,6 +17,7 @@ from feature_store.upkeep.erasure import erase_user
 from feature_store.upkeep.maintenance import (
     delete_unreferenced_images,
     delete_unreferenced_vectors,
+    drop_unused_pictures,
     purge_lake,
 )
 from feature_store.vectors.reference_store import open_as_it_is
@@ -26,7 +27,7 @@ from flows.model.champion import SQLITE, tracking_uri
 from flows.night_lock import hold_night
 from flows.settings import Settings
 from flows.stages.bucket_files import delete_work
-from flows.workspace import EVALUATION_EXPERIMENT, Workspace, open_lake, open_workspace
+from flows.workspace import EVALUATION_EXPERIMENT, Workspace, open_kept_pictures, open_lake, open_workspace
 
 
 def forget(settings: Settings, user_id: str) -> dict[str, int]:
@@ -86,6 +87,7 @@ def _erase_files(settings: Settings, workspace: Workspace, lake: Lake) -> dict[s
         write_gallery(settings, lake, workspace, night)
     return {
         "vectors": delete_unreferenced_vectors(lake, store) if store else 0,
+        "picture_embeddings": drop_unused_pictures(lake, open_kept_pictures(workspace)),
         "pictures": delete_unreferenced_images(lake, workspace.files),
     }
 

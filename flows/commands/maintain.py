@@ -8,6 +8,7 @@ from feature_store.upkeep.maintenance import (
     delete_unreferenced_images,
     delete_unreferenced_vectors,
     drop_lost_pictures,
+    drop_unused_pictures,
     maintain_lake,
 )
 from feature_store.vectors.reference_store import drop_unnamed_segments, open_as_it_is
@@ -17,7 +18,7 @@ from flows.keeping.sealing import rewriting
 from flows.night_lock import hold_night
 from flows.settings import Settings
 from flows.stages.bucket_files import delete_work
-from flows.workspace import open_lake, open_workspace
+from flows.workspace import open_kept_pictures, open_lake, open_workspace
 
 
 def maintain(settings: Settings, *, keep: timedelta) -> dict[str, int]:
@@ -45,6 +46,7 @@ def maintain(settings: Settings, *, keep: timedelta) -> dict[str, int]:
             "vectors_deleted": delete_unreferenced_vectors(lake, store) if store else 0,
             "vector_files_deleted": drop_unnamed_segments(workspace.references),
             "unfinished_files_deleted": delete_unfinished(workspace.root),
+            "picture_embeddings_deleted": drop_unused_pictures(lake, open_kept_pictures(workspace)),
             "pictures_deleted": delete_unreferenced_images(lake, workspace.files),
             "pictures_to_draw_again": lost,
         }

@@ -13,6 +13,8 @@ from feature_store.upkeep.inventory import (
 )
 
 RESTORE = "restore the workspace from a backup with `fan restore BACKUP`"
+SEEN = "what the image encoder saw of pictures"
+LOOK_AGAIN = "run `fan maintain`, then `fan nightly`: pictures are looked at again"
 CATALOGUE = "catalog.sqlite"
 
 
@@ -40,6 +42,10 @@ KINDS = (
     ),
     FileKind(folder="references/manifest", what="vectors", remedy="run `fan embed --rebuild`", changes=True),
     FileKind(folder="references/", what="vectors", remedy="run `fan embed --rebuild`"),
+    FileKind(
+        folder="reference_pictures/manifest", what=SEEN, remedy=LOOK_AGAIN, changes=True, deletable=True
+    ),
+    FileKind(folder="reference_pictures/", what=SEEN, remedy=LOOK_AGAIN, deletable=True),
     FileKind(
         folder="mlflow/artifacts/fan-artwork/",
         what="registered models",

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 import numpy as np
 from PIL import Image
 
-from fan_model.drawing.artist import Artwork
+from fan_model.drawing.artist import Artwork, Undrawn
 from fan_model.drawing.visible_change import visible_change
 from feature_store.lake.lake import Lake
 from feature_store.tables.artworks import StalePicture, scan_drawn_pictures
 from feature_store.tables.runs import read_last_published
 from flows.model.champion import load_champion
+from flows.own_pictures.image_profiles import list_crowd_pictures
 from flows.settings import Settings
 from flows.stages.crowd import current_crowd
 from flows.stages.generate import DrawingJob, personal_request
@@ -78,13 +79,12 @@ def _job(settings: Settings, lake: Lake) -> DrawingJob:
         champion=champion,
         run=run,
         crowd=crowd,
+        crowd_pictures=list_crowd_pictures(settings, lake, crowd),
     )
 
 
 def _compare(job: DrawingJob, stored: list[StalePicture]) -> Iterator[PictureComparison]:
-    requests = [personal_request(job, pair) for pair in stored]
-    drawn = job.champion.artist.draw_each(requests, job.options)
-    for pair, artwork in zip(stored, drawn, strict=True):
+    for pair, artwork in zip(stored, _draw_again(job, stored), strict=True):
         digest = str(pair.artwork_digest)
         file = job.pictures.read(digest)
         if not isinstance(artwork, Artwork):
@@ -98,6 +98,15 @@ def _compare(job: DrawingJob, stored: list[StalePicture]) -> Iterator[PictureCom
             yield PictureComparison(artwork_digest=digest, reason=f"there is no file {path}")
         else:
             yield compare_files(digest, file, artwork.image)
+
+
+def _draw_again(job: DrawingJob, stored: list[StalePicture]) -> list[Artwork | Undrawn]:
+    requests = {place: personal_request(job, pair) for place, pair in enumerate(stored)}
+    drawn: dict[int, Artwork | Undrawn] = {}
+    for options, places in job.by_options(requests).items():
+        alike = job.champion.artist.draw_each([requests[place] for place in places], options)
+        drawn |= zip(places, alike, strict=True)
+    return [drawn[place] for place in range(len(stored))]
 
 
 def compare_files(digest: str, stored: bytes, drawn: bytes) -> PictureComparison:

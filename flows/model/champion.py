@@ -136,6 +136,7 @@ def _register(settings: Settings) -> str:
         revision=model.revision,
         experiment=REGISTRY_EXPERIMENT,
         deployment=registered_deployment(settings),
+        gives_pictures=settings.images.takes_images,
     ).version
     seal(settings, "mlflow/")
     logger.info("registered %s version %s as %s", model.name, version, model.alias)

@@ -26,6 +26,7 @@ def deployment(settings: Settings, crowd: Crowd = NOBODY) -> Deployment:
     }
     return Deployment(
         execution=settings.model.execution,
+        images=settings.images.input,
         batch_memory=str(Workspace(settings.workspace).batch_sizes),
         cache_bytes=serving.cache_bytes,
         max_queued_pictures=serving.max_queued_pictures,

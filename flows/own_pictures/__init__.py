@@ -1,1 +1,1 @@
-"""Items' own pictures in a night: looked at for changes, and what artworks begin as."""
+"""Items' own pictures in a night: looked at for changes, begun with, or acting as references."""

@@ -44,7 +44,14 @@ def explain(settings: Settings, lake: Lake, user_id: str, item_id: str) -> str:
 
 
 def describe_strength(picture: PublishedPicture) -> str:
-    """Say what the references do in the text encoder."""
+    """Say what the references do in the text encoder, and their pictures in the image encoder."""
+    told = [_strength_of_texts(picture)] if picture.num_references else []
+    if picture.num_images:
+        told.append(f"Their own pictures act through the image encoder: {picture.num_images} of them.")
+    return " ".join(told) or "None of its references has a picture that acts, and texts do not."
+
+
+def _strength_of_texts(picture: PublishedPicture) -> str:
     num_references = len(picture.references)
     if picture.contrast is not None:
         return (

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
 
-from fan_model.encoders.families import UnsupportedPipelineError, accept_index, refuse_picture_needs
+from fan_model.encoders.families import Family, UnsupportedPipelineError, accept_index, refuse_picture_needs
 from fan_model.loading.adapters import check_adapters
 from fan_model.loading.checkpoints import recognize
 from fan_model.loading.devices import DeviceError, check_device
 from fan_model.loading.execution import ExecutionError
+from fan_model.loading.image_encoders import require_images
 from fan_model.loading.pipeline_files import HUB_ID, PipelineError, lost_components, read_index
 from feature_store.tables.descriptions import STYLE
 from flows.model.champion import pipeline_source
+from flows.own_pictures.picture_embedding import NOT_BOTH
 from flows.settings import BUNDLED_PIPELINE, DEFAULT_FILE, Settings
 from flows.settings_lines import Key, find_line
 from flows.source_settings import Source
@@ -61,7 +63,7 @@ def check(settings: Settings) -> tuple[list[str], list[SettingProblem]]:
     problems = [problem for seen in previews for problem in seen.problems]
     fields = frozenset(field for seen in previews for field in seen.item_fields)
     problems += [*check_templates(settings, fields), *check_model(settings), *check_describing(settings)]
-    problems += [*check_pictures(settings), *check_workspace(settings)]
+    problems += [*check_pictures(settings), *check_images(settings), *check_workspace(settings)]
     return lines, problems
 
 
@@ -110,7 +112,7 @@ def check_templates(settings: Settings, fields: frozenset[str]) -> Iterator[Sett
 
 def check_model(settings: Settings) -> Iterator[SettingProblem]:
     """Look whether the pipeline is there, whole, and the device with it; nothing is loaded."""
-    yield from _check_pipeline(pipeline_source(settings))
+    yield from _check_pipeline(pipeline_source(settings), gives_pictures=settings.images.takes_images)
     key = "devices" if settings.model.devices else "device"
     for device in settings.model.all_devices:
         try:
@@ -138,11 +140,28 @@ def check_describing(settings: Settings) -> Iterator[SettingProblem]:
 
 
 def check_pictures(settings: Settings) -> Iterator[SettingProblem]:
-    """Look whether items' own pictures may be read, where they are described or begun with."""
-    is_read = settings.describe.model is not None or settings.start.strength is not None
+    """Look whether items' own pictures may be read, where they are described, begun with, or act."""
+    begins = settings.start.strength is not None
+    is_read = settings.describe.model is not None or begins or settings.images.takes_images
     if is_read and not settings.pictures.allowed:
         message = "no picture may be read: name folders or addresses of items' pictures"
         yield SettingProblem(keys=("pictures", "allowed"), message=message)
+
+
+def check_images(settings: Settings) -> Iterator[SettingProblem]:
+    """Look whether the pipeline takes pictures, where they act; what is on the hub is not looked at."""
+    keys = ("images", "references")
+    if not settings.images.takes_images:
+        return
+    if settings.start.strength is not None:
+        yield SettingProblem(keys=keys, message=NOT_BOTH)
+    family, images = _family_of(pipeline_source(settings)), settings.images.input
+    is_here = images is None or Path(images.path).exists() or Path(images.path).is_absolute()
+    try:
+        if family is not None and is_here:
+            require_images(images, family)
+    except (ExecutionError, UnsupportedPipelineError) as error:
+        yield SettingProblem(keys=keys, message=str(error))
 
 
 def check_workspace(settings: Settings) -> Iterator[SettingProblem]:
@@ -165,14 +184,16 @@ def describe_problems(problems: Sequence[SettingProblem], settings_file: Path | 
     ]
 
 
-def _check_pipeline(source: str | Path) -> Iterator[SettingProblem]:
+def _check_pipeline(source: str | Path, *, gives_pictures: bool) -> Iterator[SettingProblem]:
     """Look at the folder of a pipeline; of a hub id, which the night fetches, only at its spelling."""
     keys = ("model", "pipeline")
     is_folder, is_file = Path(source).is_dir(), Path(source).is_file()
     try:
         lost = lost_components(Path(source)) if is_folder else []
         if is_folder:
-            refuse_picture_needs(accept_index(read_index(Path(source))))
+            family = accept_index(read_index(Path(source)))
+            if not gives_pictures:
+                refuse_picture_needs(family)
         if is_file:
             recognize(Path(source))
     except (PipelineError, UnsupportedPipelineError) as error:
@@ -182,6 +203,16 @@ def _check_pipeline(source: str | Path) -> Iterator[SettingProblem]:
         yield SettingProblem(keys=keys, message=f"{source} lacks {', '.join(lost)}: save the whole pipeline")
     if not is_folder and not is_file and not HUB_ID.fullmatch(str(source)):
         yield SettingProblem(keys=keys, message=f"{source} is no folder, and no hub id either")
+
+
+def _family_of(source: str | Path) -> Family | None:
+    """The family of a pipeline that is here; None of others, and of what is no pipeline."""
+    try:
+        if Path(source).is_dir():
+            return accept_index(read_index(Path(source)))
+        return recognize(Path(source)).family if Path(source).is_file() else None
+    except (PipelineError, UnsupportedPipelineError):
+        return None
 
 
 def _unreadable(name: str, where: tuple[Key, ...], error: Exception) -> SourcePreview:

@@ -6,11 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from PIL import Image
+
 from fan_model.drawing.artist import Artist, ArtworkRequest, DrawingOptions
+from fan_model.drawing.pictured_requests import with_images
+from fan_model.image_references.image_profile import ImageProfile
 from feature_store.lake.lake import Lake
 from feature_store.tables.artworks import count_stale_pictures, count_wanted, sample_texts
 from flows.model.champion import load_champion
 from flows.model.served_model import drawing_options
+from flows.own_pictures.image_profiles import list_crowd_pictures
 from flows.settings import Settings
 from flows.stages.crowd import as_crowd, crowd_name, current_crowd
 from flows.stages.recipes import drawing_recipe
@@ -18,6 +23,8 @@ from flows.workspace import open_lake, open_workspace
 
 WARM_UPS = 1
 """Batches that are drawn before the one that is measured: the first is slower than all others."""
+GREY_SIDES = (64, 64)
+"""Of the picture that stands for any item's own, where pictures act."""
 NO_TEXT = "a film poster"
 """What the warm-up draws where the lake knows no target yet."""
 
@@ -58,7 +65,9 @@ def plan_night(settings: Settings) -> NightPlan:
         champion = load_champion(settings)
         now = datetime.now(UTC)
         crowd = current_crowd(settings, lake, champion.artist.encoder_fingerprint, now)
-        recipe = drawing_recipe(settings, champion.artist.pipeline_fingerprint, crowd_name(crowd))
+        pictured = list_crowd_pictures(settings, lake, crowd)
+        fingerprint = champion.artist.pipeline_fingerprint
+        recipe = drawing_recipe(settings, fingerprint, crowd_name(crowd), pictured)
         users, targets = count_wanted(lake, max_users=settings.users_limit)
         options = drawing_options(settings, num_references=None, crowd=as_crowd(crowd))
         requests = _requests(settings, lake, champion.artist)
@@ -95,8 +104,9 @@ def _requests(settings: Settings, lake: Lake, artist: Artist) -> list[ArtworkReq
     most = settings.profile.max_references or len(texts)
     references = tuple(sample_texts(lake, most=most))
     parse = artist.limits.parse_request
+    grey = ImageProfile.of(Image.new("RGB", GREY_SIDES, "grey")) if artist.image_input else None
     return [
-        parse({"prompt": texts[seed % len(texts)], "references": references, "seed": seed})
+        with_images(parse({"prompt": texts[seed % len(texts)], "references": references, "seed": seed}), grey)
         for seed in range(artist.batch_size)
     ]
 

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from fan_model.drawing.artist import ArtworkRequest, DrawingOptions
+from fan_model.drawing.pictured_requests import images_of, with_images
 from fan_model.drawing.requests import RequestError
 from fan_model.drawing.starting import with_start
 from fan_model.drawing.visible_change import visible_change
+from fan_model.image_references.image_profile import ImageProfile
 from feature_store.lake.stored_files import sha256
 from feature_store.tables.artworks import (
     ArtworkRow,
@@ -18,9 +20,11 @@ from feature_store.tables.artworks import (
     artwork_id,
 )
 from feature_store.tables.crowds import CrowdRow
+from feature_store.tables.item_pictures.reference_pictures import CrowdPicture
 from feature_store.tables.runs import Run
 from flows.model.champion import Champion
 from flows.model.served_model import drawing_options
+from flows.own_pictures.image_profiles import ImageProfiles
 from flows.own_pictures.starts import OwnPictures
 from flows.settings import Settings
 from flows.stages.crowd import as_crowd, crowd_name
@@ -30,6 +34,7 @@ from flows.stages.recipes import drawing_recipe, item_seed
 from flows.workspace import IMAGES, Workspace
 
 UNKNOWN_ITEM = "the catalogue does not know the item, so there is no text to draw"
+Name = TypeVar("Name")
 PAIRS_AT_ONCE = 32
 """Pairs drawn together: what a crash can cost."""
 
@@ -44,6 +49,8 @@ class DrawingJob:
     run: Run
     crowd: Sequence[CrowdRow]
     """What pictures are contrasted with; none if there is none."""
+    crowd_pictures: Sequence[CrowdPicture] = ()
+    """The same, where items' own pictures act and are contrasted."""
     snapshot_id: int
     """The snapshot that profiles were read from."""
 
@@ -52,11 +59,19 @@ class DrawingJob:
         """The settings in the model's words; profiling is done already, so no reference is dropped here."""
         return drawing_options(self.settings, num_references=None, crowd=as_crowd(self.crowd))
 
+    def options_of(self, request: ArtworkRequest) -> DrawingOptions:
+        """How a request is drawn: where pictures act beside its texts, these act by their share."""
+        images = images_of(request)
+        if images is None or not images.references:
+            return self.options
+        alpha, contrast = self.settings.images.kinds.of_texts(self.options)
+        return replace(self.options, alpha=alpha, contrast=contrast)
+
     @cached_property
     def recipe_digest(self) -> str:
         """Digest of what the pictures depend on, beside their profiles."""
         fingerprint = self.champion.artist.pipeline_fingerprint
-        return drawing_recipe(self.settings, fingerprint, crowd_name(self.crowd))
+        return drawing_recipe(self.settings, fingerprint, crowd_name(self.crowd), self.crowd_pictures)
 
     @property
     def pictures(self) -> PictureFiles:
@@ -73,9 +88,28 @@ class DrawingJob:
         """What pictures begin as, where the settings say so."""
         return OwnPictures(self.settings)
 
+    @cached_property
+    def image_profiles(self) -> ImageProfiles:
+        """What pictures speak for users, where the settings say so."""
+        return ImageProfiles(self.settings, self.champion.artist, self.crowd_pictures)
+
     def digest(self, request: ArtworkRequest) -> str:
         """Digest all that a picture is made of."""
-        return self.pictures.digest(request, self.options)
+        return self.pictures.digest(request, self.options_of(request))
+
+    def draw(self, requests: Mapping[str, ArtworkRequest]) -> dict[str, DrawingOutcome]:
+        """Draw pictures into their files, by their digests."""
+        drawn: dict[str, DrawingOutcome] = {}
+        for options, digests in self.by_options(requests).items():
+            drawn |= self.pictures.draw({digest: requests[digest] for digest in digests}, options)
+        return drawn
+
+    def by_options(self, requests: Mapping[Name, ArtworkRequest]) -> dict[DrawingOptions, list[Name]]:
+        """The names of requests that are drawn alike."""
+        alike: dict[DrawingOptions, list[Name]] = {}
+        for name, request in requests.items():
+            alike.setdefault(self.options_of(request), []).append(name)
+        return alike
 
     def image_path(self, digest: str) -> str:
         """Name a picture's file, relative to the workspace."""
@@ -159,7 +193,7 @@ def _draw(job: DrawingJob, pairs: Sequence[StalePicture]) -> _DrawnChunk:
     wanted, refused = _write_requests(job, pairs)
     requests = {job.digest(request): request for both in wanted for request in (both.personal, both.plain)}
     missing = {digest: request for digest, request in requests.items() if _is_to_draw(job, digest, request)}
-    drawn = job.pictures.draw(missing, job.options)
+    drawn = job.draw(missing)
     personal = {job.digest(both.personal) for both in wanted}
     num_plain = sum(digest not in personal and one == GENERATED for digest, one in drawn.items())
     return _DrawnChunk(len(pairs), wanted, refused, drawn, num_plain)
@@ -189,18 +223,21 @@ def personal_request(job: DrawingJob, pair: StalePicture) -> ArtworkRequest:
     Raises:
         RequestError: There is no text to draw, or the model's limits refuse it.
     """
-    taste = {"references": pair.references, "weights": pair.weights} if pair.references else {}
-    return _begin(job, pair, {**_plain(job, pair), **taste})
+    speaks = pair.references and job.settings.images.takes_texts
+    taste = {"references": pair.references, "weights": pair.weights} if speaks else {}
+    return _begin(job, pair, {**_plain(job, pair), **taste}, job.image_profiles.find(pair))
 
 
 def _plain_request(job: DrawingJob, pair: StalePicture) -> ArtworkRequest:
     """What the same picture is drawn from without personalization."""
-    return _begin(job, pair, _plain(job, pair))
+    return _begin(job, pair, _plain(job, pair), job.image_profiles.find_plain(pair))
 
 
-def _begin(job: DrawingJob, pair: StalePicture, fields: dict[str, Any]) -> ArtworkRequest:
-    """A request with the item's own picture to begin with, where there is one and the settings want it."""
-    request = job.champion.artist.limits.parse_request(fields)
+def _begin(
+    job: DrawingJob, pair: StalePicture, fields: dict[str, Any], images: ImageProfile | None
+) -> ArtworkRequest:
+    """A request with what the settings want of pictures: those that act, and the one to begin with."""
+    request = with_images(job.champion.artist.limits.parse_request(fields), images)
     return with_start(request, job.own_pictures.find(pair))
 
 
@@ -219,7 +256,7 @@ def _row(job: DrawingJob, both: _PairRequests, drawn: Mapping[str, DrawingOutcom
     image = None if outcome.reason else job.pictures.read(digest)
     has_plain = job.has_plain(plain, drawn)
     return ArtworkRow(
-        **_origin(job, both.pair),
+        **_origin(job, both.pair, job.options_of(both.personal)),
         artwork_id=artwork_id(both.pair.user_key, both.pair.item_id, digest),
         artwork_digest=digest,
         image_path=job.image_path(digest) if image else None,
@@ -228,6 +265,7 @@ def _row(job: DrawingJob, both: _PairRequests, drawn: Mapping[str, DrawingOutcom
         visible_change=job.visible_change(image, plain if has_plain else None),
         seed=both.personal.seed,
         num_references=len(both.personal.references),
+        num_images=_count_images(both.personal),
         status=outcome.status,
         reason=outcome.reason,
     )
@@ -235,7 +273,7 @@ def _row(job: DrawingJob, both: _PairRequests, drawn: Mapping[str, DrawingOutcom
 
 def _row_not_drawn(job: DrawingJob, pair: StalePicture, reason: str) -> ArtworkRow:
     return ArtworkRow(
-        **_origin(job, pair),
+        **_origin(job, pair, job.options),
         artwork_id=artwork_id(pair.user_key, pair.item_id, ""),
         num_references=len(pair.references),
         status="failed",
@@ -243,15 +281,21 @@ def _row_not_drawn(job: DrawingJob, pair: StalePicture, reason: str) -> ArtworkR
     )
 
 
-def _origin(job: DrawingJob, pair: StalePicture) -> dict[str, Any]:
-    is_contrasted = bool(pair.references and job.options.contrasted_crowd)
+def _count_images(request: ArtworkRequest) -> int:
+    """How many pictures of references act, each once by its content."""
+    images = images_of(request)
+    return 0 if images is None else len(images.by_digest.references)
+
+
+def _origin(job: DrawingJob, pair: StalePicture, options: DrawingOptions) -> dict[str, Any]:
+    is_contrasted = bool(pair.references and options.contrasted_crowd)
     return {
         "user_key": pair.user_key,
         "item_id": pair.item_id,
         "profile_digest": pair.profile_digest,
         "target_id": pair.target_id,
-        "alpha": job.settings.drawing.alpha,
-        "contrast": job.settings.drawing.contrast if is_contrasted else None,
+        "alpha": options.alpha,
+        "contrast": options.contrast if is_contrasted else None,
         "tokens_cut": pair.tokens_cut,
         "model_version": job.champion.version,
         "drawn_at": datetime.now(UTC),

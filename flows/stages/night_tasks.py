@@ -14,11 +14,14 @@ from feature_store.schemas import ARTWORKS, PROFILES
 from feature_store.tables import artworks, profiles
 from feature_store.tables.artworks import StalePicture, commit_artworks
 from feature_store.tables.crowds import CrowdRow
+from feature_store.tables.item_pictures.reference_pictures import CrowdPicture
 from feature_store.tables.profiles import commit_profiles, profile_states
 from feature_store.tables.runs import Run, read_last_published, read_run
 from feature_store.tables.targets import Bucket
 from feature_store.vectors.reference_store import ReferenceStore
 from flows.model.champion import ModelSource, load_champion, load_source
+from flows.own_pictures.image_profiles import list_crowd_pictures
+from flows.own_pictures.picture_embedding import check_takes_pictures, embed_pictures
 from flows.own_pictures.starts import check_can_start, look_at_start_pictures
 from flows.settings import Settings, on_this_machine
 from flows.stages.bucket_commits import FinishedBucket
@@ -58,14 +61,18 @@ class DrawingWork(BucketWork):
     """Pictures to draw."""
 
     model: ModelSource
+    crowd_pictures: tuple[CrowdPicture, ...] = ()
+    """What is contrasted with where items' own pictures act."""
 
 
 def embed_texts(settings: Settings, run: Run) -> Counts:
-    """Encode the texts that have no vectors yet."""
+    """Encode the texts that have no vectors yet, and look at the pictures that act beside them."""
     artist = load_champion(settings).artist
+    check_takes_pictures(settings, artist)
     store = open_references(settings, encoder_fingerprint=artist.encoder_fingerprint, width=artist.width)
     lake = share_lake(settings)
-    return embed(settings, lake, store, artist) | pin_crowd(settings, lake, store, run)
+    texts = embed(settings, lake, store, artist) | pin_crowd(settings, lake, store, run)
+    return texts | embed_pictures(settings, lake, run, artist)
 
 
 def list_profiles(settings: Settings, run: Run) -> ProfileWork:
@@ -127,8 +134,11 @@ def list_pictures(settings: Settings, run: Run) -> DrawingWork:
     """List the pictures that are to be drawn, a file for each bucket of users, from one look at the lake."""
     lake, champion = share_lake(settings), load_champion(settings)
     check_can_start(settings, champion.artist)
+    check_takes_pictures(settings, champion.artist)
     look_at_start_pictures(settings, lake, run)
     crowd = current_crowd(settings, lake, champion.artist.encoder_fingerprint, run.window_end)
+    crowd_pictures = list_crowd_pictures(settings, lake, crowd)
+    fingerprint = champion.artist.pipeline_fingerprint
     snapshot_id, buckets = lake.snapshot_id(), generate_buckets(settings, run)
     folder, numbers = _folder(settings, run, "generate"), []
     folder.empty()
@@ -136,7 +146,7 @@ def list_pictures(settings: Settings, run: Run) -> DrawingWork:
         rows = artworks.stream_stale_pictures(
             lake,
             run,
-            recipe_digest=drawing_recipe(settings, champion.artist.pipeline_fingerprint, crowd_name(crowd)),
+            recipe_digest=drawing_recipe(settings, fingerprint, crowd_name(crowd), crowd_pictures),
             max_users=settings.users_limit,
             num_buckets=len(buckets),
         )
@@ -145,6 +155,7 @@ def list_pictures(settings: Settings, run: Run) -> DrawingWork:
         run=run,
         numbers=tuple(numbers),
         crowd=tuple(crowd),
+        crowd_pictures=crowd_pictures,
         snapshot_id=snapshot_id,
         model=champion.source,
     )
@@ -160,6 +171,7 @@ def generate_bucket(settings: Settings, work: DrawingWork, number: int) -> Finis
         champion=load_source(work.model),
         run=work.run,
         crowd=work.crowd,
+        crowd_pictures=work.crowd_pictures,
         snapshot_id=work.snapshot_id,
     )
     pairs = [StalePicture.read(row) for row in folder.read("todo", number).to_pylist()]
@@ -211,7 +223,8 @@ def generate_buckets(settings: Settings, run: Run) -> list[Bucket]:
     """Divide the users whose pictures are to be drawn into buckets; none if there is nobody."""
     lake, limit, artist = share_lake(settings), settings.users_limit, load_champion(settings).artist
     crowd = current_crowd(settings, lake, artist.encoder_fingerprint, run.window_end)
-    recipe = drawing_recipe(settings, artist.pipeline_fingerprint, crowd_name(crowd))
+    pictured = list_crowd_pictures(settings, lake, crowd)
+    recipe = drawing_recipe(settings, artist.pipeline_fingerprint, crowd_name(crowd), pictured)
     return divide(settings, artworks.count_stale_users(lake, run, recipe_digest=recipe, max_users=limit))
 
 

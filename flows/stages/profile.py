@@ -123,7 +123,7 @@ def _select_all(
             first, last = bounds[pair.pair_number], bounds[pair.pair_number + 1]
             history = histories.slice(first, last - first)
             selection = _select(settings, vectors, pair.target_id, history, crowd)
-            yield from _rows(pair, history, selection, origin)
+            yield from _rows(pair, history, selection, origin, takes_images=settings.images.takes_images)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,10 +173,17 @@ def _select(
 
 
 def _rows(
-    pair: _NumberedPair, history: pa.Table, selection: Selection, origin: ProfileOrigin
+    pair: _NumberedPair,
+    history: pa.Table,
+    selection: Selection,
+    origin: ProfileOrigin,
+    *,
+    takes_images: bool,
 ) -> Iterator[ProfileRow]:
     chosen = history.take(pa.array(selection.indices)).to_pylist()
-    digest = profile_digest(pair.target_id, [(row["reference_id"], row["weight"]) for row in chosen])
+    pictured = [row["reference_item_id"] for row in chosen] if takes_images else []
+    shares = [(row["reference_id"], row["weight"]) for row in chosen]
+    digest = profile_digest(pair.target_id, shares, pictured)
     history_size = history["origin"].to_pylist().count("history")
     for position, (row, relevance) in enumerate(zip(chosen, selection.relevance, strict=True), start=1):
         yield ProfileRow(

@@ -6,7 +6,10 @@ fraction of references to the profiles (and, through their digests, to the pictu
 
 import hashlib
 import json
+from collections.abc import Sequence
+from dataclasses import asdict
 
+from feature_store.tables.item_pictures.reference_pictures import CrowdPicture
 from flows.settings import Settings
 
 
@@ -24,17 +27,33 @@ def crowd_recipe(settings: Settings, encoder_fingerprint: str) -> str:
 def profile_recipe(settings: Settings, encoder_fingerprint: str, crowd_id: str | None = None) -> str:
     """Digest what profiles depend on; the crowd is a part of it where it is looked at."""
     crowd = crowd_id if settings.profile.distinctive else None
-    return _digest(settings.model_dump(include={"profile", "texts"}), encoder_fingerprint, crowd)
+    pictured = ("pictured",) if settings.images.takes_images else ()
+    profiled = settings.model_dump(include={"profile", "texts"})
+    return _digest(profiled, encoder_fingerprint, crowd, *pictured)
 
 
-def drawing_recipe(settings: Settings, pipeline_fingerprint: str, crowd_id: str | None = None) -> str:
+def drawing_recipe(
+    settings: Settings,
+    pipeline_fingerprint: str,
+    crowd_id: str | None = None,
+    crowd_pictures: Sequence[CrowdPicture] = (),
+) -> str:
     """Digest what pictures depend on, beside their profiles; the crowd where it is contrasted with."""
     blocked = settings.safety.blocklist.read_text(encoding="utf-8") if settings.safety.blocklist else ""
     crowd = crowd_id if settings.drawing.contrast else None
     drawn = settings.model_dump(include={"drawing"})
     start = settings.start.strength
     started = () if start is None else (start,)
-    return _digest(drawn, settings.seed, pipeline_fingerprint, blocked, crowd, *started)
+    pictured = _pictured(settings, crowd_pictures)
+    return _digest(drawn, settings.seed, pipeline_fingerprint, blocked, crowd, *started, *pictured)
+
+
+def _pictured(settings: Settings, crowd_pictures: Sequence[CrowdPicture]) -> tuple[object, ...]:
+    """What of pictures as references artworks depend on; nothing where none act."""
+    if not settings.images.takes_images:
+        return ()
+    contrasted = [(one.sha256, one.weight) for one in crowd_pictures]
+    return (asdict(settings.images.kinds), asdict(settings.images.how), contrasted)
 
 
 def evaluation_recipe(settings: Settings, pipeline_fingerprint: str) -> str:

@@ -172,6 +172,12 @@ def test_an_explanation_says_whether_a_picture_went_by_alpha_or_away_from_the_cr
     item_id = lake.query("SELECT item_id FROM artworks WHERE user_id = '2'")["item_id"][0].as_py()
     picture = read_picture(lake, "2", item_id)
     assert "looks at 1 references" in describe_strength(picture)
+    pictured = dataclasses.replace(picture, num_images=1)
+    assert "looks at 1 references" in describe_strength(pictured)
+    assert "act through the image encoder: 1 of them" in describe_strength(pictured)
+    alone = dataclasses.replace(pictured, num_references=0)
+    assert "looks at" not in describe_strength(alone)
+    assert "has a picture that acts" in describe_strength(dataclasses.replace(alone, num_images=0))
     contrasted = describe_strength(dataclasses.replace(picture, contrast=0.5))
     assert "layer goes 0.5 times what its 1 references have beyond the crowd" in contrasted
     assert "looks at" not in contrasted

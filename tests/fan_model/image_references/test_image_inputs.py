@@ -6,6 +6,7 @@ import diffusers
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import constants
 from PIL import Image
 
 from fan_model.drawing.artist import Artist
@@ -13,12 +14,13 @@ from fan_model.drawing.fingerprints import artwork_digest
 from fan_model.drawing.personalizer import Personalizer
 from fan_model.drawing.pictured_requests import PicturedRequest
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
-from fan_model.encoders.families import UnsupportedPipelineError
+from fan_model.encoders.families import FAMILIES, UnsupportedPipelineError
 from fan_model.encoders.image_families import IMAGE_FAMILIES, accept_image_parts
 from fan_model.image_references.image_parts import ImageParts
-from fan_model.image_references.image_profile import ImageProfile
+from fan_model.image_references.image_profile import ImageProfile, Picture
 from fan_model.loading.execution import Execution, ExecutionError
-from fan_model.loading.image_encoders import PictureInput
+from fan_model.loading.image_encoders import find_images, require_images
+from fan_model.loading.picture_input import PictureInput
 from fan_model.loading.pipelines import PipelineLoader, find_pipeline
 from fan_model.method.image_personalization import ImagePersonalization
 from tests.fan_model import image_pipelines, pipelines
@@ -315,3 +317,66 @@ def test_a_picture_in_memory_is_known_by_its_pixels():
     same, wider = ImageProfile.of(image.copy()), ImageProfile.of(Image.new("RGB", (16, 4), "red"))
     assert ImageProfile.of(image) == same
     assert ImageProfile.of(image) != wider
+
+
+def test_an_artist_embeds_pictures_where_the_family_takes_one_embedding(family, artist):
+    name, *_ = family
+    pictures = [Picture.of(picture(seed)) for seed in (1, 2, 1)]
+    if artist.embedding_width is None:
+        assert name in {"IP-Adapter Plus on SD", "FLUX Redux"}
+        with pytest.raises(RequestError, match="this pipeline takes no embedding of a picture"):
+            artist.embed_pictures(pictures)
+        return
+    seen = artist.embed_pictures(pictures)
+    assert seen.shape == (3, artist.embedding_width)
+    assert seen.dtype == np.float32
+    assert np.array_equal(seen[0], seen[2])
+    assert not np.array_equal(seen[0], seen[1])
+
+
+def test_what_is_seen_of_pictures_is_the_encoders_not_the_pipelines_as_a_whole(tmp_path):
+    images = SAVED["IP-Adapter on SD"](tmp_path)
+    files = find_pipeline(tmp_path / "pipeline")
+    sums = files.checksums()
+    loaders = [
+        PipelineLoader(files, Execution(), way) for way in (images, images.model_copy(update={"scale": 0.1}))
+    ]
+    assert len({loader.image_fingerprint(sums) for loader in loaders}) == 1
+    half = PipelineLoader(files, Execution(dtype="bfloat16"), images)
+    assert half.image_fingerprint(sums) != loaders[0].image_fingerprint(sums)
+
+
+def test_what_lets_a_pipeline_look_is_fetched_from_the_hub_by_its_place_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    kept = tmp_path / "models--owner--adapter"
+    (kept / "refs").mkdir(parents=True)
+    (kept / "refs" / "main").write_text("0" * 40)
+    there = kept / "snapshots" / ("0" * 40) / "models"
+    there.mkdir(parents=True)
+    found = find_images(
+        PictureInput(path="owner/adapter/models/one.safetensors", encoder="owner/adapter/models")
+    )
+    assert found == PictureInput(path=str(there / "one.safetensors"), encoder=str(there))
+    assert find_images(None) is None
+    here = PictureInput(path=str(tmp_path))
+    assert find_images(here) == here
+    with pytest.raises(ExecutionError, match=r"owner/other of images.path is not here, and cannot be had"):
+        find_images(PictureInput(path="owner/other"))
+
+
+def test_a_pipeline_that_takes_no_pictures_says_how_it_would(tmp_path):
+    first, third = (
+        next(one for one in FAMILIES if one.pipeline == name)
+        for name in ("StableDiffusionPipeline", "StableDiffusion3Pipeline")
+    )
+    with pytest.raises(ExecutionError, match="no pictures as it is: name its IP-Adapter as images.path"):
+        require_images(None, first)
+    with pytest.raises(ExecutionError, match="no pictures as it is: draw with one of FluxPipeline, Kand"):
+        require_images(None, third)
+    require_images(SAVED["IP-Adapter on SD"](tmp_path), first)
+
+
+def test_a_pipeline_that_reads_no_texts_is_left_to_the_library(tmp_path):
+    kandinsky = next(one for one in FAMILIES if one.pipeline == "KandinskyV22Pipeline")
+    with pytest.raises(ExecutionError, match="KandinskyV22Pipeline reads no texts, by which nights select"):
+        require_images(SAVED["Kandinsky"](tmp_path), kandinsky)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from fan_model.drawing.requests import RequestError
 from fan_model.encoders.key_value_cache import KeyValueCache
-from fan_model.image_references.image_profile import ImageProfile
+from fan_model.image_references.image_profile import ImageProfile, Picture
 from fan_model.image_references.image_towers import PenultimateClip, ProjectedClip, SiglipPatches
 from fan_model.method.image_personalization import ImagePersonalization
 from tests.fan_model.image_pipelines import (
@@ -162,3 +163,27 @@ def test_what_a_picture_does_not_show_is_not_told_of_it():
     contrasted = replace(moved, crowd=(moved.target,), crowd_weights=(1.0,), how=replace(how, contrast=1.0))
     assert contrasted.describe() == replace(contrasted, how=replace(contrasted.how, alpha=0.1)).describe()
     assert contrasted.describe() != replace(contrasted, crowd=moved.references[:1]).describe()
+
+
+def test_what_was_seen_before_is_taken_as_it_was_where_the_family_takes_one_embedding():
+    tower = TOWERS["CLIP, projected"]
+    plain = [Picture.of(one) for one in (TARGET, *LIKED)]
+    seen = tower.embed(plain).numpy()
+    fresh = ProjectedClip(clip_vision(), clip_processor(), KeyValueCache(2**26))
+    known = [Picture(one.digest, None, vector) for one, vector in zip(plain, seen, strict=True)]
+    profiles = [
+        ImageProfile(target=target, references=tuple(liked), weights=tuple(WEIGHTS))
+        for target, *liked in (plain, known)
+    ]
+    assert torch.equal(embed(tower, profiles[0]), embed(fresh, profiles[1]))
+    assert fresh.embedding_width == seen.shape[1]
+
+
+def test_a_family_that_takes_all_patches_looks_at_a_picture_whatever_was_kept():
+    tower = TOWERS["SigLIP, patches"]
+    assert tower.embedding_width is None
+    known = Picture("kept", None, np.ones(3, np.float32))
+    with pytest.raises(RequestError, match="images must be given as pictures: this pipeline looks at them"):
+        embed(tower, ImageProfile(target=known))
+    shown = Picture("shown", TARGET.convert("RGB"), np.ones(3, np.float32))
+    assert torch.equal(embed(tower, ImageProfile(target=shown)), embed(tower, ImageProfile.of(TARGET)))

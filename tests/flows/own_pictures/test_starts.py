@@ -4,7 +4,8 @@ import pytest
 
 from fan_model.drawing.requests import RequestError
 from flows.keeping.verification import verify_pictures
-from flows.own_pictures.starts import NO_PICTURE, OwnPictures, check_can_start
+from flows.own_pictures.looking import NO_PICTURE
+from flows.own_pictures.starts import OwnPictures, check_can_start
 from flows.settings import read_settings
 from tests.fan_model.pipelines import stable_diffusion_3
 from tests.flows.nights import ask, run, use_variables, write_settings

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from flows.cli.program import app
 from flows.settings import read_settings
 from flows.setup.check import check, describe_problems
+from tests.fan_model import image_pipelines
 from tests.flows.nights import NIGHT, sample_ratings, write_movielens, write_settings
 
 LOG = """
@@ -143,3 +144,32 @@ def test_a_pipeline_that_cannot_be_drawn_with_is_named_with_one_that_can(problem
     (tmp_path / "pipe" / "model_index.json").write_text(json.dumps(index))
     (said,) = problems(NIGHT + '[model]\npipeline = "pipe"\n')
     assert "the nearest that would do is StableDiffusionPipeline" in said
+
+
+ACTING = NIGHT + '[pictures]\nallowed = ["logs"]\n[images]\nreferences = "images"\n'
+
+
+def test_pictures_that_act_need_a_pipeline_that_takes_them(problems):
+    (said,) = problems(ACTING)
+    assert "images.references: StableDiffusionPipeline takes no pictures as it is: name its IP-" in said
+    assert 'or set images.references = "texts"' in said
+
+
+def test_pictures_that_act_need_files_that_are_there_and_do_not_begin_other_pictures(problems, tmp_path):
+    named = f'path = "{tmp_path}/lost.safetensors"\nencoder = "/nowhere"\n'
+    said = problems(ACTING + named + "[start]\nstrength = 0.5\n")
+    assert "images.references: start.strength must be unset where pictures act" in said[0]
+    assert "images.references: the file /" in said[1]
+    assert len(said) == 2
+
+
+def test_what_is_on_the_hub_is_left_to_the_night(problems):
+    assert problems(ACTING + 'path = "h94/IP-Adapter/models/ip-adapter_sd15.safetensors"\n') == []
+
+
+def test_a_pipeline_that_must_have_pictures_may_be_drawn_with_where_they_act(problems, tmp_path):
+    image_pipelines.unclip().save_pretrained(tmp_path / "unclip")
+    named = '[model]\npipeline = "unclip"\n'
+    assert problems(ACTING + named) == []
+    (said,) = problems(NIGHT + named)
+    assert "or let pictures act in nights with images.references" in said

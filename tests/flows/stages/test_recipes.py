@@ -5,6 +5,8 @@ from hypothesis import strategies as st
 
 from fan_model.method.crowd_contrast import CrowdPolicy
 from fan_model.method.selection_policy import SelectionPolicy
+from feature_store.tables.item_pictures.reference_pictures import CrowdPicture
+from flows.image_settings import Images
 from flows.settings import Drawing, Settings, Targets, Texts
 from flows.stages.recipes import crowd_recipe, drawing_recipe, item_seed, profile_recipe, targets_recipe
 
@@ -79,3 +81,25 @@ def test_an_items_seed_is_the_same_every_night_and_fits_a_generator(seed, item_i
 def test_items_and_seeds_have_noise_of_their_own():
     seeds = {item_seed(Settings(sources=SOURCES, seed=seed), item) for seed in range(5) for item in "abcde"}
     assert len(seeds) == 25
+
+
+def test_settings_of_pictures_belong_to_nothing_as_long_as_none_act():
+    unseen = Images(share=0.1, method="attention", alpha=0.1, path="adapter.safetensors", scale=1.5)
+    assert changed(images=unseen) == (False, False, False)
+
+
+def test_pictures_that_act_belong_to_profiles_and_pictures_and_how_they_act_to_pictures_alone():
+    assert changed(images=Images(references="both")) == (False, True, True)
+    both = [
+        recipes(Settings(sources=SOURCES, images=Images(references="both", **how)))
+        for how in ({}, {"share": 0.4}, {"method": "attention"}, {"alpha": 0.5})
+    ]
+    assert [len(set(column)) for column in zip(*both, strict=True)] == [1, 1, 4]
+
+
+def test_the_pictures_of_a_crowd_belong_to_what_is_contrasted_with_them():
+    settings = Settings(sources=SOURCES, images=Images(references="images", contrast=1.0))
+    crowd = [CrowdPicture(sha256="a", uri="a.png", weight=1.0)]
+    others = [CrowdPicture(sha256="b", uri="a.png", weight=1.0)]
+    made = {drawing_recipe(settings, "pipeline", "crowd", pictures) for pictures in ((), crowd, others)}
+    assert len(made) == 3

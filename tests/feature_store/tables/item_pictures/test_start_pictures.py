@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from feature_store.tables.start_pictures import (
-    StartPictureRow,
+from feature_store.tables.item_pictures.seen_pictures import SeenPictureRow
+from feature_store.tables.item_pictures.start_pictures import (
     replace_start_pictures,
     scan_targets_pictures,
 )
@@ -22,7 +22,7 @@ def fill(lake, folder):
 def see(lake, **pictures):
     """Note the picture of each item, by its checksum; None: it was refused."""
     rows = [
-        StartPictureRow(
+        SeenPictureRow(
             item_id=item,
             stock_image_uri=f"{item}.png",
             picture_sha256=sha256,
