@@ -90,7 +90,7 @@ class ImageProfiles:
     def _picture(self, name: PictureName, *, attends: bool) -> Picture:
         """A picture: what the encoder saw of it, if that is kept and enough, or the picture itself."""
         sha256 = str(name.sha256)
-        if self._kept is None or attends:
+        if attends or self._kept is None or self._kept.missing([sha256]):
             return Picture(sha256, self._look(name))
         return Picture(sha256, None, self._kept.gather([sha256])[0])
 

@@ -1,5 +1,8 @@
 """A shop whose items have posters: a log of likes, a catalogue that names a picture of each item."""
 
+import struct
+import zlib
+
 from PIL import Image
 
 SOURCES = """
@@ -37,3 +40,13 @@ def write_likes(folder, likes):
 def paint(folder, name, color):
     """Paint a poster of one colour into the folder's `posters`."""
     Image.new("RGB", (48, 64), color).save(folder / "posters" / f"{name}.png")
+
+
+def write_bomb(file, side=100_000):
+    """Write a small PNG that would be decoded to gigabytes."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    data = b"IDAT" + zlib.compress(bytes(1000))
+    chunks = [
+        struct.pack(">I", len(one) - 4) + one + struct.pack(">I", zlib.crc32(one)) for one in (header, data)
+    ]
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))

@@ -1,8 +1,6 @@
 """Nights in which items' own pictures act, through an image encoder; a night through every part is quick."""
 
 import shutil
-import struct
-import zlib
 from datetime import timedelta
 
 import numpy as np
@@ -17,7 +15,7 @@ from flows.keeping.verification import verify_pictures
 from flows.settings import read_settings
 from tests.fan_model import image_pipelines, pipelines
 from tests.flows.nights import ask, run, use_variables, write_settings
-from tests.flows.poster_shop import SOURCES, write_items, write_likes
+from tests.flows.poster_shop import SOURCES, write_bomb, write_items, write_likes
 
 TEXTS = (
     """
@@ -108,16 +106,6 @@ def changed(before, after):
     return [user for user in LIKED if before[user] != after[user]]
 
 
-def bomb(side=100_000):
-    """The bytes of a small PNG that would be decoded to gigabytes."""
-    header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    data = b"IDAT" + zlib.compress(bytes(1000))
-    chunks = [
-        struct.pack(">I", len(one) - 4) + one + struct.pack(">I", zlib.crc32(one)) for one in (header, data)
-    ]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
-
-
 def test_pictures_of_what_each_user_likes_act_and_a_second_night_draws_nothing(folder):
     file = folder / "fan.toml"
     assert ask(file, COUNTS) == [("ann", 0, 1), ("bob", 0, 1), ("cid", 0, 0)]
@@ -185,7 +173,7 @@ def test_what_cannot_be_read_is_refused_with_its_reason_and_the_night_goes_on(fo
     before = digests(folder)
     posters = folder / "posters"
     (posters / "pastel.png").write_bytes(posters.joinpath("pastel.png").read_bytes()[:200])
-    (posters / "noir.png").write_bytes(bomb())
+    write_bomb(posters / "noir.png")
     write_items(folder, POSTERS | {"bare": "https://elsewhere.example/bare.png"})
     ended, after = night(folder)
     assert ended.status == "published"
@@ -246,7 +234,8 @@ def unclip_model(registry, tmp_path_factory):
 def test_two_users_whose_pictures_are_swapped_swap_what_is_drawn_to_the_last_bit(
     tmp_path, unclip_model, method
 ):
-    settings = TEXTS + f'[images]\nreferences = "images"\nmethod = "{method}"\n'
+    together = TEXTS.replace("bucket_users = 2", "bucket_users = 8")
+    settings = together + f'[images]\nreferences = "images"\nmethod = "{method}"\n'
     drawn = []
     with use_variables(unclip_model):
         for name, seeds in (("one", (1, 2)), ("other", (2, 1))):
