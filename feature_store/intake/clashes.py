@@ -1,18 +1,20 @@
-"""Rows whose key another row has, too: one of the same file, or one that the lake holds already.
+"""Rows whose key another row has, too: one of the same files, or one that the lake holds already.
 
 Keys are compared by sorted 64-bit hashes, a tenth of the cost of grouping the keys; only rows whose hash is
-met twice are then looked at value by value.
+met twice are then looked at value by value. Where several files are taken in together, what each says of a
+key is a version, and version after version is compared with what the lake holds, as if each were alone.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
+from feature_store.intake.offers import InseparableError
 from feature_store.schemas import INTERACTIONS, Table
 
 Hashes = npt.NDArray[np.uint64]
@@ -26,21 +28,29 @@ from then on, for the source may have named the event after the first one."""
 
 @dataclass(frozen=True, kw_only=True)
 class Clashes:
-    """What became of the rows of a file whose keys clash; all but the counts are names of relations."""
+    """The rows of files whose keys clash, with one another or with those of the lake."""
 
     hashes: str
-    """`hash` of each key that clashes."""
+    """Relation of the `hash` of each key that clashes."""
+    num_rows: Mapping[int, int] = field(default_factory=dict)
+    """Of each file that has any, by its place."""
+    versions: str = ""
+    """Relation of one row per file and key, the last of the file; `version` counts those of a key (from 0) as
+    the files follow each other. An event's that only repeats what the file before said is left out."""
+    num_versions: int = 0
+    """Most of one key."""
+    repeats: Mapping[int, str] = field(default_factory=dict)
+    """What to say of rows that have the key of another row of their file, by the place of the file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corrections:
+    """What is to be written of rows that clash; relations."""
+
     known: str
-    """Rows of the lake that they may clash with, and their `row_id`."""
+    """Rows of the lake that they may clash with."""
     fresh: str
-    """One row per clashing key, without those that the lake holds word for word."""
-    corrections: str
-    """Those of `fresh` whose key the lake holds."""
-    num_clashing: int
-    """Rows of the file that clash."""
-    num_fresh: int
-    repeats: tuple[str, ...] = ()
-    """What to say of rows of the file that have the key of another row of it."""
+    """One row per key, without those that the lake holds word for word."""
 
 
 def hash_sql(table: Table) -> str:
@@ -48,45 +58,92 @@ def hash_sql(table: Table) -> str:
     return f"hash({', '.join(table.key)})"
 
 
-def find_clashes(connection: DuckDBPyConnection, table: Table, rows: str, *, order: str) -> Clashes:
-    """Look for the rows of a file that clash with one another or with what the lake holds.
+def find_clashes(
+    connection: DuckDBPyConnection, table: Table, rows: str, *, order: str, num_files: int = 1
+) -> Clashes:
+    """Look for the rows of files that clash with one another or with what the lake holds.
 
     Args:
-        connection: inside the transaction that takes the file in.
+        connection: inside the transaction that takes the files in.
         table: where the rows belong.
-        rows: relation of the file's rows.
-        order: column of the rows by which of several with one key the last counts.
+        rows: relation of the files' rows, with the `place` of each one's file.
+        order: column of the rows by which of several of a file with one key the last counts.
+        num_files: how many files there are.
     """
-    connection.register("clashing_hashes", pa.table({"hash": _clashing_hashes(connection, table, rows)}))
+    hashes = _clashing_hashes(connection, table, rows)
+    connection.register("clashing_hashes", pa.table({"hash": hashes}))
+    if not len(hashes):
+        return Clashes(hashes="clashing_hashes")
     clashing = f"{hash_sql(table)} IN (SELECT hash FROM clashing_hashes)"
     own = _keep(connection, "clashing_rows", f"FROM {rows} WHERE {clashing}")
-    known = _keep(
-        connection, "known_rows", f"SELECT rowid AS row_id, * FROM {table.qualified_name} WHERE {clashing}"
-    )
-    fresh = _keep(connection, "fresh_rows", _fresh_sql(table, own, known, order))
-    key = ", ".join(table.key)
+    versions = _keep(connection, "versions", _versions_sql(table, own, order, num_files))
+    most = connection.execute(f"SELECT max(version) + 1 FROM {versions}").fetchall()[0][0]
+    counted = connection.execute(f"SELECT place, count(*) FROM {own} GROUP BY place").fetchall()
     return Clashes(
         hashes="clashing_hashes",
-        known=known,
-        fresh=fresh,
-        corrections=f"(FROM {fresh} SEMI JOIN {known} USING ({key}))",
-        num_clashing=count(connection, own),
-        num_fresh=count(connection, fresh),
+        num_rows=dict(counted),
+        versions=versions,
+        num_versions=most or 0,
         repeats=_describe_repeats(connection, table, own),
     )
 
 
-def _describe_repeats(connection: DuckDBPyConnection, table: Table, own: str) -> tuple[str, ...]:
-    """Say how many rows of a file repeat the key of another, with two examples."""
-    examples = "any_value(item_id)" + (", any_value(event_time)" if table is INTERACTIONS else "")
-    repeated = f"SELECT count(*) - 1 AS n, {examples} FROM {own} GROUP BY {', '.join(table.key)} HAVING n > 0"
-    num_rows = connection.execute(f"SELECT sum(n) FROM ({repeated})").fetchall()[0][0]
-    if not num_rows:
-        return ()
-    rows = connection.execute(f"{repeated} ORDER BY ALL DESC LIMIT 2").fetchall()
-    named = " and ".join(" at ".join([f"item {row[1]}", *map(str, row[2:])]) for row in rows)
-    what = "identity (set `identity` if they are events of their own)" if table is INTERACTIONS else "item"
-    return (f"{num_rows:,} rows repeat another row's {what}, of which the last counts, for example {named}",)
+def correct(connection: DuckDBPyConnection, table: Table, clashes: Clashes, version: int) -> Corrections:
+    """Compare one version of each key with what the lake holds by now."""
+    own = f"(SELECT * EXCLUDE version FROM {clashes.versions} WHERE version = {version})"
+    hashes = clashes.hashes if version == 0 else f"(SELECT {hash_sql(table)} AS hash FROM {own})"
+    known = _keep(
+        connection,
+        "known_rows",
+        f"FROM {table.qualified_name} WHERE {hash_sql(table)} IN (SELECT hash FROM {hashes})",
+    )
+    fresh = _keep(connection, "fresh_rows", _fresh_sql(table, own, known))
+    return Corrections(known=known, fresh=fresh)
+
+
+def check_separable(
+    connection: DuckDBPyConnection, table: Table, clashes: Clashes, made: Corrections, version: int
+) -> None:
+    """See that no event gets another user, and with it another id, of which a later file speaks, too.
+
+    Raises:
+        InseparableError: if one does.
+    """
+    if table is not INTERACTIONS or version + 1 == clashes.num_versions:
+        return
+    moved = f"(SELECT new.* FROM {made.fresh} AS new JOIN {made.known} AS old USING ({', '.join(table.key)}) "
+    moved += f"WHERE {_is_moved('old', 'new')})"
+    if count(
+        connection, f"({_later_sql(clashes, version)} SEMI JOIN {moved} USING ({', '.join(table.key)}))"
+    ):
+        raise InseparableError("an event is given to another user, and corrected again")
+
+
+def _later_sql(clashes: Clashes, version: int) -> str:
+    return f"FROM (FROM {clashes.versions} WHERE version > {version})"
+
+
+def _describe_repeats(connection: DuckDBPyConnection, table: Table, own: str) -> dict[int, str]:
+    """Say how many rows of each file repeat the key of another, with two examples."""
+    is_event = table is INTERACTIONS
+    examples = "min(item_id) AS item" + (", min(event_time) AS moment" if is_event else "")
+    keys = f"GROUP BY place, {', '.join(table.key)} HAVING n > 0"
+    repeated = f"SELECT place, count(*) - 1 AS n, {examples} FROM {own} {keys}"
+    shown = "item" + (", moment" if is_event else "")
+    rows = connection.execute(
+        f"SELECT place, sum(n) OVER (PARTITION BY place), {shown} FROM ({repeated}) QUALIFY "
+        f"row_number() OVER (PARTITION BY place ORDER BY n DESC, {shown.replace(',', ' DESC,')} DESC) <= 2 "
+        f"ORDER BY place, n DESC, {shown.replace(',', ' DESC,')} DESC"
+    ).fetchall()
+    what = "identity (set `identity` if they are events of their own)" if is_event else "item"
+    named: defaultdict[tuple[int, int], list[str]] = defaultdict(list)
+    for place, num_rows, item, *at in rows:
+        named[place, num_rows].append(" at ".join([f"item {item}", *map(str, at)]))
+    return {
+        place: f"{num_rows:,} rows repeat another row's {what}, of which the last counts, for example "
+        f"{' and '.join(examples)}"
+        for (place, num_rows), examples in named.items()
+    }
 
 
 def count(connection: DuckDBPyConnection, relation: str) -> int:
@@ -94,23 +151,39 @@ def count(connection: DuckDBPyConnection, relation: str) -> int:
     return int(connection.execute(f"SELECT count(*) FROM {relation}").fetchall()[0][0])
 
 
+def count_by_place(connection: DuckDBPyConnection, relation: str) -> Counter[int]:
+    """Count the rows of a relation by the `place` of their files."""
+    return Counter(
+        dict(connection.execute(f"SELECT place, count(*) FROM {relation} GROUP BY place").fetchall())
+    )
+
+
 def _keep(connection: DuckDBPyConnection, name: str, rows: str) -> str:
     connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {rows}")
     return name
 
 
-def _fresh_sql(table: Table, own: str, known: str, order: str) -> str:
-    """One row per key, the last, without those that the lake holds word for word."""
+def _versions_sql(table: Table, own: str, order: str, num_files: int) -> str:
+    """One row per file and key, the last of the file, numbered by file."""
+    key = ", ".join(table.key)
+    if num_files == 1:
+        return f"SELECT DISTINCT ON ({key}) *, 0 AS version FROM {own} ORDER BY {key}, {order} DESC"
+    last = f"SELECT DISTINCT ON (place, {key}) * FROM {own} ORDER BY place, {key}, {order} DESC"
+    if table is INTERACTIONS:
+        values = f"row({', '.join(column for column in table.stored if column not in table.key)})"
+        before = f"lag({values}) OVER (PARTITION BY {key} ORDER BY place)"
+        last = f"SELECT * FROM ({last}) QUALIFY {before} IS DISTINCT FROM {values}"
+    return f"SELECT *, row_number() OVER (PARTITION BY {key} ORDER BY place) - 1 AS version FROM ({last})"
+
+
+def _fresh_sql(table: Table, own: str, known: str) -> str:
+    """The rows without those that the lake holds word for word."""
     values = [column for column in table.stored if column not in table.key]
     same = " AND ".join(
         [f"known.{column} = own.{column}" for column in table.key]
         + [f"known.{column} IS NOT DISTINCT FROM own.{column}" for column in values]
     )
-    key = ", ".join(table.key)
-    return (
-        f"SELECT own.* FROM (SELECT DISTINCT ON ({key}) * FROM {own} ORDER BY {key}, {order} DESC) AS own "
-        f"ANTI JOIN {known} AS known ON {same}"
-    )
+    return f"SELECT own.* FROM {own} AS own ANTI JOIN {known} AS known ON {same}"
 
 
 def _clashing_hashes(connection: DuckDBPyConnection, table: Table, rows: str) -> Hashes:
@@ -137,13 +210,14 @@ def _hashes(connection: DuckDBPyConnection, table: Table, rows: str, chosen: str
         yield batch["hash"].to_numpy()
 
 
-def supersede(connection: DuckDBPyConnection, table: Table, clashes: Clashes, at: datetime) -> None:
+def supersede(connection: DuckDBPyConnection, table: Table, made: Corrections) -> None:
     """Keep what is corrected as it was known before."""
     columns = ", ".join(table.column_names)
+    old = ", ".join(f"old.{name}" for name in table.column_names)
+    same_key = " AND ".join(f"old.{name} = new.{name}" for name in table.key)
     connection.execute(
         f"INSERT INTO {table.schema}.superseded_{table.name} ({columns}, superseded_at) "
-        f"SELECT {columns}, ? FROM {clashes.known} SEMI JOIN {clashes.fresh} USING ({', '.join(table.key)})",
-        [at],
+        f"SELECT {old}, new.ingested_at FROM {made.known} AS old JOIN {made.fresh} AS new ON {same_key}"
     )
 
 
@@ -156,9 +230,9 @@ def merge(connection: DuckDBPyConnection, table: Table, fresh: str) -> None:
     filled = list(dict.fromkeys([*table.stored, *given]))
     values = {name: f"new.{name}" if name in filled else "NULL" for name in table.column_names}
     if table is INTERACTIONS:
-        moved = f"old.user_key <> new.user_key AND NOT starts_with(new.interaction_id, '{MOVED}')"
         values["interaction_id"] = (
-            f"CASE WHEN {moved} THEN {moved_id('new.interaction_id')} ELSE new.interaction_id END"
+            f"CASE WHEN {_is_moved('old', 'new')} THEN {moved_id('new.interaction_id')} "
+            "ELSE new.interaction_id END"
         )
     same_key = " AND ".join(f"old.{name} = new.{name}" for name in table.key)
     connection.execute(
@@ -166,6 +240,10 @@ def merge(connection: DuckDBPyConnection, table: Table, fresh: str) -> None:
         f"WHEN MATCHED THEN UPDATE SET {', '.join(f'{name} = {value}' for name, value in values.items())} "
         f"WHEN NOT MATCHED THEN INSERT ({', '.join(filled)}) VALUES ({', '.join(f'new.{n}' for n in filled)})"
     )
+
+
+def _is_moved(old: str, new: str) -> str:
+    return f"{old}.user_key <> {new}.user_key AND NOT starts_with({new}.interaction_id, '{MOVED}')"
 
 
 def moved_id(interaction_id: str) -> str:

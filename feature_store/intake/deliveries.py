@@ -6,16 +6,10 @@ from functools import partial
 
 from duckdb import DuckDBPyConnection
 
-from feature_store.intake.clashes import count
-from feature_store.intake.ledger import (
-    FileCounts,
-    OfferedFile,
-    Origin,
-    append_entry,
-    append_rejects,
-    content_digest,
-)
-from feature_store.intake.staging import StagedFile
+from feature_store.intake.clashes import count, count_by_place
+from feature_store.intake.ledger import FileCounts, append_entries, append_rejects
+from feature_store.intake.offers import Offer
+from feature_store.intake.source_files import StagedBatch
 from feature_store.lake.lake import Lake
 from feature_store.schemas import GIVEN_TARGETS, INGESTED_FILES, TARGETS
 from feature_store.tables.targets import append_targets
@@ -25,32 +19,32 @@ LISTED = """
     SELECT * REPLACE (row_number() OVER (
         PARTITION BY user_key ORDER BY rank NULLS LAST, score DESC NULLS LAST, item_id) AS rank)
     FROM (SELECT DISTINCT ON (user_key, item_id) * FROM ({rows})
-          ORDER BY user_key, item_id, rank NULLS LAST, score DESC NULLS LAST)
+          ORDER BY user_key, item_id, rank NULLS LAST, score DESC NULLS LAST, part, place, line)
 """
 """Each user's list over all files: an item twice has its best rank, and ranks begin at 1."""
 
 
-def is_delivered(lake: Lake, files: Sequence[OfferedFile], *, per_user: int | None) -> bool:
+def is_delivered(lake: Lake, offers: Sequence[Offer], *, per_user: int | None) -> bool:
     """Tell whether the last delivery of the files' source was just these files, read as they are now."""
     entries = lake.query(
         f"SELECT sha256, reading FROM {INGESTED_FILES.qualified_name} "
         "WHERE source = $source AND table_name = 'targets' AND ingested_at = ("
         f"  SELECT max(ingested_at) FROM {INGESTED_FILES.qualified_name} "
         "  WHERE source = $source AND table_name = 'targets')",
-        {"source": files[0].source},
+        {"source": offers[0].file.source},
     ).to_pylist()
-    offered = [(content_digest(file), reading_of(file, per_user)) for file in files]
+    offered = [(offer.sha256, reading_of(offer, per_user)) for offer in offers]
     return sorted((entry["sha256"], entry["reading"]) for entry in entries) == sorted(offered)
 
 
-def reading_of(file: OfferedFile, per_user: int | None) -> str:
+def reading_of(offer: Offer, per_user: int | None) -> str:
     """How a file of lists is read: a longer list than is wanted is cut."""
-    return f"{file.reading}/{per_user}"
+    return f"{offer.file.reading}/{per_user}"
 
 
 def append_lists(
     lake: Lake,
-    staged: Sequence[tuple[StagedFile, Origin]],
+    staged: Sequence[StagedBatch],
     *,
     connection: DuckDBPyConnection,
     per_user: int | None,
@@ -67,24 +61,31 @@ def append_lists(
             their lists.
     """
     write = partial(_replace, staged=staged, per_user=per_user, is_complete=is_complete)
-    return lake.write(write, f"lists of {staged[0][1].source}", connection=connection)
+    return lake.write(write, f"lists of {staged[0].origins[0].source}", connection=connection)
 
 
 def _replace(
     connection: DuckDBPyConnection,
     *,
-    staged: Sequence[tuple[StagedFile, Origin]],
+    staged: Sequence[StagedBatch],
     per_user: int | None,
     is_complete: bool,
 ) -> list[FileCounts]:
-    source, listed_at, run_id = staged[0][1].source, staged[0][1].ingested_at, staged[0][1].run_id
+    first = staged[0].origins[0]
     rows = " UNION ALL BY NAME ".join(
-        f"SELECT *, {place} AS file_place FROM {file.rows}" for place, (file, _) in enumerate(staged)
+        f"SELECT *, {part} AS part FROM {some.rows.rows}" for part, some in enumerate(staged)
     )
     connection.execute(LISTED.format(rows=rows))
     if count(connection, "listed"):
-        _take_places(connection, source, listed_at, run_id, per_user=per_user, is_complete=is_complete)
-    return [_account(connection, place, file, origin) for place, (file, origin) in enumerate(staged)]
+        _take_places(
+            connection,
+            first.source,
+            first.ingested_at,
+            first.run_id,
+            per_user=per_user,
+            is_complete=is_complete,
+        )
+    return [counts for part, some in enumerate(staged) for counts in _account(connection, part, some)]
 
 
 def _take_places(
@@ -105,17 +106,20 @@ def _take_places(
     append_targets(connection, wanted, source, GIVEN_TARGETS, listed_at=listed_at, run_id=run_id)
 
 
-def _account(connection: DuckDBPyConnection, place: int, file: StagedFile, origin: Origin) -> FileCounts:
-    reasons = append_rejects(connection, file.refused, origin)
-    rejected = sum(number for _, number in reasons)
-    accepted = count(connection, f"listed WHERE file_place = {place}")
-    counts = FileCounts(
-        file=origin.file.name,
-        rows_read=file.num_rows + rejected,
-        accepted=accepted,
-        duplicate=file.num_rows - accepted,
-        rejected=rejected,
-        reasons=reasons,
-    )
-    append_entry(connection, TARGETS, origin, counts)
-    return counts
+def _account(connection: DuckDBPyConnection, part: int, some: StagedBatch) -> list[FileCounts]:
+    reasons = append_rejects(connection, some.rows.refused, some.origins)
+    accepted = count_by_place(connection, f"(FROM listed WHERE part = {part})")
+    entries = []
+    for place, (origin, num_rows) in enumerate(zip(some.origins, some.rows.num_rows, strict=True)):
+        rejected = sum(number for _, number in reasons.get(place, ()))
+        counts = FileCounts(
+            file=origin.file.name,
+            rows_read=num_rows + rejected,
+            accepted=accepted[place],
+            duplicate=num_rows - accepted[place],
+            rejected=rejected,
+            reasons=reasons.get(place, ()),
+        )
+        entries.append((origin, counts))
+    append_entries(connection, TARGETS, entries)
+    return [counts for _, counts in entries]

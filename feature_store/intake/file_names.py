@@ -1,14 +1,19 @@
 """Names of source files in the ledger: a file that is named after a user is named after the user's key."""
 
 import re
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
+from feature_store.lake.sql import arrow_rows
 from feature_store.schemas import USERS
 from feature_store.tables.suppressions import NAMELESS
 
-NOBODY = "(SELECT NULL::VARCHAR AS user_id WHERE false)"
+NOBODY = "(SELECT NULL::INTEGER AS place, NULL::VARCHAR AS user_id WHERE false)"
+_WORDS = pa.schema([("place", pa.int32()), ("user_id", pa.string())])
 
 
 @dataclass(frozen=True)
@@ -20,29 +25,42 @@ class FileOwner:
     """The one user whom all its records are about, if the file is named after that user."""
 
 
-def name_file(
-    connection: DuckDBPyConnection, name: str, users: str | None, *, forgotten: str = NOBODY
-) -> FileOwner:
-    """Name a file for the ledger.
+def name_files(
+    connection: DuckDBPyConnection, names: Sequence[str], users: str | None, *, forgotten: str = NOBODY
+) -> list[FileOwner]:
+    """Name files for the ledger.
 
     Args:
         connection: a cursor of the lake.
-        name: what the file's source calls it: parts of a path.
-        users: relation of the ids of the users that its records name, who have keys; None if nobody's.
+        names: what the files' source calls them: parts of a path.
+        users: relation of the `place` of a file and the `user_id` of each user whom its records name, who
+            have keys; None if they are nobody's.
         forgotten: relation of those of them who were forgotten, and have none.
     """
     if users is None:
-        return FileOwner(name)
+        return [FileOwner(name) for name in names]
+    words = [(place, word) for place, name in enumerate(names) for word in sorted(set(_words(name)))]
+    connection.register("words_of_names", arrow_rows(_WORDS, words))
     found = connection.execute(
-        f"SELECT user_id, user_key FROM {USERS.qualified_name} SEMI JOIN {users} USING (user_id) "
-        f"WHERE list_contains($1, user_id) UNION ALL SELECT user_id, NULL FROM {forgotten} "
-        "WHERE list_contains($1, user_id)",
-        [sorted(set(_words(name)))],
+        f"SELECT place, user_id, user_key FROM words_of_names SEMI JOIN {users} USING (place, user_id) "
+        f"JOIN {USERS.qualified_name} USING (user_id) UNION ALL "
+        f"SELECT place, user_id, NULL FROM words_of_names SEMI JOIN {forgotten} USING (place, user_id)"
     ).fetchall()
+    if not found:
+        return [FileOwner(name) for name in names]
+    counted = f"SELECT place, count(*) FROM {users} WHERE user_id IS NOT NULL GROUP BY place"
+    num_users = dict(connection.execute(counted).fetchall())
+    of_place: defaultdict[int, list[tuple[str, int | None]]] = defaultdict(list)
+    for place, user_id, user_key in found:
+        of_place[place].append((user_id, user_key))
+    return [_name(name, of_place[place], num_users.get(place, 0)) for place, name in enumerate(names)]
+
+
+def _name(name: str, found: list[tuple[str, int | None]], num_users: int) -> FileOwner:
+    """Name a file, given those of its users whom its name may be after, and how many it has."""
     found.sort(key=lambda row: len(row[0]), reverse=True)
     keys = {user_id: NAMELESS if key is None else str(key) for user_id, key in found}
     parts = [_rename(part, keys) for part in name.split("/")]
-    num_users = connection.execute(f"SELECT count(*) FROM {users} WHERE user_id IS NOT NULL").fetchall()[0][0]
     return FileOwner("/".join(parts), found[0][1] if found and num_users == 1 else None)
 
 

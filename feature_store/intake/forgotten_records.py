@@ -10,44 +10,55 @@ from feature_store.schemas import INTERACTIONS, ITEMS, OPT_OUTS, USERS, Table
 from feature_store.tables.suppressions import FORGOTTEN
 from feature_store.tables.users import give_keys
 
-WELCOME = f"""(
-    SELECT user_id FROM named_users
-    WHERE user_id NOT IN (SELECT user_id FROM {FORGOTTEN} WHERE NOT is_back)
-)"""
-"""Users of the file who may have a key."""
-GONE = f"(SELECT user_id FROM {FORGOTTEN} WHERE NOT is_back)"
-"""Users of the file who were forgotten and are not back."""
+NAMED = "named_users"
+"""Temporary table of `place` (of a file) and `user_id`, of each user whom the files name."""
+GONE = f"(FROM {NAMED} SEMI JOIN (FROM {FORGOTTEN} WHERE NOT is_back) USING (user_id))"
+"""Those who were forgotten and are not back."""
+WELCOME = f"(FROM {NAMED} ANTI JOIN (FROM {FORGOTTEN} WHERE NOT is_back) USING (user_id))"
+"""Those who may have a key."""
+_TOUCHED = f"(SELECT place FROM {NAMED} SEMI JOIN {FORGOTTEN} USING (user_id))"
+"""Files that name somebody who was forgotten."""
 
 
-def find_returned(connection: DuckDBPyConnection, table: Table, records: str) -> None:
-    """Mark the forgotten users of whom the records have an event of after their erasure as back."""
-    if table is INTERACTIONS:
-        connection.execute(
-            f"UPDATE {FORGOTTEN} SET is_back = true WHERE user_id IN ("
-            f"SELECT new.user_id FROM ({records}) AS new JOIN {FORGOTTEN} AS gone USING (user_id) "
-            "WHERE new.reason IS NULL AND new.event_time >= gone.erased_at)"
-        )
+def find_returned(connection: DuckDBPyConnection, table: Table, records: str) -> int:
+    """Mark the forgotten users of whom the records have an event of after their erasure as back.
+
+    Returns:
+        The number of those who were not back before.
+    """
+    if table is not INTERACTIONS:
+        return 0
+    changed = connection.execute(
+        f"UPDATE {FORGOTTEN} SET is_back = true WHERE NOT is_back AND user_id IN ("
+        f"SELECT new.user_id FROM ({records}) AS new JOIN {FORGOTTEN} AS gone USING (user_id) "
+        "WHERE new.reason IS NULL AND new.event_time >= gone.erased_at)"
+    )
+    return int(changed.fetchall()[0][0])
 
 
 def leave_out(connection: DuckDBPyConnection, table: Table, records: str) -> str:
     """Return the records without those of forgotten users.
 
-    Refused records that are nobody's lose their text: nobody can tell whose they are.
+    Refused records of their files that are nobody's lose their text: nobody can tell whose they are.
     """
+    untouched = f"place NOT IN {_TOUCHED}"
     if table is ITEMS:
-        named = f"(SELECT count(*) FROM {WELCOME})"
-        return f"SELECT * REPLACE (NULL::VARCHAR AS raw) FROM ({records}) WHERE {named} > 0"
+        return (
+            f"SELECT * REPLACE (CASE WHEN {untouched} THEN raw END AS raw) FROM ({records}) "
+            f"WHERE {untouched} OR place IN (SELECT place FROM {WELCOME})"
+        )
     before = "new.event_time < gone.erased_at" if table is INTERACTIONS else "false"
+    told = f"new.user_id IS NOT NULL OR new.{untouched}"
     return (
-        "SELECT new.* REPLACE (CASE WHEN new.user_id IS NOT NULL THEN new.raw END AS raw) "
+        f"SELECT new.* REPLACE (CASE WHEN {told} THEN new.raw END AS raw) "
         f"FROM ({records}) AS new LEFT JOIN {FORGOTTEN} AS gone ON gone.user_id = new.user_id "
         f"WHERE gone.user_id IS NULL OR (gone.is_back AND NOT coalesce({before}, false))"
     )
 
 
 def welcome(connection: DuckDBPyConnection) -> None:
-    """Give the file's new users keys, and those who came back what they had chosen before they left."""
-    give_keys(connection, f"FROM {WELCOME}")
+    """Give the files' new users keys, and those who came back what they had chosen before they left."""
+    give_keys(connection, f"SELECT DISTINCT user_id FROM {WELCOME}")
     connection.execute(
         f"INSERT INTO {OPT_OUTS.qualified_name} SELECT user_key, now() "
         f"FROM {USERS.qualified_name} JOIN {FORGOTTEN} USING (user_id) "

@@ -13,7 +13,13 @@ from feature_store.lake.sql import quote
 
 ROWS_IN_MEMORY = 50_000
 SCHEMA = pa.schema(
-    [("line", pa.int64()), ("reason", pa.string()), ("raw", pa.string()), ("user_id", pa.string())]
+    [
+        ("place", pa.int32()),
+        ("line", pa.int64()),
+        ("reason", pa.string()),
+        ("raw", pa.string()),
+        ("user_id", pa.string()),
+    ]
 )
 
 
@@ -29,28 +35,31 @@ class RefusedRecords:
         name = f"refused_{uuid.uuid4().hex}"
         self._connection, self._function, self._file = connection, name, folder / f"{name}.parquet"
         self._writer: pq.ParquetWriter | None = None
-        self._kept: list[tuple[int, str, str | None, str | None]] = []
+        self._kept: list[tuple[int, int, str, str | None, str | None]] = []
         self._lock = threading.Lock()
         connection.create_function(
             name,
             self._keep,
-            ["BIGINT", "VARCHAR", "VARCHAR", "VARCHAR"],
+            ["INTEGER", "BIGINT", "VARCHAR", "VARCHAR", "VARCHAR"],
             "BOOLEAN",
             null_handling=FunctionNullHandling.SPECIAL,
             side_effects=True,
         )
 
     def is_accepted(self, user_id: str) -> str:
-        """SQL that is true for a record (`line`, `reason`, `raw`) without a reason, and keeps any other.
+        """SQL that is true for a record without a reason, and keeps any other.
+
+        The record has `place`, `line`, `reason` and `raw`.
 
         Args:
             user_id: SQL of whose record it is, or NULL.
         """
-        return f"CASE WHEN reason IS NULL THEN true ELSE {self._function}(line, reason, raw, {user_id}) END"
+        kept = f"{self._function}(place, line, reason, raw, {user_id})"
+        return f"CASE WHEN reason IS NULL THEN true ELSE {kept} END"
 
-    def _keep(self, line: int, reason: str, raw: str | None, user_id: str | None) -> bool:
+    def _keep(self, place: int, line: int, reason: str, raw: str | None, user_id: str | None) -> bool:
         with self._lock:
-            self._kept.append((line, reason, raw, user_id))
+            self._kept.append((place, line, reason, raw, user_id))
             if len(self._kept) >= ROWS_IN_MEMORY:
                 self._flush()
         return False
@@ -64,7 +73,7 @@ class RefusedRecords:
         self._kept.clear()
 
     def finish(self) -> str:
-        """Name the relation of what was refused (`line`, `reason`, `raw`, `user_id`), after the query."""
+        """Name the relation of what was refused (`SCHEMA`), after the query."""
         self._flush()
         assert self._writer is not None
         self._writer.close()

@@ -1,15 +1,17 @@
 """Source files into the lake: nothing lost, nothing twice, corrections replace.
 
-One way for every file: its users are given keys, it is read once into a file of accepted rows and one of
-refused ones (`staging`), rows whose keys clash are told apart (`clashes`), and rows, refusals and the ledger
-entry are written together: rows_read = accepted + duplicate + rejected.
+One way for all files, for one alone as for many that are read together: their users are given keys, they are
+read once into a file of accepted rows and one of refused ones (`staging`), rows whose keys clash are told
+apart (`clashes`), and rows, refusals and ledger entries are written together: of each file, rows_read =
+accepted + duplicate + rejected. What is there then is what would be there had each file been alone.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
-from typing import TypeVar
 
 from duckdb import DuckDBPyConnection
 
@@ -17,31 +19,32 @@ from feature_store import schemas
 from feature_store.intake.clashes import (
     MOVED,
     Clashes,
+    Corrections,
+    check_separable,
+    correct,
     count,
+    count_by_place,
     find_clashes,
     hash_sql,
     merge,
     moved_id,
     supersede,
 )
-from feature_store.intake.deliveries import append_lists, reading_of
-from feature_store.intake.file_names import NOBODY, name_file
-from feature_store.intake.forgotten_records import GONE, WELCOME, find_returned, leave_out, welcome
-from feature_store.intake.item_fields import combine_with_known
+from feature_store.intake.file_names import NOBODY, name_files
+from feature_store.intake.forgotten_records import GONE, NAMED, WELCOME, find_returned, leave_out, welcome
+from feature_store.intake.item_fields import Collision, combine_with_known
 from feature_store.intake.ledger import (
-    Entry,
+    ONE_FILE_AFTER_ANOTHER,
     FileCounts,
-    OfferedFile,
     Origin,
-    append_entry,
+    append_entries,
     append_rejects,
-    content_digest,
-    is_known,
     now,
 )
+from feature_store.intake.offers import Entry, InseparableError, Offer, ReadableFiles
 from feature_store.intake.staging import StagedFile, stage
 from feature_store.intake.stale_states import mark_stale
-from feature_store.intake.withdrawal import withdraw
+from feature_store.intake.withdrawal import WITHDRAWN, withdraw
 from feature_store.lake.lake import Lake
 from feature_store.lake.sql import quote
 from feature_store.schemas import ITEMS, USERS, Table
@@ -55,149 +58,134 @@ LARGEST_SHARE_CLASHING = 0.5
 TABLES = {table.name: table for table in (schemas.INTERACTIONS, schemas.ITEMS, schemas.TARGETS)}
 
 
-File = TypeVar("File", bound=OfferedFile)
-
-
 class IntakeError(RuntimeError):
     """The lake holds other rows of a file than were counted; nothing of it was taken in."""
 
 
-def append_file(
-    lake: Lake,
-    file: OfferedFile,
-    run: Run,
-    *,
-    sha256: str | None = None,
-    earlier: Sequence[Entry] = (),
-    is_wanted: bool = False,
-) -> FileCounts | None:
-    """Take a source file of interactions or items in.
+@dataclass(frozen=True)
+class StagedBatch:
+    """Files that were read, and are to be written."""
 
-    Args:
-        lake: where it goes.
-        file: what an adapter offers.
-        run: the run that takes it in.
-        sha256: the file's `content_digest`, if it is known already.
-        earlier: readings whose rows go, in the same transaction.
-        is_wanted: whether the file is read even if it is known.
-
-    Returns:
-        Its ledger entry, or None if the same content was taken in before, read as it is now.
-
-    Raises:
-        LakeError: if the disk is full or cannot be written.
-        IntakeError: if the lake holds other rows than were counted.
-    """
-    sha256 = sha256 or content_digest(file)
-    if not is_wanted and is_known(lake, file, sha256):
-        return None
-    connection = lake.cursor()
-    with ExitStack() as stack:
-        staged, origin = _stage(stack, lake, connection, file, run, sha256, file.reading)
-        append = partial(_append, staged=staged, origin=origin, earlier=earlier)
-        return lake.write(append, f"ingest {origin.file.name}", connection=connection)
+    rows: StagedFile
+    origins: tuple[Origin, ...]
+    """Of each file, by its place."""
 
 
-def append_delivery(
-    lake: Lake,
-    files: Sequence[File],
-    run: Run,
-    *,
-    per_user: int | None = None,
-    on_fault: Callable[[File, Exception], None] | None = None,
-) -> list[FileCounts]:
-    """Take all files of recommendation lists of one source in, in the place of those before.
+def append_together(lake: Lake, offers: Sequence[Offer], files: ReadableFiles, run: Run) -> list[FileCounts]:
+    """Take source files of interactions or items in, in one transaction.
 
     Args:
         lake: where they go.
-        files: all that the source offers.
+        offers: files of one source and table, in the order in which they count.
+        files: the same, as they were examined.
         run: the run that takes them in.
-        per_user: the longest list that is wanted, or None for any.
-        on_fault: told of a file that cannot be read, while the others are; by default the error is raised.
 
     Returns:
-        The ledger entries of the files that could be read, in their order.
+        Their ledger entries.
+
+    Raises:
+        InseparableError: if they must be taken in one after another; nothing was written then.
+        LakeError: if the disk is full or cannot be written.
+        IntakeError: if the lake holds other rows than were counted.
     """
-    connection, staged, ingested_at = lake.cursor(), [], now()
+    connection = lake.cursor()
     with ExitStack() as stack:
-        for file in files:
-            sha256, reading = content_digest(file), reading_of(file, per_user)
-            try:
-                staged_file, origin = _stage(stack, lake, connection, file, run, sha256, reading)
-            except Exception as error:
-                if on_fault is None:
-                    raise
-                on_fault(file, error)
-                continue
-            staged.append((staged_file, _at(origin, ingested_at)))
-        if not staged:
-            return []
-        is_complete = len(staged) == len(files)
-        return append_lists(lake, staged, connection=connection, per_user=per_user, is_complete=is_complete)
+        staged = stage_together(stack, lake, connection, offers, files, run)
+        earlier = [
+            (entry, origin.ingested_at, place)
+            for place, (offer, origin) in enumerate(zip(offers, staged.origins, strict=True))
+            for entry in offer.earlier
+        ]
+        append = partial(_append, staged=staged, earlier=earlier)
+        more = f" and {len(offers) - 1} more" if len(offers) > 1 else ""
+        return lake.write(append, f"ingest {staged.origins[0].file.name}{more}", connection=connection)
 
 
-def _at(origin: Origin, ingested_at: object) -> Origin:
-    return Origin(**(vars(origin) | {"ingested_at": ingested_at}))
-
-
-def _stage(
+def stage_together(
     stack: ExitStack,
     lake: Lake,
     connection: DuckDBPyConnection,
-    file: OfferedFile,
+    offers: Sequence[Offer],
+    files: ReadableFiles,
     run: Run,
-    sha256: str,
-    reading: str,
-) -> tuple[StagedFile, Origin]:
-    """Read a file once; what is staged lasts as long as the stack."""
-    table = TABLES[file.table]
-    users = _list_users(lake, connection, file)
-    records = file.records(connection)
+) -> StagedBatch:
+    """Read files once; what is staged lasts as long as the stack.
+
+    Raises:
+        InseparableError: if they must be taken in one after another.
+    """
+    first = offers[0].file
+    table = TABLES[first.table]
+    users = _list_users(lake, connection, files)
+    records = files.records(connection)
     if users:
-        records = _give_keys(lake, connection, table, records)
-    owner = name_file(connection, file.name, users, forgotten=GONE if users else NOBODY)
-    origin = Origin(file.source, owner, sha256, reading, now(), run.run_id)
-    common = {name: value for name, value in origin.common.items() if name in table.column_names}
-    is_large = table is schemas.INTERACTIONS and file.path.stat().st_size >= LARGE_FILE
-    records = _known_by_their_ids(lake, table, records, origin)
-    if file.is_supplement:
+        records = _give_keys(lake, connection, table, records, len(offers))
+    names = [offer.file.name for offer in offers]
+    owners = name_files(connection, names, users, forgotten=GONE if users else NOBODY)
+    begin = now()
+    origins = tuple(
+        Origin(
+            first.source, owner, offer.sha256, offer.file.reading, begin + place * ONE_FILE_AFTER_ANOTHER,
+            run.run_id,
+        )
+        for place, (offer, owner) in enumerate(zip(offers, owners, strict=True))
+    )  # fmt: skip
+    records = _known_by_their_ids(lake, table, records, offers)
+    if first.is_supplement:
         records = _with_known_titles(records)
-    staged = stage(lake, connection, table, records, common=common, is_large=is_large)
-    return stack.enter_context(staged), origin
+    common = {name: value for name, value in origins[0].common.items() if name in table.column_names}
+    staged = stage(
+        lake,
+        connection,
+        table,
+        records,
+        common=common,
+        num_files=len(offers),
+        is_large=len(offers) == 1 and is_large(offers[0]),
+    )
+    return StagedBatch(stack.enter_context(staged), origins)
 
 
-def _list_users(lake: Lake, connection: DuckDBPyConnection, file: OfferedFile) -> str | None:
-    """Name the relation of the ids of the file's users; None if its records are nobody's."""
-    users = file.users(connection)
+def is_large(offer: Offer) -> bool:
+    """Whether a file is a log that is so large that the lake may take over what it is staged in."""
+    return offer.file.table == schemas.INTERACTIONS.name and offer.file.path.stat().st_size >= LARGE_FILE
+
+
+def _list_users(lake: Lake, connection: DuckDBPyConnection, files: ReadableFiles) -> str | None:
+    """Name the relation of the ids of each file's users; None if the records are nobody's."""
+    users = files.users(connection)
     if users is None:
         return None
     with lake.explain_failures():
         connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE named_users AS SELECT DISTINCT user_id FROM ({users})"
+            f"CREATE OR REPLACE TEMP TABLE {NAMED} AS SELECT DISTINCT place, user_id FROM ({users})"
         )
-    return "named_users"
+    return NAMED
 
 
-def _give_keys(lake: Lake, connection: DuckDBPyConnection, table: Table, records: str) -> str:
-    """Give the users of a file keys; return its records without those of users who were forgotten."""
-    if list_forgotten(connection, "named_users"):
-        find_returned(connection, table, records)
+def _give_keys(lake: Lake, connection: DuckDBPyConnection, table: Table, records: str, num_files: int) -> str:
+    """Give the users of files keys; return the records without those of users who were forgotten."""
+    if list_forgotten(connection, f"(SELECT DISTINCT user_id FROM {NAMED})"):
+        if find_returned(connection, table, records) and num_files > 1:
+            raise InseparableError("a user who was forgotten comes back with one of the files")
         records = leave_out(connection, table, records)
     if count(connection, f"(FROM {WELCOME} ANTI JOIN {USERS.qualified_name} USING (user_id))"):
         lake.write(welcome, "new users", connection=connection)
     return records
 
 
-def _known_by_their_ids(lake: Lake, table: Table, records: str, origin: Origin) -> str:
+def _known_by_their_ids(lake: Lake, table: Table, records: str, offers: Sequence[Offer]) -> str:
     """Records with the ids that the lake knows moved events by (see `clashes.MOVED`), where there are any."""
     if table is not schemas.INTERACTIONS:
         return records
     moved = (
         f"SELECT interaction_id FROM {table.qualified_name} "
-        f"WHERE source = {quote(origin.source)} AND starts_with(interaction_id, '{MOVED}')"
+        f"WHERE source = {quote(offers[0].file.source)} AND starts_with(interaction_id, '{MOVED}')"
     )
     if not lake.query(f"{moved} LIMIT 1").num_rows:
         return records
+    if any(offer.earlier for offer in offers[:-1]):
+        raise InseparableError("rows go that other files know by new ids")
     digest = moved_id("interaction_id")
     known_as = f"CASE WHEN {digest} IN ({moved}) THEN {digest} ELSE interaction_id END"
     return f"SELECT * REPLACE ({known_as} AS interaction_id) FROM ({records})"
@@ -217,76 +205,150 @@ def _with_known_titles(records: str) -> str:
 
 
 def _append(
-    connection: DuckDBPyConnection, *, staged: StagedFile, origin: Origin, earlier: Sequence[Entry]
-) -> FileCounts:
-    """Write a file's rows, what was refused of it and its ledger entry."""
-    withdraw(connection, staged.table, earlier, origin.ingested_at)
-    added = _add_rows(connection, staged, origin)
-    reasons = append_rejects(connection, staged.refused, origin)
-    rejected = sum(number for _, number in reasons)
-    counts = FileCounts(
-        file=origin.file.name,
-        rows_read=staged.num_rows + rejected,
-        accepted=added.accepted,
-        duplicate=staged.num_rows - added.accepted,
-        rejected=rejected,
-        reasons=reasons,
-        warnings=added.warnings,
-    )
-    append_entry(connection, staged.table, origin, counts)
-    return counts
+    connection: DuckDBPyConnection, *, staged: StagedBatch, earlier: Sequence[tuple[Entry, datetime, int]]
+) -> list[FileCounts]:
+    """Write the files' rows, what was refused of them and their ledger entries."""
+    table = staged.rows.table
+    if earlier:
+        withdraw(connection, table, earlier)
+        _check_room(connection, staged)
+    added = _add_rows(connection, staged)
+    reasons = append_rejects(connection, staged.rows.refused, staged.origins)
+    entries = []
+    for place, (origin, num_rows) in enumerate(zip(staged.origins, staged.rows.num_rows, strict=True)):
+        rejected = sum(number for _, number in reasons.get(place, ()))
+        counts = FileCounts(
+            file=origin.file.name,
+            rows_read=num_rows + rejected,
+            accepted=added.accepted[place],
+            duplicate=num_rows - added.accepted[place],
+            rejected=rejected,
+            reasons=reasons.get(place, ()),
+            warnings=added.warnings(place),
+        )
+        entries.append((origin, counts))
+    append_entries(connection, table, entries)
+    return [counts for _, counts in entries]
+
+
+def _check_room(connection: DuckDBPyConnection, staged: StagedBatch) -> None:
+    """See that no file speaks of rows that were withdrawn for a later one: alone, it would have met them.
+
+    Raises:
+        InseparableError: if one does.
+    """
+    key = ", ".join(staged.rows.table.key)
+    if len(staged.origins) > 1 and count(
+        connection,
+        f"{staged.rows.rows} AS new JOIN {WITHDRAWN} AS old USING ({key}) WHERE new.place < old.place",
+    ):
+        raise InseparableError("a file speaks of what an earlier reading of a later file brought")
 
 
 @dataclass(frozen=True)
 class _Added:
-    accepted: int
-    warnings: tuple[str, ...] = field(default=())
+    accepted: Counter[int]
+    """New and corrected rows, by the places of their files."""
+    clashes: Clashes
+    collisions: tuple[Collision, ...]
+
+    def warnings(self, place: int) -> tuple[str, ...]:
+        """What looks wrong about a file's rows."""
+        repeats = self.clashes.repeats.get(place)
+        told: dict[tuple[str, str], Collision] = {}
+        for one in (one for one in self.collisions if one.place == place):
+            pair = (one.new, one.old)
+            told[pair] = told[pair].and_also(one) if pair in told else one
+        return (*([repeats] if repeats else []), *map(str, sorted(told.values())))
 
 
-def _add_rows(connection: DuckDBPyConnection, staged: StagedFile, origin: Origin) -> _Added:
+def _add_rows(connection: DuckDBPyConnection, staged: StagedBatch) -> _Added:
     """Insert new rows and let corrected ones take the place of known ones; count both."""
-    table, staged.is_taken_over = staged.table, False
-    clashes = find_clashes(connection, table, staged.rows, order=staged.order)
-    num_fresh, warnings = clashes.num_fresh, clashes.repeats
-    if table is ITEMS:
-        num_fresh, collisions = combine_with_known(connection, clashes)
-        warnings += collisions
+    rows, num_files = staged.rows, len(staged.origins)
+    table, rows.is_taken_over = rows.table, False
+    clashes = find_clashes(connection, table, rows.rows, order=rows.order, num_files=num_files)
+    _insert(connection, staged, clashes)
+    accepted: Counter[int] = Counter(dict(enumerate(rows.num_rows)))
+    accepted.subtract(clashes.num_rows)
+    collisions: list[Collision] = []
+    for version in range(clashes.num_versions):
+        made = correct(connection, table, clashes, version)
+        if table is ITEMS:
+            collisions += combine_with_known(connection, made)
+        accepted.update(_write_corrections(connection, table, clashes, made, version))
+    _check(connection, table, staged.origins, accepted)
+    return _Added(accepted, clashes, tuple(collisions))
+
+
+def _insert(connection: DuckDBPyConnection, staged: StagedBatch, clashes: Clashes) -> None:
+    """Insert the rows that clash with none."""
+    rows, table = staged.rows, staged.rows.table
     unlike = f"{hash_sql(table)} NOT IN (SELECT hash FROM {clashes.hashes})"
-    alone = f"(FROM {staged.rows} WHERE {unlike})" if clashes.num_clashing else staged.rows
-    _mark_stale(connection, table, f"(FROM {alone} UNION ALL BY NAME FROM {clashes.fresh})", clashes)
-    if staged.can_be_taken_over and clashes.num_clashing <= staged.num_rows * LARGEST_SHARE_CLASHING:
-        staged.take_over(connection)
-        if clashes.num_clashing:
-            connection.execute(f"DELETE FROM {table.qualified_name} WHERE {_own(origin)} AND NOT {unlike}")
+    num_clashing = sum(clashes.num_rows.values())
+    alone = f"(FROM {rows.rows} WHERE {unlike})" if num_clashing else rows.rows
+    mark_stale(connection, table, alone)
+    if rows.can_be_taken_over and num_clashing <= sum(rows.num_rows) * LARGEST_SHARE_CLASHING:
+        rows.take_over(connection)
+        if num_clashing:
+            own = _own(staged.origins)
+            connection.execute(f"DELETE FROM {table.qualified_name} WHERE {own} AND NOT {unlike}")
     else:
-        columns = ", ".join(dict.fromkeys([*table.stored, *staged.common]))
+        columns = ", ".join(dict.fromkeys([*table.stored, *rows.common]))
         connection.execute(f"INSERT INTO {table.qualified_name} ({columns}) SELECT {columns} FROM {alone}")
+
+
+def _write_corrections(
+    connection: DuckDBPyConnection, table: Table, clashes: Clashes, made: Corrections, version: int
+) -> Counter[int]:
+    """Let rows take the place of those with their keys; count them by the places of their files."""
+    num_fresh = count_by_place(connection, made.fresh)
     if num_fresh:
-        supersede(connection, table, clashes, origin.ingested_at)
-        merge(connection, table, clashes.fresh)
-    accepted = staged.num_rows - clashes.num_clashing + num_fresh
-    _check(connection, table, origin, accepted)
-    return _Added(accepted, warnings)
+        check_separable(connection, table, clashes, made, version)
+        _mark_stale(connection, table, made)
+        supersede(connection, table, made)
+        merge(connection, table, made.fresh)
+    return num_fresh
 
 
-def _own(origin: Origin) -> str:
-    """SQL of the rows that this file brought."""
-    return f"ingested_at = TIMESTAMPTZ {quote(origin.ingested_at.isoformat())}"
+def _own(origins: Sequence[Origin]) -> str:
+    """SQL of the rows that these files brought."""
+    first, last = (f"TIMESTAMPTZ {quote(one.ingested_at.isoformat())}" for one in (origins[0], origins[-1]))
+    return f"ingested_at = {first}" if len(origins) == 1 else f"ingested_at BETWEEN {first} AND {last}"
 
 
-def _check(connection: DuckDBPyConnection, table: Table, origin: Origin, accepted: int) -> None:
-    held = count(connection, f"(FROM {table.qualified_name} WHERE {_own(origin)})")
-    if held != accepted:
-        raise IntakeError(
-            f"{origin.file.name}: the lake would hold {held} rows of it, and {accepted} were counted. "
-            "Nothing was taken in; this is a fault of the program: please report it"
-        )
+def _check(
+    connection: DuckDBPyConnection, table: Table, origins: Sequence[Origin], accepted: Counter[int]
+) -> None:
+    """See that the lake holds the rows that were counted, of each file; some another of them corrected.
+
+    Raises:
+        IntakeError: if it does not.
+    """
+    held = _count_held(connection, table, origins)
+    for number, origin in enumerate(origins):
+        if held[number] != accepted[number]:
+            raise IntakeError(
+                f"{origin.file.name}: the lake would hold {held[number]} rows of it, and {accepted[number]} "
+                "were counted. Nothing was taken in; this is a fault of the program: please report it"
+            )
 
 
-def _mark_stale(connection: DuckDBPyConnection, table: Table, new: str, clashes: Clashes) -> None:
-    """Take away the states of users whose history changes, with the rows that change it."""
+def _count_held(connection: DuckDBPyConnection, table: Table, origins: Sequence[Origin]) -> Mapping[int, int]:
+    """Count the rows that the lake has of each file, by its place."""
+    of_files = f"SELECT ingested_at FROM {table.qualified_name} WHERE {_own(origins)}"
+    if len(origins) == 1:
+        return {0: count(connection, f"({of_files})")}
+    superseded = f"SELECT ingested_at FROM {table.schema}.superseded_{table.name} WHERE {_own(origins)}"
+    begin = quote(origins[0].ingested_at.isoformat())
+    place = f"epoch_us(ingested_at) - epoch_us(TIMESTAMPTZ {begin}) AS place"
+    return count_by_place(connection, f"(SELECT {place} FROM ({of_files} UNION ALL {superseded}))")
+
+
+def _mark_stale(connection: DuckDBPyConnection, table: Table, made: Corrections) -> None:
+    """Take away the states of users whose history changes, with the corrections that change it."""
+    changed = made.fresh
     if table is not ITEMS:
         # A correction may give an event to another user: then the histories of both change.
-        corrected = f"(FROM {clashes.known} SEMI JOIN {clashes.fresh} USING ({', '.join(table.key)}))"
-        new = f"(SELECT user_key FROM {new} UNION SELECT user_key FROM {corrected})"
-    mark_stale(connection, table, new)
+        corrected = f"(FROM {made.known} SEMI JOIN {made.fresh} USING ({', '.join(table.key)}))"
+        changed = f"(SELECT user_key FROM {made.fresh} UNION SELECT user_key FROM {corrected})"
+    mark_stale(connection, table, changed)

@@ -1,4 +1,4 @@
-"""A source file read once, into a Parquet file of its accepted rows beside the lake's own.
+"""Source files read once, into a Parquet file of their accepted rows beside the lake's own.
 
 A large log's file is one that the lake can take over as it is: what all its rows have in common stands in the
 file's path, as in Hive's partitioned tables, and costs nothing there.
@@ -27,30 +27,37 @@ mostly to find out that a dictionary does not pay."""
 
 @dataclass(kw_only=True)
 class StagedFile:
-    """The accepted rows of one source file, with the refused ones beside them."""
+    """The accepted rows of source files, with the refused ones beside them."""
 
     table: Table
     """Where the rows belong."""
     path: Path
-    num_rows: int
+    num_rows: tuple[int, ...]
+    """Of each source file."""
     refused: str
-    """Relation of what was refused: `line`, `reason`, `raw`, `user_id`."""
+    """Relation of what was refused: `place`, `line`, `reason`, `raw`, `user_id`."""
     common: Mapping[str, str]
-    """Value of each column that is the same in all rows, as text; the file does not hold them."""
+    """Value of each column that is the same in all rows, as text; the file does not hold them. `ingested_at`
+    is that of the first source file."""
     can_be_taken_over: bool
-    """Whether it lies where the lake's own files do; then it has no column `line`."""
+    """Whether it lies where the lake's own files do; then it is of one source file, and has no `line`."""
     is_taken_over: bool = False
 
     @property
     def order(self) -> str:
-        """Column of `rows` that tells which of two stood first in the source file."""
+        """Column of `rows` that tells which of two stood first in their source file."""
         return "file_row_number" if self.can_be_taken_over else "line"
 
     @property
     def rows(self) -> str:
-        """Relation of the rows, with all the columns that a source fills, and that of their order."""
+        """Relation of the rows, with all the columns that a source fills, their `place` and their order."""
         types = self.table.sql_types
-        values = "".join(f", {quote(text)}::{types[name]} AS {name}" for name, text in self.common.items())
+        common = {name: f"{quote(text)}::{types[name]}" for name, text in self.common.items()}
+        if self.can_be_taken_over:
+            common["place"] = "0"
+        elif "ingested_at" in common:
+            common["ingested_at"] += " + to_microseconds(place)"
+        values = "".join(f", {value} AS {name}" for name, value in common.items())
         options = "hive_partitioning = false" + (", file_row_number = true" if self.can_be_taken_over else "")
         return f"(SELECT *{values} FROM read_parquet({quote(str(self.path))}, {options}))"
 
@@ -71,6 +78,7 @@ def stage(
     records: str,
     *,
     common: Mapping[str, str],
+    num_files: int = 1,
     is_large: bool,
 ) -> Iterator[StagedFile]:
     """Read records once: the accepted ones into a Parquet file, the refused ones into another.
@@ -81,8 +89,10 @@ def stage(
         lake: beside whose files they lie.
         connection: a cursor of the lake, in no transaction.
         table: where the rows belong.
-        records: relation of `line`, `reason`, `raw` and the table's staged columns, read as it is queried.
-        common: value of each column that is the same in all rows, as text.
+        records: relation of `place` (of its source file), `line`, `reason`, `raw` and the table's staged
+            columns, read as it is queried.
+        common: value of each column that is the same in all rows, as text; `ingested_at` of the first file.
+        num_files: how many source files there are; a large one is alone.
         is_large: whether the lake shall be able to take the file over; in an object store it never can.
 
     Raises:
@@ -97,11 +107,11 @@ def stage(
     staged = None
     try:
         with lake.explain_failures():
-            num_rows = _write(connection, path, _accepted(table, records, refused, with_line=folder is None))
+            accepted = _accepted(table, records, refused, with_places=folder is None)
             staged = StagedFile(
                 table=table,
                 path=path,
-                num_rows=num_rows,
+                num_rows=_write(connection, path, accepted, num_files),
                 refused=refused.finish(),
                 common=common,
                 can_be_taken_over=folder is not None,
@@ -113,23 +123,28 @@ def stage(
             path.unlink(missing_ok=True)
 
 
-def _accepted(table: Table, records: str, refused: RefusedRecords, *, with_line: bool) -> str:
+def _accepted(table: Table, records: str, refused: RefusedRecords, *, with_places: bool) -> str:
     """SQL of the accepted rows as they are stored, with keys in the place of users' ids."""
     user_id = "user_id" if "user_id" in table.staged else "NULL"
     # A column that is not the same twice stays where it is: DuckDB would write out the plain condition
     # under all projections, with every cast as often as a rule looks at the value.
     kept = f"(SELECT *, {refused.is_accepted(user_id)} AS is_accepted FROM ({records}))"
     columns = ", ".join(
-        [*(name for name in table.stored if name != "source"), *(["line"] if with_line else [])]
+        [*(name for name in table.stored if name != "source"), *(["place", "line"] if with_places else [])]
     )
     if "user_id" not in table.staged:
         return f"SELECT {columns} FROM {kept} WHERE is_accepted"
     return f"SELECT {columns} FROM {kept} JOIN {USERS.qualified_name} USING (user_id) WHERE is_accepted"
 
 
-def _write(connection: DuckDBPyConnection, path: Path, rows: str) -> int:
-    written = connection.execute(f"COPY ({rows}) TO {quote(str(path))} ({PARQUET_OPTIONS})")
-    return int(written.fetchall()[0][0])
+def _write(connection: DuckDBPyConnection, path: Path, rows: str, num_files: int) -> tuple[int, ...]:
+    """Write the file; return how many rows it has of each source file."""
+    written = connection.execute(f"COPY ({rows}) TO {quote(str(path))} ({PARQUET_OPTIONS})").fetchall()
+    if num_files == 1:
+        return (int(written[0][0]),)
+    counted = f"SELECT place, count(*) FROM read_parquet({quote(str(path))}) GROUP BY place"
+    num_rows = dict(connection.execute(counted).fetchall())
+    return tuple(num_rows.get(place, 0) for place in range(num_files))
 
 
 def _place(lake: Lake, table: Table, common: Mapping[str, str]) -> Path | None:

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from feature_store.lake.lake import Lake
@@ -28,22 +29,23 @@ def replace_notes(lake: Lake, run_id: str, notes: Sequence[Note]) -> None:
 
     def write(connection: DuckDBPyConnection) -> None:
         connection.execute(f"DELETE FROM {NOTES.qualified_name} WHERE run_id = ?", [run_id])
-        for note in notes:
-            _insert(connection, run_id, note)
+        _insert(connection, run_id, notes)
 
     lake.write(write, f"notes of {run_id}")
 
 
 def append_note(lake: Lake, run_id: str, note: Note) -> None:
     """Add a note to those of the run."""
-    lake.write(lambda connection: _insert(connection, run_id, note), f"a note of {run_id}")
+    lake.write(lambda connection: _insert(connection, run_id, [note]), f"a note of {run_id}")
 
 
-def _insert(connection: DuckDBPyConnection, run_id: str, note: Note) -> None:
-    connection.execute(
-        f"INSERT INTO {NOTES.qualified_name} VALUES (?, ?, ?, ?, ?, ?)",
-        [run_id, note.severity, note.source, note.file, note.message, datetime.now(UTC)],
-    )
+def _insert(connection: DuckDBPyConnection, run_id: str, notes: Sequence[Note]) -> None:
+    begin, apart = datetime.now(UTC), timedelta(microseconds=1)
+    rows = [
+        vars(note) | {"run_id": run_id, "noted_at": begin + place * apart} for place, note in enumerate(notes)
+    ]
+    connection.register("new_notes", pa.Table.from_pylist(rows, schema=NOTES.arrow_schema))
+    connection.execute(f"INSERT INTO {NOTES.qualified_name} FROM new_notes")
 
 
 def read_notes(lake: Lake, run_id: str) -> list[Note]:

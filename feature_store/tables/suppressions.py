@@ -98,6 +98,11 @@ def list_forgotten(connection: DuckDBPyConnection, users: str) -> int:
     return int(connection.execute(f"SELECT count(*) FROM {FORGOTTEN}").fetchall()[0][0])
 
 
+def is_anybody_forgotten(lake: Lake) -> bool:
+    """Tell whether any user was ever forgotten."""
+    return _salt(lake.cursor()) is not None
+
+
 def without_forgotten(lake: Lake, text: str) -> str:
     """Write a file's name, or what is said of it, without the forgotten user whom it is named after."""
     connection = lake.cursor()

@@ -58,7 +58,7 @@ def ingest_files(settings: Settings, lake: Lake, run: Run) -> Counter[str]:
     try:
         return intake.take_in()
     finally:
-        replace_notes(lake, run.run_id, intake.notes)
+        replace_notes(lake, run.run_id, list(intake.notes))
 
 
 def refresh_targets(settings: Settings, lake: Lake, run: Run) -> int:

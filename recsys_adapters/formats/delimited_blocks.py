@@ -58,21 +58,19 @@ class DelimitedBlocks:
     wanted: tuple[int, ...]
     """Places of the values to read, from 0; others are not looked at."""
 
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        reader = pa.RecordBatchReader.from_batches(self._schema, self._batches())
-        return reader.__arrow_c_stream__(requested_schema)
-
     @cached_property
     def _names(self) -> list[str]:
         return [f"c{i}" for i in self.wanted]
 
     @cached_property
-    def _schema(self) -> pa.Schema:
+    def schema(self) -> pa.Schema:
+        """Columns of the batches."""
         values = [pa.field(name, pa.string()) for name in self._names]
         flags = [pa.field("is_split", pa.bool_()), pa.field("is_plain", pa.bool_())]
         return pa.schema([*LINES_SCHEMA, *flags, *values])
 
-    def _batches(self) -> Iterator[pa.RecordBatch]:
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The lines after the header."""
         for block in read_blocks(self.path, encoding=self.encoding, rewrite=self.rewrite):
             rest = block.without_first_lines(max(0, self.num_header_lines - block.first_line + 1))
             if rest.text:
@@ -94,7 +92,7 @@ class DelimitedBlocks:
         is_plain = not self._has_edge_spaces(text) and self._has_plain_ids(values)
         flags = [pa.repeat(pa.scalar(is_so), len(lines)) for is_so in (True, is_plain)]
         columns = [column.combine_chunks() for column in values.columns]
-        yield pa.record_batch([*lines.columns, *flags, *columns], schema=self._schema)
+        yield pa.record_batch([*lines.columns, *flags, *columns], schema=self.schema)
 
     def _has_edge_spaces(self, text: bytes) -> bool:
         """Whether a value may begin or end with a space, or only looks like it."""
@@ -112,7 +110,7 @@ class DelimitedBlocks:
     def _whole(self, lines: pa.RecordBatch) -> pa.RecordBatch:
         is_split = pa.repeat(pa.scalar(False), len(lines))
         values = [pa.nulls(len(lines), pa.string()) for _ in self._names]
-        return pa.record_batch([*lines.columns, is_split, is_split, *values], schema=self._schema)
+        return pa.record_batch([*lines.columns, is_split, is_split, *values], schema=self.schema)
 
     def _values(self, text: bytes) -> tuple[pa.Table, list[int]]:
         """The values of the lines that have the right number of them; indices of the others."""

@@ -8,8 +8,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-import duckdb
-
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.formats.delimited_blocks import DelimitedBlocks
 from recsys_adapters.formats.file_lines import Rewrite, keep_lines, read_first_lines
@@ -20,7 +18,7 @@ from recsys_adapters.formats.line_rewrites import (
     repeat_section,
     replace_delimiter,
 )
-from recsys_adapters.formats.record_format import FileColumn, Layout
+from recsys_adapters.formats.record_format import SOURCE_RECORDS, FileColumn, FileRecords, Layout
 from recsys_adapters.records.plain_values import NULL_WORDS
 from recsys_adapters.records.sql_quoting import quoted_name, quoted_text
 
@@ -82,8 +80,8 @@ class DelimitedText:
 
     def layout(self, path: Path, wanted: Sequence[str] = ()) -> Layout:
         """The names of the header, or those that the settings give."""
-        told = self._as_told_by(path)
-        header = told._find_header(path, wanted)
+        told, lines = self._look_at(path)
+        header = told._find_header(path, lines, wanted)
         repeated = sorted({name for name in header.names if header.names.count(name) > 1} & {*wanted})
         if repeated:
             raise SourceFileError(f"{path.name} names a column twice: {repeated}. Rename one of them.")
@@ -93,17 +91,13 @@ class DelimitedText:
         """Tell whether the header has the name."""
         return name in self.layout(path, (name,)).names
 
-    def records(
-        self, connection: duckdb.DuckDBPyConnection, path: Path, columns: Sequence[FileColumn]
-    ) -> str:
+    def records(self, path: Path, columns: Sequence[FileColumn]) -> FileRecords:
         """Values of blocks without a flaw split at once, each other line by itself."""
-        told = self._as_told_by(path)
-        return told._records(connection, path, columns)
+        told, lines = self._look_at(path)
+        wanted = [column.name for column in columns if column.required]
+        return told._records(path, told._find_header(path, lines, wanted), columns)
 
-    def _records(
-        self, connection: duckdb.DuckDBPyConnection, path: Path, columns: Sequence[FileColumn]
-    ) -> str:
-        header = self._find_header(path, [column.name for column in columns if column.required])
+    def _records(self, path: Path, header: _Header, columns: Sequence[FileColumn]) -> FileRecords:
         names = header.names
         blocks = DelimitedBlocks(
             path=path,
@@ -118,37 +112,43 @@ class DelimitedText:
             num_columns=len(names),
             wanted=tuple(sorted({names.index(c.name) for c in columns if c.name in names})),
         )
-        connection.register("source_lines", blocks)
-        return f"""
-            SELECT line, {self._raw_sql} AS raw, CASE WHEN NOT is_split
+        sql = f"""
+            SELECT place, line, {self._raw_sql} AS raw, CASE WHEN NOT is_split
                     THEN coalesce(defect, {self._defect_sql(len(names))}) END AS defect, is_plain,
                 {", ".join(self._value_sql(column, names) for column in columns)}
             FROM (SELECT *, CASE WHEN NOT is_split THEN {self._row_sql(len(names))} END AS cells
-                FROM source_lines{self._no_records_sql})"""
+                FROM {SOURCE_RECORDS}{self._no_records_sql})"""
+        return FileRecords(blocks, sql)
 
-    def _as_told_by(self, path: Path) -> "DelimitedText":
-        """How to read a file whose first line is Excel's, which says what parts its values."""
+    def _look_at(self, path: Path) -> tuple["DelimitedText", list[str]]:
+        """How to read a file, whose first line may say it as Excel does, and its first lines."""
+        lines = self._first_lines(path)
         if not self.header or self.names or self.skip:
-            return self
-        first = read_first_lines(path, 1, encoding=self.encoding)
+            return self, lines
+        first = lines if self._rewrite is keep_lines else read_first_lines(path, 1, encoding=self.encoding)
         told = _SEPARATOR_LINE.fullmatch(first[0].strip('"')) if first else None
-        return replace(self, delimiter=told[1], skip=1) if told else self
+        if not told:
+            return self, lines
+        other = replace(self, delimiter=told[1], skip=1)
+        return other, other._first_lines(path)
 
-    def _find_header(self, path: Path, wanted: Sequence[str]) -> _Header:
-        lines = read_first_lines(
-            path, self.skip + _NUM_HEAD_LINES, encoding=self.encoding, rewrite=self._rewrite
-        )
-        rows = [
+    def _first_lines(self, path: Path) -> list[str]:
+        count = self.skip + _NUM_HEAD_LINES
+        return read_first_lines(path, count, encoding=self.encoding, rewrite=self._rewrite)
+
+    def _find_header(self, path: Path, lines: Sequence[str], wanted: Sequence[str]) -> _Header:
+        rows = (
             (number, self._split(line))
             for number, line in enumerate(lines, 1)
             if number > self.skip and line.strip() and not self._is_no_record(line)
-        ]
+        )
+        first = next(rows, None)
         if not self.header:
-            numbers = tuple(str(n) for n in range(1, len(rows[0][1]) + 1)) if rows else ()
+            numbers = tuple(str(n) for n in range(1, len(first[1]) + 1)) if first else ()
             return _Header(self.names or numbers, self.skip)
-        if not rows:
+        if not first:
             return _Header((), self.skip)
-        number, names = rows[0]
+        number, names = first
         notes: tuple[str, ...] = ()
         if wanted and not self.names and not set(wanted) <= set(names):
             found = next((row for row in rows if set(wanted) <= set(row[1])), None)

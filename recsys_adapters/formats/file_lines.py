@@ -77,7 +77,7 @@ def read_first_lines(
 ) -> list[str]:
     """The first lines of a file, at most so many."""
     block = next(read_blocks(path, encoding=encoding, rewrite=rewrite), None)
-    lines = block.text.split(b"\n")[:-1] if block else []
+    lines = block.text.split(b"\n", count)[:-1] if block else []
     return [line.decode("utf-8", "replace") for line in lines[:count]]
 
 
@@ -93,10 +93,15 @@ class Lines:
     encoding: str = "utf-8"
     rewrite: Rewrite = keep_lines
 
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+    @property
+    def schema(self) -> pa.Schema:
+        """Columns of the batches."""
+        return LINES_SCHEMA
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The lines, a block at a time."""
         blocks = read_blocks(self.path, encoding=self.encoding, rewrite=self.rewrite)
-        batches = map(whole_lines, blocks)
-        return pa.RecordBatchReader.from_batches(LINES_SCHEMA, batches).__arrow_c_stream__(requested_schema)
+        return map(whole_lines, blocks)
 
 
 def whole_lines(block: Block, is_chosen: npt.NDArray[np.bool_] | None = None) -> pa.RecordBatch:

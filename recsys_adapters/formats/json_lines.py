@@ -5,13 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
-
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.formats.file_lines import Lines, Rewrite, keep_lines, read_blocks
 from recsys_adapters.formats.line_rewrites import one_value_a_line, read_literals
 from recsys_adapters.formats.packed_bytes import read_head
-from recsys_adapters.formats.record_format import FileColumn, Layout, inner_paths
+from recsys_adapters.formats.record_format import (
+    SOURCE_RECORDS,
+    FileColumn,
+    FileRecords,
+    Layout,
+    inner_paths,
+    peek,
+)
 from recsys_adapters.records.sql_quoting import quoted_name, quoted_text
 
 _LITERAL = re.compile(rb"^\s*\{\s*u?'")
@@ -35,10 +40,8 @@ class JsonLines:
         head = read_head(path)
         if not self.literals and _LITERAL.match(head):
             raise SourceFileError(f'{path.name} is not JSON but Python: set format = "python".')
-        connection = duckdb.connect(config={"threads": 1})
-        connection.register("source_lines", self._lines(path))
-        keys = connection.execute(
-            "SELECT key FROM (SELECT line, unnest(json_keys(raw)) AS key FROM source_lines "
+        keys = peek(self._lines(path)).execute(
+            f"SELECT key FROM (SELECT line, unnest(json_keys(raw)) AS key FROM {SOURCE_RECORDS} "
             "WHERE json_valid(raw) AND json_type(raw) = 'OBJECT') GROUP BY key ORDER BY min(line)"
         )
         names = tuple(dict.fromkeys(key for (key,) in keys.fetchall()))
@@ -51,9 +54,7 @@ class JsonLines:
         blocks = read_blocks(path, encoding=self.encoding, rewrite=self._rewrite(path))
         return any(mark in block.text for block in blocks for mark in marks)
 
-    def records(
-        self, connection: duckdb.DuckDBPyConnection, path: Path, columns: Sequence[FileColumn]
-    ) -> str:
+    def records(self, path: Path, columns: Sequence[FileColumn]) -> FileRecords:
         """Each object parsed by itself."""
         pointers = [_pointer(column.name) for column in columns]
         pointers += [pointer for column in columns for pointer in _inner_pointers(column.name)]
@@ -62,15 +63,15 @@ class JsonLines:
         values = ", ".join(
             f"{_value_sql(column, places)} AS {quoted_name(column.role)}" for column in columns
         )
-        connection.register("source_lines", self._lines(path))
-        return f"""
-            SELECT line, raw, defect, false AS is_plain, {values}
+        sql = f"""
+            SELECT place, line, raw, defect, false AS is_plain, {values}
             FROM (SELECT *, CASE WHEN defect IS NULL THEN json_extract_string(raw, [{keys}]) END AS cells
-                FROM (SELECT line, raw, coalesce(defect, CASE
+                FROM (SELECT place, line, raw, coalesce(defect, CASE
                         WHEN trim(raw) = '' THEN 'line is empty'
                         WHEN NOT json_valid(raw) THEN 'line is not JSON'
                         WHEN json_type(raw) <> 'OBJECT' THEN 'line is not a JSON object' END) AS defect
-                    FROM source_lines))"""
+                    FROM {SOURCE_RECORDS}))"""
+        return FileRecords(self._lines(path), sql)
 
     def _lines(self, path: Path) -> Lines:
         return Lines(path, encoding=self.encoding, rewrite=self._rewrite(path))

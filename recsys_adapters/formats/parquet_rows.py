@@ -6,9 +6,9 @@ nor to one that takes `ID` for `id`.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +16,13 @@ import pyarrow.parquet as pq
 
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.formats.packed_bytes import packing
-from recsys_adapters.formats.record_format import FileColumn, Layout, inner_paths
+from recsys_adapters.formats.record_format import (
+    SOURCE_RECORDS,
+    FileColumn,
+    FileRecords,
+    Layout,
+    inner_paths,
+)
 from recsys_adapters.records.sql_quoting import quoted_name, quoted_text
 
 _ROWS_AT_ONCE = 1 << 16
@@ -50,19 +56,17 @@ class ParquetRows:
         """Tell whether there is a column of the name, or a field of a structure under the path."""
         return _find(_schema(path), name) is not None
 
-    def records(
-        self, connection: duckdb.DuckDBPyConnection, path: Path, columns: Sequence[FileColumn]
-    ) -> str:
+    def records(self, path: Path, columns: Sequence[FileColumn]) -> FileRecords:
         """Rows with every column as text."""
         schema = _schema(path)
-        connection.register("source_rows", _Rows(path, schema))
         texts = ", ".join(
             f"{quoted_text(name)}, {_text(f'c{place}', kind)}"
             for place, (name, kind) in enumerate(zip(schema.names, schema.types, strict=True))
         )
         raw = f"CAST(json_object({texts}) AS VARCHAR)" if schema.names else "NULL::VARCHAR"
         values = ", ".join(f"{_value_sql(schema, c.name)} AS {quoted_name(c.role)}" for c in columns)
-        return f"SELECT line, {raw} AS raw, defect, false AS is_plain, {values} FROM source_rows"
+        sql = f"SELECT place, line, {raw} AS raw, defect, false AS is_plain, {values} FROM {SOURCE_RECORDS}"
+        return FileRecords(_Rows(path, schema), sql)
 
 
 @dataclass(frozen=True)
@@ -72,17 +76,14 @@ class _Rows:
     path: Path
     file_schema: pa.Schema
 
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        return pa.RecordBatchReader.from_batches(self._streamed, self._batches()).__arrow_c_stream__(
-            requested_schema
-        )
-
-    @property
-    def _streamed(self) -> pa.Schema:
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """Columns of the batches."""
         columns = [(f"c{place}", _plain_type(kind)) for place, kind in enumerate(self.file_schema.types)]
         return pa.schema([("line", pa.int64()), ("defect", pa.string()), *columns])
 
-    def _batches(self) -> Iterator[pa.RecordBatch]:
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows, some at a time."""
         if not self.file_schema.names:
             return
         next_line = 1
@@ -97,7 +98,7 @@ class _Rows:
                     columns.append(value)
                     if broken is not None:
                         defects = pc.coalesce(defects, pc.if_else(broken, f"{name} is not valid UTF-8", None))
-                yield pa.record_batch([lines, defects, *columns], schema=self._streamed)
+                yield pa.record_batch([lines, defects, *columns], schema=self.schema)
                 next_line += len(batch)
 
 

@@ -1,19 +1,24 @@
 """What a format of files offers: the names of a file's columns, and its records as a relation.
 
-The relation has one row per record: `line` (from 1; a header counts), `raw` (the record as it stood, maybe
-with its line end), `defect` (why it cannot be read, else NULL), `is_plain` (whether its values are known to
-mean what they say: no NUL character, no blank at an end, no word for nothing, no id that is a float) and one
-text per wanted column, NULL where it is empty.
+The relation has one row per record: `place` (of its file among those that are read together, from 0), `line`
+(from 1; a header counts), `raw` (the record as it stood, maybe with its line end), `defect` (why it cannot be
+read, else NULL), `is_plain` (whether its values are known to mean what they say: no NUL character, no blank
+at an end, no word for nothing, no id that is a float) and one text per wanted column, NULL where it is empty.
 
 The name of a column that the file itself does not have may be a path: `user.id` is the `id` inside `user`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
 import duckdb
+import pyarrow as pa
+
+SOURCE_RECORDS = "source_records"
+"""The relation that SQL of a format reads from: what `JoinedStreams` streams."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,57 @@ class Layout:
     """What was understood without being told."""
 
 
+class RecordStream(Protocol):
+    """What is read from a file, anew whenever it is asked for."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Columns of the batches."""
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The file's records, split as far as the format splits them by itself."""
+
+
+@dataclass(frozen=True)
+class FileRecords:
+    """A file as a stream, and what is to be made of it."""
+
+    stream: RecordStream
+    sql: str
+    """SQL of the relation described above, over `SOURCE_RECORDS`."""
+
+
+@dataclass(frozen=True)
+class JoinedStreams:
+    """Streams of one schema, one after another, with the `place` of each (from 0) beside its rows."""
+
+    streams: tuple[RecordStream, ...]
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        schema = self.streams[0].schema.append(pa.field("place", pa.int32()))
+        reader = pa.RecordBatchReader.from_batches(schema, self._batches(schema))
+        return reader.__arrow_c_stream__(requested_schema)
+
+    def _batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        for place, stream in enumerate(self.streams):
+            for batch in stream.batches():
+                places = pa.repeat(pa.scalar(place, pa.int32()), len(batch))
+                yield pa.record_batch([*batch.columns, places], schema=schema)
+
+
+def peek(stream: RecordStream) -> duckdb.DuckDBPyConnection:
+    """A connection that has one file's stream as `SOURCE_RECORDS`, to look at it before it is read."""
+    connection = _database().cursor()
+    connection.register(SOURCE_RECORDS, JoinedStreams((stream,)))
+    return connection
+
+
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """One for all files: to open a database costs more than to look at a small file."""
+    return duckdb.connect(config={"threads": 1})
+
+
 class RecordFormat(Protocol):
     """A format of files."""
 
@@ -63,13 +119,8 @@ class RecordFormat(Protocol):
     def has_column(self, path: Path, name: str) -> bool:
         """Tell whether the file has a column, or a path into one."""
 
-    def records(
-        self, connection: duckdb.DuckDBPyConnection, path: Path, columns: Sequence[FileColumn]
-    ) -> str:
-        """SQL of the relation described above; it reads the file whenever it is run.
-
-        What it reads from is registered with the connection, in the place of what the file before needed.
-        """
+    def records(self, path: Path, columns: Sequence[FileColumn]) -> FileRecords:
+        """The file's records, with one text for each of the columns."""
 
 
 def inner_paths(name: str) -> list[tuple[str, str]]:

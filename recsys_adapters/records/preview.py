@@ -40,7 +40,7 @@ def preview(file: SourceFile, *, num_records: int) -> Preview:
     connection.execute("SET TimeZone = 'UTC'")
     fields = "fields" if file.table == "items" else "NULL"
     rows = connection.execute(
-        f"SELECT reason, {fields} AS fields FROM ({file.records(connection)}) LIMIT {num_records}"
+        f"SELECT reason, {fields} AS fields FROM ({file.examine().records(connection)}) LIMIT {num_records}"
     ).fetchall()
     reasons = Counter(reason for reason, _ in rows)
     num_accepted = reasons.pop(None, 0)

@@ -2,21 +2,24 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 
 from feature_store.schemas import INTERACTIONS, ITEMS, TARGETS, Rule, Table
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.formats.packed_bytes import check_unpacks
-from recsys_adapters.formats.record_format import FileColumn, RecordFormat
+from recsys_adapters.formats.record_format import FileColumn, FileRecords, RecordFormat
+from recsys_adapters.records.alike_files import AlikeFiles, without_constant
 from recsys_adapters.records.plain_texts import register_plain_text
 from recsys_adapters.records.plain_values import NULL_WORDS, id_defect_sql, id_sql, value_sql
 from recsys_adapters.records.sql_quoting import quoted_name, quoted_text
 from recsys_adapters.records.unnesting import Unnesting
 
+T = TypeVar("T")
 _TABLES = {table.name: table for table in (INTERACTIONS, ITEMS, TARGETS)}
 _TYPE_WORDS = {"DOUBLE": "a number", "BIGINT": "a whole number", "TIMESTAMPTZ": "a time"}
 
@@ -61,6 +64,12 @@ class SourceFile:
     fault: str | None = None
     """Why the file cannot be read at all, if that is known already."""
 
+    def __post_init__(self) -> None:
+        # Thousands of files differ in their paths alone: what they have in common is kept once.
+        object.__setattr__(self, "columns", _once(self.columns))
+        object.__setattr__(self, "rules", _once(self.rules))
+        object.__setattr__(self, "staged", _mapping_once(tuple(self.staged.items())))
+
     @property
     def is_supplement(self) -> bool:
         """Whether its items have no titles of their own, but those that other catalogues gave them."""
@@ -75,46 +84,59 @@ class SourceFile:
         )  # fmt: skip
         return hashlib.md5(repr(how).encode(), usedforsecurity=False).hexdigest()
 
-    def records(self, connection: duckdb.DuckDBPyConnection) -> str:
-        """SQL of all records, which reads the file whenever it is run.
+    @property
+    def mapping(self) -> object:
+        """How its records are read, whatever its path tells of them: files with one mapping are alike."""
+        return (
+            self.source, self.table, self.format, [without_constant(column) for column in self.columns],
+            self.staged, self.rules, self.null_words, self.decimal, self.id_space, self.unnesting,
+            self.parallel,
+        )  # fmt: skip
 
-        It has `line` (BIGINT, from 1), `reason` (why the record is refused, else NULL), `raw` (of a refused
-        one) and the table's staged columns in their types. What it reads from is registered with the
-        connection, in the place of what the file before needed.
-        `SET TimeZone = 'UTC'` belongs before this.
+    @property
+    def user_columns(self) -> tuple[FileColumn, ...]:
+        """The column that names users, if there is one."""
+        return tuple(column for column in self.columns if column.role == "user_id")
+
+    def examine(self) -> AlikeFiles:
+        """Look at the file as a whole, before a record is read.
 
         Raises:
             SourceFileError: if the file lacks a column or is not of its format.
         """
         self._check()
+        named = self.user_columns
+        return AlikeFiles(
+            files=(self,),
+            found=(self._read(self.columns),),
+            named=(self._read(named),) if named else (),
+        )
+
+    def records_sql(self, connection: duckdb.DuckDBPyConnection, records: str) -> str:
+        """SQL of what the records are made into, see `AlikeFiles.records`.
+
+        Args:
+            connection: that is to run it.
+            records: SQL of the records with each column as a text.
+        """
         if self.table == "items":
             register_plain_text(connection)
-        records = self._read(connection, self.columns)
         values = {"source": quoted_text(self.source), **self.staged}
         types = self._table.staged_types
         staged = ", ".join(f"TRY_CAST({values[name]} AS {types[name]}) AS {name}" for name in types)
         return f"""
-            SELECT line, reason, {", ".join(types)},
+            SELECT place, line, reason, {", ".join(types)},
                 CASE WHEN reason IS NOT NULL THEN replace(rtrim(raw, chr(10)), chr(0), '\\x00') END AS raw
             FROM (SELECT *, coalesce(defect, {_first_broken(self._table.rules)}) AS reason
-                FROM (SELECT line, raw, coalesce(defect, {_first_broken(self.rules)}) AS defect, {staged}
+                FROM (SELECT place, line, raw, {staged},
+                        coalesce(defect, {_first_broken(self.rules)}) AS defect
                     FROM ({self._typed_sql(records)})))"""
 
-    def users(self, connection: duckdb.DuckDBPyConnection) -> str | None:
-        """SQL of the ids of the users that the records name, as `user_id`; None if they name none.
-
-        Only that column is read. Registers like `records`, in whose place it comes.
-
-        Raises:
-            SourceFileError: if the file lacks a column or is not of its format.
-        """
-        named = [column for column in self.columns if column.role == "user_id"]
-        if not named:
-            return None
-        self._check()
-        records = self._read(connection, named)
-        user_id = self._cleaned(named[0])
-        return f"SELECT user_id FROM (SELECT {user_id} AS user_id FROM ({records})) WHERE user_id <> ''"
+    def users_sql(self, records: str) -> str:
+        """SQL of the ids of the users, from that of the records with the column that names them."""
+        user_id = self._cleaned(self.user_columns[0])
+        named = f"SELECT place, {user_id} AS user_id FROM ({records})"
+        return f"SELECT place, user_id FROM ({named}) WHERE user_id <> ''"
 
     @cached_property
     def _table(self) -> Table:
@@ -153,18 +175,13 @@ class SourceFile:
         read = tuple(column for column in columns if column.constant is None)
         return self.unnesting.read_columns(read) if self.unnesting else read
 
-    def _read(self, connection: duckdb.DuckDBPyConnection, columns: Sequence[FileColumn]) -> str:
-        """SQL of the records with each column as the text that it is in the file."""
+    def _read(self, columns: Sequence[FileColumn]) -> FileRecords:
+        """The records with each column that the file itself has as a text."""
         read = [column for column in columns if column.constant is None]
-        records = self.format.records(connection, self._place, self._from_file(read))
+        records = self.format.records(self._place, self._from_file(read))
         if self.unnesting:
-            records = self.unnesting.sql(records, read, self.parallel)
-        told = [
-            f"{quoted_text(column.constant)} AS {quoted_name(column.role)}"
-            for column in columns
-            if column.constant is not None
-        ]
-        return f"SELECT *, {', '.join(told)} FROM ({records})" if told else records
+            return replace(records, sql=self.unnesting.sql(records.sql, read, self.parallel))
+        return records
 
     def _typed_sql(self, records: str) -> str:
         """The records with each text cast to its column's type; a failed cast is a defect."""
@@ -179,7 +196,7 @@ class SourceFile:
         roles += [f"{quoted_name(_clean(c))} AS {quoted_name(c.role)}" for c in texts]
         position = ", position, is_listed" if self.unnesting else ""
         return f"""
-            SELECT line, raw{position}, {", ".join(roles)},
+            SELECT place, line, raw{position}, {", ".join(roles)},
                 coalesce(defect, {_first_not_plain(texts, ids)}, {_first_misfit(typed)}) AS defect
             FROM (SELECT *{values} FROM (SELECT *, {cleaned} FROM ({records})))"""
 
@@ -196,6 +213,17 @@ class SourceFile:
             return text
         thousands = "." if self.decimal == "," else ","
         return f"replace(replace({text}, '{thousands}', ''), {quoted_text(self.decimal)}, '.')"
+
+
+@lru_cache(maxsize=1024)
+def _once(values: T) -> T:
+    """The values, the same object for equal ones."""
+    return values
+
+
+@lru_cache(maxsize=1024)
+def _mapping_once(items: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+    return dict(items)
 
 
 def _first_broken(rules: tuple[Rule, ...]) -> str:

@@ -44,7 +44,7 @@ class Unnesting:
             for role in outer
         ]
         return f"""
-            SELECT line, raw, defect, is_plain, position, is_listed, {", ".join(values)}
+            SELECT place, line, raw, defect, is_plain, position, is_listed, {", ".join(values)}
             FROM (SELECT *, unnest(elements) AS element, generate_subscripts(elements, 1) AS position
                 FROM (SELECT *, CASE WHEN len(found) > 0 THEN found ELSE [NULL] END AS elements
                     FROM (SELECT *, {self._elements_sql(whole)} AS found,

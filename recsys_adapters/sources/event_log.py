@@ -7,9 +7,7 @@ from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Literal
 
-import duckdb
-
-from recsys_adapters.formats.record_format import FileColumn, Layout
+from recsys_adapters.formats.record_format import FileColumn, Layout, peek
 from recsys_adapters.records.event_times import TimeSpelling, spelling_sql
 from recsys_adapters.records.interaction_ids import interaction_id_sql
 from recsys_adapters.records.source_file import SourceFile
@@ -22,6 +20,8 @@ _OPTIONAL = ("kind", "weight", "event_id")
 _NUM_PROBED = 1000
 _DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)([-_.]?)(\d\d)\2(\d\d)(?!\d)")
 _ORDER_START = "TIMESTAMPTZ '2000-01-01 00:00:00+00'"
+_FILE_NAME, _FILE_DATE = "file name", "file date"
+"""Roles of what no record says, but the path of its file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +114,8 @@ class EventLog(FileSource):
             source=self.source,
             table="interactions",
             format=self.file_format,
-            columns=(*columns, *self._identity_columns, *self.limit_columns),
-            staged=self._staged(file, spelling, columns),
+            columns=(*columns, *self._identity_columns, *self._path_columns(file), *self.limit_columns),
+            staged=self._staged(spelling, columns),
             rules=(*self.limit_rules, *(spelling.rules if self.time_from == "column" else ())),
             null_words=self.null_values,
             decimal=self.decimal,
@@ -145,6 +145,12 @@ class EventLog(FileSource):
         names = () if self.identity == "none" else self.identity
         return tuple(FileColumn(f"identity {name}", name) for name in names)
 
+    def _path_columns(self, file: FoundFile) -> tuple[FileColumn, ...]:
+        told = {_FILE_NAME: file.name} if self.identity == "none" else {}
+        if self.time_from == "file":
+            told[_FILE_DATE] = str(_file_date(file))
+        return tuple(FileColumn(role, role, constant=value) for role, value in told.items())
+
     @cached_property
     def _spelling(self) -> TimeSpelling:
         return TimeSpelling(
@@ -154,14 +160,12 @@ class EventLog(FileSource):
             latest=self.latest,
         )
 
-    def _staged(
-        self, file: FoundFile, spelling: TimeSpelling, columns: Sequence[FileColumn]
-    ) -> Mapping[str, str]:
-        event_time = self._time_sql(file, spelling)
+    def _staged(self, spelling: TimeSpelling, columns: Sequence[FileColumn]) -> Mapping[str, str]:
+        event_time = self._time_sql(spelling)
         has_kind = any(column.role == "kind" and column.required for column in columns)
         kind = "kind" if has_kind else quoted_text(self.default_kind)
         return {
-            "interaction_id": self._identity_sql(file, event_time, kind, columns),
+            "interaction_id": self._identity_sql(event_time, kind, columns),
             "user_id": "user_id",
             "item_id": "item_id",
             "event_time": event_time,
@@ -169,18 +173,16 @@ class EventLog(FileSource):
             "weight": self._weight_sql(kind, columns),
         }
 
-    def _time_sql(self, file: FoundFile, spelling: TimeSpelling) -> str:
+    def _time_sql(self, spelling: TimeSpelling) -> str:
         if self.time_from == "order":
             return f"{_ORDER_START} + to_seconds(line)"
         if self.time_from == "file":
-            return f"TIMESTAMPTZ '{_file_date(file)} 00:00:00+00'"
+            return f"CAST({quoted_name(_FILE_DATE)} || ' 00:00:00+00' AS TIMESTAMPTZ)"
         return spelling.sql("event_time")
 
-    def _identity_sql(
-        self, file: FoundFile, event_time: str, kind: str, columns: Sequence[FileColumn]
-    ) -> str:
+    def _identity_sql(self, event_time: str, kind: str, columns: Sequence[FileColumn]) -> str:
         if self.identity == "none":
-            place = f"{quoted_text(file.name)}, line, {'position, ' if self.unnest else ''}"
+            place = f"{quoted_name(_FILE_NAME)}, line, {'position, ' if self.unnest else ''}"
             values = f"user_id, item_id, epoch_us({event_time}), {kind}"
             return f"'#' || md5(concat_ws(chr(0), {place}{values}))"
         if self.identity:
@@ -204,14 +206,15 @@ class EventLog(FileSource):
         time = next(column for column in file.columns if column.role == "event_time")
         if file.fault or time.constant is not None or self._is_inside("event_time"):
             return file
-        connection = duckdb.connect(config={"threads": 1})
-        records = self.file_format.records(
-            connection, file.path / file.member if file.member else file.path, [time]
+        records = self.file_format.records(file.path / file.member if file.member else file.path, [time])
+        spellings = (
+            peek(records.stream)
+            .execute(
+                f"SELECT DISTINCT {spelling_sql('event_time')} FROM (SELECT event_time FROM ({records.sql}) "
+                f"WHERE event_time <> '' LIMIT {_NUM_PROBED}) ORDER BY 1"
+            )
+            .fetchall()
         )
-        spellings = connection.execute(
-            f"SELECT DISTINCT {spelling_sql('event_time')} FROM "
-            f"(SELECT event_time FROM ({records}) WHERE event_time <> '' LIMIT {_NUM_PROBED}) ORDER BY 1"
-        ).fetchall()
         taken = " and ".join(name for (name,) in spellings) or "nothing"
         return replace(file, notes=(*file.notes, f"{file.name}: times are taken for {taken}"))
 

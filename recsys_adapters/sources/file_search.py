@@ -165,13 +165,12 @@ def _split(
     found: list[Path], root: Path, marker: str, settle_seconds: float
 ) -> tuple[list[Path], tuple[str, ...]]:
     """Those that are complete, and a note on those that wait."""
-    complete = []
+    complete: list[Path] = []
+    waiting: list[Path] = []
     for file in found:
         is_marked = not marker or any((up / marker).exists() for up in (file.parent, root))
         age = time.time() - file.stat().st_mtime
-        if is_marked and age >= settle_seconds:
-            complete.append(file)
-    waiting = [file for file in found if file not in set(complete)]
+        (complete if is_marked and age >= settle_seconds else waiting).append(file)
     if not waiting:
         return complete, ()
     return complete, (f"{len(waiting)} files wait, since they may still be written: {_named(waiting)}",)

@@ -47,7 +47,7 @@ class Staged:
 
 def stage(connection: duckdb.DuckDBPyConnection, file: SourceFile) -> Staged:
     """Read a file as the intake does."""
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE records AS {file.records(connection)}")
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE records AS {file.examine().records(connection)}")
     columns = ", ".join(TABLES[file.table].staged)
     rows = connection.execute(f"SELECT {columns} FROM records WHERE reason IS NULL").fetchall()
     rejects = "SELECT line, reason, raw FROM records WHERE reason IS NOT NULL ORDER BY line"
@@ -126,8 +126,8 @@ class LineContract(ABC):
         (tmp_path / self.file_name).write_bytes(self.content(self.lines()))
         file = self.source_file(tmp_path)
         types = TABLES[file.table].staged_types
-        expected = {"line": "BIGINT", "reason": "VARCHAR", **types, "raw": "VARCHAR"}
-        described = connection.execute(f"DESCRIBE {file.records(connection)}").fetchall()
+        expected = {"place": "INTEGER", "line": "BIGINT", "reason": "VARCHAR", **types, "raw": "VARCHAR"}
+        described = connection.execute(f"DESCRIBE {file.examine().records(connection)}").fetchall()
         found = {
             name: sql_type.replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")
             for name, sql_type, *_ in described
@@ -139,9 +139,9 @@ class LineContract(ABC):
     ) -> None:
         (tmp_path / self.file_name).write_bytes(self.content([*self.lines(), *self.broken]))
         file = self.source_file(tmp_path)
-        users = file.users(connection)
+        users = file.examine().users(connection)
         if users is not None and "user_id" in TABLES[file.table].staged:
-            named = {user for (user,) in connection.execute(users).fetchall()}
+            named = {user for _, user in connection.execute(users).fetchall()}
             place = TABLES[file.table].staged.index("user_id")
             assert named >= {row[place] for row in stage(connection, file).rows}
 

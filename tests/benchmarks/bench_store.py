@@ -13,7 +13,6 @@ import duckdb
 import numpy as np
 
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
-from feature_store.intake.source_files import append_file
 from feature_store.lake.lake import Lake, connect_duckdb
 from feature_store.tables.runs import open_run
 from feature_store.vectors.reference_store import ReferenceStore, StoredVectors
@@ -24,6 +23,7 @@ from recsys_adapters.records.source_file import SourceFile
 from recsys_adapters.sources.event_log import EventLog
 from tests.benchmarks.generated_nights import run_night, write_events, write_logs
 from tests.benchmarks.registry import Measurement, alternate, benchmark, peak_mib
+from tests.feature_store.logs import append_file
 
 NUM_ROWS, NUM_STORED, NUM_PASSES = 20_000_000, 1_000_000, 3
 NUM_USERS = 100_000

@@ -3,7 +3,10 @@
 import csv
 from datetime import UTC, datetime, timedelta
 
-from feature_store.intake.source_files import append_delivery, append_file
+from feature_store.intake.file_batches import append_delivery
+from feature_store.intake.known_files import find_known
+from feature_store.intake.offers import Offer, content_digest
+from feature_store.intake.source_files import append_together
 from feature_store.tables.items import render_texts
 from feature_store.tables.runs import close_window, open_run
 from feature_store.tables.users import give_keys, look_up_key
@@ -18,6 +21,20 @@ DAY = datetime(2024, 5, 1, tzinfo=UTC)
 def hours(number):
     """A time `number` hours into the day of the tests, as a log writes it."""
     return (DAY + timedelta(hours=number)).isoformat()
+
+
+def offer(file, earlier=()):
+    """A file as it is offered to the lake."""
+    return Offer(file, content_digest(file), tuple(earlier))
+
+
+def append_file(lake, file, run, *, earlier=()):
+    """Take one file in; return its ledger entry, or None if it is known."""
+    offered = offer(file, earlier)
+    if find_known(lake, [offered]):
+        return None
+    (counts,) = append_together(lake, [offered], file.examine(), run)
+    return counts
 
 
 def take_in_events(lake, folder, events, *, name="events", run=None, source="event_log"):
@@ -43,8 +60,8 @@ def take_in_items(lake, folder, titles, *, name="items", run=None):
 def take_in_targets(lake, folder, targets, *, name="targets", run=None, per_user=None):
     """Deliver a recommendation list of (user, item, rank); return its ledger entry."""
     file = write_csv(folder / "logs" / f"{name}.csv", ("user_id", "item_id", "rank"), targets)
-    files = Recommendations(path=file).files()
-    (entry,) = append_delivery(lake, files, run or open_run(lake), per_user=per_user)
+    offers = [offer(one) for one in Recommendations(path=file).files()]
+    ((_, entry),) = append_delivery(lake, offers, run or open_run(lake), per_user=per_user)
     return entry
 
 

@@ -4,10 +4,9 @@ import pyarrow as pa
 import pytest
 
 from feature_store.history.taste_words import compare_tastes, list_words
-from feature_store.intake.source_files import append_file
 from feature_store.tables.runs import open_run
 from recsys_adapters.sources.catalogue import Catalogue
-from tests.feature_store.logs import render, write_csv
+from tests.feature_store.logs import append_file, render, write_csv
 
 FILMS = [
     ("noir", "Night Train", "film-noir|crime", "1946", "Black and white, rain"),

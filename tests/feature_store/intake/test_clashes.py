@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from feature_store.intake import clashes
-from feature_store.intake.clashes import find_clashes, hash_sql
+from feature_store.intake.clashes import correct, find_clashes, hash_sql
 from feature_store.schemas import INTERACTIONS, ITEMS
 from tests.feature_store.logs import ask, hours, render, take_in_events, take_in_items
 
@@ -43,26 +43,36 @@ def find(lake, rows, table=ITEMS):
     """What clashes of a file with these rows, and the connection that knows the relations."""
     connection = lake.cursor()
     schema = pa.schema([table.arrow_schema.field(name) for name in table.stored])
-    places = pa.array(range(len(rows)), pa.int64())
-    connection.register("rows", pa.Table.from_pylist(rows, schema=schema).append_column("place", places))
-    return find_clashes(connection, table, "rows", order="place"), connection
+    lines = pa.array(range(len(rows)), pa.int64())
+    connection.register("lines", pa.Table.from_pylist(rows, schema=schema).append_column("line", lines))
+    connection.execute("CREATE TEMP TABLE rows AS SELECT *, 0 AS place FROM lines")
+    return find_clashes(connection, table, "rows", order="line"), connection
 
 
-def fresh_rows(lake, rows):
+def fresh_rows(lake, rows, table=ITEMS):
     """The rows that are to be written of those that clash."""
-    found, connection = find(lake, rows)
-    assert found.num_fresh == len(connection.execute(f"FROM {found.fresh}").fetchall())
-    return connection.execute(f"SELECT * EXCLUDE place FROM {found.fresh}").to_arrow_table().to_pylist()
+    found, connection = find(lake, rows, table)
+    if not found.num_versions:
+        return []
+    made = correct(connection, table, found, 0)
+    return (
+        connection.execute(f"SELECT * EXCLUDE (place, line) FROM {made.fresh}").to_arrow_table().to_pylist()
+    )
+
+
+def numbers(lake, rows, table=ITEMS):
+    """How many rows clash, and how many of them are to be written."""
+    return find(lake, rows, table)[0].num_rows.get(0, 0), len(fresh_rows(lake, rows, table))
 
 
 def test_rows_whose_keys_nobody_else_has_do_not_clash(lake):
     found, connection = find(lake, [item("new"), item("other", "One")])
-    assert (found.num_clashing, found.num_fresh) == (0, 0)
+    assert (found.num_rows, found.num_versions) == ({}, 0)
     assert connection.execute(f"SELECT count(*) FROM {found.hashes}").fetchall() == [(0,)]
 
 
 def test_a_file_without_rows_clashes_with_nothing(lake):
-    assert find(lake, [])[0].num_clashing == 0
+    assert find(lake, [])[0].num_versions == 0
 
 
 @pytest.mark.parametrize("order", itertools.permutations(range(3)))
@@ -74,17 +84,17 @@ def test_of_rows_with_one_key_the_last_counts(lake, order):
 def test_what_the_lake_holds_word_for_word_clashes_and_is_not_written_again(lake):
     known = known_item(lake, "i1")
     assert known["stock_image_uri"] is None
-    found, _ = find(lake, [known, known, known_item(lake, "i2"), item("new")])
-    assert (found.num_clashing, found.num_fresh) == (3, 0)
+    assert numbers(lake, [known, known, known_item(lake, "i2"), item("new")]) == (3, 0)
 
 
 @pytest.mark.parametrize("column", ["title", "fields", "stock_image_uri"])
 def test_a_row_with_another_value_is_a_correction_even_where_nothing_was_known_before(lake, column):
     corrected = known_item(lake, "i1") | {column: "another"}
-    found, connection = find(lake, [known_item(lake, "i2"), corrected, item("new"), item("new")])
-    assert (found.num_clashing, found.num_fresh) == (4, 2)
-    assert connection.execute(f"SELECT item_id FROM {found.corrections}").fetchall() == [("i1",)]
-    assert connection.execute(f"SELECT item_id FROM {found.known} ORDER BY 1").fetchall() == [
+    rows = [known_item(lake, "i2"), corrected, item("new"), item("new")]
+    assert numbers(lake, rows) == (4, 2)
+    found, connection = find(lake, rows)
+    made = correct(connection, ITEMS, found, 0)
+    assert connection.execute(f"SELECT item_id FROM {made.known} ORDER BY 1").fetchall() == [
         ("i1",),
         ("i2",),
     ]
@@ -103,8 +113,8 @@ def test_keys_compared_in_parts_clash_as_those_compared_at_once(lake, monkeypatc
     monkeypatch.setattr(clashes, "HASHES_AT_ONCE", at_once)
     twice = [item(f"t{number}") for number in range(20)]
     rows = [*twice, *twice, *(item(f"once{number}") for number in range(20)), known_item(lake, "i2")]
+    assert numbers(lake, rows) == (41, 20)
     found, connection = find(lake, rows)
-    assert (found.num_clashing, found.num_fresh) == (41, 20)
     expected = f"SELECT DISTINCT {hash_sql(ITEMS)} FROM rows WHERE NOT starts_with(item_id, 'once')"
     hashes = np.sort(connection.execute(f"FROM {found.hashes}").fetchnumpy()["hash"])
     assert hashes.tolist() == sorted(number for (number,) in connection.execute(expected).fetchall())
@@ -113,8 +123,8 @@ def test_keys_compared_in_parts_clash_as_those_compared_at_once(lake, monkeypatc
 def test_a_key_is_all_its_columns(lake):
     event = {"interaction_id": "e1", "user_key": 1, "item_id": "i1", "kind": "event", "weight": 1.0}
     event |= {"event_time": datetime(2024, 5, 1, tzinfo=UTC)}
-    assert find(lake, [event | {"source": "shop"}], INTERACTIONS)[0].num_clashing == 0
-    assert find(lake, [event | {"source": "event_log"}], INTERACTIONS)[0].num_clashing == 1
+    assert find(lake, [event | {"source": "shop"}], INTERACTIONS)[0].num_rows == {}
+    assert find(lake, [event | {"source": "event_log"}], INTERACTIONS)[0].num_rows == {0: 1}
 
 
 def test_what_was_made_of_an_item_goes_with_its_correction_and_stays_with_the_others(lake, tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from feature_store.intake.file_names import name_file
+from feature_store.intake.file_names import name_files
 from feature_store.lake.sql import quote
 from tests.feature_store.logs import key_of
 
@@ -20,8 +20,8 @@ def named(lake, name, *users):
     """What a file of these users is called, and whose it is."""
     for user in users:
         key_of(lake, user)
-    rows = ", ".join(f"({quote(user)})" for user in users)
-    return name_file(lake.cursor(), name, f"(VALUES {rows}) AS named(user_id)")
+    rows = ", ".join(f"(0, {quote(user)})" for user in users)
+    return name_files(lake.cursor(), [name], f"(FROM (VALUES {rows}) AS named(place, user_id))")[0]
 
 
 def test_a_file_of_one_user_that_has_the_users_name_is_the_users_own(lake):
@@ -55,4 +55,14 @@ def test_a_name_that_only_contains_an_id_stays(lake, name):
 
 
 def test_a_file_that_names_no_user_keeps_its_name(lake):
-    assert name_file(lake.cursor(), "items.csv", None).name == "items.csv"
+    assert name_files(lake.cursor(), ["items.csv"], None)[0].name == "items.csv"
+
+
+def test_each_of_several_files_is_named_after_its_own_users(lake):
+    ann, bob = key_of(lake, "ann"), key_of(lake, "bob")
+    users = "(FROM (VALUES (0, 'ann'), (1, 'bob'), (1, 'ann'), (2, 'bob')) AS named(place, user_id))"
+    owners = name_files(lake.cursor(), ["ann.csv", "ann.csv", "ann.csv", "ann/bob.csv"], users)
+    assert [(owner.name, owner.user_key) for owner in owners] == [
+        (f"{ann}.csv", ann), (f"{ann}.csv", None), ("ann.csv", None), ("ann/bob.csv", None)
+    ]  # fmt: skip
+    assert name_files(lake.cursor(), ["-", "-", "bob"], users)[2].user_key == bob

@@ -6,14 +6,22 @@ import pytest
 
 from feature_store.history.joins import describe_joins
 from feature_store.intake.deliveries import is_delivered
-from feature_store.intake.ledger import UnknownFileError, content_digest, earlier_readings, read_again
-from feature_store.intake.source_files import append_file
+from feature_store.intake.file_batches import FileIntake
+from feature_store.intake.known_files import Known
+from feature_store.intake.ledger import UnknownFileError, read_again
 from feature_store.tables.runs import open_run
 from feature_store.upkeep.checks import check_tables
 from recsys_adapters.sources.catalogue import Catalogue
 from recsys_adapters.sources.event_log import EventLog
 from recsys_adapters.sources.recommendations import Recommendations
-from tests.feature_store.logs import ask, take_in_events, take_in_items, take_in_targets
+from tests.feature_store.logs import (
+    append_file,
+    ask,
+    offer,
+    take_in_events,
+    take_in_items,
+    take_in_targets,
+)
 
 COLUMNS = {"user_id": "user", "item_id": "item", "event_time": "at"}
 LOG = "user,item,at,what\nann,i1,1500000000,view\nann,i2,1500000100,buy\nbob,i1,1500000200,buy\n"
@@ -22,8 +30,9 @@ LOG = "user,item,at,what\nann,i1,1500000000,view\nann,i2,1500000100,buy\nbob,i1,
 def take_in_log(lake, file, *, offering=(), **options):
     """Read a log as a night does: what an earlier reading brought goes."""
     (log,) = EventLog(**({"path": file, "columns": COLUMNS} | options)).files()
-    earlier = earlier_readings(lake, log, content_digest(log), offering)
-    return append_file(lake, log, open_run(lake), earlier=earlier)
+    intake = FileIntake(lake=lake, run=open_run(lake))
+    ((_, outcome),) = intake.append_logs([offer(log)], offering=offering)
+    return None if isinstance(outcome, Known) else outcome
 
 
 def found(lake, columns="user_id, item_id"):
@@ -80,7 +89,7 @@ def test_another_source_that_offers_the_same_content_keeps_its_rows(lake, tmp_pa
     file = log_file(tmp_path)
     take_in_log(lake, file)
     (log,) = EventLog(path=file, columns=COLUMNS).files()
-    take_in_log(lake, file, source="shop", offering={("event_log", content_digest(log))})
+    take_in_log(lake, file, source="shop", offering={offer(log).content})
     sources = ask(lake, "SELECT source, count(*) FROM interactions GROUP BY ALL ORDER BY ALL")
     assert sources == [("event_log", 3), ("shop", 3)]
 
@@ -194,7 +203,8 @@ def test_a_catalogue_and_a_list_are_read_again_too(lake, tmp_path):
     assert take_in_items(lake, tmp_path, {"i1": "One"}).accepted == 1
     lists = [("ann", "i1", 1)]
     assert take_in_targets(lake, tmp_path, lists).accepted == 1
-    (offered,) = Recommendations(path=tmp_path / "logs" / "targets.csv").files()
+    (lists_file,) = Recommendations(path=tmp_path / "logs" / "targets.csv").files()
+    offered = offer(lists_file)
     assert take_in_items(lake, tmp_path, {"i1": "One"}) is None
     assert is_delivered(lake, [offered], per_user=None)
     read_again(lake, ["items.csv", "targets.csv"])

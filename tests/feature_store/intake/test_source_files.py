@@ -32,10 +32,10 @@ def way(request, monkeypatch):
     is_taken_over, asked = request.param == "taken over", []
     add_rows = source_files._add_rows
 
-    def add_rows_and_look(connection, staged, origin):
-        accepted = add_rows(connection, staged, origin)
-        asked.append((staged.table.name, staged.can_be_taken_over, staged.is_taken_over))
-        return accepted
+    def add_rows_and_look(connection, staged):
+        added, rows = add_rows(connection, staged), staged.rows
+        asked.append((rows.table.name, rows.can_be_taken_over, rows.is_taken_over))
+        return added
 
     monkeypatch.setattr(source_files, "LARGE_FILE", 1 if is_taken_over else 2**40)
     monkeypatch.setattr(source_files, "LARGEST_SHARE_CLASHING", 1.0)
@@ -105,14 +105,14 @@ def test_more_refused_records_than_are_held_in_memory_are_all_kept(lake, tmp_pat
 
 
 def test_a_file_whose_write_meets_a_conflict_is_written_anew(lake, tmp_path, monkeypatch):
-    append_ledger, conflicts = source_files.append_entry, iter(["transaction conflict"])
+    append_ledger, conflicts = source_files.append_entries, iter(["transaction conflict"])
 
     def append_ledger_later(*arguments):
         for conflict in conflicts:
             raise duckdb.TransactionException(conflict)
         append_ledger(*arguments)
 
-    monkeypatch.setattr(source_files, "append_entry", append_ledger_later)
+    monkeypatch.setattr(source_files, "append_entries", append_ledger_later)
     assert take_in_events(lake, tmp_path, EVENTS).accepted == 3
     assert ask(lake, "SELECT count(*) FROM interactions") == [(3,)]
     assert take_in_events(lake, tmp_path, EVENTS) is None

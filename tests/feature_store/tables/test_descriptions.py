@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from feature_store.intake.source_files import append_file
 from feature_store.lake.lake import Lake
 from feature_store.tables.descriptions import (
     DescriptionRow,
@@ -18,7 +17,15 @@ from feature_store.tables.runs import close_window, open_run
 from feature_store.tables.targets import scan_stale_users
 from feature_store.upkeep.past_windows import copy_given_targets, copy_known, read_window
 from recsys_adapters.sources.catalogue import Catalogue
-from tests.feature_store.logs import ask, hours, key_of, take_in_events, take_in_targets, write_csv
+from tests.feature_store.logs import (
+    append_file,
+    ask,
+    hours,
+    key_of,
+    take_in_events,
+    take_in_targets,
+    write_csv,
+)
 from tests.feature_store.nights import embed, finish_night, profile
 
 TEMPLATES = {"reference_template": "{title}, {style}", "target_template": "{title} poster, {style}"}

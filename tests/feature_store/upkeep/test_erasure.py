@@ -3,7 +3,6 @@
 import pytest
 
 from feature_store.intake import source_files as ingest
-from feature_store.intake.source_files import append_file
 from feature_store.lake.lake import Lake
 from feature_store.lake.stored_files import FolderFiles
 from feature_store.tables.runs import open_run
@@ -17,7 +16,7 @@ from feature_store.upkeep.maintenance import (
 )
 from feature_store.vectors.reference_store import open_as_it_is
 from recsys_adapters.sources.prompt_histories import PromptHistories
-from tests.feature_store.logs import ask, hours, take_in_events, take_in_items, take_in_targets
+from tests.feature_store.logs import append_file, ask, hours, take_in_events, take_in_items, take_in_targets
 from tests.feature_store.nights import finish_night
 
 pytestmark = pytest.mark.whole

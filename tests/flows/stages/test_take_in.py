@@ -176,7 +176,7 @@ def test_an_error_that_nobody_foresaw_is_told_without_its_own_words(night, monke
     def fail(*_, **__):
         raise ValueError("could not convert 'a text of a user'")
 
-    monkeypatch.setattr("flows.stages.take_in.append_file", fail)
+    monkeypatch.setattr("feature_store.intake.file_batches.append_together", fail)
     counts, notes = night()
     assert counts["faults"] == 2
     assert 'good.csv cannot be read (ValueError: set on_bad_file = "stop" to see why)' in of("fault", notes)

@@ -84,7 +84,7 @@ def test_a_flaw_leaves_the_lines_around_it_to_be_split_at_once(tmp_path):
         num_columns=3,
         wanted=(0, 1, 2),
     )
-    stream = pa.RecordBatchReader.from_stream(blocks).read_all()
+    stream = pa.Table.from_batches(blocks.batches())
     split = stream.filter(pc.field("is_split"))
     assert split["line"].to_pylist() == [1, 3, 5, 7, 9, 11]
     assert split.select(["c0", "c1", "c2"]).to_pylist() == [{"c0": "1", "c1": "two", "c2": "3"}] * 6
@@ -125,7 +125,7 @@ def test_lines_are_numbered_right_over_the_blocks_of_a_long_file(connection, tmp
         lines[place] = "broken"
     path.write_text("id,title,price\n" + "\n".join(lines))
     file = item_file(path)
-    records = file.records(connection)
+    records = file.examine().records(connection)
     counts = f"SELECT list(line ORDER BY line) FILTER (reason IS NOT NULL), count(*) FROM ({records})"
     assert connection.execute(counts).fetchall() == [([i + 2 for i in broken], num_lines)]
 

@@ -143,7 +143,7 @@ def test_a_file_that_is_no_parquet_is_an_error(connection, tmp_path):
     (tmp_path / "a.parquet").write_text("customer,product,at\n")
     (file,) = EventLog(path=tmp_path, columns=COLUMNS, format="parquet").files()
     with pytest.raises(SourceFileError, match=r"a\.parquet is not a Parquet file"):
-        file.records(connection)
+        file.examine()
 
 
 @pytest.mark.parametrize(

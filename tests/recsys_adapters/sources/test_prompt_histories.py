@@ -73,7 +73,7 @@ def test_a_folder_without_histories_is_an_error(tmp_path):
 
 def test_a_prompt_keeps_its_identity_when_a_line_before_it_goes(tmp_path, connection):
     def ids():
-        records = PromptHistories(path=tmp_path).files()[1].records(connection)
+        records = PromptHistories(path=tmp_path).files()[1].examine().records(connection)
         return dict(connection.execute(f"SELECT item_id, interaction_id FROM ({records})").fetchall())
 
     (tmp_path / "user7.jsonl").write_bytes(b"\n".join([prompt_line(1), prompt_line(2)]))

@@ -1,0 +1,318 @@
+"""Files in their order, taken in together where one query reads them, and alone where it must be.
+
+What is wrong with a file costs only itself: of files that cannot be read together, each half is tried, down
+to the one that cannot be read at all.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from duckdb import DuckDBPyConnection
+
+from feature_store.intake.deliveries import append_lists, reading_of
+from feature_store.intake.known_files import Known, all_entries, find_known, with_earlier
+from feature_store.intake.ledger import FileCounts, Origin, now
+from feature_store.intake.offers import Entry, Offer, ReadableFiles
+from feature_store.intake.source_files import (
+    IntakeError,
+    StagedBatch,
+    append_together,
+    is_large,
+    stage_together,
+)
+from feature_store.lake.lake import Lake, LakeError
+from feature_store.schemas import INTERACTIONS, ITEMS
+from feature_store.tables.runs import Run
+
+MOST_FILES = 512
+"""Of those that are taken in together, and of those that are looked up together."""
+MOST_BYTES = 2**26
+"""Of files that are taken in together: what one that cannot be read costs stays little."""
+
+Outcome = FileCounts | Known | Exception
+"""The ledger entry of a file, or that it was known, or why it cannot be read."""
+
+
+class _Twin:
+    """A log whose content another one has, read in the same way, that comes before it."""
+
+
+Step = ReadableFiles | Known | _Twin | Exception
+"""What is known of a file before any is read."""
+
+
+@dataclass
+class _Batch:
+    """Files that one query reads, and others between them that are done already."""
+
+    offers: list[Offer] = field(default_factory=list)
+    """Those to read."""
+    examined: list[ReadableFiles] = field(default_factory=list)
+    num_bytes: int = 0
+    steps: list[tuple[Offer, Known | _Twin | Exception | None]] = field(default_factory=list)
+    """Every file in its turn; None of those to read."""
+
+    def examine(self, offer: Offer, done: Collection[tuple[str, str]]) -> Step:
+        """Look at a file, unless one of the batch, or one that is done, makes that needless."""
+        is_log = offer.file.table == INTERACTIONS.name
+        if is_log and (offer.content in done or any(offer.content == one.content for one in self.offers)):
+            return _Twin()
+        return _examine(offer)
+
+    def has_room_for(self, offer: Offer, examined: ReadableFiles) -> bool:
+        """Tell whether one query may read this file after the others."""
+        if not self.offers:
+            return True
+        if len(self.offers) >= MOST_FILES or self.num_bytes + _size(offer) > MOST_BYTES:
+            return False
+        first = self.offers[0]
+        if is_large(offer) or is_large(first):
+            return False
+        # A supplement's titles are those that the lake has when it is read.
+        is_alone = offer.file.is_supplement and bool(offer.earlier or first.earlier)
+        return not is_alone and examined.likeness == self.examined[0].likeness
+
+    def add(self, offer: Offer, step: Step) -> None:
+        """Let the file come next."""
+        if isinstance(step, Known | _Twin | Exception):
+            self.steps.append((offer, step))
+            return
+        self.offers.append(offer)
+        self.examined.append(step)
+        self.num_bytes += _size(offer)
+        self.steps.append((offer, None))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileIntake:
+    """How a run takes files of interactions or items in."""
+
+    lake: Lake
+    run: Run
+    is_strict: bool = False
+    """Whether files after one that cannot be read wait until the caller has seen it."""
+
+    def append_logs(
+        self, offers: Iterable[Offer], *, offering: Collection[tuple[str, str]] = ()
+    ) -> Iterator[tuple[Offer, Outcome]]:
+        """Take logs in that are not known, in the place of what was read of them otherwise.
+
+        Args:
+            offers: files of interactions, in the order in which they count.
+            offering: source and content of all files that are offered tonight: another source that offers the
+                same content keeps its rows.
+        """
+        for some in _in_turn(offers):
+            known = find_known(self.lake, some)
+            yield from self._append(with_earlier(self.lake, some, offering), known)
+
+    def append_catalogues(
+        self, offers: Sequence[Offer], *, offering: Collection[tuple[str, str]] = ()
+    ) -> Iterator[tuple[Offer, Outcome]]:
+        """Take catalogues in that are not known; all anew if one is read otherwise.
+
+        For items are put together of all catalogues.
+
+        Args:
+            offers: files of items, in the order in which they count.
+            offering: as for logs.
+        """
+        earlier = self._earlier_catalogues(offers, offering)
+        if earlier:
+            first = replace(offers[0], earlier=earlier)
+            yield from self._append([first, *offers[1:]], {})
+            return
+        for some in _in_turn(offers):
+            yield from self._append(some, find_known(self.lake, some))
+
+    def _earlier_catalogues(
+        self, offers: Sequence[Offer], offering: Collection[tuple[str, str]]
+    ) -> tuple[Entry, ...]:
+        """What all catalogues brought, if one of them is read otherwise now."""
+        new: list[Offer] = []
+        for start in range(0, len(offers), MOST_FILES):
+            some = offers[start : start + MOST_FILES]
+            known = find_known(self.lake, some)
+            unknown = [offer for place, offer in enumerate(some) if place not in known]
+            new += with_earlier(self.lake, unknown, offering)
+        changed = {entry.source for offer in new for entry in offer.earlier}
+        if not changed:
+            return ()
+        return all_entries(self.lake, ITEMS.name, {offer.file.source for offer in offers} | changed)
+
+    def _append(self, offers: Sequence[Offer], known: Mapping[int, Known]) -> Iterator[tuple[Offer, Outcome]]:
+        batch, done = _Batch(), dict[tuple[str, str], Outcome]()
+        for place, offer in enumerate(offers):
+            step = known.get(place) or batch.examine(offer, done)
+            if not isinstance(step, Known | _Twin | Exception) and not batch.has_room_for(offer, step):
+                yield from self._read(batch, done)
+                batch = _Batch()
+            batch.add(offer, step)
+            if self.is_strict and isinstance(step, Exception):
+                yield from self._read(batch, done)
+                batch = _Batch()
+        yield from self._read(batch, done)
+
+    def _read(self, batch: _Batch, done: dict[tuple[str, str], Outcome]) -> Iterator[tuple[Offer, Outcome]]:
+        """Read what is to be read of a batch, and tell what became of each file in its turn."""
+        outcomes = self._halve(batch.offers, batch.examined)
+        for offer, step in batch.steps:
+            if step is None:
+                outcome = next(outcomes)
+            else:
+                outcome = self._again(offer, done[offer.content]) if isinstance(step, _Twin) else step
+            done[offer.content] = outcome
+            yield offer, outcome
+
+    def _again(self, offer: Offer, before: Outcome) -> Outcome:
+        """What becomes of the same content once more."""
+        if isinstance(before, FileCounts):
+            return Known(before.is_refused)
+        if isinstance(before, Known):
+            return before
+        examined = _examine(offer)
+        return examined if isinstance(examined, Exception) else next(self._halve([offer], [examined]))
+
+    def _halve(self, offers: Sequence[Offer], examined: Sequence[ReadableFiles]) -> Iterator[Outcome]:
+        """Take files in together, or else each half by itself."""
+        if not offers:
+            return
+        try:
+            joined = examined[0].with_others(examined[1:])
+            outcomes: Sequence[Outcome] = append_together(self.lake, offers, joined, self.run)
+        except (LakeError, IntakeError):
+            raise
+        except Exception as error:
+            half = len(offers) // 2
+            if half:
+                yield from self._halve(offers[:half], examined[:half])
+                yield from self._halve(offers[half:], examined[half:])
+                return
+            outcomes = [error]
+        yield from outcomes
+
+
+def _size(offer: Offer) -> int:
+    return offer.file.path.stat().st_size
+
+
+def _examine(offer: Offer) -> ReadableFiles | Exception:
+    try:
+        return offer.file.examine()
+    except Exception as error:
+        return error
+
+
+def _in_turn(offers: Iterable[Offer]) -> Iterator[list[Offer]]:
+    """Files that are looked up together: no content that is read in two ways, for the first decides there."""
+    some: list[Offer] = []
+    readings: dict[str, tuple[str, str]] = {}
+    for offer in offers:
+        reading = (offer.file.source, offer.file.reading)
+        is_twin = offer.file.table == INTERACTIONS.name and readings.get(offer.sha256) == reading
+        if len(some) == MOST_FILES or (offer.sha256 in readings and not is_twin):
+            yield some
+            some, readings = [], {}
+        some.append(offer)
+        readings[offer.sha256] = reading
+    if some:
+        yield some
+
+
+def append_delivery(
+    lake: Lake,
+    offers: Sequence[Offer],
+    run: Run,
+    *,
+    per_user: int | None = None,
+    on_fault: Callable[[Offer, Exception], None] | None = None,
+) -> list[tuple[Offer, FileCounts]]:
+    """Take all files of recommendation lists of one source in, in the place of those before.
+
+    Args:
+        lake: where they go.
+        offers: all that the source offers.
+        run: the run that takes them in.
+        per_user: the longest list that is wanted, or None for any.
+        on_fault: told of a file that cannot be read, while the others are; by default the error is raised.
+
+    Returns:
+        The files that could be read, with their ledger entries.
+    """
+    connection, listed_at = lake.cursor(), now()
+    with ExitStack() as stack:
+        staging = _Staging(stack, lake, connection, run, on_fault)
+        for batch in _batches(offers, staging.fault):
+            staging.stage(batch.offers, batch.examined)
+        if not staging.offers:
+            return []
+        delivered = iter(staging.offers)
+        staged = [
+            replace(
+                some,
+                origins=tuple(_listed(one, next(delivered), listed_at, per_user) for one in some.origins),
+            )
+            for some in staging.staged
+        ]
+        is_complete = len(staging.offers) == len(offers)
+        counts = append_lists(lake, staged, connection=connection, per_user=per_user, is_complete=is_complete)
+        return list(zip(staging.offers, counts, strict=True))
+
+
+def _listed(origin: Origin, offer: Offer, listed_at: datetime, per_user: int | None) -> Origin:
+    return replace(origin, ingested_at=listed_at, reading=reading_of(offer, per_user))
+
+
+def _batches(offers: Sequence[Offer], on_fault: Callable[[Offer, Exception], None]) -> Iterator[_Batch]:
+    batch = _Batch()
+    for offer in offers:
+        examined = _examine(offer)
+        if isinstance(examined, Exception):
+            on_fault(offer, examined)
+            continue
+        if not batch.has_room_for(offer, examined):
+            yield batch
+            batch = _Batch()
+        batch.add(offer, examined)
+    if batch.offers:
+        yield batch
+
+
+@dataclass
+class _Staging:
+    """The files of a delivery as they are read, one half of a batch after the other where they must be."""
+
+    stack: ExitStack
+    lake: Lake
+    connection: DuckDBPyConnection
+    run: Run
+    on_fault: Callable[[Offer, Exception], None] | None
+    offers: list[Offer] = field(default_factory=list)
+    """Those that could be read."""
+    staged: list[StagedBatch] = field(default_factory=list)
+
+    def fault(self, offer: Offer, error: Exception) -> None:
+        """Tell of a file that cannot be read."""
+        if self.on_fault is None:
+            raise error
+        self.on_fault(offer, error)
+
+    def stage(self, offers: Sequence[Offer], examined: Sequence[ReadableFiles]) -> None:
+        """Read files together, or else each half by itself."""
+        try:
+            joined = examined[0].with_others(examined[1:])
+            staged = stage_together(self.stack, self.lake, self.connection, offers, joined, self.run)
+        except LakeError:
+            raise
+        except Exception as error:
+            half = len(offers) // 2
+            if not half:
+                self.fault(offers[0], error)
+                return
+            self.stage(offers[:half], examined[:half])
+            self.stage(offers[half:], examined[half:])
+            return
+        self.offers += offers
+        self.staged.append(staged)

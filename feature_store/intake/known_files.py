@@ -1,0 +1,119 @@
+"""Which of the files that are offered are known already, and what a new reading of the others replaces."""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+
+from feature_store.intake.ledger import LEDGER
+from feature_store.intake.offers import Entry, Offer
+from feature_store.lake.lake import Lake
+from feature_store.lake.sql import arrow_rows, quote
+from feature_store.schemas import IN_THE_FUTURE, INTERACTIONS, REJECTED_ROWS
+
+_OFFERED = pa.schema(
+    [("place", pa.int32())]
+    + [(name, pa.string()) for name in ("source", "table_name", "sha256", "file", "reading")]
+)
+_IS_AWAITED = f"""(
+    EXISTS (FROM {REJECTED_ROWS.qualified_name} AS refused
+            WHERE refused.source = entry.source AND refused.sha256 = entry.sha256
+                AND refused.ingested_at = entry.ingested_at AND refused.reason = {quote(IN_THE_FUTURE)})
+    AND now() >= entry.ingested_at + greatest(INTERVAL 1 DAY, entry.ingested_at - (
+        SELECT min(first.ingested_at) FROM {LEDGER} AS first
+        WHERE first.source = entry.source AND first.sha256 = entry.sha256))
+)"""
+"""SQL: whether records of a log that a clock called future ones are to be looked at again.
+
+A day later, then after twice as long each time: those of a broken log are in the future for ever.
+"""
+_STILL_COUNTS = f"""(
+    NOT EXISTS (FROM {LEDGER} AS later
+                WHERE later.source = entry.source AND later.table_name = entry.table_name
+                    AND later.file = entry.file AND later.ingested_at > entry.ingested_at)
+    AND (entry.file = entry.offered_file OR entry.user_key IS NOT NULL)
+)"""
+_LAST = f"""
+    SELECT offered.place, offered.file AS offered_file, offered.reading AS offered_reading, known.*
+    FROM offered JOIN {LEDGER} AS known USING (source, table_name, sha256)
+    QUALIFY row_number() OVER (PARTITION BY offered.place ORDER BY known.ingested_at DESC) = 1
+"""
+
+
+@dataclass(frozen=True)
+class Known:
+    """A file that was taken in already, as it is read now."""
+
+    is_all_refused: bool
+    """Whether nothing of it was taken in."""
+
+
+def find_known(lake: Lake, offers: Sequence[Offer]) -> dict[int, Known]:
+    """Tell which contents were taken in already, as they are read now, by their places among the offers.
+
+    Of a log once is enough, unless records of it were in the future by then and may not be now.
+    Of a catalogue the last delivery counts: content that was there before another one of the same name is
+    taken in again.
+    """
+    if not offers:
+        return {}
+    counts = f"NOT {_IS_AWAITED}" if offers[0].file.table == INTERACTIONS.name else _STILL_COUNTS
+    rows = _ask(
+        lake,
+        offers,
+        f"SELECT place, rejected > 0 AND rejected = rows_read FROM ({_LAST}) AS entry "
+        f"WHERE reading = offered_reading AND {counts}",
+    )
+    return {place: Known(is_all_refused) for place, is_all_refused in rows}
+
+
+def with_earlier(lake: Lake, offers: Sequence[Offer], offering: Collection[tuple[str, str]]) -> list[Offer]:
+    """The offers with what a new reading of them replaces: of the file, and of a source renamed since.
+
+    An entry of this very file, read as it is now and only not its last delivery, stays.
+
+    Args:
+        lake: whose ledger it is.
+        offers: files of one table.
+        offering: source and content of all files that are offered tonight: another source that offers the
+            same content keeps its rows.
+    """
+    if not offers:
+        return []
+    rows = _ask(
+        lake,
+        offers,
+        "SELECT place, known.source, sha256, known.ingested_at, "
+        "bool_or(known.reading = offered.reading AND known.source = offered.source) "
+        f"FROM offered JOIN {LEDGER} AS known USING (table_name, sha256) WHERE known.reading <> '' "
+        "GROUP BY ALL ORDER BY known.ingested_at",
+    )
+    earlier = defaultdict(list)
+    for place, source, sha256, ingested_at, is_read_so in rows:
+        is_own = source == offers[place].file.source
+        if (is_own or (source, sha256) not in offering) and not is_read_so:
+            earlier[place].append(Entry(source, sha256, ingested_at))
+    return [replace(offer, earlier=tuple(earlier[place])) for place, offer in enumerate(offers)]
+
+
+def all_entries(lake: Lake, table: str, sources: Collection[str]) -> tuple[Entry, ...]:
+    """All entries of some sources whose rows count."""
+    rows = lake.query(
+        f"SELECT DISTINCT source, sha256, ingested_at FROM {LEDGER} "
+        "WHERE table_name = ? AND list_contains(?, source) AND reading <> '' ORDER BY ingested_at",
+        [table, list(sources)],
+    ).to_pylist()
+    return tuple(Entry(**row) for row in rows)
+
+
+def _ask(lake: Lake, offers: Sequence[Offer], sql: str) -> list[tuple[Any, ...]]:
+    """Rows of a query that has the offers as `offered`."""
+    rows = [
+        (place, one.file.source, one.file.table, one.sha256, one.file.name, one.file.reading)
+        for place, one in enumerate(offers)
+    ]
+    connection = lake.cursor()
+    connection.register("offered", arrow_rows(_OFFERED, rows))
+    return connection.execute(sql).fetchall()

@@ -1,0 +1,145 @@
+"""Files that follow each other are taken in together, and what is wrong with one costs only itself."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from feature_store.intake import file_batches
+from feature_store.intake.file_batches import FileIntake, append_delivery
+from feature_store.intake.known_files import Known
+from feature_store.intake.ledger import FileCounts
+from feature_store.intake.source_files import append_together
+from feature_store.tables.runs import open_run
+from feature_store.tables.users import find_key
+from feature_store.upkeep.erasure import erase_user
+from recsys_adapters.formats.delimited_blocks import DelimitedBlocks
+from recsys_adapters.sources.event_log import EventLog
+from recsys_adapters.sources.recommendations import Recommendations
+from tests.feature_store.logs import ask, offer
+
+COLUMNS = {"user_id": "user", "item_id": "item", "event_time": "at", "event_id": "event"}
+
+
+def write_logs(folder, **logs):
+    """A file for each log of (event, user, item, time), named as it is."""
+    (folder / "logs").mkdir(exist_ok=True)
+    for name, rows in logs.items():
+        lines = ["event,user,item,at", *(",".join(map(str, row)) for row in rows)]
+        (folder / "logs" / f"{name}.csv").write_text("\n".join([*lines, ""]))
+
+
+def take_in(lake, folder, **options):
+    """What became of each file of the folder, in its order."""
+    log = EventLog(path=folder / "logs", columns=COLUMNS, **options)
+    intake = FileIntake(lake=lake, run=open_run(lake))
+    return [outcome for _, outcome in intake.append_logs([offer(file) for file in log.files()])]
+
+
+@pytest.fixture
+def batches(monkeypatch):
+    """How many files were read together, each time."""
+    sizes = []
+
+    def append_and_note(lake, offers, files, run):
+        sizes.append(len(offers))
+        return append_together(lake, offers, files, run)
+
+    monkeypatch.setattr(file_batches, "append_together", append_and_note)
+    return sizes
+
+
+def test_files_of_one_header_are_one_batch_and_others_begin_the_next(lake, tmp_path, batches):
+    write_logs(tmp_path, a=[("e1", "ann", "i1", 1500000000)], b=[], c=[("e2", "bob", "i1", 1500000001)])
+    (tmp_path / "logs" / "d.csv").write_text("user,event,item,at\nann,e3,i2,1500000002\n")
+    write_logs(tmp_path, e=[("e4", "", "i1", 1500000003)])
+    counts = [(one.rows_read, one.accepted, one.rejected) for one in take_in(lake, tmp_path)]
+    assert counts == [(1, 1, 0), (0, 0, 0), (1, 1, 0), (1, 1, 0), (1, 0, 1)]
+    assert batches == [3, 1, 1]
+    assert ask(lake, "SELECT count(DISTINCT ingested_at), count(*) FROM ingested_files") == [(5, 5)]
+    assert all(isinstance(outcome, Known) for outcome in take_in(lake, tmp_path))
+    assert len(batches) == 3
+
+
+@pytest.mark.parametrize(("name", "most"), [("MOST_FILES", 2), ("MOST_BYTES", 100)])
+def test_a_batch_is_bounded(lake, tmp_path, batches, monkeypatch, name, most):
+    monkeypatch.setattr(file_batches, name, most)
+    write_logs(tmp_path, **{f"f{number}": [(number, "ann", "i1", 1500000000)] for number in range(5)})
+    assert sum(one.accepted for one in take_in(lake, tmp_path)) == 5
+    assert batches == [2, 2, 1]
+
+
+def test_a_file_that_fails_while_it_is_read_costs_only_itself(lake, tmp_path, batches, monkeypatch):
+    write_logs(tmp_path, **{f"f{number}": [(number, "ann", "i1", 1500000000)] for number in range(4)})
+    read = DelimitedBlocks.batches
+
+    def fail_in_one(self):
+        if self.path.name == "f2.csv":
+            raise OSError(5, "the disk has a bad sector")
+        return read(self)
+
+    monkeypatch.setattr(DelimitedBlocks, "batches", fail_in_one)
+    outcomes = take_in(lake, tmp_path)
+    assert [isinstance(outcome, FileCounts) for outcome in outcomes] == [True, True, False, True]
+    assert batches == [4, 2, 2, 1, 1]
+    assert ask(lake, "SELECT file FROM ingested_files ORDER BY file") == [
+        ("f0.csv",),
+        ("f1.csv",),
+        ("f3.csv",),
+    ]
+
+
+def test_columns_that_the_path_tells_differ_from_file_to_file_of_one_batch(lake, tmp_path, batches):
+    for kind in ("view", "buy"):
+        (tmp_path / "logs" / f"what={kind}").mkdir(parents=True)
+        lines = f"event,user,item,at\n{kind},ann,i1,1500000000\n"
+        (tmp_path / "logs" / f"what={kind}" / "a.csv").write_text(lines)
+    log = EventLog(path=tmp_path / "logs", columns=COLUMNS | {"kind": "what"}, identity="none")
+    intake = FileIntake(lake=lake, run=open_run(lake))
+    assert [counts.accepted for _, counts in intake.append_logs(map(offer, log.files()))] == [1, 1]
+    assert batches == [2]
+    assert ask(lake, "SELECT kind FROM interactions ORDER BY kind") == [("buy",), ("view",)]
+
+
+def test_an_event_that_changes_its_user_and_is_corrected_again_is_one_event(lake, tmp_path, batches):
+    moves = {
+        name: [("e1", user, "i1", 1500000000)]
+        for name, user in zip("abc", ("ann", "bob", "cid"), strict=True)
+    }
+    write_logs(tmp_path, **moves)
+    assert [one.accepted for one in take_in(lake, tmp_path)] == [1, 1, 1]
+    assert batches[0] == 3
+    assert max(batches[1:]) < 3
+    assert ask(lake, "SELECT user_id, starts_with(interaction_id, '##') FROM interactions") == [("cid", True)]
+    assert ask(lake, "SELECT count(*) FROM superseded_interactions") == [(2,)]
+
+
+def test_a_forgotten_user_who_comes_back_in_the_second_file_was_not_back_in_the_first(lake, tmp_path):
+    old = ("e1", "ann", "i1", 1500000000)
+    write_logs(tmp_path, a=[old])
+    take_in(lake, tmp_path)
+    erase_user(lake, find_key(lake, "ann"))
+    soon = int((datetime.now(UTC) + timedelta(hours=1)).timestamp())
+    write_logs(
+        tmp_path, a=[old, ("e2", "ann", "", soon)], b=[("e3", "ann", "i2", soon), ("e4", "ann", "", soon)]
+    )
+    counts = [(one.rows_read, one.accepted, one.rejected) for one in take_in(lake, tmp_path)]
+    assert counts == [(0, 0, 0), (2, 1, 1)]
+
+
+def test_settings_that_change_read_all_files_anew_together(lake, tmp_path, batches):
+    write_logs(tmp_path, **{f"f{number}": [(number, "ann", "i1", 1500000000)] for number in range(4)})
+    take_in(lake, tmp_path)
+    take_in(lake, tmp_path, default_kind="visit")
+    assert batches == [4, 4]
+    assert ask(lake, "SELECT DISTINCT kind FROM interactions") == [("visit",)]
+    assert ask(lake, "SELECT count(*) FROM superseded_interactions") == [(4,)]
+
+
+def test_a_delivery_in_many_files_is_read_together(lake, tmp_path):
+    for number, user in enumerate(("ann", "bob", "ann")):
+        (tmp_path / f"{number}.csv").write_text(f"user_id,item_id,rank\n{user},i1,1\n,i1,1\n")
+    files = Recommendations(path=tmp_path / "*.csv").files()
+    taken = append_delivery(lake, [offer(file) for file in files], open_run(lake))
+    counts = [(one.file, one.accepted, one.duplicate, one.rejected) for _, one in taken]
+    assert counts == [("0.csv", 1, 0, 1), ("1.csv", 1, 0, 1), ("2.csv", 0, 1, 1)]
+    assert ask(lake, "SELECT count(DISTINCT ingested_at) FROM ingested_files") == [(1,)]
