@@ -5,10 +5,12 @@ Credentials come from the environment, as each store's own client reads them; no
 
 import atexit
 import hashlib
+import os
 import shutil
 import tempfile
 from functools import cache
 from glob import has_magic
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 
 import fsspec
@@ -16,6 +18,7 @@ import fsspec
 from feature_store.schemas.addresses import without_secrets
 from recsys_adapters.errors import SourceFileError
 
+_S3_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
 
 
@@ -54,7 +57,7 @@ def name_package(scheme: str) -> SourceFileError:
 
 
 def _copy(address: str) -> Path:
-    store, place = fsspec.core.url_to_fs(address)
+    store, place = _open(address)
     is_pattern = has_magic(place.partition("?")[0]) and not address.startswith("http")
     files = store.glob(place) if is_pattern else [place] if store.isfile(place) else store.find(place)
     files = [file for file in files if is_pattern is False or store.isfile(file)]
@@ -67,6 +70,27 @@ def _copy(address: str) -> Path:
     if is_pattern:
         return here / _relative(place, root)
     return here / _relative(place, root) if files == [place] else here
+
+
+def _open(address: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    """The store of an address, and the place in it."""
+    try:
+        return fsspec.core.url_to_fs(address)
+    except ImportError:
+        # The package that keeps a lake in an object store reads the same variables of the environment.
+        if not address.startswith("s3://") or find_spec("obstore") is None:
+            raise
+    from obstore.fsspec import FsspecStore
+
+    endpoint = next((value for name in _S3_ENDPOINTS if (value := os.environ.get(name))), "")
+    # A store that is kept would go on with the keys, and with the list of files, of the night before.
+    FsspecStore.clear_instance_cache()
+    store = FsspecStore(
+        "s3",
+        config={"endpoint": endpoint} if endpoint else {},
+        client_options={"allow_http": endpoint.startswith("http://"), "timeout": "60s"},
+    )
+    return store, address.partition("://")[2]
 
 
 def _root(place: str) -> str:
