@@ -110,7 +110,11 @@ def run() -> None:
     except ModuleNotFoundError:
         raise  # `main` says how to get what is missing
     except Exception as error:
-        own = type(error).__module__.split(".")[0] in OWN_PACKAGES
-        message = printable(concealed(str(error) if own else explain(error)))
-        print(f"fan: {message}", file=sys.stderr)
+        print(f"fan: {say(error)}", file=sys.stderr)
         sys.exit(1)
+
+
+def say(error: Exception) -> str:
+    """Say in one line what stopped a command."""
+    own = type(error).__module__.split(".")[0] in OWN_PACKAGES
+    return printable(concealed(str(error) if own else explain(error)))
