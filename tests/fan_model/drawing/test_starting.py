@@ -17,6 +17,7 @@ from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestEr
 from fan_model.drawing.starting import StartPicture, image_to_image, start_of, with_start
 from fan_model.loading.placement import Placement
 from tests.fan_model.pipelines import flux, stable_diffusion, stable_diffusion_3, stable_diffusion_xl
+from tests.marks import some_of
 
 FAMILIES = {"SD": stable_diffusion, "SD XL": stable_diffusion_xl, "FLUX": flux}
 TINY = {"num_inference_steps": 4, "height": 16, "width": 16}
@@ -31,7 +32,7 @@ def noise(seed, size=(24, 32)):
 RED, NOISE = Image.new("RGB", (30, 60), "red"), noise(0)
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=some_of(FAMILIES, "SD"))
 def personalizer(request):
     return Personalizer(FAMILIES[request.param]())
 

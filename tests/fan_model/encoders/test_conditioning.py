@@ -16,6 +16,7 @@ from fan_model.loading.pipeline_files import absent_components
 from fan_model.method.crowd_contrast import Crowd
 from fan_model.method.personalization import Personalization
 from tests.fan_model.pipelines import FAMILIES
+from tests.marks import some_of
 
 TEXTS = ["western film poster", "a long tale of two towns", ""]
 PROFILES = [
@@ -24,7 +25,7 @@ PROFILES = [
 ]
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=some_of(FAMILIES, "SD", "SD 3 without T5", "FLUX"))
 def saved(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pipeline")
     FAMILIES[request.param]().save_pretrained(folder)

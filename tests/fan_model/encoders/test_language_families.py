@@ -24,6 +24,7 @@ from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.text_encoders import Profile
 from fan_model.method.crowd_contrast import Crowd
 from tests.fan_model.language_pipelines import LANGUAGE_FAMILIES
+from tests.marks import some_of
 
 TARGET = "western film poster"
 SHORTER, LONGER = "neon", "a long tale of two towns, watercolor, in pastel and in the rain at night"
@@ -47,7 +48,7 @@ OWN_CALL = {
 """How a family's own call is asked for what our guidance of 3.5 is."""
 
 
-@pytest.fixture(scope="module", params=LANGUAGE_FAMILIES)
+@pytest.fixture(scope="module", params=some_of(LANGUAGE_FAMILIES, "Z-Image", "PixArt alpha", "Lumina 2"))
 def saved(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pipeline")
     LANGUAGE_FAMILIES[request.param]().save_pretrained(folder)

@@ -25,6 +25,7 @@ from fan_model.loading.pipelines import PipelineLoader, find_pipeline
 from fan_model.method.image_personalization import ImagePersonalization
 from tests.fan_model import image_pipelines, pipelines
 from tests.fan_model.image_pipelines import picture
+from tests.marks import some_of
 
 TINY = {"num_inference_steps": 2, "height": 16, "width": 16}
 ANN = ImageProfile.of(picture(0), [picture(1), picture(2)], [3.0, 1.0])
@@ -66,7 +67,7 @@ BY_IMAGES_ALONE = {"Kandinsky"}
 NEED_IMAGES = {"unCLIP", "Kandinsky"}
 
 
-@pytest.fixture(scope="module", params=SAVED)
+@pytest.fixture(scope="module", params=some_of(SAVED, "unCLIP", "FLUX Redux"))
 def family(request, tmp_path_factory):
     """Its name, its folder, and what lets it look at pictures."""
     folder = tmp_path_factory.mktemp("family")

@@ -172,6 +172,7 @@ def fill_night(lake, folder):
     finish_night(lake, folder)
 
 
+@pytest.mark.whole
 def test_who_met_a_film_that_looks_otherwise_is_profiled_anew_and_nobody_else(lake, tmp_path):
     fill_night(lake, tmp_path)
     describe(lake, row("harvest", "amber"), row("night", None, picture=None, reason="not there"))
@@ -181,6 +182,7 @@ def test_who_met_a_film_that_looks_otherwise_is_profiled_anew_and_nobody_else(la
     assert profile(lake, run)["user_key"].to_pylist() == [key_of(lake, "ann")]
 
 
+@pytest.mark.whole
 def test_a_past_window_has_the_styles_of_then(lake, tmp_path):
     fill_night(lake, tmp_path)
     describe(lake, row("harvest", "amber"))

@@ -106,6 +106,7 @@ def changed(before, after):
     return [user for user in LIKED if before[user] != after[user]]
 
 
+@pytest.mark.whole
 def test_pictures_of_what_each_user_likes_act_and_a_second_night_draws_nothing(folder):
     file = folder / "fan.toml"
     assert ask(file, COUNTS) == [("ann", 0, 1), ("bob", 0, 1), ("cid", 0, 0)]

@@ -213,6 +213,7 @@ def without_ann(lake):
     return ""
 
 
+@pytest.mark.whole
 def test_files_are_taken_in_together_as_one_after_another(empty_lake, tmp_path, monkeypatch):
     check_that_both_ways_are_one(empty_lake, tmp_path, monkeypatch, 0, plainly)
 
