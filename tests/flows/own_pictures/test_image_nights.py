@@ -11,6 +11,7 @@ from fan_model.drawing.requests import RequestError
 from flows.commands.doctor import examine
 from flows.commands.forget import forget
 from flows.commands.maintain import maintain
+from flows.keeping.kept_files import LOOK_AGAIN, kept_files
 from flows.keeping.verification import verify_pictures
 from flows.settings import read_settings
 from tests.fan_model import image_pipelines, pipelines
@@ -121,6 +122,26 @@ def test_pictures_of_what_each_user_likes_act_and_a_second_night_draws_nothing(f
         ended.counts["embed"] | {"pictures": 3, "pictures_refused": 1, "pictures_embedded": 0}
         == (ended.counts["embed"])
     )
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize("is_manifest", [True, False], ids=["manifest", "vectors"])
+def test_a_flipped_bit_of_what_was_seen_is_found_and_healed_as_the_doctor_says(is_manifest, folder):
+    settings, before = read_settings(folder / "fan.toml"), digests(folder)
+    assert broken(settings) == []
+    kept = kept_files(settings.workspace, "reference_pictures/")
+    path = next(path for path in kept if path.name.startswith("manifest") == is_manifest)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert {found.remedy for found in broken(settings)} == {LOOK_AGAIN}
+    maintain(settings, keep=timedelta(0))
+    assert night(folder)[1] == before
+    assert broken(settings) == []
+
+
+def broken(settings):
+    return [found for found in examine(settings, is_deep=True) if found.num_offenders and found.is_broken]
 
 
 @pytest.mark.whole
