@@ -28,10 +28,10 @@ WORDS = f"""
             WHEN regexp_full_match(trim(part), '(1[5-9]|20)\\d\\d') THEN trim(part)[:3] || '0s'
             ELSE lower(trim(part))
         END AS word
-        FROM part WHERE length(trim(part)) BETWEEN 2 AND $longest
-            -- a price, a date, an address say which item it is, and nothing of a taste
-            AND (regexp_matches(part, '\\p{{L}}') OR regexp_full_match(trim(part), '(1[5-9]|20)\\d\\d'))
-            AND NOT contains(part, '://')
+        FROM part
+        -- a price, a date, an address say which item it is, and nothing of a taste
+        WHERE length(trim(part)) BETWEEN 2 AND $longest
+            AND regexp_matches(word, '\\p{{L}}') AND NOT contains(word, '://')
     ), telling AS (  -- a field each of whose words only one item has is that item's name, or number
         SELECT field FROM named GROUP BY field
         HAVING len($fields) > 0 OR count(DISTINCT reference_id) < $few

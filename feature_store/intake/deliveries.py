@@ -7,9 +7,9 @@ from functools import partial
 from duckdb import DuckDBPyConnection
 
 from feature_store.intake.clashes import count, count_by_place
-from feature_store.intake.ledger import FileCounts, append_entries, append_rejects
+from feature_store.intake.ledger import FileCounts
 from feature_store.intake.offers import Offer
-from feature_store.intake.source_files import StagedBatch
+from feature_store.intake.source_files import StagedBatch, account
 from feature_store.lake.lake import Lake
 from feature_store.schemas import GIVEN_TARGETS, INGESTED_FILES, TARGETS
 from feature_store.tables.targets import append_targets
@@ -85,7 +85,12 @@ def _replace(
             per_user=per_user,
             is_complete=is_complete,
         )
-    return [counts for part, some in enumerate(staged) for counts in _account(connection, part, some)]
+    listed = (count_by_place(connection, f"(FROM listed WHERE part = {part})") for part in range(len(staged)))
+    return [
+        counts
+        for some, accepted in zip(staged, listed, strict=True)
+        for counts in account(connection, some, accepted)
+    ]
 
 
 def _take_places(
@@ -104,22 +109,3 @@ def _take_places(
     )
     wanted = "listed" if per_user is None else f"(FROM listed WHERE rank <= {per_user})"
     append_targets(connection, wanted, source, GIVEN_TARGETS, listed_at=listed_at, run_id=run_id)
-
-
-def _account(connection: DuckDBPyConnection, part: int, some: StagedBatch) -> list[FileCounts]:
-    reasons = append_rejects(connection, some.rows.refused, some.origins)
-    accepted = count_by_place(connection, f"(FROM listed WHERE part = {part})")
-    entries = []
-    for place, (origin, num_rows) in enumerate(zip(some.origins, some.rows.num_rows, strict=True)):
-        rejected = sum(number for _, number in reasons.get(place, ()))
-        counts = FileCounts(
-            file=origin.file.name,
-            rows_read=num_rows + rejected,
-            accepted=accepted[place],
-            duplicate=num_rows - accepted[place],
-            rejected=rejected,
-            reasons=reasons.get(place, ()),
-        )
-        entries.append((origin, counts))
-    append_entries(connection, TARGETS, entries)
-    return [counts for _, counts in entries]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TypeVar
 
 from duckdb import DuckDBPyConnection
 
@@ -31,6 +32,7 @@ MOST_FILES = 512
 MOST_BYTES = 2**26
 """Of files that are taken in together: what one that cannot be read costs stays little."""
 
+Made = TypeVar("Made")
 Outcome = FileCounts | Known | Exception
 """The ledger entry of a file, or that it was known, or why it cannot be read."""
 
@@ -177,21 +179,38 @@ class FileIntake:
 
     def _halve(self, offers: Sequence[Offer], examined: Sequence[ReadableFiles]) -> Iterator[Outcome]:
         """Take files in together, or else each half by itself."""
-        if not offers:
+
+        def append(some: Sequence[Offer], joined: ReadableFiles) -> list[FileCounts]:
+            return append_together(self.lake, some, joined, self.run)
+
+        for _, made in _by_halves(offers, examined, append):
+            yield from [made] if isinstance(made, Exception) else made
+
+
+def _by_halves(
+    offers: Sequence[Offer],
+    examined: Sequence[ReadableFiles],
+    take: Callable[[Sequence[Offer], ReadableFiles], Made],
+) -> Iterator[tuple[Sequence[Offer], Made | Exception]]:
+    """Take files together, or else each half by itself, down to the one that cannot be read.
+
+    Yields:
+        Files, and what was made of them; one file alone, and why nothing can be.
+    """
+    if not offers:
+        return
+    try:
+        made: Made | Exception = take(offers, examined[0].with_others(examined[1:]))
+    except (LakeError, IntakeError):
+        raise
+    except Exception as error:
+        half = len(offers) // 2
+        if half:
+            yield from _by_halves(offers[:half], examined[:half], take)
+            yield from _by_halves(offers[half:], examined[half:], take)
             return
-        try:
-            joined = examined[0].with_others(examined[1:])
-            outcomes: Sequence[Outcome] = append_together(self.lake, offers, joined, self.run)
-        except (LakeError, IntakeError):
-            raise
-        except Exception as error:
-            half = len(offers) // 2
-            if half:
-                yield from self._halve(offers[:half], examined[:half])
-                yield from self._halve(offers[half:], examined[half:])
-                return
-            outcomes = [error]
-        yield from outcomes
+        made = error
+    yield offers, made
 
 
 def _size(offer: Offer) -> int:
@@ -301,18 +320,13 @@ class _Staging:
 
     def stage(self, offers: Sequence[Offer], examined: Sequence[ReadableFiles]) -> None:
         """Read files together, or else each half by itself."""
-        try:
-            joined = examined[0].with_others(examined[1:])
-            staged = stage_together(self.stack, self.lake, self.connection, offers, joined, self.run)
-        except LakeError:
-            raise
-        except Exception as error:
-            half = len(offers) // 2
-            if not half:
-                self.fault(offers[0], error)
-                return
-            self.stage(offers[:half], examined[:half])
-            self.stage(offers[half:], examined[half:])
-            return
-        self.offers += offers
-        self.staged.append(staged)
+
+        def stage(some: Sequence[Offer], joined: ReadableFiles) -> StagedBatch:
+            return stage_together(self.stack, self.lake, self.connection, some, joined, self.run)
+
+        for some, made in _by_halves(offers, examined, stage):
+            if isinstance(made, Exception):
+                self.fault(some[0], made)
+            else:
+                self.offers += some
+                self.staged.append(made)

@@ -7,7 +7,7 @@ accepted + duplicate + rejected. What is there then is what would be there had e
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -213,6 +213,23 @@ def _append(
         withdraw(connection, table, earlier)
         _check_room(connection, staged)
     added = _add_rows(connection, staged)
+    return account(connection, staged, added.accepted, added.warnings)
+
+
+def account(
+    connection: DuckDBPyConnection,
+    staged: StagedBatch,
+    accepted: Counter[int],
+    warnings: Callable[[int], tuple[str, ...]] = lambda _: (),
+) -> list[FileCounts]:
+    """Keep what was refused of files whose rows are written, and write their ledger entries.
+
+    Args:
+        connection: inside the transaction that wrote the rows.
+        staged: the files.
+        accepted: their rows that count now, by place.
+        warnings: what looks wrong about the rows of the file at a place.
+    """
     reasons = append_rejects(connection, staged.rows.refused, staged.origins)
     entries = []
     for place, (origin, num_rows) in enumerate(zip(staged.origins, staged.rows.num_rows, strict=True)):
@@ -220,14 +237,14 @@ def _append(
         counts = FileCounts(
             file=origin.file.name,
             rows_read=num_rows + rejected,
-            accepted=added.accepted[place],
-            duplicate=num_rows - added.accepted[place],
+            accepted=accepted[place],
+            duplicate=num_rows - accepted[place],
             rejected=rejected,
             reasons=reasons.get(place, ()),
-            warnings=added.warnings(place),
+            warnings=warnings(place),
         )
         entries.append((origin, counts))
-    append_entries(connection, table, entries)
+    append_entries(connection, staged.rows.table, entries)
     return [counts for _, counts in entries]
 
 

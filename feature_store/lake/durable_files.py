@@ -40,9 +40,15 @@ def write_durably(path: Path, content: bytes) -> None:
 
 @contextmanager
 def filling(folder: Path) -> Iterator[None]:
-    """Let a folder be filled that is empty, or not there; what stops halfway leaves it as it was."""
+    """Let a folder be filled that is empty, or not there; what stops halfway leaves it as it was.
+
+    Raises:
+        FileAccessError: if something is in it, which would go with what stops.
+    """
     was_there = folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise FileAccessError(f"{folder} is not empty: name a new folder")
     try:
         yield
     except BaseException:

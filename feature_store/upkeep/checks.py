@@ -21,6 +21,7 @@ from feature_store.vectors.segment_copies import MissingSegmentError, SegmentCop
 
 REDO = "run `fan nightly`: it makes anew what is missing"
 RESTORE = "the lake was changed by hand, or damaged: restore the workspace with `fan restore BACKUP`"
+LOOK_AGAIN = "run `fan maintain`, then `fan nightly`: pictures are looked at again"
 REBUILD = "run `fan embed --rebuild`, then `fan nightly`: texts are encoded anew, and profiles selected"
 
 
@@ -215,11 +216,10 @@ def check_vectors(lake: Lake, folder: Path, copies: SegmentCopies | None = None)
 def check_picture_store(lake: Lake, folder: Path, copies: SegmentCopies | None = None) -> Iterator[Finding]:
     """Read what the image encoder saw of pictures, if anything was kept, and look for every picture."""
     promise = "what the image encoder saw of pictures is readable and undamaged"
-    remedy = "run `fan maintain`, then `fan nightly`: pictures are looked at again"
     try:
         store = open_as_it_is(folder, copies, afresh=True)
     except (ReferenceStoreError, MissingSegmentError):
-        yield Finding(promise=promise, num_offenders=1, remedy=remedy)
+        yield Finding(promise=promise, num_offenders=1, remedy=LOOK_AGAIN)
         return
     yield Finding(promise=promise, num_offenders=0, remedy="")
     missing = PictureStore(store).missing(read_checksums(lake)) if store else []

@@ -98,7 +98,7 @@ def draw(
         style=style,
         style_share=style_share,
         image_format=format_of(output),
-        degrees=parse_degrees(degrees) if degrees else (),
+        degrees=() if degrees is None else parse_degrees(degrees),
     )
     output.write_bytes(drawn.image)
     print(f"{output}: {len(drawn.references)} references, digest {drawn.artwork_digest}")

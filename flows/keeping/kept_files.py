@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from feature_store.upkeep.checks import LOOK_AGAIN
 from feature_store.upkeep.inventory import (
     NAME,
     Inventory,
@@ -14,7 +15,6 @@ from feature_store.upkeep.inventory import (
 
 RESTORE = "restore the workspace from a backup with `fan restore BACKUP`"
 SEEN = "what the image encoder saw of pictures"
-LOOK_AGAIN = "run `fan maintain`, then `fan nightly`: pictures are looked at again"
 CATALOGUE = "catalog.sqlite"
 
 

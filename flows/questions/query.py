@@ -5,8 +5,8 @@ from shutil import get_terminal_size
 import duckdb
 import polars as pl
 
-from feature_store.lake.past_nights import open_night
 from feature_store.schemas.addresses import without_secrets
+from feature_store.tables.past_nights import open_night
 from flows.settings import Settings
 from flows.workspace import open_lake
 

@@ -16,6 +16,7 @@ from docs.write_models import PAGE as MODELS_PAGE
 from docs.write_models import describe_families
 from docs.write_tables import PAGE, describe_tables
 from feature_store.lake.lake import Lake
+from feature_store.tables.runs import open_run, publish_run
 from flows.cli.program import app, studio_app
 
 ROOT = Path(__file__).parents[2]
@@ -155,6 +156,13 @@ def test_the_questions_of_the_pages_are_good_sql(tmp_path):
     assert len(asked) >= 10
     for sql in asked:
         assert lake.query(sql).num_columns
+
+
+def test_plain_duckdb_reads_a_past_night_as_the_page_says(tmp_path):
+    lake = Lake(tmp_path)
+    publish_run(lake, open_run(lake))
+    (example,) = [block for block in blocks(ASK, "sql") if block.startswith("SET VARIABLE")]
+    assert lake.cursor().execute(example).fetchall() == []
 
 
 def test_the_page_of_data_sets_has_their_recipes():

@@ -16,6 +16,7 @@ from feature_store.tables.artworks import (
     commit_artworks,
     stream_stale_pictures,
 )
+from feature_store.tables.item_pictures.seen_pictures import SeenPictureRow
 from feature_store.tables.items import scan_texts
 from feature_store.tables.profiles import ProfileRow, profile_digest, replace_profiles, scan_stale_pairs
 from feature_store.tables.runs import close_window, open_run, publish_run
@@ -75,6 +76,25 @@ def stale_pictures(lake, run, *, recipe="d", max_users=None):
     """What is to be drawn, as a night lists it for a single bucket."""
     rows = stream_stale_pictures(lake, run, recipe_digest=recipe, max_users=max_users, num_buckets=1)
     return [StalePicture.read(row) for row in rows.read_all().to_pylist()]
+
+
+def stale_in_the_last_run(lake):
+    """What a night that reads the lake as it is would draw."""
+    return stale_pictures(lake, open_run(lake))
+
+
+def seen_pictures(**pictures):
+    """What a night saw of the picture of each item: its checksum; None: it was refused."""
+    return [
+        SeenPictureRow(
+            item_id=item,
+            stock_image_uri=f"{item}.png",
+            picture_sha256=sha256,
+            reason=None if sha256 else "not there",
+            seen_at=datetime.now(UTC),
+        )
+        for item, sha256 in pictures.items()
+    ]
 
 
 def keep_artworks(lake, folder, rows):

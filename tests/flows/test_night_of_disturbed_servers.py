@@ -27,14 +27,16 @@ class DisturbedTasks:
 
     def __init__(self, task, disturb):
         self._task, self._disturb = task, disturb
+        self.is_disturbed = False
 
     def run(self, name, task):
         return IN_TURN.run(name, task)
 
     def map(self, name, task, items, *, whole_machine=False):
-        for number, made in enumerate(IN_TURN.map(name, task, items, whole_machine=whole_machine)):
-            if name.startswith(self._task) and number == 0:
+        for number, made in enumerate(IN_TURN.map(name, task, items, whole_machine=whole_machine), start=1):
+            if name.startswith(self._task) and number == 1 < len(items):
                 self._disturb()
+                self.is_disturbed = True
             yield made
 
 
@@ -64,14 +66,15 @@ def test_a_night_goes_on_or_stops_in_one_sentence_and_is_carried_on(
     alone = place(tmp_path / "alone")
     run(alone)
     on_servers = place(tmp_path / "servers", f'catalog = "{catalog}"\nstorage = "{storage}"\n')
-    began = time.monotonic()
+    began, tasks = time.monotonic(), DisturbedTasks(task, disturbances[disturbance])
     try:
-        run_night(read_settings(on_servers), tasks=DisturbedTasks(task, disturbances[disturbance]))
+        run_night(read_settings(on_servers), tasks=tasks)
     except Exception as error:
         said = say(error)
         assert "\n" not in said
         assert "report this line" not in said
         time.sleep(max(0.0, PAUSE_SECONDS - (time.monotonic() - began)))
         run(on_servers)
+    assert tasks.is_disturbed
     assert ask(on_servers, ROWS) == ask(alone, ROWS)
     assert ask(on_servers, DOUBLED) == [(0,)]

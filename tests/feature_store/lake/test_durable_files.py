@@ -2,7 +2,7 @@
 
 import pytest
 
-from feature_store.lake.durable_files import filling
+from feature_store.lake.durable_files import FileAccessError, filling
 
 
 def fill(folder):
@@ -15,6 +15,13 @@ def test_a_folder_that_was_filled_stays_filled(tmp_path):
     with filling(tmp_path / "new"):
         fill(tmp_path / "new")
     assert sorted(path.name for path in (tmp_path / "new").rglob("*")) == ["a", "b", "deep"]
+
+
+def test_a_folder_with_files_is_not_filled_and_nothing_of_it_goes(tmp_path):
+    fill(tmp_path)
+    with pytest.raises(FileAccessError, match="is not empty: name a new folder"), filling(tmp_path):
+        raise AssertionError("it must not come to this")
+    assert (tmp_path / "a").read_text() == "one"
 
 
 def stop_halfway(folder, link):

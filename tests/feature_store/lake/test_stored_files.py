@@ -48,15 +48,15 @@ def test_deleted_files_are_gone_and_missing_ones_are_passed_over(files):
 
 
 def test_a_folder_that_is_empty_goes_with_its_last_file_and_one_that_is_not_stays(tmp_path):
-    files = FolderFiles(tmp_path / "root")
+    files = FolderFiles(tmp_path / "place")
     for path in ("work/run/profile/one", "work/run/two", "images/three"):
         files.write(path, b"x")
     files.delete(["work/run/profile/one"])
-    assert not (tmp_path / "root/work/run/profile").exists()
+    assert not (tmp_path / "place" / "work" / "run" / "profile").exists()
     assert files.read("work/run/two") == b"x"
     files.delete(["work/run/two", "images/three"])
-    assert [*tmp_path.iterdir()] == [tmp_path / "root"]
-    assert [*(tmp_path / "root").iterdir()] == []
+    assert [*tmp_path.iterdir()] == [tmp_path / "place"]
+    assert [*(tmp_path / "place").iterdir()] == []
 
 
 def test_a_checksum_is_of_the_content():

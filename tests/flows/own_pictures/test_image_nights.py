@@ -1,4 +1,4 @@
-"""Nights in which items' own pictures act, through an image encoder; a night through every part is quick."""
+"""Nights in which items' own pictures act, through an image encoder."""
 
 import shutil
 from datetime import timedelta
@@ -8,15 +8,18 @@ import pytest
 from PIL import Image
 
 from fan_model.drawing.requests import RequestError
+from feature_store.upkeep.checks import LOOK_AGAIN
 from flows.commands.doctor import examine
 from flows.commands.forget import forget
 from flows.commands.maintain import maintain
-from flows.keeping.kept_files import LOOK_AGAIN, kept_files
+from flows.keeping.kept_files import kept_files
 from flows.keeping.verification import verify_pictures
 from flows.settings import read_settings
 from tests.fan_model import image_pipelines, pipelines
 from tests.flows.nights import ask, run, use_variables, write_settings
 from tests.flows.poster_shop import SOURCES, write_bomb, write_items, write_likes
+
+pytestmark = pytest.mark.whole
 
 TEXTS = (
     """
@@ -107,7 +110,6 @@ def changed(before, after):
     return [user for user in LIKED if before[user] != after[user]]
 
 
-@pytest.mark.whole
 def test_pictures_of_what_each_user_likes_act_and_a_second_night_draws_nothing(folder):
     file = folder / "fan.toml"
     assert ask(file, COUNTS) == [("ann", 0, 1), ("bob", 0, 1), ("cid", 0, 0)]
@@ -124,7 +126,6 @@ def test_pictures_of_what_each_user_likes_act_and_a_second_night_draws_nothing(f
     )
 
 
-@pytest.mark.whole
 @pytest.mark.parametrize("is_manifest", [True, False], ids=["manifest", "vectors"])
 def test_a_flipped_bit_of_what_was_seen_is_found_and_healed_as_the_doctor_says(is_manifest, folder):
     settings, before = read_settings(folder / "fan.toml"), digests(folder)
@@ -144,7 +145,6 @@ def broken(settings):
     return [found for found in examine(settings, is_deep=True) if found.num_offenders and found.is_broken]
 
 
-@pytest.mark.whole
 def test_with_texts_only_everything_is_as_if_there_were_no_pictures(folder, tmp_path_factory):
     other = tmp_path_factory.mktemp("other")
     open_shop(other)
@@ -154,7 +154,6 @@ def test_with_texts_only_everything_is_as_if_there_were_no_pictures(folder, tmp_
     assert "pictures" not in run(other / "fan.toml").counts["embed"]
 
 
-@pytest.mark.whole
 def test_only_pictures_that_a_changed_poster_is_in_are_drawn_anew(folder):
     before = digests(folder)
     paint(folder, "noir", 7)
@@ -168,7 +167,6 @@ def test_only_pictures_that_a_changed_poster_is_in_are_drawn_anew(folder):
     assert [one.has_same_bytes for one in verified] == [True] * 3
 
 
-@pytest.mark.whole
 def test_another_way_and_another_share_are_other_pictures(folder):
     _, both = night(folder, BOTH)
     assert ask(folder / "fan.toml", COUNTS) == [("ann", 1, 1), ("bob", 1, 1), ("cid", 1, 0)]
@@ -179,7 +177,6 @@ def test_another_way_and_another_share_are_other_pictures(folder):
     assert ended.counts["generate"].get("generated", 0) == 0
 
 
-@pytest.mark.whole
 def test_what_everybody_likes_is_contrasted_with_by_its_pictures(folder):
     contrasted = IMAGES + "contrast = 1.0\n[crowd]\nsize = 4\nleast_users = 1\n"
     before, (_, after) = digests(folder), night(folder, contrasted)
@@ -190,7 +187,6 @@ def test_what_everybody_likes_is_contrasted_with_by_its_pictures(folder):
     assert changed(after, last) == ["ann", "bob"]
 
 
-@pytest.mark.whole
 def test_what_cannot_be_read_is_refused_with_its_reason_and_the_night_goes_on(folder):
     before = digests(folder)
     posters = folder / "posters"
@@ -216,13 +212,11 @@ def test_what_cannot_be_read_is_refused_with_its_reason_and_the_night_goes_on(fo
     assert ask(folder / "fan.toml", COUNTS) == [(user, 0, 0) for user in LIKED]
 
 
-@pytest.mark.whole
 def test_without_a_place_to_read_from_no_picture_acts(folder):
     night(folder, IMAGES.replace('allowed = ["posters"]', "allowed = []"))
     assert {row[1] for row in ask(folder / "fan.toml", SEEN)} == {False}
 
 
-@pytest.mark.whole
 def test_what_only_a_forgotten_user_liked_goes_with_what_the_encoder_saw_of_it(folder):
     settings = read_settings(folder / "fan.toml")
     assert maintain(settings, keep=timedelta(0))["picture_embeddings_deleted"] == 0
@@ -231,7 +225,6 @@ def test_what_only_a_forgotten_user_liked_goes_with_what_the_encoder_saw_of_it(f
     assert not [finding for finding in examine(settings) if finding.num_offenders and finding.is_broken]
 
 
-@pytest.mark.whole
 def test_a_model_that_takes_no_pictures_is_refused_with_the_remedy(folder):
     with pytest.raises(RequestError, match="takes no pictures as it is: name its IP-Adapter as images.path"):
         night(folder, TEXTS + '[images]\nreferences = "images"\n')
@@ -251,7 +244,6 @@ def unclip_model(registry, tmp_path_factory):
     }
 
 
-@pytest.mark.whole
 @pytest.mark.parametrize("method", ["mean", "attention"])
 def test_two_users_whose_pictures_are_swapped_swap_what_is_drawn_to_the_last_bit(
     tmp_path, unclip_model, method
@@ -275,7 +267,6 @@ def test_two_users_whose_pictures_are_swapped_swap_what_is_drawn_to_the_last_bit
     assert np.array_equal(one["cid"], other["cid"])
 
 
-@pytest.mark.whole
 def test_a_model_that_must_have_a_picture_fails_the_pair_without_one(tmp_path, unclip_model):
     open_shop(tmp_path)
     (tmp_path / "posters" / "goal.png").unlink()

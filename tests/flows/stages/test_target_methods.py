@@ -52,7 +52,6 @@ def test_the_latest_liked_film_of_each_user_is_the_target(settings_file):
     assert ask(settings_file, "SELECT DISTINCT source FROM targets") == [("latest",)]
 
 
-@pytest.mark.whole
 def test_only_what_the_lists_give_is_drawn_and_a_new_list_takes_the_old_ones_place(settings_file):
     folder = settings_file.parent
     write_settings(folder, FEW.replace(LATEST, 'method = "given"').replace("[targets]", f"{LISTS}[targets]"))

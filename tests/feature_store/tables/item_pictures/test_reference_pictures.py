@@ -13,10 +13,9 @@ from feature_store.tables.item_pictures.reference_pictures import (
     replace_reference_pictures,
     scan_used_pictures,
 )
-from feature_store.tables.item_pictures.seen_pictures import SeenPictureRow
 from feature_store.upkeep.maintenance import drop_unused_pictures
 from tests.feature_store.logs import ask, hours, take_in_events, take_in_items, take_in_targets
-from tests.feature_store.nights import finish_night, stale_pictures
+from tests.feature_store.nights import finish_night, seen_pictures, stale_in_the_last_run
 
 CROWD = {
     "crowd_id": "c",
@@ -46,25 +45,12 @@ def pictured(published):
 
 
 def see(lake, **pictures):
-    """Note the picture of each item, by its checksum; None: it was refused."""
-    rows = [
-        SeenPictureRow(
-            item_id=item,
-            stock_image_uri=f"{item}.png",
-            picture_sha256=sha256,
-            reason=None if sha256 else "not there",
-            seen_at=datetime.now(UTC),
-        )
-        for item, sha256 in pictures.items()
-    ]
-    return replace_reference_pictures(lake, rows)
+    return replace_reference_pictures(lake, seen_pictures(**pictures))
 
 
 def stale(lake):
     """What is to be drawn, by the item of its reference."""
-    run_id = ask(lake, "SELECT run_id FROM runs")[0][0]
-    run = type("Night", (), {"run_id": run_id, "window_end": None})
-    return {picture.references[0]: picture for picture in stale_pictures(lake, run)}
+    return {picture.references[0]: picture for picture in stale_in_the_last_run(lake)}
 
 
 def test_items_of_histories_and_targets_are_looked_at_and_no_others(pictured):

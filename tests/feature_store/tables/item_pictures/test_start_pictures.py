@@ -1,14 +1,11 @@
 """Pictures that artworks begin as: another one than before redraws its item's artworks, and no others."""
 
-from datetime import UTC, datetime
-
-from feature_store.tables.item_pictures.seen_pictures import SeenPictureRow
 from feature_store.tables.item_pictures.start_pictures import (
     replace_start_pictures,
     scan_targets_pictures,
 )
 from tests.feature_store.logs import ask, hours, take_in_events, take_in_items, take_in_targets
-from tests.feature_store.nights import finish_night, stale_pictures
+from tests.feature_store.nights import finish_night, seen_pictures, stale_in_the_last_run
 
 
 def fill(lake, folder):
@@ -20,24 +17,11 @@ def fill(lake, folder):
 
 
 def see(lake, **pictures):
-    """Note the picture of each item, by its checksum; None: it was refused."""
-    rows = [
-        SeenPictureRow(
-            item_id=item,
-            stock_image_uri=f"{item}.png",
-            picture_sha256=sha256,
-            reason=None if sha256 else "not there",
-            seen_at=datetime.now(UTC),
-        )
-        for item, sha256 in pictures.items()
-    ]
-    return replace_start_pictures(lake, rows)
+    return replace_start_pictures(lake, seen_pictures(**pictures))
 
 
 def stale_items(lake):
-    run_id = ask(lake, "SELECT run_id FROM runs")[0][0]
-    run = type("Night", (), {"run_id": run_id, "window_end": None})
-    return [picture.item_id for picture in stale_pictures(lake, run)]
+    return [picture.item_id for picture in stale_in_the_last_run(lake)]
 
 
 def test_only_items_that_pictures_are_wanted_of_are_looked_at(published):
@@ -64,7 +48,5 @@ def test_a_picture_that_is_refused_now_redraws_them_too_and_is_kept_with_its_rea
 
 def test_a_night_lists_the_picture_that_it_saw(published):
     see(published, goal="a")
-    run_id = ask(published, "SELECT run_id FROM runs")[0][0]
-    run = type("Night", (), {"run_id": run_id, "window_end": None})
-    (picture,) = stale_pictures(published, run)
+    (picture,) = stale_in_the_last_run(published)
     assert (picture.item_id, picture.start_sha256) == ("goal", "a")

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from feature_store.lake.lake import Lake
-from feature_store.lake.past_nights import UnknownNightError, open_night
+from feature_store.tables.past_nights import UnknownNightError, open_night
 from feature_store.tables.runs import read_last_published
 from feature_store.upkeep.maintenance import maintain_lake
 from tests.feature_store.logs import ask, hours, take_in_events, take_in_items, take_in_targets
