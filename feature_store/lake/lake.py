@@ -18,6 +18,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from feature_store.lake.durable_files import NOTHING_LOST
+from feature_store.lake.empty_tables import begin_statistics
 from feature_store.lake.locks import AdvisoryLock, LakeLock, LockLostError, LockTimeoutError, make_lock
 from feature_store.lake.reader_views import create_views, pin_views
 from feature_store.lake.sql import LAKE, quote
@@ -176,7 +177,9 @@ class Lake:
         relations = set(columns)
         missing = [table for table in TABLES if table.qualified_name not in relations]
         if missing:
-            self.write(lambda connection: _create_tables(connection, missing), "create the tables")
+            with self.hold_writers():
+                self.write(lambda connection: _create_tables(connection, missing), "create the tables")
+                begin_statistics(self.cursor())
         if not {f"main.{table.name}" for table in KEYED_TABLES if table is not USERS} <= relations:
             self.write(create_views, "show what is known")
         if not {f"main.{table.name}" for table in PUBLISHED_TABLES} <= relations:
