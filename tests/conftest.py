@@ -1,5 +1,6 @@
 """What every test needs: an environment prepared before any library is imported, and no network."""
 
+import gc
 import os
 import tempfile
 from pathlib import Path
@@ -19,6 +20,9 @@ processes of their own, as in `flows/test_crash.py`, have both."""
 
 KEPT_LAKE = "EMPTY_LAKE_OF_TESTS"
 """Variable with the folder of an empty lake that several runs of the tests share; it is made by the first."""
+
+# Of a million objects of libraries that are imported while tests are collected none is ever garbage.
+gc.disable()
 
 # No test fails because the machine is slow, least of all on a fresh clone, where tables are built first.
 hypothesis.settings.register_profile(
@@ -49,6 +53,12 @@ def pytest_collection_modifyitems(items):
     """Put the files that take longest first."""
     places = {place: number for number, place in enumerate(SLOW_FIRST)}
     items.sort(key=lambda item: next((places[one] for one in places if item.nodeid.startswith(one)), 9))
+
+
+def pytest_collection_finish():
+    """Look for garbage from now on, among what the tests make only."""
+    gc.freeze()
+    gc.enable()
 
 
 class ByFile(LoadScopeScheduling):
