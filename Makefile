@@ -47,7 +47,7 @@ test-cluster: $(STAMP) ## Nights on several machines, with servers of the tests'
 
 .PHONY: test-slow
 test-slow: $(STAMP) ## Pass all tests, those that take long and those of killed nights too
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python -m pytest --hypothesis-profile patient -m "slow or not slow"
 
 .PHONY: coverage
 coverage: $(STAMP) ## Show which lines the tests do not pass through (as long as the tests, and half as long again)

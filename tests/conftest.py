@@ -28,7 +28,9 @@ gc.disable()
 hypothesis.settings.register_profile(
     "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
-hypothesis.settings.load_profile("patient")
+# Every run tries other inputs, and `make test-slow` as many as hypothesis does by itself.
+hypothesis.settings.register_profile("brief", hypothesis.settings.get_profile("patient"), max_examples=30)
+hypothesis.settings.load_profile("brief")
 
 # One worker has one core; a second thread of torch's would only wait for it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

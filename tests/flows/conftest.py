@@ -9,7 +9,6 @@ from prefect.settings import (
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     temporary_settings,
 )
-from prefect.testing.utilities import prefect_test_harness
 from pydantic import SecretStr
 
 from flows.settings import Settings, read_settings
@@ -20,6 +19,9 @@ from tests.flows.nights import NIGHT, run, sample_ratings, use_variables, write_
 @pytest.fixture(scope="session")
 def prefect_server():
     """A Prefect server of the tests' own, without the second that each flow waits at its end."""
+    # It imports the whole server, which takes seconds.
+    from prefect.testing.utilities import prefect_test_harness
+
     with (
         prefect_test_harness(server_startup_timeout=300),
         temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
