@@ -138,17 +138,31 @@ def draw(artist, request, options):
     return artwork.artwork_digest, artwork.mime_type, np.asarray(Image.open(io.BytesIO(artwork.image)))
 
 
+@pytest.fixture(scope="module", params=UNSEEN)
+def way(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def options(way):
+    return replace(OPTIONS, contrast=0.5 if way == "contrasted" else 0.0)
+
+
+@pytest.fixture(scope="module")
+def drawn(artist, options):
+    """What each other picture of the way is compared with."""
+    return draw(artist, REQUEST, options)
+
+
 def changed(name, value, options):
     if name in asdict(REQUEST):
         return replace(REQUEST, **{name: value}), options
     return REQUEST, replace(options, **{name: value})
 
 
-@pytest.mark.parametrize("way", UNSEEN)
 @pytest.mark.parametrize("name", sorted(set(INPUTS) - {"pipeline_fingerprint", "image_format"}))
-def test_a_picture_is_another_where_its_digest_is(artist, way, name):
-    options = replace(OPTIONS, contrast=0.5 if way == "contrasted" else 0.0)
-    digest, _, pixels = draw(artist, REQUEST, options)
+def test_a_picture_is_another_where_its_digest_is(artist, way, options, drawn, name):
+    digest, _, pixels = drawn
     other_digest, _, other_pixels = draw(artist, *changed(name, ANOTHER[name], options))
     changes_nothing = name in {*CHANGES_NOTHING, *UNSEEN[way]}
     assert (digest == other_digest) == changes_nothing

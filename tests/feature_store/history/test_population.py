@@ -18,12 +18,19 @@ EVENTS = [
 ]
 
 
-@pytest.fixture
-def population(lake, tmp_path):
-    take_in_items(lake, tmp_path, {item: item for _, _, item, *_ in EVENTS})
-    take_in_events(lake, tmp_path, EVENTS)
+def fill(lake, folder):
+    take_in_items(lake, folder, {item: item for _, _, item, *_ in EVENTS})
+    take_in_events(lake, folder, EVENTS)
     render(lake)
 
+
+@pytest.fixture
+def lake(filled):
+    return filled
+
+
+@pytest.fixture
+def population(lake):
     def read(*, least_users=2, as_of=None):
         rows = scan_population(lake, as_of=as_of or close(lake).window_end, least_users=least_users)
         return {row["text"]: (row["num_users"], row["weight"]) for row in rows.to_pylist()}

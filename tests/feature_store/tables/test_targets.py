@@ -38,6 +38,10 @@ EVENTS = [
 ]
 
 
+def fill(lake, folder):
+    take_in_events(lake, folder, EVENTS)
+
+
 def replace(lake, users, targets, *, recipe="r"):
     rows = [
         {"user_key": key_of(lake, u), "item_id": i, "rank": 1, "score": None, "as_of": None}
@@ -74,13 +78,12 @@ def stale(lake, *, recipe="r", max_users=None):
     return [id_of(lake, key) for key in scan_stale_users(lake, recipe_digest=recipe, max_users=max_users)]
 
 
-def test_users_are_stale_until_they_have_targets_by_the_recipe_of_today(lake, tmp_path):
-    take_in_events(lake, tmp_path, EVENTS)
-    assert stale(lake) == ["ann", "bob"]
-    assert stale(lake, max_users=1) == ["ann"]
-    replace(lake, ["ann"], [])
-    assert stale(lake) == ["bob"]
-    assert stale(lake, recipe="another") == ["ann", "bob"]
+def test_users_are_stale_until_they_have_targets_by_the_recipe_of_today(filled):
+    assert stale(filled) == ["ann", "bob"]
+    assert stale(filled, max_users=1) == ["ann"]
+    replace(filled, ["ann"], [])
+    assert stale(filled) == ["bob"]
+    assert stale(filled, recipe="another") == ["ann", "bob"]
 
 
 def test_users_come_in_the_order_of_their_ids_and_numbers_by_their_size(lake, tmp_path):
@@ -90,11 +93,10 @@ def test_users_come_in_the_order_of_their_ids_and_numbers_by_their_size(lake, tm
     assert stale(lake, max_users=3) == ["9", "a", "b"]
 
 
-def test_a_limit_counts_users_once_and_not_those_who_opted_out(lake, tmp_path):
-    take_in_events(lake, tmp_path, EVENTS)
-    assert stale(lake, max_users=2) == ["ann", "bob"]
-    opt_out(lake, "ann")
-    assert stale(lake, max_users=1) == stale(lake) == ["bob"]
+def test_a_limit_counts_users_once_and_not_those_who_opted_out(filled):
+    assert stale(filled, max_users=2) == ["ann", "bob"]
+    opt_out(filled, "ann")
+    assert stale(filled, max_users=1) == stale(filled) == ["bob"]
 
 
 def test_the_latest_liked_items_are_those_of_each_user_as_of_the_window(lake, tmp_path):
@@ -120,21 +122,19 @@ def test_the_latest_liked_items_are_those_of_each_user_as_of_the_window(lake, tm
     assert {row["score"] for row in rows} == {None}
 
 
-def test_the_latest_liked_items_are_targets_targets_with_the_history_before_them(lake, tmp_path):
-    take_in_events(lake, tmp_path, EVENTS)
+def test_the_latest_liked_items_are_targets_targets_with_the_history_before_them(filled):
     rows = scan_latest_items(
-        lake, close(lake), [key_of(lake, "ann"), key_of(lake, "bob")], num_targets=2
+        filled, close(filled), [key_of(filled, "ann"), key_of(filled, "bob")], num_targets=2
     ).to_pylist()
     found = sorted(
-        (id_of(lake, row["user_key"]), row["item_id"], row["rank"], row["as_of"].hour) for row in rows
+        (id_of(filled, row["user_key"]), row["item_id"], row["rank"], row["as_of"].hour) for row in rows
     )
     assert found == [("ann", "i1", 2, 1), ("ann", "i2", 1, 1), ("bob", "i1", 1, 2)]
 
 
-def test_preferences_add_up_each_users_events_with_an_item(lake, tmp_path):
-    take_in_events(lake, tmp_path, EVENTS)
-    rows = scan_preferences(lake, close(lake)).to_pylist()
-    assert [(id_of(lake, row["user_key"]), row["item_id"], row["weight"]) for row in rows] == [
+def test_preferences_add_up_each_users_events_with_an_item(filled):
+    rows = scan_preferences(filled, close(filled)).to_pylist()
+    assert [(id_of(filled, row["user_key"]), row["item_id"], row["weight"]) for row in rows] == [
         ("ann", "i1", 5.0),
         ("ann", "i2", 4.0),
         ("ann", "i3", -4.0),
@@ -178,45 +178,41 @@ def test_pictures_are_wanted_for_the_first_users_with_targets_who_did_not_opt_ou
     assert wanted(lake, None) == [("bob", "i2"), ("bob", "i3"), ("cid", "i1")]
 
 
-def test_what_was_made_for_targets_that_are_not_wanted_goes_with_them(lake, tmp_path):
-    take_in_events(lake, tmp_path, EVENTS)
-    replace(lake, ["ann", "bob"], [("ann", "i1"), ("ann", "i2"), ("bob", "i1"), ("bob", "i2")])
-    run = close(lake)
-    render_items(lake, tmp_path)
-    profile(lake, run)
-    draw(lake, tmp_path, run)
-    replace(lake, ["ann"], [("ann", "i2")])
-    assert drop_unwanted(lake, max_users=1, only_given=False) == 2
+def test_what_was_made_for_targets_that_are_not_wanted_goes_with_them(filled, tmp_path):
+    replace(filled, ["ann", "bob"], [("ann", "i1"), ("ann", "i2"), ("bob", "i1"), ("bob", "i2")])
+    run = close(filled)
+    render_items(filled, tmp_path)
+    profile(filled, run)
+    draw(filled, tmp_path, run)
+    replace(filled, ["ann"], [("ann", "i2")])
+    assert drop_unwanted(filled, max_users=1, only_given=False) == 2
     made = ("targets", "profiles", "profile_states", "artworks")
-    assert {table: pairs_of(lake, table) for table in made} == dict.fromkeys(made, [("ann", "i2")])
-    assert users_of(lake, "night.target_states") == ["ann"]
+    assert {table: pairs_of(filled, table) for table in made} == dict.fromkeys(made, [("ann", "i2")])
+    assert users_of(filled, "night.target_states") == ["ann"]
 
 
-def test_what_is_not_wanted_any_more_goes_and_lists_that_were_given_stay(lake, tmp_path):
-    take_in_events(lake, tmp_path, EVENTS)
-    replace(lake, ["ann", "bob"], [("ann", "i1"), ("bob", "i2")])
-    replace(lake, ["cid"], [("cid", "i1")], recipe="given")
-    assert drop_unwanted(lake, max_users=1, only_given=False) == 1
-    assert users_of(lake, "night.targets") == ["ann", "cid"]
-    assert drop_unwanted(lake, max_users=None, only_given=True) == 1
-    assert users_of(lake, "night.targets") == ["cid"]
+def test_what_is_not_wanted_any_more_goes_and_lists_that_were_given_stay(filled):
+    replace(filled, ["ann", "bob"], [("ann", "i1"), ("bob", "i2")])
+    replace(filled, ["cid"], [("cid", "i1")], recipe="given")
+    assert drop_unwanted(filled, max_users=1, only_given=False) == 1
+    assert users_of(filled, "night.targets") == ["ann", "cid"]
+    assert drop_unwanted(filled, max_users=None, only_given=True) == 1
+    assert users_of(filled, "night.targets") == ["cid"]
 
 
-def test_the_targets_of_a_user_whose_only_event_was_anothers_go(lake, tmp_path):
-    take_in_events(lake, tmp_path, EVENTS)
-    replace(lake, ["ann", "bob"], [("ann", "i2"), ("bob", "i1")])
+def test_the_targets_of_a_user_whose_only_event_was_anothers_go(filled, tmp_path):
+    replace(filled, ["ann", "bob"], [("ann", "i2"), ("bob", "i1")])
     mistaken = [(event, "ann", *rest) for event, user, *rest in EVENTS if user == "bob"]
-    take_in_events(lake, tmp_path, mistaken, name="correction")
-    replace(lake, ["ann"], [("ann", "i2")])
-    assert drop_unwanted(lake, max_users=None, only_given=False) == 1
-    assert users_of(lake, "night.targets") == ["ann"]
+    take_in_events(filled, tmp_path, mistaken, name="correction")
+    replace(filled, ["ann"], [("ann", "i2")])
+    assert drop_unwanted(filled, max_users=None, only_given=False) == 1
+    assert users_of(filled, "night.targets") == ["ann"]
 
 
-def test_a_user_who_likes_nothing_is_looked_at_once(lake, tmp_path):
-    take_in_events(lake, tmp_path, EVENTS)
-    replace(lake, ["ann", "bob"], [("ann", "i2")])
-    drop_unwanted(lake, max_users=None, only_given=False)
-    assert stale(lake) == []
+def test_a_user_who_likes_nothing_is_looked_at_once(filled):
+    replace(filled, ["ann", "bob"], [("ann", "i2")])
+    drop_unwanted(filled, max_users=None, only_given=False)
+    assert stale(filled) == []
 
 
 def test_buckets_share_out_the_users_without_rest(lake):
