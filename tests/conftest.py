@@ -45,9 +45,10 @@ for variable in [name for name in os.environ if name.startswith("FAN_") and name
 TOGETHER = {
     "tests/fan_model/test_serving": "both servers of the model",
     "tests/flows/schedule/": "Prefect's server",
+    "tests/flows/": "a published night, and a registered model",
 }
 """What takes long to start: one worker has all the files of these places, and starts it once."""
-SLOW_FIRST = (*TOGETHER, "tests/flows/", "tests/fan_model/", "tests/feature_store/")
+SLOW_FIRST = (*TOGETHER, "tests/fan_model/", "tests/feature_store/")
 """Places in the order of their shares of the time, so that no worker is left with a long file at the end."""
 
 

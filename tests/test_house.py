@@ -3,6 +3,7 @@
 import ast
 from collections import Counter
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,13 @@ FILES = [file for package in PACKAGES for file in (ROOT / package).rglob("*.py")
 LONGEST_FILE, LONGEST_FUNCTION, MOST_FILES = 400, 60, 16
 
 
-TREES = {file: ast.parse(file.read_text()) for file in FILES}
+@cache
+def trees():
+    return {file: ast.parse(file.read_text()) for file in FILES}
 
 
 def nodes(*kinds):
-    return [node for tree in TREES.values() for node in ast.walk(tree) if isinstance(node, kinds)]
+    return [node for tree in trees().values() for node in ast.walk(tree) if isinstance(node, kinds)]
 
 
 def repeated(names):
@@ -38,7 +41,7 @@ def test_no_two_modules_have_one_name():
 
 
 def test_every_folder_says_what_belongs_there():
-    folders = {file: tree for file, tree in TREES.items() if file.stem == "__init__"}
+    folders = {file: tree for file, tree in trees().items() if file.stem == "__init__"}
     assert [file for file, tree in folders.items() if not ast.get_docstring(tree)] == []
 
 
@@ -69,7 +72,7 @@ def imports_of(tree):
 def test_prefect_is_imported_where_the_schedule_is_and_nowhere_else():
     users = {
         file.parent
-        for file, tree in TREES.items()
+        for file, tree in trees().items()
         if any(module.split(".")[0] == "prefect" for module in imports_of(tree))
     }
     assert users == {ROOT / "flows" / "schedule"}
