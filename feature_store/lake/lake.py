@@ -179,7 +179,7 @@ class Lake:
         relations = set(columns)
         missing = [table for table in TABLES if table.qualified_name not in relations]
         if missing:
-            with self.hold_writers():
+            with self.hold_writers(), self.explain_failures():
                 self.write(lambda connection: _create_tables(connection, missing), "create the tables")
                 begin_statistics(self.cursor())
         if not {f"main.{table.name}" for table in KEYED_TABLES if table is not USERS} <= relations:

@@ -1,6 +1,9 @@
 """Tables that never had a row: quick to ask, and like any other from their first row on."""
 
+import pytest
+
 from feature_store.lake.empty_tables import METADATA
+from feature_store.lake.lake import Lake
 from feature_store.schemas import SUPPRESSIONS, TABLES
 from tests.feature_store.logs import ask
 
@@ -9,13 +12,23 @@ COLUMN_STATISTICS = f"FROM {METADATA}.ducklake_table_column_stats WHERE table_id
 FIRST_ROW = "VALUES ('digest', 'salt', '2026-01-01 00:00:00+00', false)"
 
 
-def test_a_query_on_an_empty_table_asks_for_its_statistics_once(lake):
+def asked_for_statistics(lake):
+    """How often a query on each table asks the catalogue for the table's statistics."""
     cursor = lake.cursor()
     cursor.execute("CALL enable_logging('QueryLog')")
     for table in TABLES:
         assert cursor.execute(f"FROM {table.qualified_name}").fetchall() == []
     queries = [text for (text,) in cursor.execute("SELECT message FROM duckdb_logs").fetchall()]
-    assert len([text for text in queries if "ducklake_table_stats" in text]) == len(TABLES)
+    return len([text for text in queries if "ducklake_table_stats" in text]) / len(TABLES)
+
+
+def test_a_query_on_an_empty_table_asks_for_its_statistics_once(lake):
+    assert asked_for_statistics(lake) == 1
+
+
+@pytest.mark.cluster
+def test_so_it_does_where_postgresql_has_the_catalogue(catalog, tmp_path):
+    assert asked_for_statistics(Lake(tmp_path / "lake", catalog=catalog)) == 1
 
 
 def test_an_empty_table_has_neither_a_lowest_nor_a_highest_value(lake):
