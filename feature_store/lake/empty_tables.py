@@ -1,8 +1,10 @@
 """Statistics of tables that never had a row.
 
 DuckLake has none until a table's first row, and each query on such a table asks the catalogue for them eight
-times, which is most of what the query costs; some tables stay empty for good. (To write a row and delete it
-is no way out: its values would stay the lowest and the highest, and `min` and `max` would answer with them.)
+times, which is most of what the query costs; some tables stay empty for good. What stands in the catalogue's
+tables is DuckLake's published specification (https://ducklake.select/docs/stable/specification). To write a
+row and delete it is no way out: its values would stay the lowest and the highest, and `min` and `max` would
+answer with them.
 """
 
 from duckdb import DuckDBPyConnection
