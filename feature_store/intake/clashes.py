@@ -191,16 +191,19 @@ def _clashing_hashes(connection: DuckDBPyConnection, table: Table, rows: str) ->
     num_parts = count(connection, rows) // HASHES_AT_ONCE + 1
     found = []
     for part in range(num_parts):
-        chosen = f"hash % {num_parts} = {part}"
+        chosen = f"hash % {num_parts} = {part}" if num_parts > 1 else "true"
         own = np.concatenate([np.empty(0, np.uint64), *_hashes(connection, table, rows, chosen)])
         own.sort()
         found.append(own[1:][own[1:] == own[:-1]])
         if len(own):
-            found += [
-                known[own[np.minimum(np.searchsorted(own, known), len(own) - 1)] == known]
-                for known in _hashes(connection, table, table.qualified_name, chosen)
-            ]
+            known = _hashes(connection, table, table.qualified_name, chosen)
+            found += [_common(own, np.sort(hashes)) for hashes in known]
     return np.unique(np.concatenate([np.empty(0, np.uint64), *found]))
+
+
+def _common(own: Hashes, known: Hashes) -> Hashes:
+    """The hashes that both have. Both are sorted: of others each search would miss the cache."""
+    return known[own[np.minimum(np.searchsorted(own, known), len(own) - 1)] == known]
 
 
 def _hashes(connection: DuckDBPyConnection, table: Table, rows: str, chosen: str) -> Iterator[Hashes]:
