@@ -67,7 +67,7 @@ def find_clashes(
         connection: inside the transaction that takes the files in.
         table: where the rows belong.
         rows: relation of the files' rows, with the `place` of each one's file.
-        order: column of the rows by which of several of a file with one key the last counts.
+        order: SQL to sort a file's rows by, the last one first: of several with one key the last counts.
         num_files: how many files there are.
     """
     hashes = _clashing_hashes(connection, table, rows)
@@ -167,8 +167,8 @@ def _versions_sql(table: Table, own: str, order: str, num_files: int) -> str:
     """One row per file and key, the last of the file, numbered by file."""
     key = ", ".join(table.key)
     if num_files == 1:
-        return f"SELECT DISTINCT ON ({key}) *, 0 AS version FROM {own} ORDER BY {key}, {order} DESC"
-    last = f"SELECT DISTINCT ON (place, {key}) * FROM {own} ORDER BY place, {key}, {order} DESC"
+        return f"SELECT DISTINCT ON ({key}) *, 0 AS version FROM {own} ORDER BY {key}, {order}"
+    last = f"SELECT DISTINCT ON (place, {key}) * FROM {own} ORDER BY place, {key}, {order}"
     if table is INTERACTIONS:
         values = f"row({', '.join(column for column in table.stored if column not in table.key)})"
         before = f"lag({values}) OVER (PARTITION BY {key} ORDER BY place)"
@@ -191,16 +191,19 @@ def _clashing_hashes(connection: DuckDBPyConnection, table: Table, rows: str) ->
     num_parts = count(connection, rows) // HASHES_AT_ONCE + 1
     found = []
     for part in range(num_parts):
-        chosen = f"hash % {num_parts} = {part}"
+        chosen = f"hash % {num_parts} = {part}" if num_parts > 1 else "true"
         own = np.concatenate([np.empty(0, np.uint64), *_hashes(connection, table, rows, chosen)])
         own.sort()
         found.append(own[1:][own[1:] == own[:-1]])
         if len(own):
-            found += [
-                known[own[np.minimum(np.searchsorted(own, known), len(own) - 1)] == known]
-                for known in _hashes(connection, table, table.qualified_name, chosen)
-            ]
+            known = _hashes(connection, table, table.qualified_name, chosen)
+            found += [_common(own, np.sort(hashes)) for hashes in known]
     return np.unique(np.concatenate([np.empty(0, np.uint64), *found]))
+
+
+def _common(own: Hashes, known: Hashes) -> Hashes:
+    """The hashes that both have. Both are sorted: of others each search would miss the cache."""
+    return known[own[np.minimum(np.searchsorted(own, known), len(own) - 1)] == known]
 
 
 def _hashes(connection: DuckDBPyConnection, table: Table, rows: str, chosen: str) -> Iterator[Hashes]:

@@ -42,7 +42,7 @@ from feature_store.intake.ledger import (
     now,
 )
 from feature_store.intake.offers import Entry, InseparableError, Offer, ReadableFiles
-from feature_store.intake.staging import StagedFile, stage
+from feature_store.intake.staging import LAST_FIRST, StagedFile, stage
 from feature_store.intake.stale_states import mark_stale
 from feature_store.intake.withdrawal import WITHDRAWN, withdraw
 from feature_store.lake.lake import Lake
@@ -283,7 +283,7 @@ def _add_rows(connection: DuckDBPyConnection, staged: StagedBatch) -> _Added:
     """Insert new rows and let corrected ones take the place of known ones; count both."""
     rows, num_files = staged.rows, len(staged.origins)
     table, rows.is_taken_over = rows.table, False
-    clashes = find_clashes(connection, table, rows.rows, order=rows.order, num_files=num_files)
+    clashes = find_clashes(connection, table, rows.rows, order=LAST_FIRST, num_files=num_files)
     _insert(connection, staged, clashes)
     accepted: Counter[int] = Counter(dict(enumerate(rows.num_rows)))
     accepted.subtract(clashes.num_rows)

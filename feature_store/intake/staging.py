@@ -24,6 +24,14 @@ PARQUET_OPTIONS = "PARQUET_VERSION V2, DICTIONARY_SIZE_LIMIT 2000"
 """Ids are rarely repeated within a row group: to look for more values than that takes a third of the writing,
 mostly to find out that a dictionary does not pay."""
 
+LAST_FIRST = "line DESC, file_row_number DESC"
+"""How to sort `StagedFile.rows` by where they stood in their source file. Those of one line follow each other
+there; of others, no join and no thread keeps the order for certain."""
+
+_GUESSING_OPTIMIZERS = "join_order,build_side_probe_side"
+"""DuckDB takes a stream, whose length nobody knows, for one row. These would make the hash table of a join of
+all its records, which would take most of the time and memory of an intake."""
+
 
 @dataclass(kw_only=True)
 class StagedFile:
@@ -40,17 +48,12 @@ class StagedFile:
     """Value of each column that is the same in all rows, as text; the file does not hold them. `ingested_at`
     is that of the first source file."""
     can_be_taken_over: bool
-    """Whether it lies where the lake's own files do; then it is of one source file, and has no `line`."""
+    """Whether it lies where the lake's own files do; then it is of one source file."""
     is_taken_over: bool = False
 
     @property
-    def order(self) -> str:
-        """Column of `rows` that tells which of two stood first in their source file."""
-        return "file_row_number" if self.can_be_taken_over else "line"
-
-    @property
     def rows(self) -> str:
-        """Relation of the rows, with all the columns that a source fills, their `place` and their order."""
+        """Relation of the rows: all columns that a source fills, `place`, and what `LAST_FIRST` sorts by."""
         types = self.table.sql_types
         common = {name: f"{quote(text)}::{types[name]}" for name, text in self.common.items()}
         if self.can_be_taken_over:
@@ -58,14 +61,15 @@ class StagedFile:
         elif "ingested_at" in common:
             common["ingested_at"] += " + to_microseconds(place)"
         values = "".join(f", {value} AS {name}" for name, value in common.items())
-        options = "hive_partitioning = false" + (", file_row_number = true" if self.can_be_taken_over else "")
+        options = "hive_partitioning = false, file_row_number = true"
         return f"(SELECT *{values} FROM read_parquet({quote(str(self.path))}, {options}))"
 
     def take_over(self, connection: DuckDBPyConnection) -> None:
-        """Let the file be one of the table's."""
+        """Let the file be one of the table's, which has no `line`."""
         connection.execute(
             f"CALL ducklake_add_data_files({quote(LAKE)}, {quote(self.table.name)}, {quote(str(self.path))}, "
-            f"schema => {quote(self.table.schema)}, hive_partitioning => true)"
+            f"schema => {quote(self.table.schema)}, hive_partitioning => true, "
+            "ignore_extra_columns => true)"
         )
         self.is_taken_over = True
 
@@ -129,9 +133,8 @@ def _accepted(table: Table, records: str, refused: RefusedRecords, *, with_place
     # A column that is not the same twice stays where it is: DuckDB would write out the plain condition
     # under all projections, with every cast as often as a rule looks at the value.
     kept = f"(SELECT *, {refused.is_accepted(user_id)} AS is_accepted FROM ({records}))"
-    columns = ", ".join(
-        [*(name for name in table.stored if name != "source"), *(["place", "line"] if with_places else [])]
-    )
+    order = ["place", "line"] if with_places else ["line"]
+    columns = ", ".join([*(name for name in table.stored if name != "source"), *order])
     if "user_id" not in table.staged:
         return f"SELECT {columns} FROM {kept} WHERE is_accepted"
     return f"SELECT {columns} FROM {kept} JOIN {USERS.qualified_name} USING (user_id) WHERE is_accepted"
@@ -139,12 +142,23 @@ def _accepted(table: Table, records: str, refused: RefusedRecords, *, with_place
 
 def _write(connection: DuckDBPyConnection, path: Path, rows: str, num_files: int) -> tuple[int, ...]:
     """Write the file; return how many rows it has of each source file."""
-    written = connection.execute(f"COPY ({rows}) TO {quote(str(path))} ({PARQUET_OPTIONS})").fetchall()
+    with _joins_as_written(connection):
+        written = connection.execute(f"COPY ({rows}) TO {quote(str(path))} ({PARQUET_OPTIONS})").fetchall()
     if num_files == 1:
         return (int(written[0][0]),)
     counted = f"SELECT place, count(*) FROM read_parquet({quote(str(path))}) GROUP BY place"
     num_rows = dict(connection.execute(counted).fetchall())
     return tuple(num_rows.get(place, 0) for place in range(num_files))
+
+
+@contextmanager
+def _joins_as_written(connection: DuckDBPyConnection) -> Iterator[None]:
+    """Let a query stream the left sides of its joins, and make hash tables of the right ones."""
+    connection.execute(f"SET disabled_optimizers = {quote(_GUESSING_OPTIMIZERS)}")
+    try:
+        yield
+    finally:
+        connection.execute("RESET disabled_optimizers")
 
 
 def _place(lake: Lake, table: Table, common: Mapping[str, str]) -> Path | None:

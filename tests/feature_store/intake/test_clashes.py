@@ -46,7 +46,7 @@ def find(lake, rows, table=ITEMS):
     lines = pa.array(range(len(rows)), pa.int64())
     connection.register("lines", pa.Table.from_pylist(rows, schema=schema).append_column("line", lines))
     connection.execute("CREATE TEMP TABLE rows AS SELECT *, 0 AS place FROM lines")
-    return find_clashes(connection, table, "rows", order="line"), connection
+    return find_clashes(connection, table, "rows", order="line DESC"), connection
 
 
 def fresh_rows(lake, rows, table=ITEMS):

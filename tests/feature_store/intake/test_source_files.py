@@ -69,6 +69,14 @@ def test_rows_known_word_for_word_are_duplicates_in_a_longer_file_and_within_one
     assert ask(lake, "SELECT count(*), count(DISTINCT interaction_id) FROM interactions") == [(4, 4)]
 
 
+def test_of_rows_with_one_event_the_last_of_a_file_counts_however_many_users_it_has(lake, tmp_path):
+    events = [(f"e{number}", f"u{number}", "i1", hours(1), 1.0) for number in range(5000)]
+    changed = [(event, user, item, at, 2.0) for event, user, item, at, _ in reversed(events)]
+    counts = take_in_events(lake, tmp_path, [*events, *changed])
+    assert (counts.accepted, counts.duplicate) == (5000, 5000)
+    assert ask(lake, "SELECT weight, count(*) FROM interactions GROUP BY weight") == [(2.0, 5000)]
+
+
 def test_a_correction_takes_the_place_of_what_was_known_which_stays_known_as_superseded(lake, tmp_path):
     take_in_events(lake, tmp_path, EVENTS)
     counts = take_in_events(lake, tmp_path, [("e2", "ann", "i3", hours(2), 1.0)], name="correction")

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import duckdb
+import pyarrow as pa
 import pytest
 
-from feature_store.intake.staging import stage
+from feature_store.intake.staging import LAST_FIRST, _joins_as_written, stage
 from feature_store.lake.lake import LakeError
 from feature_store.schemas import INTERACTIONS
 from tests.feature_store.logs import ask, key_of
@@ -39,6 +41,33 @@ def test_accepted_rows_have_keys_in_the_place_of_ids_and_what_all_have_in_common
         assert rows == [(f"e{i}", ann, "log", "2024-05-01 00:00:00.000001+00", "r1") for i in (0, 1, 3)]
         stored = ask(lake, f"SELECT name FROM parquet_schema('{file.path}') WHERE type IS NOT NULL")
         assert COMMON.keys().isdisjoint(name for (name,) in stored)
+
+
+def test_rows_know_where_they_stood_and_the_lake_does_not(lake, ann):
+    with staged(lake) as file:
+        rows = ask(lake, f"SELECT interaction_id, line FROM {file.rows} ORDER BY {LAST_FIRST}")
+        assert rows == [("e3", 3), ("e1", 1), ("e0", 0)]
+        lake.write(file.take_over, "taken over")
+    assert "line" not in lake.query("FROM keyed.interactions").column_names
+
+
+def test_records_are_streamed_through_a_join_however_few_duckdb_takes_them_for():
+    connection = duckdb.connect()
+    users = pa.table({"user_id": [f"u{number}" for number in range(1000)], "user_key": range(1000)})
+    connection.register("known", users)
+    connection.execute("CREATE TABLE users AS FROM known")
+    connection.register("records", pa.RecordBatchReader.from_batches(users.schema, users.to_batches()))
+    join = "EXPLAIN (FORMAT json) SELECT users.user_key FROM records JOIN users USING (user_id)"
+
+    def is_streamed() -> bool:
+        """Whether the records are the left side, of which no table is made."""
+        plan = connection.execute(join).fetchall()[0][1]
+        return plan.index("ARROW_SCAN") < plan.index("SEQ_SCAN")
+
+    assert not is_streamed()
+    with _joins_as_written(connection):
+        assert is_streamed()
+    assert not is_streamed()
 
 
 def test_refused_records_are_kept_with_their_user(lake, ann):

@@ -54,3 +54,10 @@ def test_words_for_nothing_are_those_of_the_settings(connection):
     assert ask(connection, value_sql("x", ("?",)), "?") is None
     assert ask(connection, value_sql("x", ("?",)), "NULL") == "NULL"
     assert ask(connection, value_sql("x", ()), "NULL") == "NULL"
+
+
+@pytest.mark.parametrize("way", [value_sql, id_sql])
+def test_no_text_passes_through_a_join_to_be_compared_with_words_for_nothing(connection, way):
+    texts = "(SELECT i::VARCHAR AS x, i > 1 AS is_plain FROM range(9) AS t(i))"
+    plan = connection.execute(f"EXPLAIN SELECT {way('x', NULL_WORDS)} FROM {texts}").fetchall()[0][1]
+    assert "JOIN" not in plan
