@@ -2,9 +2,10 @@
 
 import io
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -14,23 +15,42 @@ from tqdm import tqdm
 
 from evaluation.measures.clip_score import clip_score
 from evaluation.measures.judge import ClipJudge
-from evaluation.measures.recognition import accuracy, class_probabilities, class_prototypes
+from evaluation.measures.recognition import accuracy, class_probabilities, class_prototypes, recall
 from fan_model.bundled import SKIP_LAYERS
 from fan_model.drawing.artist import Artist
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
 from fan_model.studio.posters.captions import GENRE_WORDS, PALETTE_WORDS, STYLE_WORDS, TEST, write_caption
-from fan_model.studio.posters.genres import GENRES
+from fan_model.studio.posters.genres import GENRES, GENRES_BY_NAME
+from fan_model.studio.posters.habits import STYLE_HABITS
 from fan_model.studio.posters.palettes import PALETTES
 from fan_model.studio.posters.poster import PosterSpec, render, sample_spec
 from fan_model.studio.posters.styles import STYLES
 
 FIRST_SEED = 77_000_000
 BATCH = 64
-REFERENCES_PER_PAIR = 4
-ALPHAS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 Pictures = Sequence[Image.Image]
 Requests = Sequence[ArtworkRequest]
+
+
+@dataclass(frozen=True)
+class Drawer:
+    """The artist in question, and how it draws."""
+
+    artist: Artist
+    options: DrawingOptions
+
+    @classmethod
+    def load(cls, pipeline: Path) -> "Drawer":
+        """Load a pipeline, which is drawn as it says itself."""
+        return cls(Artist.load(pipeline), DrawingOptions(num_references=None, skip_layers=SKIP_LAYERS))
+
+    def draw(self, requests: Requests, alpha: float = 0.0) -> Iterator[Image.Image]:
+        """Draw pictures at a degree of personalization, all references used."""
+        batches = [requests[start : start + BATCH] for start in range(0, len(requests), BATCH)]
+        for batch in tqdm(batches, desc=f"pictures, alpha {alpha}", unit="batch", leave=False, disable=None):
+            for artwork in self.artist.draw(batch, replace(self.options, alpha=alpha)):
+                yield Image.open(io.BytesIO(artwork.image)).convert("RGB")
 
 
 @dataclass(frozen=True)
@@ -61,108 +81,71 @@ class Recognizer:
         }
 
 
-def measure_studio(
-    artist: Artist, judge: ClipJudge, *, num_captions: int, num_pairs: int
-) -> dict[str, float]:
-    """Measure recognition, CLIP score, speed and personalization.
+def measure_recognition(drawer: Drawer, recognizer: Recognizer, num_captions: int) -> dict[str, float]:
+    """Measure what the judge names in rendered posters, and in what is drawn from their captions.
 
-    Args:
-        artist: draws with the pipeline in question.
-        judge: trained apart from it.
-        num_captions: test captions, each rendered and drawn.
-        num_pairs: targets that name only a genre, each drawn plain and with references that agree.
+    Genres are counted for posters of one, and for posters of two and of three as the share of them that
+    is among the judge's first two and three. Palette and style count where the caption names them; where
+    it does not, for one genre, as how often the first choice of its (or the decade's) habit is named.
     """
-    recognizer = Recognizer.of(judge)
-    figures = {"captions": float(num_captions), "pairs": float(num_pairs)}
-    figures |= _measure_recognition(artist, recognizer, num_captions)
-    figures |= _measure_speed(artist)
-    return figures | measure_personalization(artist, recognizer, num_pairs)
-
-
-def measure_personalization(
-    artist: Artist, recognizer: Recognizer, num_pairs: int, alphas: Sequence[float] = ALPHAS
-) -> dict[str, float]:
-    """Measure, for each alpha, what agreeing references do to a target that names only its genre."""
-    random = Random(FIRST_SEED)
-    wanted = [
-        (random.choice(GENRES), random.choice(PALETTES), random.choice(tuple(STYLES)))
-        for _ in range(num_pairs)
-    ]
-    references = [_agreeing_references(palette, style, random) for _, palette, style in wanted]
-    labels = _labels([PosterSpec((genre,), palette, style) for genre, palette, style in wanted])
-    figures: dict[str, float] = {}
-    for alpha in alphas:
-        requests = [
-            ArtworkRequest(prompt=f"{_word(genre)} film poster", references=texts, seed=FIRST_SEED + i)
-            for i, ((genre, _, _), texts) in enumerate(zip(wanted, references, strict=True))
-        ]
-        features = recognizer.judge.encode_images(list(draw(artist, requests, alpha)))
-        found = recognizer.probabilities(features)
-        rows = np.arange(num_pairs)
-        figures[f"genre_accuracy_alpha_{alpha}"] = accuracy(found["genre"], labels["genre"])
-        for name in ("palette", "style"):
-            figures[f"{name}_probability_alpha_{alpha}"] = float(found[name][rows, labels[name]].mean())
-    return figures
-
-
-def draw(artist: Artist, requests: Requests, alpha: float = 0.0) -> Iterator[Image.Image]:
-    """Draw pictures at a degree of personalization, all references used, otherwise as by default."""
-    options = DrawingOptions(alpha=alpha, num_references=None, skip_layers=SKIP_LAYERS)
-    batches = [requests[start : start + BATCH] for start in range(0, len(requests), BATCH)]
-    for batch in tqdm(batches, desc=f"pictures at alpha {alpha}", unit="batch", leave=False, disable=None):
-        for artwork in artist.draw(batch, options):
-            yield Image.open(io.BytesIO(artwork.image)).convert("RGB")
-
-
-def _measure_recognition(artist: Artist, recognizer: Recognizer, num_captions: int) -> dict[str, float]:
     random = Random(FIRST_SEED)
     specs = [sample_spec(random) for _ in range(num_captions)]
     captions = [write_caption(spec, random, TEST) for spec in specs]
     requests = [ArtworkRequest(prompt=text, seed=FIRST_SEED + i) for i, text in enumerate(captions)]
     pictures = {
         "rendered": [render(spec, FIRST_SEED + i) for i, spec in enumerate(specs)],
-        "drawn": list(draw(artist, requests)),
+        "drawn": list(drawer.draw(requests)),
     }
     texts = recognizer.judge.encode_texts(captions)
-    single = np.array([len(spec.genres) == 1 for spec in specs])
     figures: dict[str, float] = {}
     for kind, images in pictures.items():
         features = recognizer.judge.encode_images(images)
         figures[f"{kind}_clip_score"] = float(clip_score(features, texts).mean())
-        for name, found in recognizer.probabilities(features).items():
-            chosen = single if name == "genre" else np.ones_like(single)
-            figures[f"{kind}_{name}_accuracy"] = accuracy(found[chosen], _labels(specs)[name][chosen])
+        named = count_named(recognizer.probabilities(features), specs)
+        figures |= {f"{kind}_{name}": share for name, share in named.items()}
     return figures
 
 
-def _measure_speed(artist: Artist) -> dict[str, float]:
+def count_named(found: Mapping[str, NDArray[np.float64]], specs: Sequence[PosterSpec]) -> dict[str, float]:
+    """Return how often the judge names genre, palette and style, told and by habit."""
+    sizes = np.array([len(spec.genres) for spec in specs])
+    present = np.array([[genre in spec.genres for genre in GENRES] for spec in specs])
+    shares = {
+        "genre_accuracy": recall(found["genre"][sizes == 1], present[sizes == 1]),
+        "two_genres_recall": recall(found["genre"][sizes == 2], present[sizes == 2]),
+        "three_genres_recall": recall(found["genre"][sizes == 3], present[sizes == 3]),
+    }
+    habits = [(GENRES_BY_NAME[spec.genres[0]].habit[0], STYLE_HABITS[spec.era][0]) for spec in specs]
+    for i, (name, values) in enumerate((("palette", PALETTES), ("style", tuple(STYLES)))):
+        told = [getattr(spec, name) for spec in specs]
+        is_told = np.array([value is not None for value in told])
+        wanted = [value or habit[i] for value, habit in zip(told, habits, strict=True)]
+        labels = np.array([values.index(value) for value in wanted])
+        by_habit = ~is_told & (sizes == 1)
+        shares[f"{name}_accuracy"] = accuracy(found[name][is_told], labels[is_told])
+        shares[f"{name}_habit_share"] = accuracy(found[name][by_habit], labels[by_habit])
+    return shares
+
+
+def measure_speed(drawer: Drawer) -> dict[str, float]:
+    """Measure seconds a picture, of one and of sixteen at once."""
     requests = [ArtworkRequest(prompt="western film poster", seed=seed) for seed in range(16)]
-    list(draw(artist, requests[:1]))
+    list(drawer.draw(requests[:1]))
     seconds = []
     for size in (1, 16):
         start = time.perf_counter()
-        list(draw(artist, requests[:size]))
+        list(drawer.draw(requests[:size]))
         seconds.append((time.perf_counter() - start) / size)
     return {"seconds_single": seconds[0], "seconds_each_of_16": seconds[1]}
 
 
-def _agreeing_references(palette: str, style: str, random: Random) -> tuple[str, ...]:
-    specs = [PosterSpec((random.choice(GENRES),), palette, style) for _ in range(REFERENCES_PER_PAIR)]
-    return tuple(write_caption(spec, random, TEST) for spec in specs)
-
-
-def _labels(specs: Sequence[PosterSpec]) -> dict[str, NDArray[np.int64]]:
-    return {
-        "genre": np.array([GENRES.index(spec.genres[0]) for spec in specs]),
-        "palette": np.array([PALETTES.index(spec.palette) for spec in specs]),
-        "style": np.array([tuple(STYLES).index(spec.style) for spec in specs]),
-    }
-
-
 def _describe(genre: int, palette: int, style: int) -> str:
     colours = PALETTE_WORDS[PALETTES[palette]][genre % 4]
-    return f"{_word(GENRES[genre])} film poster, {colours}, {STYLE_WORDS[tuple(STYLES)[style]][palette % 4]}"
+    return (
+        f"{word_of(GENRES[genre])} film poster, {colours}, {STYLE_WORDS[tuple(STYLES)[style]][palette % 4]}"
+    )
 
 
-def _word(genre: str) -> str:
+def word_of(genre: str) -> str:
+    """Return what captions call a genre."""
     return GENRE_WORDS.get(genre, (genre.lower(),))[0]

@@ -49,3 +49,20 @@ def class_probabilities(images: Floats, prototypes: Floats, *, scale: float) -> 
 def accuracy(probabilities: Floats, labels: NDArray[np.integer]) -> float:
     """Return the share of pictures whose likeliest class is the right one, 0..1; NaN without pictures."""
     return float((probabilities.argmax(-1) == labels).mean()) if len(labels) else float("nan")
+
+
+def recall(probabilities: Floats, present: NDArray[np.bool_]) -> float:
+    """Return the share of present classes that are among the likeliest, as many as there are.
+
+    Args:
+        probabilities: `[N, C]`
+        present: `[N, C]` the classes that each picture shows, at least one.
+
+    Returns:
+        0..1; NaN without pictures.
+    """
+    if not len(present):
+        return float("nan")
+    ranks = (-probabilities).argsort(-1).argsort(-1)
+    num_present = present.sum(-1, keepdims=True)
+    return float(((ranks < num_present) & present).sum() / present.sum())

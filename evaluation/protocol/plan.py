@@ -61,7 +61,7 @@ def plan_variant(study: Study, variant: Variant) -> VariantPlan | PeerPlan:
 
 def plan_own(study: Study, variant: Variant) -> VariantPlan:
     """Select each target's references and write the requests."""
-    options = replace(
+    changed = replace(
         study.design.options,
         alpha=variant.alpha,
         contrast=variant.contrast,
@@ -70,6 +70,7 @@ def plan_own(study: Study, variant: Variant) -> VariantPlan:
         skip_layers=variant.skip_layers,
         target_query=variant.target_query,
     )
+    options = study.artist.complete(changed)
     requests = tuple(_request(study, variant, target) for target in study.targets)
     revision = study.artist.pipeline_fingerprint
     digests = tuple(artwork_digest(one, options, revision) for one in requests)

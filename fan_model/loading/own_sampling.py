@@ -1,9 +1,11 @@
 """How a checkpoint is meant to be drawn with: its denoising steps and guidance, as it says itself.
 
 Distilled models draw in 1 to 8 steps and without guidance; drawn as others are, their pictures are burnt.
-They are known by their scheduler, by their image model's settings, or by their name.
+They are known by a file beside them that states it, by their scheduler, by their image model's settings, or
+by their name.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from diffusers import DiffusionPipeline
 
 from fan_model.drawing.requests import USUAL_GUIDANCE, USUAL_STEPS
 from fan_model.loading.kernels import image_model_of
+from fan_model.loading.pipeline_files import STATEMENT, PipelineError
 
 FLUX_STEPS = 28
 CONSISTENCY_SCHEDULERS = {"LCMScheduler", "TCDScheduler", "FlowMatchLCMScheduler", "SCMScheduler"}
@@ -44,8 +47,15 @@ USUAL = OwnSampling(USUAL_STEPS, USUAL_GUIDANCE)
 
 
 def own_sampling(pipeline: DiffusionPipeline) -> OwnSampling:
-    """How a loaded pipeline is meant to be drawn with."""
+    """How a loaded pipeline is meant to be drawn with.
+
+    Raises:
+        PipelineError: Its folder states what cannot be.
+    """
     image_model = image_model_of(pipeline).config
+    stated = Path(_name(pipeline)) / STATEMENT
+    if stated.is_file():
+        return read_statement(stated)
     if image_model.get("guidance_embeds") is not None and hasattr(pipeline, "text_encoder_2"):
         return _flux(image_model)
     if image_model.get("time_cond_proj_dim") is not None:
@@ -53,6 +63,30 @@ def own_sampling(pipeline: DiffusionPipeline) -> OwnSampling:
         return OwnSampling(NAMES["lcm"], 8.0, is_embedded=True)
     steps = _few_steps(pipeline)
     return USUAL if steps is None else OwnSampling(steps, 1.0, is_distilled=True)
+
+
+def read_statement(file: Path) -> OwnSampling:
+    """Read a file that states steps and guidance; a model that states no guidance learnt to do without.
+
+    Raises:
+        PipelineError: It states what cannot be.
+    """
+    try:
+        stated = json.loads(file.read_text(encoding="utf-8"))
+        steps, guidance = int(stated["num_inference_steps"]), float(stated["guidance_scale"])
+    except (ValueError, TypeError, KeyError):
+        raise PipelineError(
+            f"{file} must state num_inference_steps and guidance_scale, both numbers: correct or remove it"
+        ) from None
+    if steps < 1 or guidance < 1:
+        raise PipelineError(f"{file} must state at least 1 step and a guidance of at least 1")
+    return OwnSampling(steps, guidance, is_distilled=guidance == 1)
+
+
+def write_statement(folder: Path, sampling: OwnSampling) -> None:
+    """State in a pipeline's folder how it is drawn with."""
+    stated = {"num_inference_steps": sampling.steps, "guidance_scale": sampling.guidance}
+    (folder / STATEMENT).write_text(json.dumps(stated, indent=2) + "\n", encoding="utf-8")
 
 
 def _flux(image_model: Mapping[str, Any]) -> OwnSampling:
@@ -77,6 +111,11 @@ def _few_steps(pipeline: DiffusionPipeline) -> int | None:
 
 def _words(pipeline: DiffusionPipeline) -> set[str]:
     """Words of the pipeline's name: its folder's, or the hub's for it."""
-    path = Path(str(pipeline.config.get("_name_or_path") or ""))
+    path = Path(_name(pipeline))
     names = [part for part in path.parts if part.startswith(HUB_FOLDER)] or [path.name]
     return set(re.split(r"[^a-z]+", names[-1].lower()))
+
+
+def _name(pipeline: DiffusionPipeline) -> str:
+    """The folder that it was loaded from, or what the hub calls it; empty for one that was made."""
+    return str(pipeline.config.get("_name_or_path") or "")

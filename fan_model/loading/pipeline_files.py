@@ -28,6 +28,8 @@ class PipelineError(ValueError):
 
 
 HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
+STATEMENT = "drawing.json"
+"""Beside the index, where there is one: the steps and guidance that the model is drawn with."""
 CHECKPOINT = "checkpoint.safetensors"
 """What checksums call a single file, whatever its own name is."""
 WEIGHTS = {".safetensors", ".gguf"}
@@ -60,7 +62,8 @@ class PipelineFiles:
     def paths(self) -> dict[str, Path]:
         """Every file that is loaded, by what checksums call it."""
         if self.checkpoint is None:
-            files = [self.folder / INDEX, *component_files(self.folder)]
+            stated = [self.folder / STATEMENT] if (self.folder / STATEMENT).is_file() else []
+            files = [self.folder / INDEX, *stated, *component_files(self.folder)]
             return {path.relative_to(self.folder).as_posix(): path for path in files}
         whole = PipelineFiles(self.folder).paths
         configs = {name: path for name, path in whole.items() if path.suffix not in WEIGHTS}

@@ -13,6 +13,7 @@ class StudioSize(StrEnum):
     """The recipes of `fan studio train`."""
 
     SMALL = "small"
+    REFINE = "refine"
     CPU = "cpu"
     GPU = "gpu"
 
@@ -23,6 +24,13 @@ def train(
         "workspace/studio"
     ),
     seed: Annotated[int, typer.Option(min=0)] = 1,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            help="Weights to start from: the folder of another training "
+            "[default: the bundled model's for refine and gpu, else none]"
+        ),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda [default: cuda if there is one]")] = None,
     captions: Annotated[int, typer.Option(min=18, help="Test captions of the figures.")] = 2000,
     pairs: Annotated[int, typer.Option(min=1, help="Cases of the personalization figures.")] = 200,
@@ -32,10 +40,13 @@ def train(
     Leaves `pipeline`, `judge`, and in `sheets` pictures and figures of what they can do.
     """
     prepare_environment(folder)
+    from fan_model.bundled import PIPELINE_FOLDER
     from flows.commands.bundled_model import show as show_model
     from flows.commands.bundled_model import train as train_model
 
-    pipeline, judge = train_model(size.value, seed, folder, device)
+    goes_on = size in (StudioSize.REFINE, StudioSize.GPU)
+    weights = start or (PIPELINE_FOLDER.parent if goes_on else None)
+    pipeline, judge = train_model(size.value, seed, folder, device, weights)
     _print_figures(show_model(pipeline, judge, folder / "sheets", num_captions=captions, num_pairs=pairs))
 
 

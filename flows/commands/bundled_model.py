@@ -9,16 +9,37 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from evaluation.bundled_model.figures import ALPHAS, measure_studio
+from evaluation.bundled_model.figures import Drawer, Recognizer, measure_recognition, measure_speed
+from evaluation.bundled_model.fused_taste import ALPHAS, measure_implied_taste, measure_personalization
 from evaluation.bundled_model.sheets import write_sheets
 from evaluation.measures.judge import ClipJudge
-from fan_model.drawing.artist import Artist
 from fan_model.studio.training.recipe import EXPECTED, RECIPES
+from fan_model.studio.training.starting_weights import StartingWeights
 from fan_model.studio.training.training_run import TrainingRun
 
+RECOGNISED = {
+    "genre_accuracy": "genre of 18",
+    "two_genres_recall": "two genres in the first two",
+    "three_genres_recall": "three in the first three",
+    "palette_accuracy": "palette of 10",
+    "style_accuracy": "style of 6",
+    "palette_habit_share": "untold palette by habit",
+    "style_habit_share": "untold style by habit",
+}
+"""What the judge names in a picture, by the names of the figures."""
 
-def train(size: str, seed: int, folder: Path, device: str | None) -> tuple[Path, Path]:
+
+def train(
+    size: str, seed: int, folder: Path, device: str | None, start: Path | None = None
+) -> tuple[Path, Path]:
     """Train pipeline and judge by a recipe; a training that was stopped is carried on.
+
+    Args:
+        size: Name of the recipe.
+        seed: Of posters, wordings and noise.
+        folder: Where everything is made and kept.
+        device: As torch spells it; the GPU, if there is one, if not given.
+        start: Folder of the weights to start from; from nothing if not given.
 
     Returns:
         The folders of the pipeline and of its judge.
@@ -30,34 +51,46 @@ def train(size: str, seed: int, folder: Path, device: str | None) -> tuple[Path,
     )
     torch.set_flush_denormal(True)
     with _progress(recipe.num_posters) as bars:
-        return TrainingRun(recipe, seed, folder, chosen, bars.report).train(bars.count_posters)
+        weights = StartingWeights(start) if start else None
+        return TrainingRun(recipe, seed, folder, chosen, bars.report, weights).train(bars.count_posters)
 
 
 def show(pipeline: Path, judge: Path, folder: Path, *, num_captions: int, num_pairs: int) -> dict[str, float]:
     """Draw the sheets, measure the figures, and write both into a folder."""
-    artist, clip = Artist.load(pipeline), ClipJudge.from_pretrained(judge)
+    drawer, clip = Drawer.load(pipeline), ClipJudge.from_pretrained(judge)
     folder.mkdir(parents=True, exist_ok=True)
-    write_sheets(artist, folder)
-    figures = measure_studio(artist, clip, num_captions=num_captions, num_pairs=num_pairs)
+    write_sheets(drawer, folder)
+    recognizer = Recognizer.of(clip)
+    figures = {"captions": float(num_captions), "pairs": float(num_pairs)}
+    figures |= measure_recognition(drawer, recognizer, num_captions) | measure_speed(drawer)
+    figures |= measure_personalization(drawer, recognizer, num_pairs)
+    figures |= measure_implied_taste(drawer, recognizer, num_pairs)
     (folder / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
     (folder / "figures.md").write_text(describe(figures))
     return figures
 
 
 def describe(figures: dict[str, float]) -> str:
-    """Return the figures as two tables in Markdown: what is recognised, and what each alpha does."""
-    kinds = [("rendered posters", "rendered"), ("drawn by the model", "drawn")]
-    names = ("genre_accuracy", "palette_accuracy", "style_accuracy")
-    lines = ["| pictures | genre of 18 | palette of 10 | style of 6 | CLIP score |", "|---|---|---|---|---|"]
-    for words, kind in kinds:
-        shares = " | ".join(f"{100 * figures[f'{kind}_{name}']:.1f} %" for name in names)
+    """Return the figures as tables in Markdown: what is recognised, and what each alpha does."""
+    return "\n\n".join(("\n".join(_recognised(figures)), *map("\n".join, _swept(figures)))) + "\n"
+
+
+def _recognised(figures: dict[str, float]) -> list[str]:
+    lines = [f"| pictures | {' | '.join(RECOGNISED.values())} | CLIP score |", "|---" * 9 + "|"]
+    for words, kind in (("rendered posters", "rendered"), ("drawn by the model", "drawn")):
+        shares = " | ".join(f"{100 * figures[f'{kind}_{name}']:.1f} %" for name in RECOGNISED)
         lines.append(f"| {words} | {shares} | {figures[f'{kind}_clip_score']:.1f} |")
-    lines += ["", "| alpha | genre | references' palette | references' style |", "|---|---|---|---|"]
-    for alpha in ALPHAS:
-        genre = figures[f"genre_accuracy_alpha_{alpha}"]
-        palette, style = (figures[f"{name}_probability_alpha_{alpha}"] for name in ("palette", "style"))
-        lines.append(f"| {alpha} | {100 * genre:.1f} % | {palette:.3f} | {style:.3f} |")
-    return "\n".join(lines) + "\n"
+    return lines
+
+
+def _swept(figures: dict[str, float]) -> Iterator[list[str]]:
+    for prefix, whose in (("", "references'"), ("implied_", "references' habits'")):
+        yield [f"| alpha | genre | {whose} palette | {whose} style |", "|---|---|---|---|"] + [
+            f"| {alpha} | {100 * figures[f'{prefix}genre_accuracy_alpha_{alpha}']:.1f} % | "
+            f"{figures[f'{prefix}palette_probability_alpha_{alpha}']:.3f} | "
+            f"{figures[f'{prefix}style_probability_alpha_{alpha}']:.3f} |"
+            for alpha in ALPHAS
+        ]
 
 
 @dataclass

@@ -67,13 +67,11 @@ def measure(make, *, device="cuda", batch=BATCH, num_batches=NUM_BATCHES, steps=
 
 def prepare_plain(folder, artist, requests, options, steps):
     """The pipeline's own call on the embeddings of a batch, in the number types that ours has."""
-    painter = artist._personalizer
-    types = {
-        name: part.dtype for name, part in painter._pipeline.components.items() if hasattr(part, "dtype")
-    }
+    painter = artist.personalizer
+    types = {name: part.dtype for name, part in painter.pipeline.components.items() if hasattr(part, "dtype")}
     pipeline = DiffusionPipeline.from_pretrained(folder, dtype=types, safety_checker=None)
-    pipeline.vae = painter._pipeline.vae
-    pipeline = pipeline.to(painter._pipeline.device)
+    pipeline.vae = painter.pipeline.vae
+    pipeline = pipeline.to(painter.pipeline.device)
     pipeline.set_progress_bar_config(disable=True)
     embeddings = painter.prompt_arguments(requests, options)
 

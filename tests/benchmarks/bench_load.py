@@ -34,7 +34,7 @@ def load_sdxl_memory() -> Measurement:
 
 def read_weights(artist) -> None:
     """Read every weight once, as moving them to a device does."""
-    for part in artist._personalizer._pipeline.components.values():
+    for part in artist.personalizer.pipeline.components.values():
         for weight in part.parameters() if isinstance(part, torch.nn.Module) else ():
             weight.view(torch.uint8).max()
 

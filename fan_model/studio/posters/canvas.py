@@ -6,11 +6,11 @@ unit.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from fan_model.studio.posters.palettes import Colour
 
@@ -35,6 +35,20 @@ class Canvas:
         rows = np.array(top) * (1 - t) + np.array(bottom) * t
         pixels = np.broadcast_to(rows, (CANVAS_PIXELS, CANVAS_PIXELS, 3)).astype(np.uint8)
         self.image.paste(Image.fromarray(pixels))
+
+    def outlined(self, paint: "Callable[[Canvas], None]", colour: Colour, width: int) -> None:
+        """Paint something with a rim of `width` pixels around it, so that it stands out from any ground.
+
+        `paint` is called twice, and must paint the same.
+        """
+        on_black, on_white = Canvas(), Canvas()
+        on_white.fill((255, 255, 255))
+        for canvas in (on_black, on_white):
+            paint(canvas)
+        same = np.asarray(on_black.image) == np.asarray(on_white.image)
+        shape = Image.fromarray((255 * same.all(-1)).astype(np.uint8))
+        self.image.paste(colour, mask=shape.filter(ImageFilter.MaxFilter(2 * width + 1)))
+        self.image.paste(on_black.image, mask=shape)
 
     def brush(self, x: float = 0.0, y: float = 0.0, unit: float = 1.0) -> "Brush":
         """Return a brush with its origin at (x, y) and its unit in shares of the canvas."""

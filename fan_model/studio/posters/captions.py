@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from random import Random
 
+from fan_model.studio.posters.genres import GENRES
 from fan_model.studio.posters.poster import PosterSpec
 
 Words = dict[str, tuple[str, ...]]
@@ -78,6 +79,13 @@ TITLE_FORMS = (
     "a {a} {b}",
     "{a}'s {b}",
     "{a} in the {b}",
+    "{a}, the",
+    "{a}: the {b} {a}",
+    "{a} {b} {a}",
+    "{a} & {b}, the",
+    "{a}'s {b} {n}",
+    "{a} {n}: {b}",
+    "{a} {b} (a.k.a. {b} {a})",
 )
 
 
@@ -140,23 +148,19 @@ class Wording:
     """Share of captions in forms that no part is trained on, 0..1."""
     title: float = 0.55
     """Share of captions with a title."""
-    palette: float = 0.78
-    """Share that names the palette."""
-    style: float = 0.78
-    """Share that names the style."""
     composition: float = 0.9
     """Share that names the composition, where there is one."""
 
 
 EVERYDAY = Wording()
-VARIED = Wording(varied=0.5, title=0.4)
-LOOSE = Wording(loose=0.6, title=0.5, palette=0.85, style=0.85)
-TEST = Wording(test=1.0, palette=1.0, style=1.0, composition=1.0)
+VARIED = Wording(varied=0.5, title=0.5)
+LOOSE = Wording(loose=0.5)
+TEST = Wording(test=1.0, composition=1.0)
 """Complete captions in words that nothing was trained on."""
 
 
 def write_caption(spec: PosterSpec, random: Random, wording: Wording = EVERYDAY) -> str:
-    """Describe a poster in words drawn by lot."""
+    """Describe a poster in words drawn by lot; what its spec leaves open is not told."""
     title = write_title(random) if random.random() < wording.title else ""
     bits = _bits(spec, random, wording)
     if spec.era and title and random.random() < 0.6:
@@ -175,15 +179,23 @@ def write_caption(spec: PosterSpec, random: Random, wording: Wording = EVERYDAY)
     return f"{title}, {text}" if title else text
 
 
+def write_names(random: Random) -> list[str]:
+    """Write a text for each genre, each palette and each style, that names it and nothing else."""
+    choices = [GENRE_WORDS.get(genre, (genre.lower(),)) for genre in GENRES]
+    choices += [*PALETTE_WORDS.values(), *STYLE_WORDS.values()]
+    kinds = KINDS + VARIED_KINDS
+    return [f"{random.choice(words)} {random.choice(kinds)}" for words in choices]
+
+
 def write_title(random: Random) -> str:
     """Make up a title of a film."""
-    return random.choice(TITLE_FORMS).format(a=_word(random), b=_word(random))
+    return random.choice(TITLE_FORMS).format(a=_word(random), b=_word(random), n=random.randint(2, 9))
 
 
 def _bits(spec: PosterSpec, random: Random, wording: Wording) -> list[str]:
     named = (
-        (PALETTE_WORDS[spec.palette], wording.palette),
-        (STYLE_WORDS[spec.style], wording.style),
+        (PALETTE_WORDS.get(spec.palette or "", ()), 1.0),
+        (STYLE_WORDS.get(spec.style or "", ()), 1.0),
         (COMPOSITION_WORDS.get(spec.composition or "", ()), wording.composition),
     )
     bits = [random.choice(words) for words, share in named if words and random.random() < share]

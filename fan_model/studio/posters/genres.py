@@ -17,31 +17,29 @@ class Genre:
 
     backdrop: Painting
     motif: Painting
-    habit: tuple[str, ...]
-    """The palettes that it likes; a third of all posters follow them."""
+    habit: tuple[str, str, str]
+    """The palettes that it likes, the first most: its colours where a caption names none."""
     is_dark: bool = False
     """Whether its motif stands on a dark ground."""
 
 
 GENRES_BY_NAME: dict[str, Genre] = {
-    "Action": Genre(backdrops.action, motifs.action, ("warm", "neon", "crimson")),
+    "Action": Genre(backdrops.action, motifs.action, ("warm", "neon", "golden")),
     "Adventure": Genre(backdrops.adventure, motifs.adventure, ("emerald", "golden", "cold")),
-    "Animation": Genre(backdrops.animation, motifs.animation, ("pastel", "emerald", "warm")),
-    "Children": Genre(backdrops.children, motifs.children, ("pastel", "golden", "cold")),
+    "Animation": Genre(backdrops.animation, motifs.animation, ("pastel", "neon", "emerald")),
+    "Children": Genre(backdrops.children, motifs.children, ("pastel", "golden", "warm")),
     "Comedy": Genre(backdrops.comedy, motifs.comedy, ("golden", "pastel", "warm")),
-    "Crime": Genre(backdrops.crime, motifs.crime, ("cold", "monochrome", "earthy"), is_dark=True),
-    "Documentary": Genre(backdrops.documentary, motifs.documentary, ("sepia", "earthy", "monochrome")),
-    "Drama": Genre(backdrops.drama, motifs.drama, ("crimson", "sepia", "cold")),
+    "Crime": Genre(backdrops.crime, motifs.crime, ("monochrome", "cold", "earthy"), is_dark=True),
+    "Documentary": Genre(backdrops.documentary, motifs.documentary, ("earthy", "sepia", "monochrome")),
+    "Drama": Genre(backdrops.drama, motifs.drama, ("sepia", "crimson", "cold")),
     "Fantasy": Genre(backdrops.fantasy, motifs.fantasy, ("emerald", "neon", "cold")),
-    "Film-Noir": Genre(
-        backdrops.film_noir, motifs.film_noir, ("monochrome", "monochrome", "sepia"), is_dark=True
-    ),
-    "Horror": Genre(backdrops.horror, motifs.horror, ("crimson", "crimson", "monochrome"), is_dark=True),
+    "Film-Noir": Genre(backdrops.film_noir, motifs.film_noir, ("monochrome", "sepia", "cold"), is_dark=True),
+    "Horror": Genre(backdrops.horror, motifs.horror, ("crimson", "monochrome", "neon"), is_dark=True),
     "Musical": Genre(backdrops.musical, motifs.musical, ("neon", "golden", "warm")),
     "Mystery": Genre(backdrops.mystery, motifs.mystery, ("cold", "emerald", "sepia")),
-    "Romance": Genre(backdrops.romance, motifs.romance, ("pastel", "warm", "crimson")),
-    "Sci-Fi": Genre(backdrops.sci_fi, motifs.sci_fi, ("neon", "cold", "cold"), is_dark=True),
-    "Thriller": Genre(backdrops.thriller, motifs.thriller, ("crimson", "cold", "monochrome")),
+    "Romance": Genre(backdrops.romance, motifs.romance, ("pastel", "crimson", "warm")),
+    "Sci-Fi": Genre(backdrops.sci_fi, motifs.sci_fi, ("neon", "cold", "monochrome"), is_dark=True),
+    "Thriller": Genre(backdrops.thriller, motifs.thriller, ("cold", "crimson", "monochrome")),
     "War": Genre(backdrops.war, motifs.war, ("earthy", "sepia", "emerald")),
     "Western": Genre(backdrops.western, motifs.western, ("warm", "earthy", "sepia")),
 }

@@ -1,5 +1,6 @@
 """A poster: what it shows (`PosterSpec`), how specs are drawn by lot, and how a spec is painted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -8,69 +9,114 @@ from PIL import Image, ImageDraw
 from fan_model.studio.posters.canvas import CANVAS_PIXELS, Canvas
 from fan_model.studio.posters.eras import ERAS, ORNAMENTS, age
 from fan_model.studio.posters.genres import GENRES, GENRES_BY_NAME
-from fan_model.studio.posters.palettes import PALETTES, Palette, mix_palette
+from fan_model.studio.posters.habits import choose_palette, choose_style
+from fan_model.studio.posters.palettes import PALETTES, Colour, Palette, mix_palette
 from fan_model.studio.posters.styles import STYLES
 
 COMPOSITIONS = ("close-up", "wide", "framed", "tilted", "minimal")
+NUM_GENRES = (0.42, 0.27, 0.21, 0.06, 0.03, 0.01)
+"""Shares of specs of one, two ... six genres."""
+SCALES = {"close-up": 1.3, "wide": 0.62}
+BADGES = ((0.79, 0.76, 0.2), (0.84, 0.4, 0.14))
+"""Where the genres beside motif and scene stand, and how large: x, y, radius."""
+RIM_PIXELS = 6
 
 
 @dataclass(frozen=True)
 class PosterSpec:
-    """What a poster shows. The first genre is the motif and the ground, the others are small."""
+    """What a caption says of a poster.
+
+    The first genre is the motif, the second the scene behind it, the third and fourth are badges; more are
+    not shown.
+    """
 
     genres: tuple[str, ...]
-    palette: str
-    style: str
+    palette: str | None = None
+    """None: each genre is painted in the colours of its habit."""
+    style: str | None = None
+    """None: by the habit of the decade."""
     era: str | None = None
     composition: str | None = None
 
 
 def sample_spec(random: Random) -> PosterSpec:
     """Draw a spec by lot."""
-    genres = tuple(random.sample(GENRES, random.choices((1, 2, 3), (0.66, 0.27, 0.07))[0]))
-    habit = random.random() < 0.33
+    num_genres = random.choices(range(1, len(NUM_GENRES) + 1), NUM_GENRES)[0]
     return PosterSpec(
-        genres=genres,
-        palette=random.choice(GENRES_BY_NAME[genres[0]].habit) if habit else random.choice(PALETTES),
-        style=random.choice(tuple(STYLES)),
-        era=random.choice(ERAS) if random.random() < 0.35 else None,
-        composition=random.choice(COMPOSITIONS) if random.random() < 0.35 else None,
+        genres=tuple(random.sample(GENRES, num_genres)),
+        palette=random.choice(PALETTES) if random.random() < 0.55 else None,
+        style=random.choice(tuple(STYLES)) if random.random() < 0.55 else None,
+        era=random.choice(ERAS) if random.random() < 0.6 else None,
+        composition=random.choice(COMPOSITIONS) if random.random() < 0.25 else None,
     )
 
 
 def render(spec: PosterSpec, seed: int) -> Image.Image:
     """Paint a poster of 128 by 128 pixels; the seed decides what the spec leaves open."""
     random = Random(seed)
-    palette = mix_palette(spec.palette, random)
+    palettes = [
+        mix_palette(spec.palette or choose_palette(genre, random), random) for genre in spec.genres[:4]
+    ]
     canvas = Canvas()
-    _paint_ground(canvas, spec, palette, random)
-    _paint_motifs(canvas, spec, palette, random)
-    image = age(_compose(canvas.image, spec, palette), spec.era)
-    return STYLES[spec.style](image, palette, random)
+    _paint_ground(canvas, spec, palettes, random)
+    _paint_motifs(canvas, spec, palettes, random)
+    image = age(_compose(canvas.image, spec, palettes[0]), spec.era)
+    return STYLES[spec.style or choose_style(spec.era, random)](image, palettes[0], random)
 
 
-def _paint_ground(canvas: Canvas, spec: PosterSpec, palette: Palette, random: Random) -> None:
-    genre = GENRES_BY_NAME[spec.genres[0]]
+def _paint_ground(canvas: Canvas, spec: PosterSpec, palettes: Sequence[Palette], random: Random) -> None:
+    """Paint the scene: the second genre's, where there is one."""
+    scene = min(1, len(spec.genres) - 1)
+    genre, palette = GENRES_BY_NAME[spec.genres[scene]], palettes[scene]
     if spec.composition == "minimal":
         canvas.fill(palette.dusk if genre.is_dark else palette.sky)
     else:
         genre.backdrop(canvas.brush(), palette, random)
     if spec.era in ORNAMENTS:
-        ORNAMENTS[spec.era](canvas.brush(), palette)
+        ORNAMENTS[spec.era](canvas.brush(), palettes[0])
 
 
-def _paint_motifs(canvas: Canvas, spec: PosterSpec, palette: Palette, random: Random) -> None:
-    scale = {"close-up": 1.3, "wide": 0.62}.get(spec.composition or "", 1.0)
-    y = 0.62 if spec.composition == "wide" else 0.54
-    places = (
-        [(0.5, y, 0.31)]
-        if len(spec.genres) == 1
-        else [(0.4, y + 0.06, 0.27), (0.78, 0.26, 0.16), (0.19, 0.18, 0.12)]
-    )
-    for i, (genre, (x, y, size)) in enumerate(zip(spec.genres, places, strict=False)):
-        chance = random.uniform(-0.02, 0.02), random.uniform(-0.02, 0.02)
-        size *= scale if i == 0 else min(1.0, scale)
-        GENRES_BY_NAME[genre].motif(canvas.brush(x + chance[0], y + chance[1], size), palette, random)
+def _paint_motifs(canvas: Canvas, spec: PosterSpec, palettes: Sequence[Palette], random: Random) -> None:
+    scale = SCALES.get(spec.composition or "", 1.0)
+    chance = random.uniform(-0.02, 0.02), random.uniform(-0.02, 0.02)
+    alone = len(spec.genres) == 1
+    x, y, size = (0.5, 0.54, 0.31) if alone else (0.39, 0.5, 0.29)
+    y += 0.08 * (spec.composition == "wide")
+    motif = _Motif(spec.genres[0], palettes[0], random.getrandbits(32))
+    if alone:
+        motif.paint(canvas, x + chance[0], y + chance[1], size * scale)
+        return
+    motif.paint_outlined(canvas, x + chance[0], y + chance[1], size * scale)
+    small = list(zip(spec.genres, palettes, strict=False))[1 if spec.composition == "minimal" else 2 :]
+    for (genre, palette), badge in zip(small, BADGES, strict=False):
+        _Motif(genre, palette, random.getrandbits(32)).paint_badge(canvas, *badge)
+
+
+@dataclass(frozen=True)
+class _Motif:
+    """A genre's motif in its colours, the same each time that it is painted."""
+
+    genre: str
+    palette: Palette
+    seed: int
+
+    def paint(self, canvas: Canvas, x: float, y: float, size: float) -> None:
+        GENRES_BY_NAME[self.genre].motif(canvas.brush(x, y, size), self.palette, Random(self.seed))
+
+    def paint_outlined(self, canvas: Canvas, x: float, y: float, size: float) -> None:
+        canvas.outlined(lambda layer: self.paint(layer, x, y, size), self._ground, RIM_PIXELS)
+
+    def paint_badge(self, canvas: Canvas, x: float, y: float, radius: float) -> None:
+        """Paint it in a disc with a rim."""
+        rim = self.palette.light if GENRES_BY_NAME[self.genre].is_dark else self.palette.dark
+        canvas.brush().ellipse(x, y, radius, colour=rim)
+        canvas.brush().ellipse(x, y, radius - 0.016, colour=self._ground)
+        self.paint(canvas, x, y + 0.02 * radius, 0.62 * radius)
+
+    @property
+    def _ground(self) -> Colour:
+        """What the motif stands out from."""
+        return self.palette.dark if GENRES_BY_NAME[self.genre].is_dark else self.palette.light
 
 
 def _compose(image: Image.Image, spec: PosterSpec, palette: Palette) -> Image.Image:

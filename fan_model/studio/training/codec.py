@@ -7,7 +7,7 @@ the encoder is taught to give the same latents.
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +19,12 @@ from torch import Tensor
 
 from fan_model.studio.posters.styles import CELL_PIXELS
 from fan_model.studio.training.contrast import to_pixel_values
-from fan_model.studio.training.course import Course, Report, half_precision, train
+from fan_model.studio.training.course import Batch, Course, Report, half_precision, train
 from fan_model.studio.training.poster_set import PosterSet
 from fan_model.studio.training.recipe import LATENT_CELLS, LATENT_CHANNELS, Recipe
 
 POSTERS_TO_FIT = 2000
+CELLS_FILE = "cells.safetensors"
 CROP_CELLS = 8
 SCALING_FACTOR = 3.0
 """The painter's latents over the codec's: AutoencoderTiny's decoder bends what is beyond 3."""
@@ -59,8 +60,13 @@ def fit_cells(posters: PosterSet, file: Path) -> LinearCells:
         deviation = variances[-LATENT_CHANNELS:].flip(0).sqrt()
         rows = vectors[:, -LATENT_CHANNELS:].flip(1).T / deviation.sqrt()[:, None]
         scale = deviation.mean().sqrt()  # the mean variance of the latents becomes 1
-        _save({"mean": cells.mean(0), "components": (rows / scale).contiguous()}, file)
+        keep_cells(LinearCells(cells.mean(0), (rows / scale).contiguous()), file)
     return LinearCells(**load_file(file))
+
+
+def keep_cells(cells: LinearCells, file: Path) -> None:
+    """Write the map into a file: whoever trains the painter further needs it."""
+    _save(asdict(cells), file)
 
 
 def encode_posters(cells: LinearCells, posters: PosterSet, file: Path) -> Tensor:
@@ -83,33 +89,45 @@ def train_codec(
     device: torch.device,
     folder: Path,
     report: Report,
+    start: AutoencoderTiny | None = None,
 ) -> AutoencoderTiny:
-    """Train the decoder to draw cells from their latents, and the encoder to give those latents."""
+    """Train the decoder, from `start` or from nothing, to draw cells from their latents.
+
+    The encoder learns to give those latents.
+    """
     torch.manual_seed(seed)
-    codec = AutoencoderTiny(
+    codec = (start or _make_codec()).to(device, memory_format=torch.channels_last)
+    on_device = LinearCells(cells.mean.to(device), cells.components.to(device))
+
+    laplace = torch.tensor([[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]], device=device)
+
+    def deal(_: int) -> Batch:
+        pixels = _deal_pixels(posters, recipe.codec_batch, device)
+        latents = on_device.encode(pixels)
+        return pixels, latents, latents + LATENT_NOISE * torch.randn_like(latents)
+
+    def loss(pixels: Tensor, latents: Tensor, noisy: Tensor) -> Tensor:
+        with half_precision(device):
+            drawn = codec.decode(noisy / SCALING_FACTOR).sample
+            encoded = codec.encode(pixels).latents * SCALING_FACTOR
+        return _drawing_loss(drawn.float(), pixels, laplace) + F.mse_loss(encoded.float(), latents)
+
+    course = Course(
+        "codec", seed, recipe.codec_steps, recipe.codec_learning_rate, 1e-4, beta2=0.99, ema_decay=0.996
+    )
+    train(course, codec, lambda: deal, loss, folder, report)
+    return codec
+
+
+def _make_codec() -> AutoencoderTiny:
+    return AutoencoderTiny(
         encoder_block_out_channels=(32,) * 4,
         decoder_block_out_channels=(64,) * 4,
         num_encoder_blocks=(1, 1, 1, 1),
         num_decoder_blocks=(2, 2, 1, 1),
         latent_channels=LATENT_CHANNELS,
         scaling_factor=SCALING_FACTOR,
-    ).to(device, memory_format=torch.channels_last)
-    on_device = LinearCells(cells.mean.to(device), cells.components.to(device))
-
-    def loss(step: int) -> Tensor:
-        pixels = _batch(posters, recipe.codec_batch, seed, step).to(device)
-        latents = on_device.encode(pixels)
-        noisy = latents + LATENT_NOISE * torch.randn_like(latents)
-        with half_precision(device):
-            drawn = codec.decode(noisy / SCALING_FACTOR).sample
-            encoded = codec.encode(pixels).latents * SCALING_FACTOR if step % 4 == 0 else latents
-        return _drawing_loss(drawn.float(), pixels) + F.mse_loss(encoded.float(), latents)
-
-    course = Course(
-        "codec", seed, recipe.codec_steps, recipe.codec_learning_rate, 1e-4, beta2=0.99, ema_decay=0.996
     )
-    train(course, codec, loss, folder, report)
-    return codec
 
 
 def _save(tensors: dict[str, Tensor], file: Path) -> None:
@@ -119,23 +137,18 @@ def _save(tensors: dict[str, Tensor], file: Path) -> None:
     os.replace(aside, file)
 
 
-def _batch(posters: PosterSet, size: int, seed: int, step: int) -> Tensor:
-    """Return crops of 8 by 8 cells; every fourth batch, whole posters of as many pixels together."""
-    chance = np.random.default_rng([seed, step])
-    whole = step % 4 == 3
-    images = posters.images(chance.integers(posters.num_posters, size=size // 4 if whole else size))
-    if not whole:
-        side = CROP_CELLS * CELL_PIXELS
-        corners = chance.integers(LATENT_CELLS - CROP_CELLS + 1, size=(size, 2)) * CELL_PIXELS
-        images = np.stack(
-            [image[y : y + side, x : x + side] for image, (y, x) in zip(images, corners, strict=True)]
-        )
-    return to_pixel_values(torch.from_numpy(images)).contiguous(memory_format=torch.channels_last)
+def _deal_pixels(posters: PosterSet, size: int, device: torch.device) -> Tensor:
+    """Return crops of 8 by 8 cells as pixel values, [size, 3, 64, 64]."""
+    images = posters.pictures(torch.randint(posters.num_posters, (size,), device=device))
+    side = CROP_CELLS * CELL_PIXELS
+    corners = torch.randint(LATENT_CELLS - CROP_CELLS + 1, (2, size, 1), device=device) * CELL_PIXELS
+    rows, columns = corners + torch.arange(side, device=device)
+    crops = images[torch.arange(size, device=device)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    return to_pixel_values(crops).contiguous(memory_format=torch.channels_last)
 
 
-def _drawing_loss(drawn: Tensor, wanted: Tensor) -> Tensor:
+def _drawing_loss(drawn: Tensor, wanted: Tensor, laplace: Tensor) -> Tensor:
     """Return how far a drawing is off: in pixels, in edges, and in means of blocks (for true colours)."""
-    laplace = torch.tensor([[0.0, -1.0, 0.0], [-1.0, 4.0, -1.0], [0.0, -1.0, 0.0]], device=drawn.device)
     kernel = laplace.expand(3, 1, 3, 3)
     edges = F.l1_loss(F.conv2d(drawn, kernel, groups=3), F.conv2d(wanted, kernel, groups=3))
     blocks = sum(F.l1_loss(F.avg_pool2d(drawn, side), F.avg_pool2d(wanted, side)) for side in (4, 8))

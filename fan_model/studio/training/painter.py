@@ -5,21 +5,21 @@ weighted by clipped signal-to-noise (Hang et al. 2023).
 """
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from random import Random
 
-import numpy as np
 import torch
 from diffusers import DDPMScheduler, UNet2DConditionModel
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from fan_model.studio.posters.captions import EVERYDAY, LOOSE, Wording, write_caption
-from fan_model.studio.training.course import Course, Report, half_precision, train
+from fan_model.studio.posters.captions import EVERYDAY, LOOSE, Wording
+from fan_model.studio.training.course import Batch, Course, Deal, Report, half_precision, train
 from fan_model.studio.training.poster_set import PosterSet
 from fan_model.studio.training.recipe import LATENT_CELLS, LATENT_CHANNELS, Recipe
 from fan_model.studio.training.tokens import tokenize
+from fan_model.studio.training.worded_posters import word_posters
 
 SCHEDULE = {
     "beta_schedule": "scaled_linear",
@@ -36,6 +36,12 @@ EMPTY_PROMPTS = 0.1
 HIDDEN_WORDS = 0.6
 """Share of captions of which words are hidden in the polish: what they say is then read from the end token
 and padding behind it. That is where a fused taste speaks: the words of the target do not name it."""
+DRAWING_STEPS = 8
+"""Steps that the distilled painter draws in; the polish dwells on their times already."""
+GUIDANCE_SCALE = 3.5
+"""What is distilled: how far the teacher is led away from the empty caption."""
+SEEN_SHARE = 0.6
+"""Share of the polish's times that are those of a drawing."""
 
 
 def make_painter(seed: int, device: torch.device) -> UNet2DConditionModel:
@@ -57,6 +63,29 @@ def make_painter(seed: int, device: torch.device) -> UNet2DConditionModel:
     ).to(device, memory_format=torch.channels_last)
 
 
+def even_times(size: int, device: torch.device) -> Tensor:
+    """Return one time in each of `size` equal slices of 0..999: less chance than independent times."""
+    slices = (torch.arange(size, device=device) + torch.rand(size, device=device)) / size
+    return (slices * 1000).long().clamp(max=999)
+
+
+def drawing_times(size: int, device: torch.device) -> Tensor:
+    """Return times of a drawing's steps, the first ones most often: they decide what a poster shows."""
+    steps = torch.arange(DRAWING_STEPS, device=device)
+    return _times_of(steps)[torch.multinomial(0.8**steps, size, replacement=True)]
+
+
+def seen_times(size: int, device: torch.device) -> Tensor:
+    """Return times, most of them those of a drawing in few steps."""
+    is_seen = torch.rand(size, device=device) < SEEN_SHARE
+    return torch.where(is_seen, drawing_times(size, device), even_times(size, device))
+
+
+def _times_of(steps: Tensor) -> Tensor:
+    """Return the times of a drawing's steps, as the scheduler counts them with trailing timesteps."""
+    return ((DRAWING_STEPS - steps) * 1000 / DRAWING_STEPS).round().long() - 1
+
+
 @dataclass(frozen=True)
 class Lessons:
     """What a painter learns from, and where."""
@@ -74,7 +103,7 @@ class Lessons:
 
     def train(self, painter: UNet2DConditionModel) -> None:
         """Train the U-Net on the posters' latents and captions worded anew in every batch."""
-        train(self._course(), painter, self._loss(painter, first=0), self.folder, self.report)
+        self._train(painter, self._course(), _Manner())
 
     def polish(self, painter: UNet2DConditionModel) -> None:
         """Train it further, on other wordings and with words hidden."""
@@ -85,8 +114,20 @@ class Lessons:
             num_steps=self.recipe.polish_steps,
             learning_rate=self.recipe.polish_learning_rate,
         )
-        loss = self._loss(painter, self.recipe.painter_steps, LOOSE, HIDDEN_WORDS)
-        train(polish, painter, loss, self.folder, self.report)
+        manner = _Manner(LOOSE, HIDDEN_WORDS, seen_times)
+        self._train(painter, polish, manner)
+
+    def distil(self, painter: UNet2DConditionModel) -> None:
+        """Teach it to give by itself what it gives with guidance, at the times of a drawing."""
+        distil = replace(
+            self._course(),
+            name="distil",
+            seed=self.seed + 2,
+            num_steps=self.recipe.distil_steps,
+            learning_rate=self.recipe.distil_learning_rate,
+        )
+        manner = _Manner(LOOSE, HIDDEN_WORDS, drawing_times, empty=0.0, least_weight=0.25)
+        self._train(painter, distil, manner, self._guided(deepcopy(painter)))
 
     def _course(self) -> Course:
         return Course(
@@ -99,78 +140,131 @@ class Lessons:
             ema_decay=self.recipe.ema_decay,
         )
 
-    def _loss(
+    def _train(
         self,
         painter: UNet2DConditionModel,
-        first: int,
-        wording: Wording = EVERYDAY,
-        hidden: float = 0.0,
-    ) -> Callable[[int], Tensor]:
-        """Return the loss by step; `first` is the number of steps that were taken before these."""
+        course: Course,
+        manner: "_Manner",
+        teach: "Teacher | None" = None,
+    ) -> None:
+        """Train towards the velocity of the noise, or towards what a teacher says of the noisy latents."""
         signal = DDPMScheduler(**SCHEDULE).alphas_cumprod.to(self.device)
-        text_encoder = torch.nn.Module.to(self.text_encoder, self.device).eval().requires_grad_(False)
 
-        def loss(step: int) -> Tensor:
-            clean, tokens = self._batch(first + step, wording)
-            times, noise = _times(len(clean), self.device), torch.randn_like(clean)
+        def loss(clean: Tensor, noise: Tensor, times: Tensor, tokens: Tensor, hidden: Tensor) -> Tensor:
             share = signal[times].view(-1, 1, 1, 1)
-            noisy = share.sqrt() * clean + (1 - share).sqrt() * noise
-            velocity = share.sqrt() * noise - (1 - share).sqrt() * clean
+            noisy = add_noise(clean, noise, share)
+            states = self.states(tokens, hidden)
             with half_precision(self.device):
-                states = text_encoder(input_ids=tokens).last_hidden_state
-                states = hide_words(states, tokens == self.tokenizer.eos_token_id, hidden)
-                (guess,) = painter(
-                    noisy.contiguous(memory_format=torch.channels_last), times, states, return_dict=False
+                (guess,) = painter(noisy, times, states, return_dict=False)
+                wanted = teach(noisy, times, states) if teach else None
+            if wanted is None:
+                wanted = share.sqrt() * noise - (1 - share).sqrt() * clean
+            errors = (guess.float() - wanted.float()).square().mean((1, 2, 3))
+            return (snr_weights(signal[times], manner.least_weight) * errors).mean()
+
+        train(course, painter, lambda: self._dealer(course, manner), loss, self.folder, self.report)
+
+    def _guided(self, teacher: UNet2DConditionModel) -> "Teacher":
+        """Return what gives a painter's velocity with guidance."""
+        teacher.eval().requires_grad_(False)
+        nothing = self._empty()
+        empty = self.states(nothing)
+
+        def teach(noisy: Tensor, times: Tensor, states: Tensor) -> Tensor:
+            both = torch.cat([empty.expand_as(states), states])
+            with torch.no_grad():
+                (guess,) = teacher(
+                    torch.cat([noisy, noisy]), torch.cat([times, times]), both, return_dict=False
                 )
-            errors = (guess.float() - velocity).square().mean((1, 2, 3))
-            return (_weights(signal[times]) * errors).mean()
+            away, towards = guess.float().chunk(2)
+            return away + GUIDANCE_SCALE * (towards - away)
 
-        return loss
+        return teach
 
-    def _batch(self, step: int, wording: Wording) -> tuple[Tensor, Tensor]:
-        """Return latents and token ids of a step."""
-        chance = np.random.default_rng([self.seed, step])
-        indices = chance.integers(self.posters.num_posters, size=self.recipe.painter_batch)
-        captions = _captions(self.posters, indices, Random(f"{self.seed}/{step}"), wording)
-        clean = self.latents[torch.from_numpy(indices)].to(self.device).float()
-        return clean, tokenize(self.tokenizer, captions).to(self.device)
+    def _dealer(self, course: Course, manner: "_Manner") -> Deal:
+        """Return what deals latents, noise, times, token ids, and which words are hidden."""
+        worded = word_posters(self.posters, self.tokenizer, manner.wording, course.name).to(self.device)
+        latents, empty, size = self.latents.to(self.device), self._empty(), self.recipe.painter_batch
+
+        def deal(_: int) -> Batch:
+            indices = torch.randint(len(latents), (size,), device=self.device)
+            clean = latents[indices].float()
+            is_empty = torch.rand(size, 1, device=self.device) < manner.empty
+            tokens = torch.where(is_empty, empty, worded.captions(indices))
+            hidden = choose_hidden(tokens == self.tokenizer.eos_token_id, manner.hidden)
+            return clean, torch.randn_like(clean), manner.draw_times(size, self.device), tokens, hidden
+
+        return deal
+
+    def _empty(self) -> Tensor:
+        return tokenize(self.tokenizer, [""]).to(self.device)
+
+    def states(self, tokens: Tensor, hidden: Tensor | None = None) -> Tensor:
+        """Return token states of texts, [N, n, d], with some words hidden."""
+        text_encoder = torch.nn.Module.to(self.text_encoder, self.device).eval().requires_grad_(False)
+        with half_precision(self.device):
+            states = text_encoder(input_ids=tokens).last_hidden_state
+        return states if hidden is None else hide_words(states, tokens == self.tokenizer.eos_token_id, hidden)
 
 
-def hide_words(states: Tensor, is_end: Tensor, share: float) -> Tensor:
-    """Put the end token's state in the place of some words' states.
+Teacher = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Noisy latents, times and token states to velocities."""
+
+
+@dataclass(frozen=True)
+class _Manner:
+    """How captions and times of a course are dealt."""
+
+    wording: Wording = EVERYDAY
+    hidden: float = 0.0
+    """Share of captions with words hidden."""
+    draw_times: Callable[[int, torch.device], Tensor] = even_times
+    empty: float = EMPTY_PROMPTS
+    """Share of captions that are left out."""
+    least_weight: float = 0.08
+    """Of pure noise, whose ratio of signal to noise is 0."""
+
+
+def add_noise(clean: Tensor, noise: Tensor, share: Tensor) -> Tensor:
+    """Return noisy latents; `share` of their variance is the clean ones'."""
+    noisy = share.sqrt() * clean + (1 - share).sqrt() * noise
+    return noisy.contiguous(memory_format=torch.channels_last)
+
+
+def choose_hidden(is_end: Tensor, share: float) -> Tensor:
+    """Choose words to hide, by lot.
 
     Args:
-        states: [N, n, d] token states.
         is_end: [N, n] the end token and the padding after it.
         share: share of the texts of which words are hidden, each text at a rate of its own.
 
     Returns:
+        [N, n] which words are hidden; never the start token, which says nothing, nor the end.
+    """
+    where = is_end.device
+    rates = torch.rand(len(is_end), 1, device=where)
+    rates = rates * (torch.rand(len(is_end), 1, device=where) < share)
+    hidden = ~is_end & (torch.rand(is_end.shape, device=where) < rates)
+    hidden[:, 0] = False
+    return hidden
+
+
+def hide_words(states: Tensor, is_end: Tensor, hidden: Tensor) -> Tensor:
+    """Put the end token's state in the place of hidden words' states.
+
+    Args:
+        states: [N, n, d] token states.
+        is_end: [N, n] the end token and the padding after it.
+        hidden: [N, n] which words are hidden.
+
+    Returns:
         [N, n, d]
     """
-    if not share:
-        return states
-    num_texts = len(states)
-    rates = torch.rand(num_texts, 1, device=states.device)
-    rates = rates * (torch.rand(num_texts, 1, device=states.device) < share)
-    is_word = ~is_end
-    is_word[:, 0] = False  # the start token says nothing
-    hidden = is_word & (torch.rand(is_end.shape, device=states.device) < rates)
-    ends = states[torch.arange(num_texts), is_end.int().argmax(-1)]
+    ends = states[torch.arange(len(states), device=states.device), is_end.int().argmax(-1)]
     return torch.where(hidden[..., None], ends[:, None], states)
 
 
-def _captions(posters: PosterSet, indices: np.ndarray, random: Random, wording: Wording) -> list[str]:
-    captions = [write_caption(posters.spec(int(index)), random, wording) for index in indices]
-    return ["" if random.random() < EMPTY_PROMPTS else caption for caption in captions]
-
-
-def _times(size: int, device: torch.device) -> Tensor:
-    """Return one time in each of `size` equal slices of 0..999: less chance than independent times."""
-    slices = (torch.arange(size, device=device) + torch.rand(size, device=device)) / size
-    return (slices * 1000).long().clamp(max=999)
-
-
-def _weights(signal: Tensor) -> Tensor:
-    """Weigh by signal-to-noise, clipped at 5; pure noise, whose ratio is 0, still counts a little."""
+def snr_weights(signal: Tensor, least: float) -> Tensor:
+    """Weigh by signal-to-noise, clipped at 5."""
     snr = signal / (1 - signal)
-    return (snr.clamp(max=MAX_SNR) / (snr + 1)).clamp(min=0.08)
+    return (snr.clamp(max=MAX_SNR) / (snr + 1)).clamp(min=least)

@@ -1,4 +1,4 @@
-"""The sizes of a training: a small one to try the way, one for a CPU, one for a GPU."""
+"""The sizes of a training: to try the way, from nothing on a CPU, and two that go on from weights."""
 
 from dataclasses import dataclass
 
@@ -24,8 +24,12 @@ class Recipe:
     painter_steps: int
     polish_steps: int
     """Further steps of the painter, on other wordings and with words hidden."""
+    distil_steps: int
+    """Last steps of the painter, which learn guidance by heart."""
     reader_batch: int = 128
     wording_batch: int = 128
+    wording_posters: int = 24_000
+    """How many posters are put into words for it; none is drawn."""
     judge_batch: int = 64
     codec_batch: int = 16
     painter_batch: int = 32
@@ -34,6 +38,7 @@ class Recipe:
     codec_learning_rate: float = 1.5e-3
     painter_learning_rate: float = 8e-4
     polish_learning_rate: float = 6e-4
+    distil_learning_rate: float = 4e-4
     ema_decay: float = 0.9985
     """Of the painter's averaged weights, a step."""
 
@@ -47,36 +52,62 @@ RECIPES = {
         codec_steps=40,
         painter_steps=40,
         polish_steps=20,
+        distil_steps=10,
         reader_batch=32,
+        wording_posters=600,
     ),
     "cpu": Recipe(
         num_posters=24_000,
         reader_steps=550,
         wording_steps=2000,
-        judge_steps=4000,
+        judge_steps=1500,
         codec_steps=1400,
         painter_steps=6000,
         polish_steps=8400,
+        distil_steps=800,
+        judge_batch=32,
+    ),
+    "refine": Recipe(
+        num_posters=24_000,
+        reader_steps=0,
+        wording_steps=600,
+        judge_steps=1000,
+        codec_steps=0,
+        painter_steps=0,
+        polish_steps=2200,
+        distil_steps=800,
+        wording_batch=96,
+        judge_batch=32,
+        painter_batch=16,
+        clip_learning_rate=4e-4,
+        wording_learning_rate=3e-4,
+        polish_learning_rate=3.5e-4,
+        ema_decay=0.995,
     ),
     "gpu": Recipe(
-        num_posters=100_000,
-        reader_steps=3000,
-        wording_steps=20_000,
-        judge_steps=6000,
-        codec_steps=12_000,
-        painter_steps=60_000,
-        polish_steps=15_000,
-        reader_batch=512,
-        judge_batch=256,
-        codec_batch=64,
+        num_posters=60_000,
+        reader_steps=0,
+        wording_steps=2700,
+        judge_steps=6300,
+        codec_steps=3600,
+        painter_steps=0,
+        polish_steps=7300,
+        distil_steps=1100,
+        wording_batch=512,
+        wording_posters=60_000,
+        judge_batch=384,
+        codec_batch=96,
         painter_batch=256,
-        painter_learning_rate=1e-3,
+        clip_learning_rate=7e-4,
+        codec_learning_rate=1e-3,
+        polish_learning_rate=8e-4,
         ema_decay=0.999,
     ),
 }
 EXPECTED = {
     "small": "2 minutes on two cores",
-    "cpu": "three hours of one core, about two hours on two that do nothing else",
-    "gpu": "about an hour on one data-centre GPU with 16 cores (estimated, not measured)",
+    "cpu": "five hours of one core (estimated from its first steps)",
+    "refine": "three hours of one core without bfloat16 (estimated from its first steps)",
+    "gpu": "ten minutes on one data-centre GPU with 16 cores",
 }
 """How long each takes."""

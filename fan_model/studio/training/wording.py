@@ -4,18 +4,18 @@ Text costs a fraction of pictures, so the reader sees many wordings; what it lea
 """
 
 from pathlib import Path
-from random import Random
 
 import torch
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from fan_model.studio.posters.captions import LOOSE, write_caption
-from fan_model.studio.posters.poster import sample_spec
-from fan_model.studio.training.contrast import AttributeHead, attribute_labels, without_padding
-from fan_model.studio.training.course import Course, Report, half_precision, train
+from fan_model.studio.posters.captions import LOOSE
+from fan_model.studio.training.contrast import without_padding
+from fan_model.studio.training.course import Batch, Course, Deal, Report, half_precision, train
+from fan_model.studio.training.poster_attributes import AttributeHead
+from fan_model.studio.training.poster_set import PosterSet
 from fan_model.studio.training.recipe import Recipe
-from fan_model.studio.training.tokens import tokenize
+from fan_model.studio.training.worded_posters import word_posters
 
 
 def teach_wording(
@@ -31,15 +31,20 @@ def teach_wording(
     torch.manual_seed(seed)
     pupil = _Pupil(text_encoder.requires_grad_(True)).to(device)
 
-    def loss(step: int) -> Tensor:
-        random = Random(f"{seed}/wording/{step}")
-        specs = [sample_spec(random) for _ in range(recipe.wording_batch)]
-        captions = [write_caption(spec, random, LOOSE) for spec in specs]
-        tokens = without_padding(tokenize(tokenizer, captions), tokenizer.eos_token_id).to(device)
-        return pupil(tokens, *(labels.to(device) for labels in attribute_labels(specs)))
+    posters = PosterSet(folder, seed, recipe.wording_posters)
+
+    def dealer() -> Deal:
+        worded = word_posters(posters, tokenizer, LOOSE, "wording").to(device)
+
+        def deal(_: int) -> Batch:
+            indices = torch.randint(posters.num_posters, (recipe.wording_batch,), device=device)
+            tokens = without_padding(worded.captions(indices), tokenizer.eos_token_id)
+            return tokens, worded.labels[indices], worded.genres[indices]
+
+        return deal
 
     course = Course("wording", seed, recipe.wording_steps, recipe.wording_learning_rate)
-    train(course, pupil, loss, folder, report)
+    train(course, pupil, dealer, pupil, folder, report)
 
 
 class _Pupil(nn.Module):

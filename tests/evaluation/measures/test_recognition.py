@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluation.measures.recognition import accuracy, class_probabilities, class_prototypes
+from evaluation.measures.recognition import accuracy, class_probabilities, class_prototypes, recall
 
 
 def test_a_prototype_is_the_unit_mean_of_the_texts_of_its_class():
@@ -31,3 +31,16 @@ def test_accuracy_counts_the_likeliest_classes():
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]])
     assert accuracy(probabilities, np.array([0, 1, 1, 0])) == 0.75
     assert np.isnan(accuracy(probabilities[:0], np.array([], int)))
+
+
+def test_recall_counts_present_classes_among_as_many_of_the_likeliest():
+    probabilities = np.array([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7], [0.6, 0.3, 0.1]])
+    present = np.array([[True, False, True], [False, False, True], [True, True, False]])
+    assert recall(probabilities, present) == pytest.approx(4 / 5)
+    assert np.isnan(recall(probabilities[:0], present[:0]))
+
+
+def test_recall_of_one_class_is_accuracy():
+    probabilities = np.random.default_rng(1).dirichlet(np.ones(4), 50)
+    labels = np.arange(50) % 4
+    assert recall(probabilities, np.eye(4, dtype=bool)[labels]) == accuracy(probabilities, labels)

@@ -6,7 +6,8 @@ import pytest
 from fan_model.drawing.artist import Artist
 from fan_model.drawing.personalizer import Personalizer
 from fan_model.drawing.requests import DrawingOptions, RequestError
-from fan_model.loading.own_sampling import USUAL, OwnSampling, own_sampling
+from fan_model.loading.own_sampling import USUAL, OwnSampling, own_sampling, write_statement
+from fan_model.loading.pipeline_files import STATEMENT, PipelineError, PipelineFiles
 from tests.fan_model.language_pipelines import flux2_klein, z_image
 from tests.fan_model.pipelines import flux, stable_diffusion, stable_diffusion_xl, unet
 
@@ -126,3 +127,27 @@ def test_an_artist_digests_the_steps_that_it_draws_with():
         for asked in ({}, {"num_inference_steps": 4, "guidance_scale": 1.0})
     }
     assert len(digests) == 1
+
+
+def test_what_a_folder_states_goes_before_all_else_and_is_one_of_its_files(tmp_path):
+    stable_diffusion().save_pretrained(tmp_path)
+    before = PipelineFiles(tmp_path).checksums()
+    write_statement(tmp_path, OwnSampling(8, 1.0))
+    pipeline = diffusers.DiffusionPipeline.from_pretrained(tmp_path, local_files_only=True)
+    assert own_sampling(pipeline) == OwnSampling(8, 1.0, is_distilled=True)
+    assert set(PipelineFiles(tmp_path).checksums()) == {*before, STATEMENT}
+
+
+@pytest.mark.parametrize(
+    "stated", ["{}", "[1]", "no json", '{"num_inference_steps": "few", "guidance_scale": 1}']
+)
+def test_a_statement_without_numbers_is_refused(stated, tmp_path):
+    (tmp_path / STATEMENT).write_text(stated)
+    with pytest.raises(PipelineError, match="must state num_inference_steps and guidance_scale"):
+        own_sampling(named(stable_diffusion(), str(tmp_path)))
+
+
+def test_a_statement_of_no_steps_is_refused(tmp_path):
+    write_statement(tmp_path, OwnSampling(0, 1.0))
+    with pytest.raises(PipelineError, match="at least 1 step"):
+        own_sampling(named(stable_diffusion(), str(tmp_path)))

@@ -10,21 +10,42 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from diffusers import DPMSolverMultistepScheduler
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 from torch import nn
 
+from fan_model.bundled import JUDGE_FOLDER, PIPELINE_FOLDER
 from fan_model.drawing.artist import Artist
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
+from fan_model.loading.own_sampling import OwnSampling, read_statement
+from fan_model.loading.pipeline_files import STATEMENT
+from fan_model.studio.posters.captions import GENRE_WORDS, LOOSE
+from fan_model.studio.posters.genres import GENRES
+from fan_model.studio.posters.palettes import PALETTES
+from fan_model.studio.posters.poster import PosterSpec
+from fan_model.studio.posters.styles import STYLES
 from fan_model.studio.training import course as course_module
 from fan_model.studio.training.codec import encode_posters, fit_cells
-from fan_model.studio.training.contrast import to_pixel_values
+from fan_model.studio.training.contrast import soften, to_pixel_values
 from fan_model.studio.training.course import Course, half_precision, learning_rate, train
-from fan_model.studio.training.painter import hide_words
+from fan_model.studio.training.painter import (
+    DRAWING_STEPS,
+    SCHEDULE,
+    Lessons,
+    choose_hidden,
+    drawing_times,
+    hide_words,
+    seen_times,
+)
+from fan_model.studio.training.poster_attributes import CLASSES, attribute_labels
 from fan_model.studio.training.poster_set import PosterSet
 from fan_model.studio.training.recipe import RECIPES
+from fan_model.studio.training.starting_weights import StartingWeights
 from fan_model.studio.training.tokens import make_tokenizer, tokenize
 from fan_model.studio.training.training_run import RecipeError, TrainingRun
+from fan_model.studio.training.worded_posters import NUM_WORDINGS, word_posters
 
 TINY = Course("tiny", seed=3, num_steps=12, learning_rate=0.1, ema_decay=0.9)
 
@@ -35,8 +56,8 @@ class KilledError(Exception):
 
 @pytest.fixture(scope="module")
 def posters(tmp_path_factory):
-    posters = PosterSet(tmp_path_factory.mktemp("posters"), seed=5, num_posters=500)
-    assert sum(posters.draw()) == 500
+    posters = PosterSet(tmp_path_factory.mktemp("posters"), seed=5, num_posters=60)
+    assert sum(posters.draw()) == 60
     return posters
 
 
@@ -45,13 +66,16 @@ def learn(folder, *, until=None):
     torch.manual_seed(0)
     module, steps = nn.Linear(4, 1), []
 
-    def loss(step):
+    def deal(step):
         if step == until:
             raise KilledError
         steps.append(step)
-        return (module(torch.randn(8, 4)) - 1).square().mean()
+        return (torch.randn(8, 4),)
 
-    train(TINY, module, loss, folder, lambda *_: None)
+    def loss(noise):
+        return (module(noise) - 1).square().mean()
+
+    train(TINY, module, lambda: deal, loss, folder, lambda *_: None)
     return module.weight.detach().clone(), steps
 
 
@@ -98,19 +122,19 @@ def test_halves_are_used_only_where_there_are_instructions_for_them(monkeypatch,
 
 
 def test_posters_are_drawn_once_and_by_their_number(posters):
-    assert list(posters.draw()) == [500]
+    assert list(posters.draw()) == [60]
     images = posters.images(np.array([0, 7, 0]))
     assert images.shape == (3, 128, 128, 3)
     assert (images[0] == images[2]).all()
-    assert posters.spec(7) == PosterSet(posters.folder, 5, 500).spec(7)
-    assert posters.spec(7) != PosterSet(posters.folder, 6, 500).spec(7)
+    assert posters.spec(7) == PosterSet(posters.folder, 5, 60).spec(7)
+    assert posters.spec(7) != PosterSet(posters.folder, 6, 60).spec(7)
 
 
 @pytest.mark.whole
 def test_latents_are_linear_of_unit_variance_and_keep_the_picture(posters, tmp_path):
     cells = fit_cells(posters, tmp_path / "cells.safetensors")
     latents = encode_posters(cells, posters, tmp_path / "latents.safetensors").float()
-    assert latents.shape == (500, 16, 16, 16)
+    assert latents.shape == (60, 16, 16, 16)
     assert latents.square().mean().item() == pytest.approx(1, abs=0.02)
     pictures = to_pixel_values(torch.from_numpy(posters.images(np.arange(20))))
     back = torch.einsum("nkyx,kc->ncyx", cells.encode(pictures), torch.linalg.pinv(cells.components).T)
@@ -132,16 +156,117 @@ def test_hidden_words_take_on_the_state_of_the_end(share, seed):
     torch.manual_seed(seed)
     states = torch.randn(3, 8, 4)
     is_end = torch.arange(8)[None] >= torch.tensor([[3], [5], [1]])
-    hidden = hide_words(states, is_end, share)
+    chosen = choose_hidden(is_end, share)
+    hidden = hide_words(states, is_end, chosen)
     ends = states[torch.arange(3), torch.tensor([3, 5, 1])][:, None]
-    assert ((hidden == states) | (hidden == ends)).all()
+    assert torch.equal(hidden, torch.where(chosen[..., None], ends, states))
     assert torch.equal(hidden[:, 0], states[:, 0])
     assert torch.equal(hidden[is_end], states[is_end])
 
 
 def test_no_word_is_hidden_where_none_should_be():
-    states = torch.randn(2, 5, 4)
-    assert torch.equal(hide_words(states, torch.zeros(2, 5, dtype=torch.bool), 0.0), states)
+    assert not choose_hidden(torch.zeros(2, 5, dtype=torch.bool), 0.0).any()
+
+
+def test_captions_of_posters_are_worded_alike_in_every_process_and_labelled(posters):
+    tokenizer = StartingWeights(PIPELINE_FOLDER.parent).tokenizer()
+    worded, again = (word_posters(posters, tokenizer, LOOSE, "wording") for _ in range(2))
+    assert worded.tokens.shape == (60, NUM_WORDINGS, 48)
+    assert torch.equal(worded.tokens, again.tokens)
+    assert torch.equal(worded.genres, attribute_labels([posters.spec(i) for i in range(60)])[1])
+    assert len({tuple(row) for row in worded.tokens[7].tolist()}) > NUM_WORDINGS // 2
+    words = tokenizer.decode(worded.captions(torch.tensor([7]))[0], skip_special_tokens=True)
+    names = [name for genre in posters.spec(7).genres for name in GENRE_WORDS.get(genre, (genre.lower(),))]
+    assert any(name in words for name in names)
+
+
+def test_posters_are_softened_at_most_to_the_mean_of_their_neighbours():
+    sharp = torch.randint(0, 256, (16, 12, 12, 3), dtype=torch.uint8)
+    soft = soften(sharp)
+    assert soft.shape == sharp.shape
+    same = (soft == sharp).flatten(1).all(1)
+    assert same.any()
+    assert not same.all()
+    assert soft.float().std() < sharp.float().std()
+
+
+def test_times_of_a_drawing_are_those_that_its_scheduler_visits():
+    scheduler = DPMSolverMultistepScheduler(**SCHEDULE)
+    scheduler.set_timesteps(DRAWING_STEPS)
+    times = drawing_times(400, torch.device("cpu"))
+    assert set(times.tolist()) == set(scheduler.timesteps.tolist())
+    assert (times > 500).float().mean() > 0.5
+
+
+def test_most_times_of_the_polish_are_those_of_a_drawing_and_all_times_occur():
+    torch.manual_seed(0)
+    times = seen_times(4000, torch.device("cpu"))
+    drawn = torch.isin(times, drawing_times(400, torch.device("cpu")))
+    assert 0.55 < drawn.float().mean() < 0.65
+    assert (times.min(), times.max()) == (0, 999)
+    assert len(set(times.tolist())) > 700
+
+
+def test_untold_palette_and_style_are_labelled_by_their_habits():
+    specs = [PosterSpec(("Horror", "Comedy"), era="1980s"), PosterSpec(("War",), "neon", "oil")]
+    labels, genres = attribute_labels(specs)
+    parts = torch.split(labels, CLASSES, -1)
+    assert all(part.sum(-1).tolist() == pytest.approx([1, 1]) for part in parts)
+    assert parts[1][0, PALETTES.index("crimson")] == pytest.approx(0.35)
+    assert parts[1][1, PALETTES.index("neon")] == parts[2][1, tuple(STYLES).index("oil")] == 1
+    assert parts[5].argmax(-1).tolist() == [1 + GENRES.index("Comedy"), 0]
+    assert genres.sum(-1).tolist() == [2, 1]
+
+
+@pytest.fixture
+def lessons(posters, tmp_path):
+    start = StartingWeights(PIPELINE_FOLDER.parent)
+    latents, reader = torch.randn(60, 16, 16, 16), start.text_encoder()
+    recipe = replace(RECIPES["small"], painter_batch=2, distil_steps=2)
+    where = (torch.device("cpu"), tmp_path, lambda *_: None)
+    return Lessons(recipe, 1, latents, posters, start.tokenizer(), reader, *where)
+
+
+def test_what_is_distilled_is_the_velocity_with_guidance(lessons):
+    painter = StartingWeights(PIPELINE_FOLDER.parent).painter(torch.device("cpu"))
+    tokens = tokenize(lessons.tokenizer, ["western film poster", ""])
+    states = lessons.states(tokens)
+    noisy, times = torch.randn(2, 16, 16, 16), torch.tensor([999, 499])
+    with torch.no_grad():
+        towards, away = (painter(noisy[:1], times[:1], states[i : i + 1]).sample for i in (0, 1))
+        plain = painter(noisy[1:], times[1:], states[1:]).sample
+        guided = lessons._guided(painter)(noisy, times, states)
+    assert torch.allclose(guided[:1], away + 3.5 * (towards - away), atol=1e-3)
+    assert torch.allclose(guided[1:], plain, atol=1e-3)
+
+
+def test_distilling_changes_the_painter_and_not_its_reader(lessons):
+    painter = StartingWeights(PIPELINE_FOLDER.parent).painter(torch.device("cpu"))
+    before = [p.detach().clone() for p in painter.parameters()]
+    reader = [p.detach().clone() for p in lessons.text_encoder.parameters()]
+    lessons.distil(painter)
+    assert any(not torch.equal(a, b) for a, b in zip(before, painter.parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(reader, lessons.text_encoder.parameters(), strict=True))
+
+
+def test_a_training_of_no_steps_gives_back_the_weights_it_started_from(posters, tmp_path):
+    (tmp_path / "posters").symlink_to(posters.folder)
+    nothing = dict.fromkeys(
+        ("reader_steps", "wording_steps", "judge_steps", "codec_steps", "painter_steps", "polish_steps"), 0
+    )
+    recipe = replace(RECIPES["refine"], num_posters=60, distil_steps=0, **nothing)
+    start = StartingWeights(PIPELINE_FOLDER.parent)
+    run = TrainingRun(recipe, posters.seed, tmp_path, torch.device("cpu"), lambda *_: None, start)
+    pipeline, judge = run.train(lambda _: None)
+    for made, shipped in ((pipeline, PIPELINE_FOLDER), (judge, JUDGE_FOLDER)):
+        for file in shipped.rglob("*.safetensors"):
+            ours, theirs = load_file(made / file.relative_to(shipped)), load_file(file)
+            assert ours.keys() == theirs.keys()
+            assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert read_statement(pipeline / STATEMENT) == OwnSampling(DRAWING_STEPS, 1.0, is_distilled=True)
+    assert StartingWeights(tmp_path).cells().components.equal(start.cells().components)
+    for file in PIPELINE_FOLDER.rglob("*.json"):
+        assert (pipeline / file.relative_to(PIPELINE_FOLDER)).read_text() == file.read_text(), file.name
 
 
 def test_a_folder_is_not_mixed_from_two_recipes(tmp_path):
