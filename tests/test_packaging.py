@@ -94,7 +94,7 @@ def test_the_wheel_is_small_and_has_all_that_is_read_beside_the_code(wheels):
     bundled = {
         str(path.relative_to(ROOT)) for path in (ROOT / "fan_model" / "bundled").rglob("*.safetensors")
     }
-    assert len(bundled) == 5
+    assert len(bundled) == 6
     assert files_in(wheels["fan_artwork"]) >= bundled | {
         "evaluation/report/report.html", "fan_model/drawing/blocklist.txt", "fan_model/py.typed",
         "flows/gallery/page.html", "flows/gallery/of_users.html",
