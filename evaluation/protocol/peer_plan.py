@@ -13,7 +13,7 @@ from evaluation.peers.easel import Easel
 from evaluation.peers.peer import Peer, PeerCase, PeerRequest
 from evaluation.protocol.picture_store import Pictures
 from evaluation.protocol.study import Study, StudyTarget
-from fan_model.drawing.artist import ArtworkRequest, artwork_digest
+from fan_model.drawing.artist import ArtworkRequest
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def make_case(study: Study, target: StudyTarget) -> PeerCase:
 
 def _digest(peer: Peer, easel: Easel, request: PeerRequest) -> str:
     plain = ArtworkRequest(prompt=request.prompt, seed=request.seed)
-    digest = artwork_digest(plain, easel.options, easel.artist.pipeline_fingerprint)
+    digest = easel.artist.digest(plain, easel.options)
     if request.is_plain:
         return digest
     made_of = [digest, peer.recipe, asdict(request)]

@@ -20,7 +20,7 @@ from evaluation.protocol.selection import (
 )
 from evaluation.protocol.study import Study, StudyTarget, UserHistory, random_numbers
 from evaluation.protocol.variants import Variant
-from fan_model.drawing.artist import Artist, ArtworkRequest, DrawingOptions, artwork_digest
+from fan_model.drawing.artist import Artist, ArtworkRequest, DrawingOptions
 
 PICTURES_PER_SAVE = 16
 """Pictures drawn and saved together: what a crash can cost."""
@@ -61,7 +61,7 @@ def plan_variant(study: Study, variant: Variant) -> VariantPlan | PeerPlan:
 
 def plan_own(study: Study, variant: Variant) -> VariantPlan:
     """Select each target's references and write the requests."""
-    changed = replace(
+    options = replace(
         study.design.options,
         alpha=variant.alpha,
         contrast=variant.contrast,
@@ -70,10 +70,8 @@ def plan_own(study: Study, variant: Variant) -> VariantPlan:
         skip_layers=variant.skip_layers,
         target_query=variant.target_query,
     )
-    options = study.artist.complete(changed)
     requests = tuple(_request(study, variant, target) for target in study.targets)
-    revision = study.artist.pipeline_fingerprint
-    digests = tuple(artwork_digest(one, options, revision) for one in requests)
+    digests = tuple(study.artist.digest(one, options) for one in requests)
     return VariantPlan(study.artist, options, requests, digests)
 
 

@@ -219,6 +219,10 @@ class Artist:
         """Options with the checkpoint's own steps and guidance, where they do not say otherwise."""
         return self.personalizer.complete(options)
 
+    def digest(self, request: ArtworkRequest, options: DrawingOptions) -> str:
+        """Digest of the picture that `draw` makes of a request whose references are all used."""
+        return artwork_digest(request, self.complete(options), self.pipeline_fingerprint)
+
     def check(self, requests: Sequence[ArtworkRequest], options: DrawingOptions) -> None:
         """Refuse what `draw` would refuse.
 
@@ -310,7 +314,7 @@ class Artist:
         """The file of a picture with what it was made of; None for a picture that was flagged."""
         if isinstance(image, Undrawn):
             return image
-        digest = artwork_digest(request, options, self.pipeline_fingerprint)
+        digest = self.digest(request, options)
         return Artwork(
             image=b"" if image is None else self.write_file(image, digest, options),
             mime_type=MIME_TYPES[options.image_format],

@@ -14,7 +14,6 @@ from fan_model.drawing.artist import (
     ArtworkRequest,
     DrawingOptions,
     Undrawn,
-    artwork_digest,
 )
 from feature_store.lake.stored_files import StoredFiles
 
@@ -49,7 +48,7 @@ class PictureFiles:
 
     def digest(self, request: ArtworkRequest, options: DrawingOptions) -> str:
         """Digest all that a picture is made of."""
-        return artwork_digest(request, self.artist.complete(options), self.artist.pipeline_fingerprint)
+        return self.artist.digest(request, options)
 
     def path(self, digest: str) -> str:
         """Name the file of a picture; folders of two letters keep each of them small."""

@@ -22,7 +22,6 @@ from torch import Tensor, nn
 WARM_UP_STEPS = 50
 SECONDS_BETWEEN_CHECKPOINTS = 60.0
 STEPS_BETWEEN_REPORTS = 50
-
 STEPS_BEFORE_RECORDING = 3
 
 Report = Callable[[str, int, int, float], None]
@@ -70,14 +69,14 @@ def train(
     average = [p.detach().clone() for p in parameters]
     checkpoint = folder / f"{course.name}.pt"
     start = _resume(checkpoint, module, optimizer, average)
-    deal = dealer() if start < course.num_steps else _nothing_left
+    prepared = cache(dealer)
     gradients = _Gradients(parameters, loss)
     losses: list[Tensor] = []
     saved = time.monotonic()
     module.train()
     for step in range(start, course.num_steps):
         torch.manual_seed(course.seed * 10_000_019 + step)
-        losses.append(gradients.of(deal(step)))
+        losses.append(gradients.of(prepared()(step)))
         _step(course, step, parameters, optimizer)
         _follow(average, parameters, course.ema_decay, step)
         done = step + 1
@@ -164,10 +163,6 @@ def _has_bfloat16(device: torch.device) -> bool:
         return True
     supported: bool = torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return supported
-
-
-def _nothing_left(step: int) -> Batch:
-    raise AssertionError(f"step {step} is beyond the course")
 
 
 def _optimizer(course: Course, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:

@@ -6,7 +6,7 @@ weighted by clipped signal-to-noise (Hang et al. 2023).
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -103,41 +103,28 @@ class Lessons:
 
     def train(self, painter: UNet2DConditionModel) -> None:
         """Train the U-Net on the posters' latents and captions worded anew in every batch."""
-        self._train(painter, self._course(), _Manner())
+        recipe = self.recipe
+        course = self._course("painter", 0, recipe.painter_steps, recipe.painter_learning_rate)
+        self._train(painter, course, _Manner())
 
     def polish(self, painter: UNet2DConditionModel) -> None:
         """Train it further, on other wordings and with words hidden."""
-        polish = replace(
-            self._course(),
-            name="polish",
-            seed=self.seed + 1,
-            num_steps=self.recipe.polish_steps,
-            learning_rate=self.recipe.polish_learning_rate,
-        )
-        manner = _Manner(LOOSE, HIDDEN_WORDS, seen_times)
-        self._train(painter, polish, manner)
+        recipe = self.recipe
+        course = self._course("polish", 1, recipe.polish_steps, recipe.polish_learning_rate)
+        self._train(painter, course, _Manner(LOOSE, HIDDEN_WORDS, seen_times))
 
     def distil(self, painter: UNet2DConditionModel) -> None:
         """Teach it to give by itself what it gives with guidance, at the times of a drawing."""
-        distil = replace(
-            self._course(),
-            name="distil",
-            seed=self.seed + 2,
-            num_steps=self.recipe.distil_steps,
-            learning_rate=self.recipe.distil_learning_rate,
-        )
+        recipe = self.recipe
+        course = self._course("distil", 2, recipe.distil_steps, recipe.distil_learning_rate)
         manner = _Manner(LOOSE, HIDDEN_WORDS, drawing_times, empty=0.0, least_weight=0.25)
-        self._train(painter, distil, manner, self._guided(deepcopy(painter)))
+        self._train(painter, course, manner, self._guided(deepcopy(painter)))
 
-    def _course(self) -> Course:
+    def _course(self, name: str, place: int, num_steps: int, learning_rate: float) -> Course:
+        """Return a course of the painter, with chances of its own by its place among them."""
+        decay = self.recipe.ema_decay
         return Course(
-            "painter",
-            self.seed,
-            self.recipe.painter_steps,
-            self.recipe.painter_learning_rate,
-            beta2=0.99,
-            hold=0.2,
-            ema_decay=self.recipe.ema_decay,
+            name, self.seed + place, num_steps, learning_rate, beta2=0.99, hold=0.2, ema_decay=decay
         )
 
     def _train(

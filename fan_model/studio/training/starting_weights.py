@@ -26,10 +26,8 @@ class StartingWeights:
         """Load the reader."""
         return CLIPTextModel.from_pretrained(self.folder / "pipeline" / "text_encoder", dtype=torch.float32)
 
-    def judge(self) -> CLIPModel | None:
-        """Load the judge; None if there is none: then it starts from nothing."""
-        if not (self.folder / "judge").exists():
-            return None
+    def judge(self) -> CLIPModel:
+        """Load the judge."""
         return CLIPModel.from_pretrained(self.folder / "judge", dtype=torch.float32)
 
     def cells(self) -> LinearCells:

@@ -146,5 +146,5 @@ class TrainingRun:
             many_genres=0.4,
             shift_pixels=JUDGE_SHIFT_PIXELS,
         )
-        start = self.start.judge() if self.start else None
+        start = self.start.judge() if self.start and not self.recipe.new_judge else None
         return train_clip(lesson, posters, tokenizer, self.device, self.folder, self.report, start)

@@ -29,5 +29,5 @@ def test_the_pictures_asked_for_are_those_that_a_model_of_few_steps_draws(artist
     plan = plan_variant(study, full)
     first = replace(plan, requests=plan.requests[:1])
     (drawn,) = artist_of_few_steps.draw(first.requests, first.options)
-    assert first.options.num_inference_steps == 2
+    assert artist_of_few_steps.complete(first.options).steps == 2
     assert drawn.artwork_digest == plan.digests[0]

@@ -1,6 +1,7 @@
 """The training of the bundled model: every part resumes, and the whole of it makes a pipeline that draws."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -267,6 +268,36 @@ def test_a_training_of_no_steps_gives_back_the_weights_it_started_from(posters, 
     assert StartingWeights(tmp_path).cells().components.equal(start.cells().components)
     for file in PIPELINE_FOLDER.rglob("*.json"):
         assert (pipeline / file.relative_to(PIPELINE_FOLDER)).read_text() == file.read_text(), file.name
+
+
+@pytest.mark.parametrize(("size", "side"), [("refine", 16), ("gpu", 8)])
+def test_a_judge_goes_on_in_its_shape_or_begins_anew_in_todays(posters, tmp_path, size, side):
+    (tmp_path / "posters").symlink_to(posters.folder)
+    recipe = replace(RECIPES[size], num_posters=60, judge_steps=0)
+    start = StartingWeights(PIPELINE_FOLDER.parent)
+    run = TrainingRun(recipe, posters.seed, tmp_path, torch.device("cpu"), lambda *_: None, start)
+    assert run._train_judge(posters, start.tokenizer()).config.vision_config.patch_size == side
+
+
+@pytest.mark.whole
+def test_captions_are_worded_after_many_threads_have_computed(tmp_path):
+    program = (
+        "import torch\n"
+        "from pathlib import Path\n"
+        "from fan_model.bundled import PIPELINE_FOLDER\n"
+        "from fan_model.studio.posters.captions import LOOSE\n"
+        "from fan_model.studio.training.poster_set import PosterSet\n"
+        "from fan_model.studio.training.starting_weights import StartingWeights\n"
+        "from fan_model.studio.training.worded_posters import word_posters\n"
+        "torch.randn(2000, 2000).exp().sum()\n"
+        "tokenizer = StartingWeights(PIPELINE_FOLDER.parent).tokenizer()\n"
+        f"worded = word_posters(PosterSet(Path({str(tmp_path)!r}), 1, 600), tokenizer, LOOSE, 'wording')\n"
+        "print(len(worded.tokens))\n"
+    )
+    environment = os.environ | {"OMP_NUM_THREADS": "2", "TOKENIZERS_PARALLELISM": "false"}
+    command = [sys.executable, "-c", program]
+    told = subprocess.run(command, env=environment, timeout=120, check=True, capture_output=True, text=True)
+    assert told.stdout.split() == ["600"]
 
 
 def test_a_folder_is_not_mixed_from_two_recipes(tmp_path):
