@@ -115,7 +115,7 @@ def count_named(found: Mapping[str, NDArray[np.float64]], specs: Sequence[Poster
         "two_genres_recall": recall(found["genre"][sizes == 2], present[sizes == 2]),
         "three_genres_recall": recall(found["genre"][sizes == 3], present[sizes == 3]),
     }
-    habits = [(GENRES_BY_NAME[spec.genres[0]].habit[0], STYLE_HABITS[spec.era][0]) for spec in specs]
+    habits = [(GENRES_BY_NAME[spec.genres[0]].habit, STYLE_HABITS[spec.era]) for spec in specs]
     for i, (name, values) in enumerate((("palette", PALETTES), ("style", tuple(STYLES)))):
         told = [getattr(spec, name) for spec in specs]
         is_told = np.array([value is not None for value in told])

@@ -81,9 +81,9 @@ def _told(random: Random) -> TasteCase:
 def _implied(random: Random) -> TasteCase:
     """Draw a case whose references name a genre and a decade, whose habits are not the target's own."""
     genre = random.choice(GENRES)
-    palette = GENRES_BY_NAME[genre].habit[0]
-    other = random.choice([name for name in GENRES if GENRES_BY_NAME[name].habit[0] != palette])
-    era = random.choice([name for name in ERAS if STYLE_HABITS[name][0] != STYLE_HABITS[None][0]])
+    palette = GENRES_BY_NAME[genre].habit
+    other = random.choice([name for name in GENRES if GENRES_BY_NAME[name].habit != palette])
+    era = random.choice([name for name in ERAS if STYLE_HABITS[name] != STYLE_HABITS[None]])
     spec = PosterSpec((other,), era=era)
     references = tuple(write_caption(spec, random, TEST) for _ in range(REFERENCES_PER_PAIR))
-    return TasteCase(genre, references, GENRES_BY_NAME[other].habit[0], STYLE_HABITS[era][0])
+    return TasteCase(genre, references, GENRES_BY_NAME[other].habit, STYLE_HABITS[era])

@@ -97,7 +97,7 @@ def _rendered_and_drawn(drawer: Drawer) -> list[Row]:
 def _genres(drawer: Drawer) -> list[Row]:
     """All genres in a palette of their habit, two seeds."""
     prompts = [
-        f"{word_of(genre)} film poster, {GENRES_BY_NAME[genre].habit[0]}, flat vector" for genre in GENRES
+        f"{word_of(genre)} film poster, {GENRES_BY_NAME[genre].habit}, flat vector" for genre in GENRES
     ]
     drawn = list(drawer.draw([ArtworkRequest(prompt=text, seed=seed) for seed in (0, 1) for text in prompts]))
     return [drawn[start : start + 9] for start in range(0, 36, 9)]

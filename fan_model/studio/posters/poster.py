@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from fan_model.studio.posters.canvas import CANVAS_PIXELS, Canvas
 from fan_model.studio.posters.eras import ERAS, ORNAMENTS, age
 from fan_model.studio.posters.genres import GENRES, GENRES_BY_NAME
-from fan_model.studio.posters.habits import choose_palette, choose_style
+from fan_model.studio.posters.habits import STYLE_HABITS
 from fan_model.studio.posters.palettes import PALETTES, Colour, Palette, mix_palette
 from fan_model.studio.posters.styles import STYLES
 
@@ -54,14 +54,12 @@ def sample_spec(random: Random) -> PosterSpec:
 def render(spec: PosterSpec, seed: int) -> Image.Image:
     """Paint a poster of 128 by 128 pixels; the seed decides what the spec leaves open."""
     random = Random(seed)
-    palettes = [
-        mix_palette(spec.palette or choose_palette(genre, random), random) for genre in spec.genres[:4]
-    ]
+    palettes = [mix_palette(spec.palette or GENRES_BY_NAME[genre].habit, random) for genre in spec.genres[:4]]
     canvas = Canvas()
     _paint_ground(canvas, spec, palettes, random)
     _paint_motifs(canvas, spec, palettes, random)
     image = age(_compose(canvas.image, spec, palettes[0]), spec.era)
-    return STYLES[spec.style or choose_style(spec.era, random)](image, palettes[0], random)
+    return STYLES[spec.style or STYLE_HABITS[spec.era]](image, palettes[0], random)
 
 
 def _paint_ground(canvas: Canvas, spec: PosterSpec, palettes: Sequence[Palette], random: Random) -> None:

@@ -40,6 +40,11 @@ DRAWING_STEPS = 8
 """Steps that the distilled painter draws in; the polish dwells on their times already."""
 GUIDANCE_SCALE = 3.5
 """What is distilled: how far the teacher is led away from the empty caption."""
+MIXED_CONDITIONS = 0.5
+"""Share of what is distilled whose condition lies between two captions: there a fused taste lies, and there
+the distilled painter is to follow its teacher, too."""
+FARTHEST_MIX = 0.6
+"""How far from its own caption such a condition lies at most, 0..1."""
 SEEN_SHARE = 0.6
 """Share of the polish's times that are those of a drawing."""
 
@@ -117,7 +122,9 @@ class Lessons:
         """Teach it to give by itself what it gives with guidance, at the times of a drawing."""
         recipe = self.recipe
         course = self._course("distil", 2, recipe.distil_steps, recipe.distil_learning_rate)
-        manner = _Manner(LOOSE, HIDDEN_WORDS, drawing_times, empty=0.0, least_weight=0.25)
+        manner = _Manner(
+            LOOSE, HIDDEN_WORDS, drawing_times, empty=0.0, least_weight=0.25, mixed=MIXED_CONDITIONS
+        )
         self._train(painter, course, manner, self._guided(deepcopy(painter)))
 
     def _course(self, name: str, place: int, num_steps: int, learning_rate: float) -> Course:
@@ -137,10 +144,12 @@ class Lessons:
         """Train towards the velocity of the noise, or towards what a teacher says of the noisy latents."""
         signal = DDPMScheduler(**SCHEDULE).alphas_cumprod.to(self.device)
 
-        def loss(clean: Tensor, noise: Tensor, times: Tensor, tokens: Tensor, hidden: Tensor) -> Tensor:
+        def loss(
+            clean: Tensor, noise: Tensor, times: Tensor, tokens: Tensor, hidden: Tensor, shares: Tensor
+        ) -> Tensor:
             share = signal[times].view(-1, 1, 1, 1)
             noisy = add_noise(clean, noise, share)
-            states = self.states(tokens, hidden)
+            states = mix_states(self.states(tokens, hidden), shares)
             with half_precision(self.device):
                 (guess,) = painter(noisy, times, states, return_dict=False)
                 wanted = teach(noisy, times, states) if teach else None
@@ -169,7 +178,7 @@ class Lessons:
         return teach
 
     def _dealer(self, course: Course, manner: "_Manner") -> Deal:
-        """Return what deals latents, noise, times, token ids, and which words are hidden."""
+        """Return what deals latents, noise, times, token ids, which words are hidden, shares of a mix."""
         worded = word_posters(self.posters, self.tokenizer, manner.wording, course.name).to(self.device)
         latents, empty, size = self.latents.to(self.device), self._empty(), self.recipe.painter_batch
 
@@ -179,7 +188,9 @@ class Lessons:
             is_empty = torch.rand(size, 1, device=self.device) < manner.empty
             tokens = torch.where(is_empty, empty, worded.captions(indices))
             hidden = choose_hidden(tokens == self.tokenizer.eos_token_id, manner.hidden)
-            return clean, torch.randn_like(clean), manner.draw_times(size, self.device), tokens, hidden
+            times = manner.draw_times(size, self.device)
+            shares = choose_shares(size, manner.mixed, self.device)
+            return clean, torch.randn_like(clean), times, tokens, hidden, shares
 
         return deal
 
@@ -210,6 +221,8 @@ class _Manner:
     """Share of captions that are left out."""
     least_weight: float = 0.08
     """Of pure noise, whose ratio of signal to noise is 0."""
+    mixed: float = 0.0
+    """Share of conditions between two captions."""
 
 
 def add_noise(clean: Tensor, noise: Tensor, share: Tensor) -> Tensor:
@@ -249,6 +262,17 @@ def hide_words(states: Tensor, is_end: Tensor, hidden: Tensor) -> Tensor:
     """
     ends = states[torch.arange(len(states), device=states.device), is_end.int().argmax(-1)]
     return torch.where(hidden[..., None], ends[:, None], states)
+
+
+def choose_shares(size: int, mixed: float, device: torch.device) -> Tensor:
+    """Return how much of another caption each condition takes, [size], 0 for most."""
+    is_mixed = torch.rand(size, device=device) < mixed
+    return FARTHEST_MIX * torch.rand(size, device=device) * is_mixed
+
+
+def mix_states(states: Tensor, shares: Tensor) -> Tensor:
+    """Move token states [N, n, d] by shares [N] towards those of the batch's next caption."""
+    return states.lerp(states.roll(-1, 0), shares.to(states.dtype)[:, None, None])
 
 
 def snr_weights(signal: Tensor, least: float) -> Tensor:

@@ -32,7 +32,7 @@ class WordedPosters:
     tokens: Tensor
     """[num_posters, 8, 48] in int16"""
     labels: Tensor
-    """[num_posters, 69] shares of the classes of six attributes"""
+    """[num_posters, 50] shares of the classes of five attributes"""
     genres: Tensor
     """[num_posters, 18] which genres are there"""
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fan_model.studio.posters.canvas import Canvas
 from fan_model.studio.posters.eras import ERAS
 from fan_model.studio.posters.genres import GENRES, GENRES_BY_NAME
-from fan_model.studio.posters.habits import STYLE_HABITS, choose_style, palette_shares, style_shares
+from fan_model.studio.posters.habits import STYLE_HABITS, palette_shares
 from fan_model.studio.posters.palettes import PALETTES, mix, mix_palette
 from fan_model.studio.posters.poster import COMPOSITIONS, PosterSpec, render, sample_spec
 from fan_model.studio.posters.styles import STYLES
@@ -44,8 +44,7 @@ def test_the_genres_are_the_18_of_movielens_each_with_motif_backdrop_and_habit()
     assert len(GENRES) == 18
     painted = GENRES_BY_NAME.values()
     assert len({genre.motif for genre in painted}) == len({genre.backdrop for genre in painted}) == 18
-    assert all(len(set(genre.habit) & set(PALETTES)) == 3 for genre in painted)
-    assert {genre.habit[0] for genre in painted} == set(PALETTES)
+    assert {genre.habit for genre in painted} == set(PALETTES)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +103,7 @@ def test_the_untold_style_follows_the_decade():
         blocks = pixels(PosterSpec(("Horror",), "neon", era=era), seed).reshape(32, 4, 32, 4, 3)
         return (blocks == blocks[:, :1, :, :1]).all()
 
-    assert sum(in_blocks("1980s", seed) for seed in range(20)) > 10
+    assert all(in_blocks("1980s", seed) for seed in range(20))
     assert not any(in_blocks("1930s", seed) for seed in range(20))
 
 
@@ -112,15 +111,12 @@ def test_the_untold_style_follows_the_decade():
 def test_shares_of_habits_sum_to_one_and_the_first_genre_has_most(genres):
     shares = palette_shares(genres)
     assert sum(shares) == pytest.approx(1)
-    assert shares[PALETTES.index(GENRES_BY_NAME[genres[0]].habit[0])] >= 0.3
+    assert shares[PALETTES.index(GENRES_BY_NAME[genres[0]].habit)] >= 0.3
 
 
-@pytest.mark.parametrize("era", [None, *ERAS])
-def test_every_decade_likes_three_styles(era):
-    shares = dict(zip(STYLES, style_shares(era), strict=True))
-    assert sum(shares.values()) == pytest.approx(1)
-    assert max(shares, key=shares.__getitem__) == STYLE_HABITS[era][0]
-    assert {choose_style(era, Random(i)) for i in range(100)} == set(STYLE_HABITS[era])
+def test_every_decade_has_a_style_and_every_style_a_decade():
+    assert set(STYLE_HABITS) == {None, *ERAS}
+    assert set(STYLE_HABITS.values()) == set(STYLES)
 
 
 def test_an_outlined_shape_has_a_rim_and_the_ground_stays():

@@ -23,7 +23,6 @@ from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
 from fan_model.loading.own_sampling import OwnSampling, read_statement
 from fan_model.loading.pipeline_files import STATEMENT
 from fan_model.studio.posters.captions import GENRE_WORDS, LOOSE
-from fan_model.studio.posters.genres import GENRES
 from fan_model.studio.posters.palettes import PALETTES
 from fan_model.studio.posters.poster import PosterSpec
 from fan_model.studio.posters.styles import STYLES
@@ -33,11 +32,15 @@ from fan_model.studio.training.contrast import soften, to_pixel_values
 from fan_model.studio.training.course import Course, half_precision, learning_rate, train
 from fan_model.studio.training.painter import (
     DRAWING_STEPS,
+    FARTHEST_MIX,
+    MIXED_CONDITIONS,
     SCHEDULE,
     Lessons,
     choose_hidden,
+    choose_shares,
     drawing_times,
     hide_words,
+    mix_states,
     seen_times,
 )
 from fan_model.studio.training.poster_attributes import CLASSES, attribute_labels
@@ -213,10 +216,22 @@ def test_untold_palette_and_style_are_labelled_by_their_habits():
     labels, genres = attribute_labels(specs)
     parts = torch.split(labels, CLASSES, -1)
     assert all(part.sum(-1).tolist() == pytest.approx([1, 1]) for part in parts)
-    assert parts[1][0, PALETTES.index("crimson")] == pytest.approx(0.35)
+    assert parts[1][0, PALETTES.index("crimson")] == pytest.approx(0.5)
     assert parts[1][1, PALETTES.index("neon")] == parts[2][1, tuple(STYLES).index("oil")] == 1
-    assert parts[5].argmax(-1).tolist() == [1 + GENRES.index("Comedy"), 0]
     assert genres.sum(-1).tolist() == [2, 1]
+
+
+def test_conditions_between_captions_are_not_too_far_from_their_own():
+    torch.manual_seed(0)
+    shares = choose_shares(4000, MIXED_CONDITIONS, torch.device("cpu"))
+    assert 0.45 < (shares > 0).float().mean() < 0.55
+    assert 0.9 * FARTHEST_MIX < shares.max() <= FARTHEST_MIX
+    states = torch.randn(3, 5, 4)
+    mixed = mix_states(states, torch.tensor([0.0, 0.5, 1.0]))
+    assert torch.equal(mixed[0], states[0])
+    assert torch.allclose(mixed[1], (states[1] + states[2]) / 2)
+    assert torch.equal(mixed[2], states[0])
+    assert not choose_shares(100, 0.0, torch.device("cpu")).any()
 
 
 @pytest.fixture
