@@ -11,6 +11,8 @@ EDGES = " -*#_`~>\"'\u201c\u201d\u2018\u2019:."
 """Bullets, quotes and marks of emphasis around a phrase."""
 BEGINNING = re.compile(rf"^(?:[{re.escape(EDGES)}]|\d{{1,2}}[.)]\s+)+")
 """The same, and numbers of a list, before one."""
+ENDINGS = EDGES + "!?"
+"""The same, and what else ends a sentence, after one."""
 UNREADABLE = "\ufffd"
 """What a decoder writes for bytes that are no sign."""
 
@@ -40,7 +42,7 @@ def _phrases(answer: str) -> Iterator[str]:
     """Yield what stands between commas, ends of sentences and ends of lines, if it has a letter or digit."""
     readable = "".join(sign if _can_be_read(sign) else " " for sign in answer)
     for part in ENDS_OF_PHRASES.split(readable):
-        phrase = BEGINNING.sub("", " ".join(part.split())).rstrip(EDGES)
+        phrase = BEGINNING.sub("", " ".join(part.split())).rstrip(ENDINGS)
         if any(sign.isalnum() for sign in phrase):
             yield phrase
 
@@ -54,4 +56,4 @@ def _cut(phrase: str, longest: int) -> str:
     if len(phrase) <= longest:
         return phrase
     whole, _, _ = phrase[: longest + 1].rpartition(" ")
-    return (whole or phrase[:longest]).rstrip(EDGES)
+    return (whole or phrase[:longest]).rstrip(ENDINGS)

@@ -18,6 +18,7 @@ SAID = "Teal palette, grainy film, wide shot"
         ("1. teal palette\n2) grainy film", "teal palette, grainy film"),
         ("**Teal palette**; _grainy film_ | wide shot.", SAID),
         ("Soft light. Film grain!", "Soft light, Film grain"),
+        ('Soft light!|"Film grain?"', "Soft light, Film grain"),
         ("teal, Teal, TEAL, grainy", "teal, grainy"),
         ("2.5D look, 35mm grain", "2.5D look, 35mm grain"),
         ("teal\x1b[31m pal\u202eette\x00, grai\ufffdny", "teal [31m pal ette, grai ny"),
