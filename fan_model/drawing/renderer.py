@@ -27,7 +27,13 @@ from fan_model.drawing.starting import (
 )
 from fan_model.drawing.threads import drawing_threads
 from fan_model.encoders.conditioning import Conditioner
-from fan_model.loading.kernels import Finite, autoencoder_of, image_model_of, watched_decoding
+from fan_model.loading.kernels import (
+    Finite,
+    autoencoder_of,
+    fill_row_blocks,
+    image_model_of,
+    watched_decoding,
+)
 from fan_model.loading.step_caches import time_steps_of
 
 ROWS_MULTIPLE = 4
@@ -77,6 +83,7 @@ class Renderer:
         draws_alone: bool = False,
     ) -> None:
         self._turn: AbstractContextManager[object] = threading.Lock() if one_at_a_time else nullcontext()
+        fill_row_blocks(image_model_of(pipeline))
         self._pipeline, self._conditioner = pipeline, conditioner
         self._condition, self.batch_size = condition, batch_size
         self._fixed_shapes = fixed_shapes

@@ -19,6 +19,9 @@ class Finite(NamedTuple):
     decoded: bool = True
 
 
+ROW_BLOCK = 16
+"""Rows of a matrix product, of which every kernel makes whole blocks."""
+
 DECODED: ContextVar[list[Finite] | None] = ContextVar("decoded", default=None)
 """Of each latent that was decoded in this context."""
 
@@ -47,6 +50,24 @@ def set_kernels(pipeline: DiffusionPipeline, execution: Execution) -> None:
     if execution.compile:
         compile_blocks(image_model)
     watch_decoding(autoencoder_of(pipeline))
+
+
+def fill_row_blocks(image_model: torch.nn.Module) -> None:
+    """Let layers that take one row a picture, such as those of its time step, compute whole blocks of rows.
+
+    Processors with wide registers multiply fewer than eight rows by another kernel, whose last bits differ: a
+    picture would depend on the number of pictures beside it. Other layers have rows enough.
+    """
+    for module in image_model.modules():
+        if type(module) is torch.nn.Linear and "forward" not in vars(module):
+            module.forward = functools.partial(_in_whole_blocks, module.forward)  # type: ignore[method-assign]
+
+
+def _in_whole_blocks(linear: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor) -> torch.Tensor:
+    if rows.dim() != 2:
+        return linear(rows)
+    filled = torch.nn.functional.pad(rows, (0, 0, 0, -len(rows) % ROW_BLOCK))
+    return linear(filled)[: len(rows)]
 
 
 def _decode_in_tiles(autoencoder: Any) -> None:  # noqa: ANN401

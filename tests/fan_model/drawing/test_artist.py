@@ -1,5 +1,7 @@
 """The artist: one picture, whatever the batch and however many cores the machine has."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -22,6 +24,12 @@ def artist():
 @pytest.fixture(scope="module")
 def together(artist):
     return [artwork.image for artwork in artist.draw(REQUESTS, OPTIONS)]
+
+
+def test_a_picture_is_the_same_alone_and_among_many(artist):
+    many = [replace(REQUESTS[0], seed=seed) for seed in range(9)]
+    among = [artwork.image for artwork in artist.draw(many, OPTIONS)]
+    assert [artist.draw([request], OPTIONS)[0].image for request in many[::4]] == among[::4]
 
 
 @pytest.mark.whole
