@@ -66,7 +66,7 @@ class Evaluation(Section):
     alphas: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.2, 0.4, 0.6, 0.8, 1.0)
     """Degrees of personalization to draw with, beside `drawing.alpha` and 0, which are always drawn."""
     contrasts: tuple[Annotated[float, Field(gt=0, le=10)], ...] = (0.4, 0.6, 0.8, 1.0, 1.2)
-    """How far to go along what sets a user apart, beside `drawing.contrast`, where that is not 0."""
+    """How far to go along what sets a user apart, where nights do so or prefer references that do."""
     skips: tuple[tuple[int, ...], ...] = ((), (0, 1), (0, 1, 2))
     """Choices of layers without personalized attention, beside `drawing.skip_layers`."""
     variants: tuple[str, ...] = ()

@@ -29,7 +29,9 @@ class Variant:
     """One way to draw every picture."""
 
     name: str
-    group: Literal["baseline", "alpha", "contrast", "ablation", "layers", "selection", "peer", "control"]
+    group: Literal[
+        "baseline", "alpha", "contrast", "strength", "ablation", "layers", "selection", "peer", "control"
+    ]
     alpha: float
     """Degree of personalization, where nothing is contrasted."""
     contrast: float = Personalization.contrast
@@ -74,8 +76,8 @@ def make_variants(
         skip_layers: layers that `full` draws without personalized attention.
         contrast: how far `full` goes along what sets a user apart; 0 for the paper's way.
         policy: how `full` selects references; the paper's way if not given.
-        alphas: other degrees of the paper's method.
-        contrasts: other ways to go, if `full` contrasts.
+        alphas: other degrees of the paper's method, and of `full` where it differs by its references alone.
+        contrasts: ways to go along what sets a user apart, if `full` does so, or selects by it.
         skips: other choices of layers.
         peers: names of other methods. They are compared with the baselines: what else is made then is only
             what is wanted.
@@ -120,10 +122,13 @@ def _all_variants(
     yield replace(full, name="without profiling", group="ablation", selection="all")
     yield replace(full, name="without target query", group="ablation", target_query=False)
     yield replace(full, name="without skip", group="ablation", skip_layers=())
-    if full.contrast:
+    if full.contrast or full.policy.distinctive:
         yield from _remedies(full, paper, contrasts)
     for alpha in alphas:
         yield replace(paper, name=f"alpha {alpha:g}", group="alpha", alpha=alpha)
+    if not full.contrast and full.policy != paper.policy:
+        for alpha in alphas:
+            yield replace(full, name=f"full at alpha {alpha:g}", group="strength", alpha=alpha)
     for layers in skips:
         name = ", ".join(map(str, layers)) or "nothing"
         yield replace(full, name=f"skip {name}", group="layers", skip_layers=layers)

@@ -19,6 +19,7 @@ from evaluation.report.peer_plots import draw_methods_sheet, plot_methods
 from evaluation.report.peer_table import compared_methods, judge_methods, write_comparison
 from evaluation.report.plots import (
     BLUE,
+    GREEN,
     ORANGE,
     Line,
     Point,
@@ -154,11 +155,14 @@ def _figures(
 
 
 def _lines(points: Sequence[Point], *, contrasts: bool) -> list[Line]:
-    """The paper's method as alpha grows, and, if `full` contrasts, that as its contrast grows."""
-    papers, others = ({PLAIN, PAPER}, {PLAIN, FULL}) if contrasts else ({PLAIN, FULL}, set())
+    """The paper's method and `full` as alpha grows, and what sets a user apart as its contrast grows."""
+    groups = {point.group for point in points}
+    is_apart = any(point.name == PAPER for point in points)
+    own = {PLAIN, FULL} if contrasts else {PLAIN} if "contrast" in groups else set()
     chosen = (
-        ("alpha of the paper's method", papers, "alpha", BLUE),
-        ("contrast", others, "contrast", ORANGE),
+        ("alpha of the paper's method", {PLAIN, PAPER if is_apart else FULL}, "alpha", BLUE),
+        ("alpha of full", {PLAIN, FULL} if "strength" in groups else set(), "strength", GREEN),
+        ("contrast", own, "contrast", ORANGE),
     )
     return [
         Line(
@@ -174,8 +178,8 @@ def _lines(points: Sequence[Point], *, contrasts: bool) -> list[Line]:
 def _swept(variants: Sequence[Variant]) -> list[Variant]:
     """`full` as it grows stronger, after the plain way and the paper's."""
     (full,) = (variant for variant in variants if variant.name == FULL)
-    group = "contrast" if full.contrast else "alpha"
-    swept = [one for one in variants if one.group == group or one.name in {PLAIN, PAPER, FULL}]
+    groups = {"contrast"} if full.contrast else {"alpha", "strength"}
+    swept = [one for one in variants if one.group in groups or one.name in {PLAIN, PAPER, FULL}]
     return sorted(swept, key=lambda one: (one.name != PLAIN, one.name != PAPER, one.contrast, one.alpha))
 
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from evaluation.statistics.comparison import Estimate
 
-BLUE, ORANGE, GRAY = "#2b6cb0", "#c2571a", "#777777"
+BLUE, ORANGE, GREEN, GRAY = "#2b6cb0", "#c2571a", "#2f855a", "#777777"
 GAP, LABEL_HEIGHT = 4, 14
 """Pixels between pictures of a sheet, and above its columns."""
 
@@ -133,7 +133,7 @@ def _sweep(axes: Axes, line: Line, measure: str) -> None:
 
 def _mark(axes: Axes, point: Point, fidelity: Estimate, preference: Estimate) -> None:
     """Draw a variant with both its intervals."""
-    color = {"baseline": ORANGE, "contrast": ORANGE, "alpha": BLUE}.get(point.group, GRAY)
+    color = {"baseline": ORANGE, "contrast": ORANGE, "strength": GREEN, "alpha": BLUE}.get(point.group, GRAY)
     spread = [
         np.nan_to_num([[estimate.mean - estimate.low], [estimate.high - estimate.mean]])
         for estimate in (fidelity, preference)

@@ -44,6 +44,15 @@ def test_each_variant_changes_one_thing_of_the_whole_method():
     }
 
 
+def test_where_references_alone_differ_from_the_paper_both_grow_stronger_and_contrast_is_tried():
+    found = changes(**PLAINLY | {"policy": POLICY}, alphas=(0.5,), contrasts=(1.0,))
+    assert found[PAPER] == found["without distinctiveness"] == {"policy"}
+    assert found["full at alpha 0.5"] == {"alpha"}
+    assert found["alpha 0.5"] == {"alpha", "policy"}
+    assert found["contrast 1"] == {"contrast"}
+    assert not {"without contrast", "with the paper's references"} & set(found)
+
+
 def test_each_remedy_of_a_contrast_is_drawn_alone_and_taken_away():
     found = changes(**CONTRASTED, contrasts=(0.7, 1.0))
     assert found[PLAIN] == {"alpha", "contrast", "selection"}
