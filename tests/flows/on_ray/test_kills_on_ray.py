@@ -118,7 +118,8 @@ def kill_and_finish(settings_file, machines, chance, log):
 
 def assert_nothing_is_lost(settings_file, machines, tmp_path, chance, rounds):
     alone = place(tmp_path / "alone").parent
-    assert NightProcess(settings_file, tmp_path / "log").process.wait(300) == 0
+    with use_variables({"FAN_DRAWING__ALPHA": "0.4"}):
+        assert NightProcess(settings_file, tmp_path / "log").process.wait(300) == 0
     _, first = night_alone(alone, "0.4")
     for number in range(rounds):
         alpha = f"{0.41 + number / 100:.2f}"
