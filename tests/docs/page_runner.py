@@ -19,7 +19,13 @@ READY = {
 }
 SHELL = """
 set -eo pipefail
-leave() { [ -z "$stays" ] || { kill -TERM -- -$stays && wait $stays; } 2>/dev/null || true; stays=; }
+leave() {
+    [ -n "$stays" ] || return 0
+    kill -TERM -- -$stays
+    for _ in $(seq 50); do kill -0 $stays || break; sleep 0.2; done
+    kill -KILL -- -$stays || true
+    stays=
+} 2> /dev/null
 stay() {  # a command that stays, and how to see that it is ready
     leave
     setsid bash -c "exec $1" > stays.log 2>&1 & stays=$!

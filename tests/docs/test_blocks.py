@@ -137,6 +137,8 @@ def prefect_address():
 def test_what_a_page_shows_to_type_in_works(page, runner, request):
     if page.stem == "README":
         runner.aside = "fan init"
+        runner.port = 5001  # where none is named
+        del runner.places["5001"]
     elif page.stem == "own-data":
         runner.folder = runner.folder.parent / "empty"
         runner.folder.mkdir()
