@@ -32,7 +32,7 @@ run_night(settings, tasks=open_cluster(settings))
 """
 PAIRS = "SELECT artwork_digest, user_id, item_id FROM artworks ORDER BY ALL"
 DRAWN = "SELECT artwork_digest, drawn_at FROM night.artworks"
-ROUNDS = 6
+ROUNDS = 4
 SECONDS = 14.0
 """About how long a night takes here, with the start of its process."""
 
