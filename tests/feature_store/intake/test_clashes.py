@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from feature_store.intake import clashes
-from feature_store.intake.clashes import correct, find_clashes, hash_sql
+from feature_store.intake.clashes import check_separable, correct, find_clashes, hash_sql
+from feature_store.intake.offers import InseparableError
 from feature_store.schemas import INTERACTIONS, ITEMS
 from tests.feature_store.logs import ask, hours, render, take_in_events, take_in_items
 
@@ -39,19 +40,22 @@ def known_item(lake, item_id):
     return row
 
 
-def find(lake, rows, table=ITEMS):
-    """What clashes of a file with these rows, and the connection that knows the relations."""
+def find(lake, *files, table=ITEMS):
+    """What clashes of files with these rows, and the connection that knows the relations."""
     connection = lake.cursor()
-    schema = pa.schema([table.arrow_schema.field(name) for name in table.stored])
-    lines = pa.array(range(len(rows)), pa.int64())
-    connection.register("lines", pa.Table.from_pylist(rows, schema=schema).append_column("line", lines))
-    connection.execute("CREATE TEMP TABLE rows AS SELECT *, 0 AS place FROM lines")
-    return find_clashes(connection, table, "rows", order="line DESC"), connection
+    fields = [table.arrow_schema.field(name) for name in table.stored]
+    schema = pa.schema([*fields, ("line", pa.int64()), ("place", pa.int32())])
+    rows = [
+        row | {"line": n, "place": place} for place, file in enumerate(files) for n, row in enumerate(file)
+    ]
+    connection.register("rows", pa.Table.from_pylist(rows, schema=schema))
+    found = find_clashes(connection, table, "rows", order="line DESC", num_files=len(files))
+    return found, connection
 
 
 def fresh_rows(lake, rows, table=ITEMS):
     """The rows that are to be written of those that clash."""
-    found, connection = find(lake, rows, table)
+    found, connection = find(lake, rows, table=table)
     if not found.num_versions:
         return []
     made = correct(connection, table, found, 0)
@@ -62,7 +66,7 @@ def fresh_rows(lake, rows, table=ITEMS):
 
 def numbers(lake, rows, table=ITEMS):
     """How many rows clash, and how many of them are to be written."""
-    return find(lake, rows, table)[0].num_rows.get(0, 0), len(fresh_rows(lake, rows, table))
+    return find(lake, rows, table=table)[0].num_rows.get(0, 0), len(fresh_rows(lake, rows, table))
 
 
 def test_rows_whose_keys_nobody_else_has_do_not_clash(lake):
@@ -73,6 +77,68 @@ def test_rows_whose_keys_nobody_else_has_do_not_clash(lake):
 
 def test_a_file_without_rows_clashes_with_nothing(lake):
     assert find(lake, [])[0].num_versions == 0
+
+
+def titles(connection, found, version):
+    """The titles that one version of each key writes, given what the lake holds now."""
+    made = correct(connection, ITEMS, found, version)
+    return sorted(connection.execute(f"SELECT item_id, title FROM {made.fresh}").fetchall())
+
+
+def test_what_each_file_says_of_a_key_is_a_version_and_they_follow_each_other_as_the_files_do(lake):
+    first = [item("a", "A, first line"), item("a", "A"), item("once"), item("b", "B")]
+    found, connection = find(
+        lake, first, [item("b", "B again")], [item("i1", "One!"), item("b", "B at last")]
+    )
+    assert (found.num_rows, found.num_versions) == ({0: 3, 1: 1, 2: 2}, 3)
+    assert titles(connection, found, 0) == [("a", "A"), ("b", "B"), ("i1", "One!")]
+    assert titles(connection, found, 1) == [("b", "B again")]
+    assert titles(connection, found, 2) == [("b", "B at last")]
+
+
+def test_only_rows_that_one_file_repeats_are_told_as_repeats_with_the_most_repeated_first(lake):
+    one = [item(name) for name, times in (("a", 2), ("b", 4), ("c", 3)) for _ in range(times)]
+    found, _ = find(lake, [*one, item("once")], [item("a"), item("i1")], [item("d"), item("d")])
+    assert found.repeats == {
+        0: "6 rows repeat another row's item, of which the last counts, for example item b and item c",
+        2: "1 rows repeat another row's item, of which the last counts, for example item d",
+    }
+
+
+def event(interaction_id="new", user_key=1, weight=1.0):
+    return {
+        "source": "event_log", "interaction_id": interaction_id, "user_key": user_key, "item_id": "i1",
+        "event_time": datetime(2024, 5, 1, tzinfo=UTC), "kind": "event", "weight": weight,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("weights", "versions"), [((1, 1), 1), ((1, 2), 2), ((1, 2, 2), 2), ((1, 2, 1), 3), ((1, 1, 2), 2)]
+)
+def test_an_event_that_only_repeats_what_the_file_before_said_is_no_version(lake, weights, versions):
+    found, connection = find(lake, *([event(weight=weight)] for weight in weights), table=INTERACTIONS)
+    assert found.num_versions == versions
+    kept = connection.execute(f"SELECT weight FROM {found.versions} ORDER BY version").fetchall()
+    assert kept == [(weight,) for weight, _ in itertools.groupby(weights)]
+
+
+def test_events_that_a_later_file_gives_to_another_user_and_a_third_corrects_must_be_taken_in_one_by_one(
+    lake,
+):
+    (known,) = lake.query("SELECT user_key FROM interactions WHERE interaction_id = 'e1'").to_pylist()
+    moved = event("e1", known["user_key"] + 1)
+
+    def check(*files):
+        found, connection = find(lake, *files, table=INTERACTIONS)
+        check_separable(
+            connection, INTERACTIONS, found, correct(connection, INTERACTIONS, found, 0), version=0
+        )
+
+    check([moved])
+    check([moved], [event("e2")])
+    check([event("e1", known["user_key"], 2.0)], [moved])
+    with pytest.raises(InseparableError, match="given to another user, and corrected again"):
+        check([moved], [event("e1", known["user_key"])])
 
 
 @pytest.mark.parametrize("order", itertools.permutations(range(3)))
@@ -121,10 +187,8 @@ def test_keys_compared_in_parts_clash_as_those_compared_at_once(lake, monkeypatc
 
 
 def test_a_key_is_all_its_columns(lake):
-    event = {"interaction_id": "e1", "user_key": 1, "item_id": "i1", "kind": "event", "weight": 1.0}
-    event |= {"event_time": datetime(2024, 5, 1, tzinfo=UTC)}
-    assert find(lake, [event | {"source": "shop"}], INTERACTIONS)[0].num_rows == {}
-    assert find(lake, [event | {"source": "event_log"}], INTERACTIONS)[0].num_rows == {0: 1}
+    assert find(lake, [event("e1") | {"source": "shop"}], table=INTERACTIONS)[0].num_rows == {}
+    assert find(lake, [event("e1")], table=INTERACTIONS)[0].num_rows == {0: 1}
 
 
 def test_what_was_made_of_an_item_goes_with_its_correction_and_stays_with_the_others(lake, tmp_path):
