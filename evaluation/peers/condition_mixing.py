@@ -34,6 +34,18 @@ def weigh(condition: Condition, shares: Sequence[float]) -> Condition:
     )
 
 
+def add(condition: Condition, others: Condition, shares: Sequence[float]) -> Condition:
+    """One condition with s others added to its states, each times its share; its pooled state stays.
+
+    Args:
+        condition: Of one text.
+        others: Of s texts.
+        shares: [s], of any sign.
+    """
+    moved = condition.prompt_embeds + _sum(others.prompt_embeds, shares)
+    return Condition.of_states(moved, condition.pooled_prompt_embeds)
+
+
 def join(conditions: Sequence[Condition]) -> Condition:
     """One condition of all, in order."""
     pooled = [one.pooled_prompt_embeds for one in conditions]

@@ -40,10 +40,13 @@ class Easel:
         """The plain condition of each text, as plain pictures have it."""
         return self.artist.condition([ArtworkRequest(prompt=text) for text in texts], self.options)
 
-    def encode_negative(self, text: str = "") -> Condition:
-        """The one condition that guidance leads away from; of a text beside the study's own negatives."""
-        negatives = ", ".join(part for part in (self.options.negative_prompt, text) if part)
-        return self.artist.personalizer.conditioner.encode_negative(negatives)
+    def encode_nothing(self) -> Condition:
+        """The plain condition of an empty text, which no prompt may be."""
+        return self.artist.personalizer.conditioner.encode([""])
+
+    def encode_negative(self) -> Condition:
+        """The one condition that guidance leads away from."""
+        return self.artist.personalizer.conditioner.encode_negative(self.options.negative_prompt)
 
     def paint(
         self,

@@ -1,23 +1,27 @@
 """FABRIC: reference pictures, liked and disliked, read by the image model's self-attention.
 
-Source: von Ruette et al., "FABRIC: Personalizing Diffusion Models with Iterative Feedback", 2023.
+Source: von Ruette et al., "FABRIC: Personalizing Diffusion Models with Iterative Feedback", 2023, and the
+code that its authors published.
 
-In a denoising step at noise level t, each reference picture z_i is brought to the same level,
-z_i(t) = sqrt(a_t) z_i + sqrt(1 - a_t) noise, and goes through the UNet once; the states that enter each
-self-attention layer are kept. In the step itself every self-attention also reads these states, by their own
-keys and values and with a weight omega:
+In a denoising step at noise level t, each reference picture z_i is brought to the same level by noise of
+that step, z_i(t) = sqrt(a_t) z_i + sqrt(1 - a_t) noise_t, and goes through the UNet once, under the empty
+text; the states that enter each self-attention layer are kept. In the step itself every self-attention also
+reads these states, by their own keys and values and with a weight omega:
 
     H = softmax([Q K' / sqrt(d);  Q K_ref' / sqrt(d) + log omega]) [V; V_ref]
 
-that is, the reference's attention times omega, made to sum to 1 again. Liked pictures are read where the
-image model is conditioned on the prompt (omega 0.8), disliked ones where it is not (omega 0.4), so that
-guidance leads away from them; in the first half of the steps, in which a picture's composition is decided.
+that is, the reference's attention times omega, made to sum to 1 again, in every layer alike. Liked pictures
+are read where the image model is conditioned on the prompt, disliked ones where it is not, so that guidance
+leads away from them; omega is 0.8 and half of it, in the first 0.8 of the steps, and 0 after. These are the
+values of the authors' own tool. Their experiments, in which pictures add up from round to round, have 0.3 in
+the same steps; their script for one round has 0.8 in the middle third and 0.05 in all others.
 
 The references are pictures that the model itself draws from the texts of the items which the user likes most
-and least, 2 of each, from seeds of their own. Left out: rounds of feedback on the pictures of this very
-target, which a log does not have, and the catalogue's own pictures. Only for families with a UNet: elsewhere
-there is no self-attention of pictures alone. Without guidance there is nothing for disliked pictures to act
-on, and references are read under the prompt.
+and least, 2 of each, from seeds of their own; of what the autoencoder says of one, the mode is taken, so that
+chance has no part in it. Left out: rounds of feedback on the pictures of this very target, which a log does
+not have, and the catalogue's own pictures. Only for families with a UNet: elsewhere there is no
+self-attention of pictures alone. Without guidance, of which the paper has no case, there is nothing for
+disliked pictures to act on, and liked ones are read in the one pass that there is.
 """
 
 import hashlib
@@ -34,6 +38,7 @@ from evaluation.peers.easel import Easel
 from evaluation.peers.fabric_attention import Feedback, attend_to_pictures
 from evaluation.peers.peer import Peer, PeerCase, PeerRequest
 from fan_model.drawing.renderer import Painted
+from fan_model.encoders.conditions import Condition
 
 MAX_PICTURES = 2
 """Of each kind."""
@@ -47,7 +52,7 @@ class Fabric(Peer):
 
     liked_weight: float = 0.8
     disliked_weight: float = 0.4
-    last_share: float = 0.5
+    last_share: float = 0.8
     """Share of the steps, from the first, in which references are read."""
     _latents: dict[str, Tensor | None] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Reference pictures that were drawn, by their texts; None for one that the model refused."""
@@ -79,9 +84,10 @@ class Fabric(Peer):
     def draw(self, easel: Easel, requests: Sequence[PeerRequest]) -> list[Painted]:
         """The pictures; each that has references is drawn by itself, for it has a UNet of its own."""
         self._draw_references(easel, requests)
-        return [self._draw_one(easel, request) for request in requests]
+        nothing = easel.encode_nothing()
+        return [self._draw_one(easel, request, nothing) for request in requests]
 
-    def _draw_one(self, easel: Easel, request: PeerRequest) -> Painted:
+    def _draw_one(self, easel: Easel, request: PeerRequest, nothing: Condition) -> Painted:
         liked, disliked = (self._pictures(texts) for texts in (request.liked, request.disliked))
         if not easel.is_guided:
             disliked = []
@@ -89,6 +95,7 @@ class Fabric(Peer):
             return super().draw(easel, [request])[0]
         feedback = Feedback(
             pictures=torch.cat([*liked, *disliked]),
+            nothing=nothing,
             weights=(self.liked_weight,) * len(liked) + (-self.disliked_weight,) * len(disliked),
             num_steps=easel.options.steps,
             last_share=self.last_share,

@@ -16,8 +16,12 @@ from diffusers import DiffusionPipeline
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from torch import Tensor
 
+from fan_model.encoders.conditions import Condition
+
 SELF_ATTENTION = "attn1"
 """What diffusers calls it in every transformer block of a UNet."""
+ADDED, TEXT_EMBEDS = "added_cond_kwargs", "text_embeds"
+"""What diffusers calls what a UNet is told beside states, and the pooled state among it."""
 NOISE_SEED = 20_230_719
 
 
@@ -27,22 +31,23 @@ class Feedback:
 
     pictures: Tensor
     """[r, channels, height, width] latents."""
+    nothing: Condition
+    """Of the empty text, under which they go through the UNet."""
     weights: tuple[float, ...]
     """[r] above 0: read by the conditional rows; below 0: by the unconditional ones, as strongly."""
     num_steps: int
     last_share: float
-    """Share of the steps in which they are read."""
+    """Share of the UNet's calls, from the first, in which they are read."""
     is_guided: bool
     states: dict[str, Tensor] = field(default_factory=dict)
     """[r, m, c] what enters each self-attention layer, by the layer's name, in the present step."""
     is_reading: bool = False
     """Whether the references themselves are going through the UNet."""
-    steps_done: int = 0
+    calls_done: int = 0
 
-    @property
-    def is_over(self) -> bool:
-        """Whether references are no longer read."""
-        return self.steps_done >= self.last_share * self.num_steps
+    def is_over(self, num_calls: int) -> bool:
+        """Whether references are no longer read, of so many calls of the UNet."""
+        return self.calls_done >= self.last_share * num_calls
 
     def bias(self, num_rows: int, length: int, positions: int) -> Tensor:
         """[b, 1, length + r positions] what is added to the scores of own and references' keys."""
@@ -91,20 +96,22 @@ def attend_to_pictures(pipeline: DiffusionPipeline, feedback: Feedback) -> Diffu
             layer.set_processor(_FeedbackProcessor(name, feedback))
     denoise = unet.forward
     scheduler = pipeline.scheduler
+    # A scheduler of second order calls the UNet twice in most steps.
+    num_calls = len(_new_scheduler(scheduler, feedback).timesteps)
 
     def forward(sample: Tensor, timestep: Tensor, encoder_hidden_states: Tensor, **others: Any) -> Any:  # noqa: ANN401
         feedback.states.clear()
-        if not feedback.is_over:
+        if not feedback.is_over(num_calls):
             count = len(feedback.pictures)
             feedback.is_reading = True
             denoise(
                 _at_noise(scheduler, feedback, timestep),
                 timestep,
-                encoder_hidden_states[:1].expand(count, -1, -1),
-                **_for_references(others, count),
+                feedback.nothing.prompt_embeds.to(encoder_hidden_states).expand(count, -1, -1),
+                **_for_references(others, feedback.nothing, count),
             )
             feedback.is_reading = False
-        feedback.steps_done += 1
+        feedback.calls_done += 1
         return denoise(sample, timestep, encoder_hidden_states, **others)
 
     unet.forward = forward
@@ -120,25 +127,33 @@ def _share_weights(unet: torch.nn.Module) -> Any:  # noqa: ANN401 - the UNet's o
 
 
 def _at_noise(scheduler: Any, feedback: Feedback, timestep: Tensor) -> Tensor:  # noqa: ANN401
-    """The reference pictures at the noise level of a step, as the UNet takes them.
-
-    The scheduler is made anew: what it knows of the step before would be counted on otherwise.
-    """
-    own = type(scheduler).from_config(scheduler.config)
-    own.set_timesteps(feedback.num_steps, device=feedback.pictures.device)
-    chance = torch.Generator("cpu").manual_seed(NOISE_SEED)
+    """The reference pictures at the noise level of a step, by noise of that step, as the UNet takes them."""
+    own = _new_scheduler(scheduler, feedback)
+    chance = torch.Generator("cpu").manual_seed(NOISE_SEED + feedback.calls_done)
     noise = torch.randn(feedback.pictures.shape, generator=chance).to(feedback.pictures)
     at = timestep.reshape(-1)[:1].expand(len(feedback.pictures))
     noisy: Tensor = own.scale_model_input(own.add_noise(feedback.pictures, noise, at), timestep)
     return noisy
 
 
-def _for_references(others: dict[str, Any], count: int) -> dict[str, Any]:
-    """What else the UNet is told of its first row, for each reference."""
+def _new_scheduler(scheduler: Any, feedback: Feedback) -> Any:  # noqa: ANN401
+    """A scheduler like the pipeline's, before its first step.
+
+    One is made for each step: what it knows of the step before would be counted on otherwise.
+    """
+    own = type(scheduler).from_config(scheduler.config)
+    own.set_timesteps(feedback.num_steps, device=feedback.pictures.device)
+    return own
+
+
+def _for_references(others: dict[str, Any], nothing: Condition, count: int) -> dict[str, Any]:
+    """What else the UNet is told of its first row, for each reference; of a text, that it is empty."""
     told = dict(others)
-    for name in ("added_cond_kwargs",):
-        if told.get(name):
-            told[name] = {key: value[:1].expand(count, *value.shape[1:]) for key, value in told[name].items()}
+    if told.get(ADDED):
+        added = {key: value[:1] for key, value in told[ADDED].items()}
+        if TEXT_EMBEDS in added and nothing.pooled_prompt_embeds is not None:
+            added[TEXT_EMBEDS] = nothing.pooled_prompt_embeds.to(added[TEXT_EMBEDS])
+        told[ADDED] = {key: value.expand(count, *value.shape[1:]) for key, value in added.items()}
     if told.get("timestep_cond") is not None:
         told["timestep_cond"] = told["timestep_cond"][:1].expand(count, -1)
     return told

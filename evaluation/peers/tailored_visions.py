@@ -1,7 +1,7 @@
 """Tailored Visions: the prompt rewritten from the user's three closest past prompts.
 
 Source: Chen et al., "Tailored Visions: Enhancing Text-to-Image Generation with Personalized Prompt
-Rewriting", CVPR 2024.
+Rewriting", CVPR 2024, and the code that its authors published.
 
 With Q the user's past prompts (here: the texts of liked items), T the new one and L a language model,
 
@@ -10,8 +10,11 @@ With Q the user's past prompts (here: the texts of liked items), T the new one a
 Without a language model T' is T with the attributes of R that it has not, those of most of R first: the
 rule-based merge, which the method's name then says.
 
-Left out: the examples in the paper's instruction, which are made of its own data set, and the ranking of R by
-a language model. The instruction is this project's own wording.
+Left out: examples of rewritten prompts in the instruction, which are made of the paper's own data set: this
+is its context-independent rewriting. Past prompts that nearly repeat an earlier one (by BLEU) are not dropped
+before the three are found, for each item stands in a history once. The embedding is the mean of the text
+encoder's tokens in place of CLIP's pooled state, and BM25 has the usual constants. The instruction is this
+project's own wording, with the published limit of words.
 """
 
 from collections import Counter
@@ -36,7 +39,7 @@ Prompts that the person wrote before:
 {past}
 The new prompt: {prompt}
 Keep what the new prompt shows. Add the looks, styles and themes that the earlier prompts have in common and
-that suit it. Answer with the adapted prompt alone, on one line, in at most 40 words."""
+that suit it. Answer with the adapted prompt alone, on one line, in at most 70 words."""
 
 
 @dataclass(frozen=True)

@@ -1,30 +1,37 @@
-"""ViPer: attributes that a user likes and dislikes, in prompt and negative prompt, as strongly as wanted.
+"""ViPer: attributes that a user likes and dislikes, added to prompt and negative prompt by a strength.
 
 Source: Salehi et al., "ViPer: Visual Personalization of Generative Models via Individual Preference
-Learning", ECCV 2024.
+Learning", ECCV 2024, and the code that its authors published.
 
 With c(.) the text encoder's condition, T the target, N the negative prompt of all pictures (empty by
-default), V+ and V- the attributes liked and disliked, and beta the strength, 0 to 1:
+default), V+ and V- the attributes liked and disliked, each list read as a text of its own, and beta the
+strength, 0 to 1 (0.85 in the published code):
 
-    c+ = c(T) + beta (c(T, V+) - c(T)),    c- = c(N) + beta (c(N, V-) - c(N))
+    c+ = c(T) + beta c(V+),    c- = c(N) + beta c(V-)
 
-and the picture is drawn from c+, away from c-. In the paper V+ and V- are written by a vision-language model
-from what people say of pictures. Here they are found by comparing the texts of liked and of less liked items,
+and the picture is drawn from c+, away from c-. Where nothing is guided there is no c-, and it is drawn from
+the paper's sum of both, c(T) + beta (c(V+) - c(V-)). An empty list is the empty text; pooled states stay
+those of T and N.
+
+In the paper V+ and V- are written by a vision-language model from what people say of pictures. Here they are
+found by comparing the texts of liked and of less liked items,
 
     d(k) = share of the liked items' weight with k  -  share of the less liked items with k,
 
 V+ the 5 attributes of largest d > 0, V- the 5 of least d < 0, none of them a word of T, which must stay; or a
-language model writes both lists from the same texts.
+language model writes both lists from the same texts, and what it says of both is dropped, as in the paper.
 
-Left out: pictures and comments as evidence, which logs do not have, and the paper's fine-tuned weights. Where
-nothing is guided, nothing leads away from V-.
+Left out: pictures and comments as evidence, which logs do not have, and the paper's fine-tuned weights; the
+chance order of the attributes, which come clearest first; and the published code's second look of the UNet
+at each step, under V+ and V- without T, whose noise it adds times beta: a family is drawn with here by the
+conditions that it takes, one of each kind.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evaluation.peers.attributes import attribute_shares, words_of
-from evaluation.peers.condition_mixing import join, refuse_unequal, weigh
+from evaluation.peers.condition_mixing import add, join, refuse_unequal
 from evaluation.peers.easel import Easel
 from evaluation.peers.peer import Peer, PeerCase, PeerRequest
 from evaluation.peers.rewriters import Rewriter, read_list
@@ -50,7 +57,7 @@ dislikes: ..."""
 class Viper(Peer):
     """Liked and disliked attributes."""
 
-    strength: float = 0.5
+    strength: float = 0.85
     """beta, 0 (the target only) to 1."""
     rewriter: Rewriter | None = None
     """A language model that writes the attributes; None: by rule."""
@@ -68,7 +75,7 @@ class Viper(Peer):
     @property
     def recipe(self) -> str:
         """The strength; attributes are a part of the request."""
-        return f"ViPer, strength {self.strength}"
+        return f"ViPer, attributes added at strength {self.strength}"
 
     def unfit(self, easel: Easel) -> str | None:
         """Say why it cannot draw with a model."""
@@ -83,7 +90,7 @@ class Viper(Peer):
         )
 
     def condition(self, easel: Easel, requests: Sequence[PeerRequest]) -> Condition:
-        """c+ of each request."""
+        """c+ of each request, or the sum of both where nothing is guided."""
         return join([self._towards(easel, request) for request in requests])
 
     def negative(self, easel: Easel, requests: Sequence[PeerRequest]) -> Condition:
@@ -91,17 +98,19 @@ class Viper(Peer):
         return join([self._away(easel, request) for request in requests])
 
     def _towards(self, easel: Easel, request: PeerRequest) -> Condition:
-        if not request.liked:
-            return easel.encode([request.prompt])
-        enhanced = ", ".join([request.prompt, *request.liked])
-        return weigh(easel.encode([request.prompt, enhanced]), [1 - self.strength, self.strength])
+        target = easel.encode([request.prompt])
+        if request.is_plain:
+            return target
+        liked = _read(easel, request.liked)
+        if easel.is_guided:
+            return add(target, liked, [self.strength])
+        return add(target, join([liked, _read(easel, request.disliked)]), [self.strength, -self.strength])
 
     def _away(self, easel: Easel, request: PeerRequest) -> Condition:
-        plain = easel.encode_negative()
-        if not request.disliked or not easel.is_guided:
-            return plain
-        avoided = easel.encode_negative(", ".join(request.disliked))
-        return weigh(join([plain, avoided]), [1 - self.strength, self.strength])
+        negative = easel.encode_negative()
+        if request.is_plain or not easel.is_guided:
+            return negative
+        return add(negative, _read(easel, request.disliked), [self.strength])
 
     def _ask(self, case: PeerCase) -> tuple[tuple[str, ...], tuple[str, ...]]:
         assert self.rewriter is not None
@@ -109,8 +118,19 @@ class Viper(Peer):
         kinds = {"liked": liked, "disliked": case.disliked[:MAX_ITEMS]}
         listed = {name: "\n".join(f"- {text}" for text in texts) for name, texts in kinds.items()}
         answer = self.rewriter.answer(INSTRUCTION.format(**listed))
-        likes, dislikes = (read_list(answer, name)[:MAX_ATTRIBUTES] for name in ("likes", "dislikes"))
-        return likes, dislikes
+        likes, dislikes = (read_list(answer, name) for name in ("likes", "dislikes"))
+        return _without(likes, dislikes)[:MAX_ATTRIBUTES], _without(dislikes, likes)[:MAX_ATTRIBUTES]
+
+
+def _read(easel: Easel, attributes: Sequence[str]) -> Condition:
+    """The condition of one list of attributes."""
+    return easel.encode([", ".join(attributes)]) if attributes else easel.encode_nothing()
+
+
+def _without(attributes: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
+    """The attributes that are not also among the others, however they are spelt."""
+    said = {other.lower() for other in others}
+    return tuple(attribute for attribute in attributes if attribute.lower() not in said)
 
 
 def _compare(case: PeerCase) -> tuple[tuple[str, ...], tuple[str, ...]]:

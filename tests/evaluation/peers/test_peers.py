@@ -5,10 +5,9 @@ import pytest
 import torch
 
 from evaluation.peers.attributes import add_attributes, attribute_shares, attributes_of
-from evaluation.peers.condition_mixing import weigh
+from evaluation.peers.condition_mixing import add, weigh
 from evaluation.peers.drum import Drum
 from evaluation.peers.fabric import Fabric
-from evaluation.peers.fabric_attention import Feedback
 from evaluation.peers.mean_of_conditions import MeanOfConditions, OneCondition
 from evaluation.peers.pmg import Pmg
 from evaluation.peers.tailored_visions import TailoredVisions
@@ -54,6 +53,14 @@ def test_a_weighted_sum_of_conditions_is_taken_token_by_token():
     mixed = weigh(Condition.of_states(states, pooled), [0.25, 0.75])
     torch.testing.assert_close(mixed.prompt_embeds[0], 0.25 * states[0] + 0.75 * states[1])
     torch.testing.assert_close(mixed.pooled_prompt_embeds, torch.tensor([[4.0]]))
+
+
+def test_a_condition_with_others_added_keeps_its_pooled_state():
+    states, pooled = torch.arange(12.0).reshape(2, 3, 2), torch.tensor([[1.0], [5.0]])
+    condition = Condition.of_states(states[:1], pooled[:1])
+    moved = add(condition, Condition.of_states(states, pooled), [0.5, -0.25])
+    torch.testing.assert_close(moved.prompt_embeds[0], 1.5 * states[0] - 0.25 * states[1])
+    torch.testing.assert_close(moved.pooled_prompt_embeds, pooled[:1])
 
 
 def test_the_mean_of_conditions_is_weighted_by_preference(artist, easel):
@@ -111,6 +118,12 @@ def test_tailored_visions_without_a_language_model_says_so_in_its_name():
     )
 
 
+def test_tailored_visions_asks_for_as_many_words_as_its_authors_do(artist):
+    asked = Echo()
+    TailoredVisions(asked).plan(make_case(artist))
+    assert "at most 70 words" in asked.asked[0]
+
+
 def test_an_empty_answer_leaves_the_prompt_as_it_is(artist):
     silent = Echo()
     silent.answer = lambda _: "\n  \n"
@@ -124,6 +137,11 @@ def test_pmg_writes_the_heaviest_keywords_of_recent_items(artist):
     assert request.prompt == "a dog, red, gold"
 
 
+def test_pmg_writes_eight_keywords_at_most(artist):
+    request = Pmg().plan(make_case(artist, texts=("a, one two three four five six seven eight nine",)))
+    assert request.prompt == "a dog, one, two, three, four, five, six, seven, eight"
+
+
 def test_viper_tells_liked_from_disliked_attributes_and_leaves_the_targets_own_alone(artist):
     case = make_case(
         artist, "a red dog", ("a, red ink", "b, ink oil", "c, fog oil"), [1, 1, 1], disliked=("c, fog oil",)
@@ -134,19 +152,55 @@ def test_viper_tells_liked_from_disliked_attributes_and_leaves_the_targets_own_a
     assert request.prompt == "a red dog"
 
 
-def test_viper_goes_as_far_as_its_strength(artist, easel):
+def test_viper_adds_liked_attributes_to_the_prompt_and_disliked_ones_to_the_negative_prompt(artist):
+    easel = make_easel(artist, negative_prompt="a bog")
     request = Viper().plan(make_case(artist, disliked=ANN[3:]))
-    plain, enhanced = easel.encode(["a dog", ", ".join(["a dog", *request.liked])]).prompt_embeds
+    lists = [", ".join(request.liked), ", ".join(request.disliked)]
+    target, negative, liked, disliked = easel.encode(["a dog", "a bog", *lists]).prompt_embeds
     for strength in (0.0, 0.3, 1.0):
-        moved = Viper(strength).condition(easel, [request]).prompt_embeds[0]
-        torch.testing.assert_close(moved, (1 - strength) * plain + strength * enhanced)
-    negative = Viper(1.0).negative(easel, [request]).prompt_embeds
-    torch.testing.assert_close(negative, easel.encode_negative(", ".join(request.disliked)).prompt_embeds)
+        peer = Viper(strength)
+        towards, away = peer.condition(easel, [request]), peer.negative(easel, [request])
+        torch.testing.assert_close(towards.prompt_embeds[0], target + strength * liked)
+        torch.testing.assert_close(away.prompt_embeds[0], negative + strength * disliked)
+
+
+def test_viper_without_guidance_adds_what_liked_attributes_have_before_disliked_ones(artist):
+    easel = make_easel(artist, guidance_scale=1)
+    request = Viper().plan(make_case(artist, disliked=ANN[3:]))
+    lists = [", ".join(request.liked), ", ".join(request.disliked)]
+    target, liked, disliked = easel.encode(["a dog", *lists]).prompt_embeds
+    peer = Viper(0.3)
+    towards = peer.condition(easel, [request]).prompt_embeds[0]
+    torch.testing.assert_close(towards, target + 0.3 * (liked - disliked))
+    torch.testing.assert_close(
+        peer.negative(easel, [request]).prompt_embeds, easel.encode_negative().prompt_embeds
+    )
+
+
+def test_a_list_that_viper_did_not_find_is_the_empty_text(artist):
+    easel = make_easel(artist, guidance_scale=1)
+    request = Viper().plan(make_case(artist))
+    assert request.disliked == ()
+    target, liked = easel.encode(["a dog", ", ".join(request.liked)]).prompt_embeds
+    nothing = easel.encode_nothing().prompt_embeds[0]
+    towards = Viper(0.3).condition(easel, [request]).prompt_embeds[0]
+    torch.testing.assert_close(towards, target + 0.3 * (liked - nothing))
+
+
+def test_viper_is_as_strong_as_its_authors_published_it_unless_told_otherwise():
+    assert Viper().strength == 0.85
 
 
 def test_viper_reads_a_language_models_lists(artist):
     request = Viper(rewriter=Echo()).plan(make_case(artist))
     assert (request.liked, request.disliked) == (("red", "ink"), ("fog",))
+
+
+def test_what_a_language_model_says_of_both_lists_viper_drops(artist):
+    torn = Echo()
+    torn.answer = lambda _: "likes: red, Ink, oil\ndislikes: ink, fog"
+    request = Viper(rewriter=torn).plan(make_case(artist))
+    assert (request.liked, request.disliked) == (("red", "oil"), ("fog",))
 
 
 def test_fabric_takes_the_most_and_the_least_liked_items(artist):
@@ -166,23 +220,6 @@ def test_fabrics_disliked_pictures_need_guidance_and_change_what_is_drawn(artist
     guided, unguided = draw(make_easel(artist)), draw(make_easel(artist, guidance_scale=1))
     assert (guided[0] != guided[1]).any()
     np.testing.assert_array_equal(unguided[0], unguided[1])
-
-
-def test_weight_1_gives_a_reference_the_attention_of_the_pictures_own_positions():
-    feedback = Feedback(torch.zeros(2, 4, 8, 8), (1.0, -0.5), 10, 0.5, is_guided=True)
-    bias = feedback.bias(num_rows=2, length=3, positions=2)
-    unconditional, conditional = bias[:, 0].tolist()
-    assert conditional == [0, 0, 0, 0, 0, -np.inf, -np.inf]
-    assert unconditional == pytest.approx([0, 0, 0, -np.inf, -np.inf, np.log(0.5), np.log(0.5)])
-
-
-def test_references_are_read_in_the_first_share_of_the_steps():
-    feedback = Feedback(torch.zeros(1, 4, 8, 8), (1.0,), 4, 0.5, is_guided=True)
-    over = []
-    for done in range(4):
-        feedback.steps_done = done
-        over.append(feedback.is_over)
-    assert over == [False, False, True, True]
 
 
 def test_a_family_without_a_unet_leaves_fabric_out():
