@@ -17,6 +17,7 @@ from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from torch import Tensor
 
 from fan_model.encoders.conditions import Condition
+from fan_model.loading.placement import without_encoders
 
 SELF_ATTENTION = "attn1"
 """What diffusers calls it in every transformer block of a UNet."""
@@ -105,7 +106,7 @@ def attend_to_pictures(pipeline: DiffusionPipeline, feedback: Feedback) -> Diffu
             count = len(feedback.pictures)
             feedback.is_reading = True
             denoise(
-                _at_noise(scheduler, feedback, timestep),
+                _at_noise(scheduler, feedback, timestep).to(sample),
                 timestep,
                 feedback.nothing.prompt_embeds.to(encoder_hidden_states).expand(count, -1, -1),
                 **_for_references(others, feedback.nothing, count),
@@ -115,7 +116,7 @@ def attend_to_pictures(pipeline: DiffusionPipeline, feedback: Feedback) -> Diffu
         return denoise(sample, timestep, encoder_hidden_states, **others)
 
     unet.forward = forward
-    own = copy.copy(pipeline)
+    own = without_encoders(pipeline)
     own.unet = unet
     return own
 

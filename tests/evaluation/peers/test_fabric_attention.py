@@ -11,6 +11,7 @@ from evaluation.peers.fabric import Fabric
 from evaluation.peers.fabric_attention import Feedback, attend_to_pictures
 from evaluation.testing.peer_contract import make_case
 from fan_model.encoders.conditions import Condition
+from fan_model.loading.kernels import watch_decoding
 from tests.evaluation.peers.peer_cases import make_artist, make_easel
 from tests.fan_model.pipelines import stable_diffusion, stable_diffusion_xl
 
@@ -83,6 +84,15 @@ def test_references_go_through_the_unet_under_the_empty_text(unet_calls, make_pi
     nothing, reading = easel.encode_nothing(), unet_calls[0]
     torch.testing.assert_close(reading.states, nothing.prompt_embeds)
     torch.testing.assert_close(reading.pooled, nothing.pooled_prompt_embeds)
+
+
+def test_text_encoder_unet_and_autoencoder_may_have_number_types_of_their_own(unet_calls):
+    pipeline = stable_diffusion()
+    pipeline.text_encoder.to(torch.bfloat16)
+    pipeline.vae.to(torch.float64)
+    watch_decoding(pipeline.vae)
+    draw_with_one_reference(make_easel(make_artist(pipeline)), unet_calls)
+    assert {tensor.dtype for call in unet_calls for tensor in (call.sample, call.states)} == {torch.float32}
 
 
 def test_every_step_brings_references_to_its_noise_by_a_chance_of_its_own(unet_calls):
