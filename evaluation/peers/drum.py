@@ -1,24 +1,41 @@
 """DrUM: a transformer adapter on the text encoder's condition, after coreset selection.
 
 Source: Kim, Ahn and Seo, "Draw Your Mind: Personalized Generation via Condition-Level Modeling in
-Text-to-Image Diffusion Models", ICCV 2025.
+Text-to-Image Diffusion Models", ICCV 2025, and the code that its authors published.
 
-With c(.) the text encoder's condition less what the conditions of all captions have in common, R_i the
-references that a coreset of the history keeps, w_i their weights (summing to 1), r = sum_i w_i c(R_i) the
-profile and alpha the degree of personalization, the adapter A makes
+With c(.) the text encoder's states of a text, "" the empty text, R_i the references that a coreset of the
+history keeps, w_i their weights (summing to 1) and alpha the degree of personalization, the published adapter
+starts from c("") and reads the target and each reference, each under its own softmax,
+
+    x <- LN(x + (1 - alpha) Attn(x, c(T)) + alpha sum_i w_i Attn(x, c(R_i))),   x <- LN(x + MLP(x))
+
+ten times, as wide as the encoder, whose own last norm makes the condition z of x. It is trained once per
+encoder to give captions back, from c(T) alone: loss = mean_j [1 - cos(z_j, c(T)_j)], and the same of the
+pooled state. References, weights and alpha come in when it draws.
+
+The adapter here has that attention, is two blocks deep and at most 128 wide, so that it trains in minutes on
+a CPU, and corrects the mean of conditions in place of making a condition anew. With c(.) less what the
+conditions of all captions have in common, and r = sum_i w_i c(R_i),
 
     z = A(c(T); c(R_1..k), w, alpha) = (1 - alpha) c(T) + alpha (r + f(x)),   tokens as long as the target's
     x <- x + (1 - alpha) Attn(x, c(T)) + alpha sum_i w_i Attn(x, c(R_i)),   x <- x + MLP(x)    two times
 
-and is trained once per encoder on captions, whose conditions play targets and references by lot, with
+where x starts from target and mean, and norms come before each part. At alpha 0 it gives captions back
+untrained, so it is trained on captions that play targets and references by lot, with
 
     loss = mean_j [ (1 - alpha) (1 - cos(z_j, c(T)_j)) + alpha (1 - cos(z_j, r_j)) ]
 
-Left out: the published weights, which are of other encoders, and its size: this one is at most 128 wide and
-two blocks deep, so that it trains in minutes on a CPU. Taking away what captions have in common is this
-project's: cosines of whole conditions are all but 1, and an adapter trained on them made the bundled model's
-pictures less like the history, not more. A pooled state, where a family has one, is mixed as
-(1 - alpha) target + alpha references: the adapter has no stream for it.
+Taking away what captions have in common is this project's: cosines of whole conditions are all but 1, and an
+adapter trained on them made the bundled model's pictures less like the history, not more.
+
+The coreset, too, is this project's (`select_coreset`): references unlike one another, by the mean of their
+tokens. The published code, with the preference strength W_i and CLIP's pooled state, begins with s_i = W_i
+times the mean cosine to ten at random; the largest s_i is taken, and s_i becomes at most W_i cos(i, taken).
+How many are kept, and alpha (0.3 there), are the study's, as for every method.
+
+Left out: the published weights, which are of other encoders; an adapter of its own for each of several text
+encoders, for here it takes their joined states; and a pooled stream: a pooled state, where a family has one,
+is mixed as (1 - alpha) target + alpha references.
 """
 
 from collections.abc import Sequence

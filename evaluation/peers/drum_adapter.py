@@ -1,7 +1,7 @@
 """DrUM's adapter: a small transformer from a target's and references' conditions to a personalized one.
 
-The equations are in `drum`. Legend: b batch, k references, n tokens, w width of the condition, h width inside
-the adapter.
+The equations are in `drum`, with what the published adapter has in their place. Legend: b batch,
+k references, n tokens, w width of the condition, h width inside the adapter.
 """
 
 import hashlib

@@ -18,7 +18,7 @@ Floats = NDArray[np.floating]
 Places = NDArray[np.int64]
 
 NUM_STARTING_POINTS = 10
-"""Size of the random sample that the coreset starts from (DrUM, after PatchCore)."""
+"""Size of the random sample that the coreset starts from, as in PatchCore, and in DrUM after it."""
 
 
 def select_random(history_size: int, num_references: int, generator: np.random.Generator) -> Places:
@@ -65,8 +65,10 @@ def select_bm25(target: str, references: Sequence[str], num_references: int) -> 
 def select_coreset(features: Floats, num_references: int, generator: np.random.Generator) -> Places:
     """Select references unlike one another, whatever the target: a coreset, farthest first.
 
-    As DrUM does (with PatchCore's approximate greedy sampler): a reference's first distance is its mean
-    distance to a random sample of ten; then the farthest is taken, and distances shrink to the nearest taken.
+    PatchCore's approximate greedy sampler (Roth et al. 2022), which DrUM takes up: a reference's first
+    distance is its mean distance to a random sample of ten; then the farthest is taken, and distances shrink
+    to the nearest taken. DrUM's published code has cosines times preference in the place of distances, and so
+    takes what is liked and like the rest.
 
     Args:
         features: `[H, d]` text features.
