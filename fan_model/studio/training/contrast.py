@@ -18,7 +18,7 @@ from fan_model.studio.posters.styles import POSTER_PIXELS
 from fan_model.studio.training.course import Batch, Course, Deal, Report, half_precision, train
 from fan_model.studio.training.poster_attributes import AUXILIARY_SHARE, CLASSES, NAMED, AttributeHead
 from fan_model.studio.training.poster_set import PosterSet
-from fan_model.studio.training.recipe import NUM_TOKENS
+from fan_model.studio.training.recipe import NUM_TOKENS, PATCH_PIXELS
 from fan_model.studio.training.worded_posters import NUM_NAMINGS, word_names, word_posters
 
 FEATURES = 128
@@ -183,6 +183,6 @@ def _config(tokenizer: CLIPTokenizer, text_layers: int) -> CLIPConfig:
         "intermediate_size": 768,
         "num_hidden_layers": 5,
         "image_size": POSTER_PIXELS,
-        "patch_size": 8,
+        "patch_size": PATCH_PIXELS,
     }
     return CLIPConfig(text_config=tower | text, vision_config=tower | vision, projection_dim=FEATURES)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 NUM_TOKENS = 48
 """Tokens of a caption, with start, end and padding; captions have 17 on average."""
 VOCABULARY = 2048
+PATCH_PIXELS = 8
+"""Side of what the judge sees at once; the third genre's badge is small."""
 LATENT_CHANNELS = 16
 LATENT_CELLS = 16
 """Cells a side: a cell is 8 by 8 pixels."""

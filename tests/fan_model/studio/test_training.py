@@ -45,7 +45,7 @@ from fan_model.studio.training.painter import (
 )
 from fan_model.studio.training.poster_attributes import CLASSES, attribute_labels
 from fan_model.studio.training.poster_set import PosterSet
-from fan_model.studio.training.recipe import RECIPES
+from fan_model.studio.training.recipe import PATCH_PIXELS, RECIPES
 from fan_model.studio.training.starting_weights import StartingWeights
 from fan_model.studio.training.tokens import make_tokenizer, tokenize
 from fan_model.studio.training.training_run import RecipeError, TrainingRun
@@ -285,13 +285,14 @@ def test_a_training_of_no_steps_gives_back_the_weights_it_started_from(posters, 
         assert (pipeline / file.relative_to(PIPELINE_FOLDER)).read_text() == file.read_text(), file.name
 
 
-@pytest.mark.parametrize(("size", "side"), [("refine", 16), ("gpu", 8)])
-def test_a_judge_goes_on_in_its_shape_or_begins_anew_in_todays(posters, tmp_path, size, side):
+@pytest.mark.parametrize(("size", "width"), [("refine", 128), ("gpu", 192)])
+def test_a_judge_goes_on_in_its_width_or_begins_anew_in_todays(posters, tmp_path, size, width):
     (tmp_path / "posters").symlink_to(posters.folder)
     recipe = replace(RECIPES[size], num_posters=60, judge_steps=0)
     start = StartingWeights(PIPELINE_FOLDER.parent)
     run = TrainingRun(recipe, posters.seed, tmp_path, torch.device("cpu"), lambda *_: None, start)
-    assert run._train_judge(posters, start.tokenizer()).config.vision_config.patch_size == side
+    vision = run._train_judge(posters, start.tokenizer()).config.vision_config
+    assert (vision.hidden_size, vision.patch_size) == (width, PATCH_PIXELS)
 
 
 @pytest.mark.whole
