@@ -59,7 +59,7 @@ def hash_sql(table: Table) -> str:
 
 
 def find_clashes(
-    connection: DuckDBPyConnection, table: Table, rows: str, *, order: str, num_files: int = 1
+    connection: DuckDBPyConnection, table: Table, rows: str, *, order: str, num_files: int
 ) -> Clashes:
     """Look for the rows of files that clash with one another or with what the lake holds.
 
@@ -83,7 +83,7 @@ def find_clashes(
         hashes="clashing_hashes",
         num_rows=dict(counted),
         versions=versions,
-        num_versions=most or 0,
+        num_versions=most,
         repeats=_describe_repeats(connection, table, own),
     )
 
@@ -91,11 +91,10 @@ def find_clashes(
 def correct(connection: DuckDBPyConnection, table: Table, clashes: Clashes, version: int) -> Corrections:
     """Compare one version of each key with what the lake holds by now."""
     own = f"(SELECT * EXCLUDE version FROM {clashes.versions} WHERE version = {version})"
-    hashes = clashes.hashes if version == 0 else f"(SELECT {hash_sql(table)} AS hash FROM {own})"
     known = _keep(
         connection,
         "known_rows",
-        f"FROM {table.qualified_name} WHERE {hash_sql(table)} IN (SELECT hash FROM {hashes})",
+        f"FROM {table.qualified_name} WHERE {hash_sql(table)} IN (SELECT {hash_sql(table)} FROM {own})",
     )
     fresh = _keep(connection, "fresh_rows", _fresh_sql(table, own, known))
     return Corrections(known=known, fresh=fresh)
