@@ -26,6 +26,7 @@ from recsys_adapters.formats.record_format import (
 from recsys_adapters.records.sql_quoting import quoted_name, quoted_text
 
 _ROWS_AT_ONCE = 1 << 16
+_LARGEST_EXACT_FLOAT32 = 1 << 24
 _IS_BINARY = (
     pa.types.is_binary,
     pa.types.is_large_binary,
@@ -64,7 +65,7 @@ class ParquetRows:
             for place, (name, kind) in enumerate(zip(schema.names, schema.types, strict=True))
         )
         raw = f"CAST(json_object({texts}) AS VARCHAR)" if schema.names else "NULL::VARCHAR"
-        values = ", ".join(f"{_value_sql(schema, c.name)} AS {quoted_name(c.role)}" for c in columns)
+        values = ", ".join(f"{_value_sql(schema, c)} AS {quoted_name(c.role)}" for c in columns)
         sql = f"SELECT place, line, {raw} AS raw, defect, false AS is_plain, {values} FROM {SOURCE_RECORDS}"
         return FileRecords(_Rows(path, schema), sql)
 
@@ -129,6 +130,8 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
         return _plain_type(kind.value_type)
     if pa.types.is_float16(kind):
         return pa.float32()
+    if isinstance(kind, pa.UuidType):
+        return kind
     if isinstance(kind, pa.BaseExtensionType):
         return _plain_type(kind.storage_type)
     if pa.types.is_struct(kind):
@@ -181,9 +184,18 @@ def _descend(value: str, kind: pa.DataType, path: Sequence[str]) -> tuple[str, p
     return _descend(f"struct_extract_at({value}, {place + 1})", kind.field(place).type, path[1:])
 
 
-def _value_sql(schema: pa.Schema, name: str) -> str:
-    found = _find(schema, name)
-    return _text(*found) if found else "NULL::VARCHAR"
+def _value_sql(schema: pa.Schema, column: FileColumn) -> str:
+    found = _find(schema, column.name)
+    if not found:
+        return "NULL::VARCHAR"
+    value, kind = found
+    text = _text(value, kind)
+    if column.is_id and pa.types.is_float32(kind):
+        # Written with few digits, an id is seen to have lost some.
+        text = (
+            f"CASE WHEN abs({value}) > {_LARGEST_EXACT_FLOAT32} THEN printf('%.5e', {value}) ELSE {text} END"
+        )
+    return text
 
 
 def _text(value: str, kind: pa.DataType) -> str:

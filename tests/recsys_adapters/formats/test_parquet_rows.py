@@ -1,0 +1,50 @@
+"""Columns of Parquet that are no plain texts and numbers."""
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from recsys_adapters.sources.event_log import EventLog
+from recsys_adapters.testing.line_contract import stage
+
+COLUMNS = {"user_id": "user", "item_id": "item", "event_time": "at"}
+USER = "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"
+
+
+def read(connection, folder):
+    """Users of accepted rows, and the lines and reasons of refused ones."""
+    (file,) = EventLog(path=folder, columns=COLUMNS, format="parquet").files()
+    staged = stage(connection, file)
+    return [row[1] for row in staged.rows], [(line, reason) for line, reason, _ in staged.rejects]
+
+
+def test_an_id_of_single_precision_that_lost_its_digits_is_refused(connection, tmp_path):
+    users = pa.array(np.array([7, 1 << 24, 20_000_000, 123_456_789], np.float32))
+    pq.write_table(pa.table({"user": users, "item": [1] * 4, "at": [1500000000] * 4}), tmp_path / "a.parquet")
+    users, refused = read(connection, tmp_path)
+    assert users == ["7", "16777216"]
+    assert [line for line, _ in refused] == [3, 4]
+    assert all("lost digits" in reason for _, reason in refused)
+
+
+@pytest.mark.parametrize("item", ["1", "NULL"])
+def test_a_uuid_is_read_as_people_write_it(connection, tmp_path, item):
+    duckdb.sql(
+        f"COPY (SELECT '{USER}'::UUID AS user, {item}::INTEGER AS item, 1500000000 AS at "
+        f"UNION ALL SELECT NULL, 2, 1500000000) TO '{tmp_path / 'a.parquet'}'"
+    )
+    users, refused = read(connection, tmp_path)
+    assert users == ([USER] if item == "1" else [])
+    assert refused[-1] == (2, "user_id is missing")
+
+
+def test_a_uuid_inside_a_structure_is_read_as_people_write_it(connection, tmp_path):
+    duckdb.sql(
+        f"COPY (SELECT {{'id': '{USER}'::UUID}} AS who, 1 AS item, 1500000000 AS at) "
+        f"TO '{tmp_path / 'a.parquet'}'"
+    )
+    columns = COLUMNS | {"user_id": "who.id"}
+    (file,) = EventLog(path=tmp_path, columns=columns, format="parquet").files()
+    assert [row[1] for row in stage(connection, file).rows] == [USER]
