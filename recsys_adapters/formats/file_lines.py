@@ -26,6 +26,8 @@ _CHUNK_BYTES = 1 << 22
 _LINE_FEED = ord("\n")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _WIDE_MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_FEWEST_WIDE, _MOSTLY = 4, 0.4
+"""Of texts whose characters have two bytes: characters to tell them by, and how many of them are of ASCII."""
 # Well-formed byte sequences, Unicode Standard 15, table 3-7.
 _UTF8 = (
     r"^(?:[\x00-\x7f]|[\xc2-\xdf][\x80-\xbf]|\xe0[\xa0-\xbf][\x80-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]{2}"
@@ -81,6 +83,13 @@ def read_first_lines(
     return [line.decode("utf-8", "replace") for line in lines[:count]]
 
 
+def read_text_head(path: Path, *, encoding: str = "utf-8") -> str:
+    """The first characters of a file, without its byte order mark."""
+    head = read_head(path)
+    decoder = codecs.getincrementaldecoder(_encoding_of(head, encoding))("replace")
+    return decoder.decode(head).removeprefix("\ufeff")
+
+
 @dataclass(frozen=True)
 class Lines:
     r"""The lines of a file as a stream of `LINES_SCHEMA`, read anew whenever it is scanned.
@@ -116,9 +125,9 @@ def whole_lines(block: Block, is_chosen: npt.NDArray[np.bool_] | None = None) ->
 def _line_blocks(path: Path, encoding: str) -> Iterator[bytes]:
     """Blocks of whole lines, each ended by a line feed."""
     head = read_head(path)
-    check_is_text(path, head)
-    marked = next((name for mark, name in _WIDE_MARKS.items() if head.startswith(mark)), encoding)
-    pieces = _decoded(_pieces(path), marked)
+    written = _encoding_of(head, encoding)
+    check_is_text(path, head, is_wide=written.startswith(("utf-16", "utf-32")))
+    pieces = _decoded(_pieces(path), written)
     first = next(pieces, b"").removeprefix(_BYTE_ORDER_MARK)
     has_old_line_ends = b"\r" in first and b"\n" not in first
     rest: list[bytes] = []
@@ -131,6 +140,21 @@ def _line_blocks(path: Path, encoding: str) -> Iterator[bytes]:
         rest.append(text[end:])
     if last := b"".join(rest):
         yield _with_plain_line_ends(last.removesuffix(b"\r") + b"\n")
+
+
+def _encoding_of(head: bytes, told: str) -> str:
+    """The encoding of a file by its first bytes: one of two bytes a character shows, also without a mark."""
+    if marked := next((name for mark, name in _WIDE_MARKS.items() if head.startswith(mark)), None):
+        return marked
+    name = codecs.lookup(told).name
+    if name not in ("utf-8", "utf-16"):
+        return name
+    low, high = head[::2], head[1::2]
+    little = len(high) >= _FEWEST_WIDE and high.count(0) > _MOSTLY * len(high) and 0 not in low
+    big = len(high) >= _FEWEST_WIDE and low.count(0) > _MOSTLY * len(low) and 0 not in high
+    if name == "utf-16" or little or big:
+        return "utf-16-be" if big else "utf-16-le"
+    return name
 
 
 def _chain(first: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -1,14 +1,14 @@
 """JSON: one object a line, an array of objects, or objects of several lines; and Python's literals."""
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from recsys_adapters.errors import SourceFileError
-from recsys_adapters.formats.file_lines import Lines, Rewrite, keep_lines, read_blocks
+from recsys_adapters.formats.file_lines import Lines, Rewrite, keep_lines, read_blocks, read_text_head
 from recsys_adapters.formats.line_rewrites import one_value_a_line, read_literals
-from recsys_adapters.formats.packed_bytes import read_head
 from recsys_adapters.formats.record_format import (
     SOURCE_RECORDS,
     FileColumn,
@@ -19,7 +19,8 @@ from recsys_adapters.formats.record_format import (
 )
 from recsys_adapters.records.sql_quoting import quoted_name, quoted_text
 
-_LITERAL = re.compile(rb"^\s*\{\s*u?'")
+_LITERAL = re.compile(r"\s*\{\s*u?'")
+_OBJECTS_IN_A_LINE = re.compile(r"\}\s*\{")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,7 @@ class JsonLines:
 
     def layout(self, path: Path, wanted: Sequence[str] = ()) -> Layout:
         """Keys of all objects, in the order in which they are first met."""
-        head = read_head(path)
+        head = read_text_head(path, encoding=self.encoding)
         if not self.literals and _LITERAL.match(head):
             raise SourceFileError(f'{path.name} is not JSON but Python: set format = "python".')
         keys = peek(self._lines(path)).execute(
@@ -79,11 +80,22 @@ class JsonLines:
     def _rewrite(self, path: Path) -> Rewrite:
         if self.literals:
             return read_literals
-        head = read_head(path).removeprefix(b"\xef\xbb\xbf").lstrip()
-        is_split = head[:1] == b"[" and head[1:].lstrip()[:1] in (b"{", b"]", b"")
-        lines = [text.strip() for text in (head + b"\n").split(b"\n", 2)]
-        is_split = is_split or (lines[0] == b"{" and lines[1][:1] == b'"')
+        head = read_text_head(path, encoding=self.encoding).lstrip()
+        is_split = head[:1] == "[" and head[1:].lstrip()[:1] in ("{", "]", "")
+        lines = [text.strip() for text in (head + "\n").split("\n", 2)]
+        is_split = is_split or (lines[0] == "{" and lines[1][:1] == '"') or _has_several(lines[0])
         return one_value_a_line if is_split else keep_lines
+
+
+def _has_several(line: str) -> bool:
+    """Whether a line is an object and another after it, as streams are stored that put nothing between."""
+    if not line.startswith("{") or not _OBJECTS_IN_A_LINE.search(line):
+        return False
+    try:
+        _, end = json.JSONDecoder().raw_decode(line)
+    except (ValueError, RecursionError):
+        return False
+    return line[end:].lstrip().startswith("{")
 
 
 def _value_sql(column: FileColumn, places: dict[str, int]) -> str:

@@ -43,6 +43,10 @@ _NO_TEXT = {
     b"%PDF": ("a PDF document", "export it as CSV"),
     b"\xd0\xcf\x11\xe0": ("an old Excel workbook", "save it as CSV"),
 }
+_OF_TEXT = bytes({*range(256)} - {*range(0x04, 0x09), *range(0x0E, 0x1B)})
+"""Bytes that texts have: all but most controls. NUL characters come in blocks after a power cut."""
+_FEW_CONTROLS, _MOST_CONTROLS = 32, 0.02
+"""How many others, and which share of all bytes, a text may have."""
 
 
 class _Damaged(Exception):
@@ -115,8 +119,13 @@ def read_head(path: Path) -> bytes:
         return stream.read(HEAD_BYTES)
 
 
-def check_is_text(path: Path, head: bytes) -> None:
+def check_is_text(path: Path, head: bytes, *, is_wide: bool = False) -> None:
     """Refuse a file that is no text.
+
+    Args:
+        path: of the file, to name it.
+        head: its first bytes.
+        is_wide: whether its characters are known to have several bytes each.
 
     Raises:
         SourceFileError: says what it is instead, and how it is read.
@@ -130,6 +139,11 @@ def check_is_text(path: Path, head: bytes) -> None:
         raise SourceFileError(f"{name} is a tar archive: unpack it and name the folder.")
     if head.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html")):
         raise SourceFileError(f"{name} is a web page, maybe an error of the server that it came from.")
+    num_controls = 0 if is_wide else len(head.translate(None, _OF_TEXT))
+    if num_controls > max(_FEW_CONTROLS, _MOST_CONTROLS * len(head)):
+        raise SourceFileError(
+            f"{name} is not text, but bytes of an unknown kind: export it as CSV, or Parquet."
+        )
 
 
 def zip_members(path: Path) -> tuple[str, ...]:
@@ -159,6 +173,15 @@ def split_archive(path: Path) -> tuple[Path, str | None]:
         if parent.is_file():
             return parent, path.relative_to(parent).as_posix()
     return path, None
+
+
+def is_inside_archive(path: Path) -> bool:
+    """Whether a path goes on inside a zip archive."""
+    archive, inside = split_archive(path)
+    if inside is None:
+        return False
+    with archive.open("rb") as stream:
+        return stream.read(4) == _ZIP_MAGIC
 
 
 def _is_of_the_system(name: str) -> bool:

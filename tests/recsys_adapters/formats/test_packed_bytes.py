@@ -73,6 +73,7 @@ def test_a_workbook_is_no_archive_of_logs(tmp_path):
         (b"SQLite format 3\x00", "an SQLite database, not text"),
         (b"x" * 257 + b"ustar\x00", "a tar archive: unpack it"),
         (b"<!DOCTYPE html><html>", "a web page"),
+        (bytes(range(256)) * 4, r"log\.csv is not text, but bytes of an unknown kind: export it as CSV"),
     ],
 )
 def test_what_is_no_text_is_an_error_that_says_what_it_is(tmp_path, content, what):
@@ -87,6 +88,10 @@ def test_what_is_no_text_is_an_error_that_says_what_it_is(tmp_path, content, wha
     [
         ("a\nzoë\n".encode("utf-16"), "utf-8"),
         ("a\nzoë\n".encode("utf-16-be"), "utf-16-be"),
+        ("a\nzoë\n".encode("utf-16-le"), "utf-8"),
+        ("a\nzoë\n".encode("utf-16-be"), "utf-8"),
+        ("a\nzoë\n".encode("utf-16-le"), "utf-16"),
+        ("a\nzoë\n".encode("utf-16-be"), "utf-16"),
         ("a\nzoë\n".encode("latin-1"), "latin-1"),
         ("a\rzoë\r".encode(), "utf-8"),
         ("a\r\r\nzoë\r\r\n".encode(), "utf-8"),
@@ -97,3 +102,9 @@ def test_encodings_and_line_ends_make_no_difference(tmp_path, content, encoding)
     path = tmp_path / "log.csv"
     path.write_bytes(content)
     assert b"".join(block.text for block in read_blocks(path, encoding=encoding)) == "a\nzoë\n".encode()
+
+
+def test_zeros_that_a_power_cut_left_in_a_text_leave_it_a_text(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_bytes(b"a,b\n1,2\n" + b"\0" * 4096 + b"\n3,4\n")
+    assert b"".join(block.text for block in read_blocks(path)).count(b"\n") == 4
