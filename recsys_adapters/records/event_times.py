@@ -17,6 +17,11 @@ _EXCEL_EPOCH_DAYS = 25569
 """Days from the 30th of December 1899, where a spreadsheet's days begin, to 1970."""
 _OFFSET = r"[0-9]:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?\s*(?:[Zz]|[+-][0-9]{1,2}(?::?[0-9]{2}){0,2})$"
 _NAMED_ZONE = r"^(.*[0-9])\s*([A-Za-z][A-Za-z0-9_]+(?:[/+-][A-Za-z0-9_+/-]*)?)$"
+_WRITTEN = (
+    r"^([0-9]{4})-?([0-9]{2})-?([0-9]{2})\s?[Tt]?\s?([0-9]{2}):?([0-9]{2}):?([0-9]{2})"
+    r"(?:[.,]([0-9]{1,9}))?\s?([Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?$"
+)
+"""Also without signs between the numbers, with a comma, small letters, or a blank before the zone."""
 _WORDS = (*_EPOCH_UNITS, "excel", "iso8601", "auto")
 
 
@@ -107,9 +112,25 @@ class TimeSpelling:
         stem = f"TRY_CAST(regexp_extract({text}, {quoted_text(_NAMED_ZONE)}, 1) AS TIMESTAMP)"
         names = f"[{', '.join(map(quoted_text, _zones()))}]"
         named = f"CASE WHEN list_contains({names}, {zone}) THEN timezone({zone}, {stem}) END"
-        return (
+        usual = (
             f"CASE WHEN regexp_matches({text}, {quoted_text(_OFFSET)}) THEN TRY_CAST({text} AS TIMESTAMPTZ) "
             f"WHEN regexp_matches({text}, '[0-9]\\s*[A-Za-z_/+-]{{3,}}[0-9]*$') THEN {named} ELSE {local} END"
+        )
+        return f"coalesce({usual}, {self._unusual_sql(text)})"
+
+    def _unusual_sql(self, text: str) -> str:
+        """Ways of writing that DuckDB does not know, though ISO 8601 or RFC 3339 allow them or are near."""
+        parts = quoted_text(_WRITTEN)
+        zone = f"upper(regexp_extract({text}, {parts}, 8))"
+        day = f"concat_ws('-', {', '.join(f'regexp_extract({text}, {parts}, {n})' for n in (1, 2, 3))})"
+        time = f"concat_ws(':', {', '.join(f'regexp_extract({text}, {parts}, {n})' for n in (4, 5))})"
+        seconds = f"regexp_extract({text}, {parts}, 6), '.' || nullif(regexp_extract({text}, {parts}, 7), '')"
+        moment = f"concat({day}, ' ', {time}, ':', {seconds})"
+        absolute = f"TRY_CAST(concat({moment}, {zone}) AS TIMESTAMPTZ)"
+        local = self._local(f"TRY_CAST({moment} AS TIMESTAMP)")
+        return (
+            f"CASE WHEN regexp_matches({text}, {parts}) "
+            f"THEN CASE WHEN {zone} = '' THEN {local} ELSE {absolute} END END"
         )
 
     def _auto_sql(self, text: str) -> str:

@@ -45,6 +45,36 @@ def test_local_times_follow_daylight_saving(text, utc):
 
 @pytest.mark.parametrize(
     "text",
+    [
+        "2024-05-01 10:00:00,000",
+        "2024-05-01T12:00:00,000+02:00",
+        "2024-05-01 12:00:00 +0200",
+        "2024-05-01 12:00:00.000 +02:00",
+        "20240501T100000Z",
+        "20240501T120000.000+0200",
+        "2024-05-01t10:00:00z",
+        "2024-05-01 10:00:00 Z",
+    ],
+)
+@pytest.mark.parametrize("time_format", ["iso8601", "auto"])
+def test_times_near_to_iso_8601_are_times(text, time_format):
+    assert read([text], time_format=time_format) == [TEN]
+
+
+@pytest.mark.parametrize(
+    "text", ["2024-05-01 10:00 PM", "2024-13-01T10:00:00,5", "2024-05-01 25:00:00 +0200"]
+)
+def test_what_is_not_near_to_iso_8601_is_no_time(text):
+    assert read([text], time_format="iso8601") == [None]
+
+
+def test_a_local_time_with_a_comma_is_in_the_zone_of_the_settings():
+    local = read(["2024-05-01 12:00:00,250"], time_format="iso8601", time_zone="Europe/Berlin")
+    assert local == [TEN.replace(microsecond=250_000)]
+
+
+@pytest.mark.parametrize(
+    "text",
     ["1714557600", "1714557600000", "1714557600000000", "1714557600000000000", "2024-05-01 10:00:00"]
     + ["20240501100000", "2024-05-01T12:00:00+02:00", "1714557600.0"],
 )
