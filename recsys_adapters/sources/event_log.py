@@ -1,6 +1,5 @@
 """Any log of events, in CSV, JSON or Parquet, by the names of its columns."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -12,13 +11,12 @@ from recsys_adapters.records.event_times import TimeSpelling, spelling_sql
 from recsys_adapters.records.interaction_ids import interaction_id_sql
 from recsys_adapters.records.source_file import SourceFile
 from recsys_adapters.records.sql_quoting import quoted_name, quoted_text
-from recsys_adapters.sources.file_search import FoundFile
+from recsys_adapters.sources.file_search import FoundFile, named_days
 from recsys_adapters.sources.file_source import FileSource, check_roles
 
 _REQUIRED = ("user_id", "item_id", "event_time")
 _OPTIONAL = ("kind", "weight", "event_id")
 _NUM_PROBED = 1000
-_DATE = re.compile(r"(?<!\d)((?:19|20)\d\d)([-_.]?)(\d\d)\2(\d\d)(?!\d)")
 _ORDER_START = "TIMESTAMPTZ '2000-01-01 00:00:00+00'"
 _FILE_NAME, _FILE_DATE = "file name", "file date"
 """Roles of what no record says, but the path of its file."""
@@ -221,9 +219,6 @@ class EventLog(FileSource):
 
 def _file_date(file: FoundFile) -> date:
     """The day that a file is of, by its name or folder; else when it was last written."""
-    for year, _, month, day in reversed(_DATE.findall(str(file.place))):
-        try:
-            return date(int(year), int(month), int(day))
-        except ValueError:
-            continue
+    if days := named_days(str(file.place)):
+        return days[-1]
     return datetime.fromtimestamp(file.path.stat().st_mtime, UTC).date()

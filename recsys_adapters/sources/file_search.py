@@ -4,14 +4,17 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from glob import glob, has_magic
+from datetime import date
+from fnmatch import fnmatchcase
+from glob import escape, glob, has_magic
 from os.path import commonpath
 from pathlib import Path
 from urllib.parse import unquote
 
 from recsys_adapters.errors import SourceFileError
-from recsys_adapters.formats.packed_bytes import zip_members
+from recsys_adapters.formats.packed_bytes import is_inside_archive, split_archive, zip_members
 from recsys_adapters.sources.table_folders import live_files
 
 PACKERS = (".gz", ".gzip", ".zst", ".zstd", ".bz2", ".xz", ".zip")
@@ -31,6 +34,11 @@ UNFINISHED = (
 
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _PART = re.compile(r"(part|data|\d+)[-_]\w[^.]*|\d+_\d+", re.IGNORECASE)
+_DAYS = re.compile(
+    r"(?<!\d)((?:19|20)\d\d)([-_.]?)(\d\d)\2(\d\d)(?=\D|$|(?:[01]\d|2[0-3])(?:[0-5]\d){0,2}(?!\d))"
+    r"|(?<![^/])(?:y(?:ear)?=)?((?:19|20)\d\d)/(?:m(?:onth)?=)?(\d\d?)/(?:d(?:ay)?=)?(\d\d?)(?![^/])"
+)
+"""A day, maybe with a time after it; or folders of years, of months and of days."""
 _NUM_NAMED = 3
 
 
@@ -69,8 +77,9 @@ def search_files(
     """Look for the files that a path means, in the order of names.
 
     Args:
-        path: a file, a folder (searched with its sub-folders, links followed) or a glob pattern. A file that
-            exists by this very name is meant, whatever characters the name has.
+        path: a file, a folder (searched with its sub-folders, links followed), a glob pattern, or one of
+            these inside a zip archive. A file or folder that exists by this very name is meant, whatever
+            characters the name has.
         suffixes: ends of the names that count in a folder, in any case, packed or not.
         marker: name of the file that says that its folder is complete; without it a folder waits.
         settle_seconds: how long a file must have been left alone; a younger one waits.
@@ -84,17 +93,38 @@ def search_files(
     elif path.is_dir():
         root = path
         found, passed_over = _in_folder(path, suffixes)
+    elif is_inside_archive(path):
+        archive, inside = split_archive(path)
+        return FoundFiles(tuple(_expand(archive, archive.parent, suffixes, inside)[0]))
     else:
         root, found, passed_over = _by_pattern(path, suffixes)
     if not found:
         raise SourceFileError(_nothing(path, suffixes, passed_over))
     complete, waiting = _split(found, root, marker, settle_seconds)
-    files = [file for each in sorted(complete) for file in _expand(each, root)]
+    files: list[FoundFile] = []
+    for each in sorted(complete):
+        inner, others = _expand(each, root, suffixes)
+        files += inner
+        passed_over += others
     return FoundFiles(tuple(files), (*_notes(path, passed_over), *waiting))
 
 
+def named_days(path: str) -> list[date]:
+    """The days that a path names, in their order.
+
+    `2024-05-01`, `20240501`, `202405010300`, `2024/05/01/`, `year=2024/month=5/day=1/` are days; `20100000`
+    is none.
+    """
+    days = []
+    for found in _DAYS.finditer(path):
+        year, month, day = (found[one] or found[other] for one, other in ((1, 5), (3, 6), (4, 7)))
+        with suppress(ValueError):
+            days.append(date(int(year), int(month), int(day)))
+    return days
+
+
 def _by_pattern(path: Path, suffixes: tuple[str, ...]) -> tuple[Path, list[Path], list[Path]]:
-    matches = [Path(match) for match in glob(str(path), recursive=True)]
+    matches = [Path(match) for match in glob(_with_literal_folders(path), recursive=True)]
     found: list[Path] = []
     passed_over: list[Path] = []
     for match in matches:
@@ -104,7 +134,8 @@ def _by_pattern(path: Path, suffixes: tuple[str, ...]) -> tuple[Path, list[Path]
             inner, others = _in_folder(match, suffixes)
             found += inner
             passed_over += others
-    found = list(dict.fromkeys(found))
+    found, stale = _without_stale(list(dict.fromkeys(found)))
+    passed_over += stale
     return Path(commonpath([file.parent for file in found])) if found else path, found, passed_over
 
 
@@ -116,11 +147,34 @@ def _in_folder(folder: Path, suffixes: tuple[str, ...]) -> tuple[list[Path], lis
         for file in files:
             counts = _has_suffix(file.name, suffixes) or _is_part(file.name)
             (found if counts and file.exists() else passed_over).append(file)
-    live = live_files(folder)
-    if live is not None:
-        passed_over += [file for file in found if file not in live]
-        found = [file for file in found if file in live]
-    return found, passed_over
+    found, stale = _without_stale(found)
+    return found, [*passed_over, *stale]
+
+
+def _with_literal_folders(path: Path) -> str:
+    """The pattern, in which folders that exist by their very names are no patterns, whatever their signs."""
+    literal = Path(path.anchor)
+    parts = list(path.parts)
+    for place, part in enumerate(parts[:-1]):
+        if not (literal / part).is_dir():
+            break
+        literal /= part
+        parts[place] = escape(part)
+    return str(Path(*parts))
+
+
+def _without_stale(files: list[Path]) -> tuple[list[Path], list[Path]]:
+    """The files, and apart from them those of tables whose logs say that they hold no rows any more."""
+    tables: dict[Path, set[Path] | None] = {}
+    for above in {
+        folder for parent in {file.parent for file in files} for folder in (parent, *parent.parents)
+    }:
+        tables[above] = live_files(above)
+    live = {folder: files for folder, files in tables.items() if files is not None}
+    if not live:
+        return files, []
+    stale = {f for f in files if any(f not in live[folder] for folder in f.parents if folder in live)}
+    return [file for file in files if file not in stale], [file for file in files if file in stale]
 
 
 def _walk(folder: Path) -> Iterator[list[Path]]:
@@ -176,20 +230,34 @@ def _split(
     return complete, (f"{len(waiting)} files wait, since they may still be written: {_named(waiting)}",)
 
 
-def _expand(path: Path, root: Path) -> Iterator[FoundFile]:
-    """The file, or each file in an archive."""
+def _expand(
+    path: Path, root: Path, suffixes: tuple[str, ...], inside: str | None = None
+) -> tuple[list[FoundFile], list[Path]]:
+    """The file, or each file in an archive that counts; and the others in it.
+
+    Args:
+        path: of the file.
+        root: the folder that names start in.
+        suffixes: ends of names that count in an archive that has any of them.
+        inside: pattern, or folder, of the files in the archive that are meant.
+    """
     name = _legible(path.relative_to(root).as_posix())
     keys = _keys(path, root)
     try:
         members = zip_members(path)
     except (SourceFileError, OSError) as error:
-        yield FoundFile(name, path, keys=keys, fault=str(error))
-        return
+        return [FoundFile(name, path, keys=keys, fault=str(error))], []
+    if inside is not None:
+        meant = [one for one in members if fnmatchcase(one, inside) or one.startswith(f"{inside}/")]
+        if not meant:
+            fault = f"{name} has no file {_legible(inside)}, but {_named([Path(one) for one in members])}"
+            return [FoundFile(name, path, keys=keys, fault=fault)], []
+        return [FoundFile(f"{name}/{_legible(one)}", path, one, keys) for one in sorted(meant)], []
     if len(members) < 2:
-        yield FoundFile(name, path, members[0] if members else None, keys)
-        return
-    for member in sorted(members):
-        yield FoundFile(f"{name}/{_legible(member)}", path, member, keys)
+        return [FoundFile(name, path, members[0] if members else None, keys)], []
+    counting = [one for one in members if _has_suffix(one, suffixes) or _is_part(Path(one).name)] or members
+    others = [path / one for one in members if one not in counting]
+    return [FoundFile(f"{name}/{_legible(one)}", path, one, keys) for one in sorted(counting)], others
 
 
 def _keys(path: Path, root: Path) -> dict[str, str]:

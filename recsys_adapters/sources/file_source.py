@@ -32,7 +32,8 @@ class FileSource:
     """
 
     path: Path
-    """A file, a folder (with its sub-folders), a glob pattern, or an address (`s3://`, `https://`, ...)."""
+    """A file, a folder (with its sub-folders), a glob pattern, one of these inside a zip archive
+    (`logs.zip/may.csv`), or an address (`s3://`, `https://`, ...)."""
     format: Literal["csv", "tsv", "jsonl", "json", "python", "parquet"] = "csv"
     """`csv`, `tsv`, `json` or `jsonl` (an object a line, an array, or objects of several lines), `python` (a
     dictionary a line, as Python writes it) or `parquet`. Packers (gz, zst, bz2, xz, zip) are recognised."""
@@ -59,7 +60,7 @@ class FileSource:
     encoding: str = "utf-8"
     """Of text files: `utf-8`, `latin-1`, `cp1252`, `utf-16`, or another that Python knows."""
     decimal: Literal[".", ","] = "."
-    """What parts the whole from the fraction in a number."""
+    """What parts the whole from the fraction in a number, also in an id that became one."""
     null_values: tuple[str, ...] = NULL_WORDS
     """Words that mean nothing, in any column."""
     hive: bool = True

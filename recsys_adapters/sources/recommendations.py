@@ -1,6 +1,5 @@
 """Recommendation lists, in CSV, JSON or Parquet: the pictures wanted tonight."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -8,11 +7,10 @@ from feature_store.schemas import Rule
 from recsys_adapters.formats.record_format import FileColumn, Layout
 from recsys_adapters.records.source_file import SourceFile
 from recsys_adapters.records.unnesting import Unnesting
-from recsys_adapters.sources.file_search import FoundFile
+from recsys_adapters.sources.file_search import FoundFile, named_days
 from recsys_adapters.sources.file_source import FileSource, check_roles
 
 _ROLES = ("user_id", "item_id", "rank", "score")
-_DATE = re.compile(r"(?<!\d)(?:19|20)\d\d[-_.]?\d\d[-_.]?\d\d(?!\d)")
 # The place in the record's own list counts where neither rank nor score orders it.
 _RANK_SQL = "coalesce(rank, CASE WHEN score IS NULL AND is_listed THEN position END)"
 
@@ -99,5 +97,5 @@ class Recommendations(FileSource):
 
 
 def _day(file: FoundFile) -> str:
-    """The last day that a file's name or folder has, without its dashes; empty for one without."""
-    return max((re.sub(r"\D", "", found) for found in _DATE.findall(file.name)), default="")
+    """The last day that a file's name or folder has, as ISO 8601 writes it; empty for one without."""
+    return max((str(day) for day in named_days(file.name)), default="")

@@ -12,7 +12,7 @@ import pytest
 
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.sources.event_log import EventLog
-from recsys_adapters.sources.file_search import search_files
+from recsys_adapters.sources.file_search import named_days, search_files
 from recsys_adapters.testing.line_contract import stage
 
 CSV = (".csv", ".tsv")
@@ -117,6 +117,62 @@ def test_each_file_of_an_archive_is_a_file(connection, tmp_path):
     assert [stage(connection, file).rows[0][1] for file in files] == ["u", "v"]
 
 
+def test_a_file_in_an_archive_can_be_named_and_so_can_some_by_a_pattern(connection, tmp_path):
+    with zipfile.ZipFile(tmp_path / "logs.zip", "w") as archive:
+        for name in ("2024/a.csv", "2024/b.csv", "notes.txt"):
+            archive.writestr(name, LOG)
+    for inside in ("2024/a.csv", "2024/a*", "*/a.csv"):
+        (file,) = EventLog(path=tmp_path / "logs.zip" / inside, columns=COLUMNS).files()
+        assert file.name == "logs.zip/2024/a.csv"
+        assert len(stage(connection, file).rows) == 1
+    assert names(tmp_path / "logs.zip" / "2024") == ["logs.zip/2024/a.csv", "logs.zip/2024/b.csv"]
+
+
+def test_a_file_that_an_archive_does_not_have_is_a_fault_that_names_those_it_has(tmp_path):
+    with zipfile.ZipFile(tmp_path / "logs.zip", "w") as archive:
+        archive.writestr("a.csv", LOG)
+    (file,) = search_files(tmp_path / "logs.zip" / "b.csv", (".csv",)).files
+    assert file.fault == "logs.zip has no file b.csv, but a.csv"
+
+
+def test_what_else_is_in_an_archive_is_counted_and_named_as_in_a_folder(tmp_path):
+    with zipfile.ZipFile(tmp_path / "logs.zip", "w") as archive:
+        archive.writestr("a.csv", LOG)
+        archive.writestr("README.txt", "A data set.")
+    found = search_files(tmp_path / "logs.zip", (".csv",))
+    assert [file.name for file in found.files] == ["logs.zip/a.csv"]
+    assert found.notes[0].startswith("1 files in logs.zip are not read: README.txt")
+
+
+def test_a_folder_that_exists_by_its_name_is_that_folder_also_before_a_pattern(tmp_path):
+    make(tmp_path, "logs [old]/a.csv", "logs [old]/b.csv", "logs o/c.csv")
+    assert names(tmp_path / "logs [old]" / "*.csv") == ["a.csv", "b.csv"]
+    assert names(tmp_path / "logs [o]" / "*.csv") == ["c.csv"]
+
+
+@pytest.mark.parametrize(
+    ("path", "days"),
+    [
+        ("recs-2024-05-01.csv", ["2024-05-01"]),
+        ("2024_05_01/20240502.csv", ["2024-05-01", "2024-05-02"]),
+        ("recs-20240501T0300.csv", ["2024-05-01"]),
+        ("recs-20240501030000.csv", ["2024-05-01"]),
+        ("recs-2024050103.csv", ["2024-05-01"]),
+        ("2024/05/01/log.csv", ["2024-05-01"]),
+        ("/data/2024/5/1/13/log.csv", ["2024-05-01"]),
+        ("year=2024/month=05/day=1/log.csv", ["2024-05-01"]),
+        ("2023/12/31/2024-01-01.csv", ["2023-12-31", "2024-01-01"]),
+        ("v2024/05/01/log.csv", []),
+        ("2024/05/log-1.csv", []),
+        ("users_20100000.csv", []),
+        ("recs_1714557600.csv", []),
+        ("recs-202405019999.csv", []),
+    ],
+)
+def test_a_day_in_a_path_is_one_of_the_calendar(path, days):
+    assert [str(day) for day in named_days(path)] == days
+
+
 def test_a_folder_without_its_marker_waits(tmp_path):
     make(tmp_path, "day=1/a.csv", "day=1/_SUCCESS", "day=2/b.csv")
     search = search_files(tmp_path, CSV, marker="_SUCCESS")
@@ -159,3 +215,21 @@ def test_a_delta_table_is_its_live_files(tmp_path):
     files = EventLog(path=tmp_path, columns=COLUMNS, format="parquet").files()
     assert [file.name for file in files] == ["b.parquet", "c.parquet"]
     assert "1 files" in files[0].left_aside[0]
+
+
+@pytest.mark.parametrize("path", ["lake", "lake/*", "lake/t/*.parquet", "lake/**/*.parquet"])
+def test_stale_files_of_a_delta_table_are_left_aside_from_wherever_it_is_named(tmp_path, path):
+    make(
+        tmp_path, "lake/t/k=1/old.parquet", "lake/t/new.parquet", "lake/t/old.parquet", "lake/other/x.parquet"
+    )
+    log = tmp_path / "lake" / "t" / "_delta_log"
+    log.mkdir()
+    (log / "0.json").write_text('{"add": {"path": "old.parquet"}}\n{"add": {"path": "k=1/old.parquet"}}\n')
+    (log / "1.json").write_text(
+        '{"remove": {"path": "old.parquet"}}\n{"remove": {"path": "k=1/old.parquet"}}\n'
+        '{"add": {"path": "new.parquet"}}\n'
+    )
+    found = search_files(tmp_path / path, (".parquet",))
+    read = {file.path.relative_to(tmp_path).as_posix() for file in found.files}
+    assert read - {"lake/other/x.parquet"} == {"lake/t/new.parquet"}
+    assert "old.parquet" in found.notes[0]
