@@ -26,7 +26,7 @@ from recsys_adapters.formats.file_lines import (
 
 _LINE_FEED = ord("\n")
 _FIRST_BEYOND_ASCII = 0x80
-_NOT_PLAIN = tuple(bytes([code]) for code in b".+[{ \t\xc2\xe2\xe3\xef")
+_NOT_PLAIN = tuple(bytes([code]) for code in b".,+[{( \t\xc2\xe2\xe3\xef")
 """What floats, lists and blanks have in them; the last are first bytes of blanks that nobody sees."""
 
 

@@ -77,6 +77,10 @@ class DelimitedText:
         for name, mark in (("quote", self.quote), ("escape", self.escape)):
             if len(mark) > 1 or mark in ("\r", "\n"):
                 raise ValueError(f"{name} {mark!r} must be one character, or none")
+        try:
+            re.compile(self.section.encode())
+        except re.error as error:
+            raise ValueError(f"section {self.section!r} is no regular expression: {error}") from error
 
     def layout(self, path: Path, wanted: Sequence[str] = ()) -> Layout:
         """The names of the header, or those that the settings give."""

@@ -1,17 +1,30 @@
 """What a text of a file says, whoever wrote it: words for nothing are nothing, ids are no floats."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from recsys_adapters.records.sql_quoting import quoted_text
 
-NULL_WORDS = ("NULL", "null", "\\N", "None", "nan", "NaN", "<NA>", "-")
-"""What databases and data frames write where there is nothing."""
+NULL_WORDS = (
+    "NULL", "null", "(null)", "\\N", "None", "nan", "NaN", "NaT", "<NA>", "NA", "N/A", "n/a", "#N/A",
+    "undefined", "-",
+)  # fmt: skip
+"""What databases, data frames, spreadsheets and web pages write where there is nothing."""
 
 # Of what Unicode calls white or of no width, what stands at the ends of texts in life.
 _BLANKS = " \t\xa0\u200b\u200c\u200d\u2060\ufeff\u3000"
 _LARGEST_EXACT = 2**53
-_FLOAT = r"[-+]?[0-9]+\.0+"
-_EXPONENT = r"[-+]?[0-9](?:\.[0-9]+)?[eE]\+[0-9]+"
+_MOST_PADDING = 16
+"""Bytes of blanks around a word for nothing."""
+_LISTS = "|".join(
+    (
+        r"""\[\s*(?:['"].*['"]|[-+0-9.]+(?:[\s,].*)?)\s*\]""",
+        r"""\{\s*(?:['"]|[-+0-9.]+\s*,).*\}""",
+        r"""\(\s*(?:'[^']*'|"[^"]*"|[-+0-9.]+)\s*,.*\)""",
+    )
+)
+"""Lists and dictionaries of Python and NumPy. `[deleted]`, `[no artist]` and `{3F25-04E0}` are ids."""
 
 
 def trimmed_sql(text: str) -> str:
@@ -26,60 +39,100 @@ def value_sql(text: str, null_words: Sequence[str]) -> str:
     return f"CASE WHEN NOT is_plain AND {_is_null_word(text, null_words)} THEN NULL ELSE {text} END"
 
 
-def id_sql(text: str, null_words: Sequence[str], *, prefix: str = "") -> str:
+def id_sql(text: str, null_words: Sequence[str], *, prefix: str = "", decimal: str = ".") -> str:
     """SQL of an id, the same however its file writes it: a whole number that became a float is one again.
 
     Args:
         text: SQL of the text as it stands; the record must have `is_plain`.
         null_words: words that mean nothing.
         prefix: stands before each id.
+        decimal: what parts the whole from the fraction in a number of the file; a point does everywhere.
     """
-    whole = f"regexp_replace({trimmed_sql(text)}, '^\\+|\\.0+$', '', 'g')"
-    exact = f"CAST(CAST(TRY_CAST({text} AS DOUBLE) AS HUGEINT) AS VARCHAR)"
-    exponent = f"CASE WHEN {_is_exact(text)} THEN {exact} ELSE {text} END"
+    floats = _Floats(decimal)
+    whole = f"regexp_replace({trimmed_sql(text)}, '^\\+|{floats.point}0+$', '', 'g')"
+    exact = f"CAST(CAST({floats.number(text)} AS HUGEINT) AS VARCHAR)"
+    exponent = f"CASE WHEN {floats.is_whole(text)} AND {floats.is_exact(text)} THEN {exact} ELSE {text} END"
     number = (
-        f"CASE WHEN regexp_full_match({trimmed_sql(text)}, {quoted_text(_FLOAT)}) THEN {whole} "
-        f"WHEN regexp_full_match({trimmed_sql(text)}, {quoted_text(_EXPONENT)}) THEN {exponent} "
-        f"ELSE {trimmed_sql(text)} END"
+        f"CASE WHEN {floats.is_plain_float(text)} THEN {whole} "
+        f"WHEN {floats.has_exponent(text)} THEN {exponent} ELSE {trimmed_sql(text)} END"
     )
     null_word = f"WHEN {_is_null_word(text, null_words)} THEN NULL " if null_words else ""
     found = (
         f"CASE WHEN is_plain THEN {text} {null_word}"
-        f"WHEN contains({text}, '.') OR contains({text}, '+') THEN {number} ELSE {trimmed_sql(text)} END"
+        f"WHEN {floats.may_be(text)} THEN {number} ELSE {trimmed_sql(text)} END"
     )
     return f"{quoted_text(prefix)} || {found}" if prefix else found
 
 
-def id_defect_sql(text: str, name: str) -> str:
+def id_defect_sql(text: str, name: str, *, decimal: str = ".") -> str:
     """SQL of the reason to refuse an id that lost its digits, or is none; NULL for any other."""
-    written = trimmed_sql(text)
+    floats = _Floats(decimal)
     is_lost = (
-        f"regexp_full_match({written}, {quoted_text(_EXPONENT)}) AND NOT {_is_exact(text)} "
-        f"OR regexp_full_match({written}, {quoted_text(_FLOAT)}) "
-        f"AND abs(TRY_CAST({text} AS DOUBLE)) > {_LARGEST_EXACT}"
+        f"{floats.may_be(text)} AND ("
+        f"{floats.has_exponent(text)} AND {floats.is_whole(text)} AND NOT {floats.is_exact(text)} "
+        f"OR {floats.is_plain_float(text)} AND abs({floats.number(text)}) > {_LARGEST_EXACT})"
     )
     lost = quoted_text(f"{name} lost digits: it became a float before it was written; export it as a text")
     nested = quoted_text(f"{name} is a list or an object: name it in unnest, or a path into it")
+    is_nested = f"(json_valid({text}) OR regexp_full_match(trim({text}), {quoted_text(_LISTS)}))"
     return (
-        f"CASE WHEN contains({text}, '.') OR contains({text}, '+') THEN CASE WHEN {is_lost} THEN {lost} END "
-        f"WHEN regexp_matches({text}, '^\\s*[\\[{{]') AND json_valid({text}) THEN {nested} END"
+        f"CASE WHEN {is_lost} THEN {lost} "
+        f"WHEN regexp_matches({text}, '^\\s*[\\[{{(]') AND {is_nested} THEN {nested} END"
     )
 
 
 def _is_null_word(text: str, null_words: Sequence[str]) -> str:
-    longest = max(len(word.encode()) for word in null_words)
+    longest = max(len(word.encode()) for word in null_words) + _MOST_PADDING
     words = ", ".join(map(quoted_text, null_words))
     # To look at its length first spares most texts the comparison. DuckDB would make an IN of so many words a
     # join, through which all records go, also those that are plain.
-    return f"(strlen({text}) <= {longest} AND list_contains([{words}], {text}))"
+    return f"(strlen({text}) <= {longest} AND list_contains([{words}], {trimmed_sql(text)}))"
 
 
-def _is_exact(text: str) -> str:
-    """SQL that says whether a number with an exponent still has all its digits."""
-    # A spreadsheet shows six digits of a long id; what it wrote so cannot be had back.
-    decimals = f"length(regexp_extract({text}, '\\.([0-9]+)', 1))"
-    exponent = f"TRY_CAST(regexp_extract({text}, '\\+([0-9]+)', 1) AS INTEGER)"
-    return (
-        f"(abs(TRY_CAST({text} AS DOUBLE)) <= {_LARGEST_EXACT} "
-        f"AND ({decimals} < 5 OR {exponent} <= {decimals}))"
-    )
+@dataclass(frozen=True)
+class _Floats:
+    """SQL of how whole numbers look that became floats."""
+
+    decimal: str
+
+    @property
+    def point(self) -> str:
+        """Regular expression of what parts the whole from the fraction."""
+        return r"\." if self.decimal == "." else f"[.{re.escape(self.decimal)}]"
+
+    def may_be(self, text: str) -> str:
+        """Whether a text has one of the characters that floats have."""
+        marks = dict.fromkeys((".", "+", self.decimal))
+        return "(" + " OR ".join(f"contains({text}, {quoted_text(mark)})" for mark in marks) + ")"
+
+    def is_plain_float(self, text: str) -> str:
+        """Whether a text is such as `11.0`."""
+        pattern = rf"[-+]?[0-9]+{self.point}0+"
+        return f"regexp_full_match({trimmed_sql(text)}, {quoted_text(pattern)})"
+
+    def has_exponent(self, text: str) -> str:
+        """Whether a text is such as `1.5e+3`, or `1.5E3`, as Java and Spark write it; `1E5` may be a code."""
+        pattern = rf"[-+]?[0-9](?:{self.point}[0-9]+[eE]\+?|[eE]\+)[0-9]+"
+        return f"regexp_full_match({trimmed_sql(text)}, {quoted_text(pattern)})"
+
+    def number(self, text: str) -> str:
+        """The number that a text writes."""
+        return f"TRY_CAST(replace({text}, {quoted_text(self.decimal)}, '.') AS DOUBLE)"
+
+    def is_whole(self, text: str) -> str:
+        """Whether a number with an exponent has no fraction."""
+        return f"coalesce({self._decimals(text)} <= {self._exponent(text)}, false)"
+
+    def is_exact(self, text: str) -> str:
+        """Whether a number with an exponent still has all its digits."""
+        # A spreadsheet shows six digits of a long id; what it wrote so cannot be had back.
+        decimals, exponent = self._decimals(text), self._exponent(text)
+        return (
+            f"(abs({self.number(text)}) <= {_LARGEST_EXACT} AND ({decimals} < 5 OR {exponent} <= {decimals}))"
+        )
+
+    def _decimals(self, text: str) -> str:
+        return f"length(regexp_extract({text}, '{self.point}([0-9]+)', 1))"
+
+    def _exponent(self, text: str) -> str:
+        return f"TRY_CAST(regexp_extract({text}, '[eE]\\+?([0-9]+)', 1) AS INTEGER)"

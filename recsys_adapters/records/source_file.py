@@ -11,6 +11,7 @@ import duckdb
 
 from feature_store.schemas import INTERACTIONS, ITEMS, TARGETS, Rule, Table
 from recsys_adapters.errors import SourceFileError
+from recsys_adapters.formats.delimited_text import DelimitedText
 from recsys_adapters.formats.packed_bytes import check_unpacks
 from recsys_adapters.formats.record_format import FileColumn, FileRecords, RecordFormat
 from recsys_adapters.records.alike_files import AlikeFiles, without_constant
@@ -21,6 +22,7 @@ from recsys_adapters.records.unnesting import Unnesting
 
 T = TypeVar("T")
 _TABLES = {table.name: table for table in (INTERACTIONS, ITEMS, TARGETS)}
+_MOST_NAMES = 40
 _TYPE_WORDS = {"DOUBLE": "a number", "BIGINT": "a whole number", "TIMESTAMPTZ": "a time"}
 
 
@@ -160,13 +162,13 @@ class SourceFile:
         ]
         if missing:
             what = f"{self.name} ({self.source}) has no column {', '.join(map(repr, missing))}"
-            if _is_record(names):
+            if _is_record(names) and isinstance(self.format, DelimitedText):
                 raise SourceFileError(
                     f"{what}. Its first line looks like a record, not like names: set header = false "
                     f"and names = [...], for {len(names)} columns{_hint(missing, names)}."
                 )
             raise SourceFileError(
-                f"{what}; its columns are {', '.join(map(repr, names))}. Name the right one in the settings, "
+                f"{what}; {_told(names)}. Name the right one in the settings, "
                 f"or correct the file.{_hint(missing, names)}"
             )
 
@@ -194,10 +196,11 @@ class SourceFile:
         )
         roles = [f"{quoted_name(_typed(c))} AS {quoted_name(c.role)}" for c in typed]
         roles += [f"{quoted_name(_clean(c))} AS {quoted_name(c.role)}" for c in texts]
+        not_plain = _first_not_plain(texts, ids, self.decimal)
         position = ", position, is_listed" if self.unnesting else ""
         return f"""
             SELECT place, line, raw{position}, {", ".join(roles)},
-                coalesce(defect, {_first_not_plain(texts, ids)}, {_first_misfit(typed)}) AS defect
+                coalesce(defect, {not_plain}, {_first_misfit(typed)}) AS defect
             FROM (SELECT *{values} FROM (SELECT *, {cleaned} FROM ({records})))"""
 
     def _cleaned(self, column: FileColumn) -> str:
@@ -205,14 +208,20 @@ class SourceFile:
         if not column.is_id:
             return value_sql(text, self.null_words)
         space = f"{self.id_space}:" if self.id_space and column.role == "item_id" else ""
-        return id_sql(text, self.null_words, prefix=space)
+        return id_sql(text, self.null_words, prefix=space, decimal=self.decimal)
 
     def _number(self, column: FileColumn) -> str:
         text = quoted_name(_clean(column))
         if self.decimal == ".":
             return text
         thousands = "." if self.decimal == "," else ","
-        return f"replace(replace({text}, '{thousands}', ''), {quoted_text(self.decimal)}, '.')"
+        in_threes = quoted_text(rf"[-+]?[0-9]{{1,3}}(?:\{thousands}[0-9]{{3}})+(?:\{self.decimal}[0-9]*)?")
+        # What does not part thousands is left, so that 4.5 is not taken for 45 where the comma is decimal.
+        ungrouped = (
+            f"CASE WHEN regexp_full_match({text}, {in_threes}) THEN replace({text}, '{thousands}', '') "
+            f"ELSE {text} END"
+        )
+        return f"replace({ungrouped}, {quoted_text(self.decimal)}, '.')"
 
 
 @lru_cache(maxsize=1024)
@@ -240,14 +249,14 @@ def _typed(column: FileColumn) -> str:
     return f"typed {column.role}"
 
 
-def _first_not_plain(texts: Sequence[FileColumn], ids: Sequence[FileColumn]) -> str:
+def _first_not_plain(texts: Sequence[FileColumn], ids: Sequence[FileColumn], decimal: str) -> str:
     """SQL of the reason to refuse a record for a NUL character, or an id that is none any more, else NULL."""
     cases = " ".join(
         f"WHEN contains({quoted_name(c.role)}, chr(0)) THEN {quoted_text(f'{c.name} has a NUL character')}"
         for c in texts
     )
     reasons = [f"CASE {cases} END"] if cases else []
-    reasons += [id_defect_sql(quoted_name(c.role), c.name) for c in ids]
+    reasons += [id_defect_sql(quoted_name(c.role), c.name, decimal=decimal) for c in ids]
     return f"CASE WHEN NOT is_plain THEN coalesce({', '.join([*reasons, 'NULL'])}) END"
 
 
@@ -274,6 +283,15 @@ def _hint(missing: Sequence[str], names: Sequence[str]) -> str:
     if any(name.startswith("'") and name.endswith("'") for name in names):
         return ' Its values stand in single quotes: set quote = "\'".'
     return ""
+
+
+def _told(names: Sequence[str]) -> str:
+    """What columns there are, unless their names are somebody's, as keys of an object of users are."""
+    if _is_record(names):
+        return f"it has {len(names):,} others, which look like values"
+    more = len(names) - _MOST_NAMES
+    some = ", ".join(map(repr, names[:_MOST_NAMES]))
+    return f"its columns are {some}" + (f" and {more:,} others" if more > 0 else "")
 
 
 def _is_record(names: Sequence[str]) -> bool:

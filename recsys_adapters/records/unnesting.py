@@ -44,7 +44,7 @@ class Unnesting:
             for role in outer
         ]
         return f"""
-            SELECT place, line, raw, defect, is_plain, position, is_listed, {", ".join(values)}
+            SELECT place, line, raw, defect, false AS is_plain, position, is_listed, {", ".join(values)}
             FROM (SELECT *, unnest(elements) AS element, generate_subscripts(elements, 1) AS position
                 FROM (SELECT *, CASE WHEN len(found) > 0 THEN found ELSE [NULL] END AS elements
                     FROM (SELECT *, {self._elements_sql(whole)} AS found,
@@ -71,9 +71,8 @@ class Unnesting:
                 f"list_filter(string_split({text}, {quoted_text(self.separator)}), lambda x: trim(x) <> '')"
             )
         as_json = (
-            f"CASE WHEN json_valid({text}) THEN {text} "
-            f"WHEN starts_with(ltrim({text}), '[') AND json_valid(replace({text}, '''', '\"')) "
-            f"THEN replace({text}, '''', '\"') END"
+            f"CASE WHEN json_valid({text}) THEN {text} WHEN starts_with(ltrim({text}), '[') "
+            f"THEN coalesce({_if_json(_with_commas(text))}, {_if_json(text)}) END"
         )
         elements = f"json_extract({as_json}, '$[*]')"
         alone = f"CASE WHEN trim({text}) <> '' THEN [{text}] END"
@@ -95,3 +94,18 @@ def _at_place(role: str) -> str:
     text = quoted_name(role)
     is_list = f"starts_with(ltrim({text}), '[') AND json_valid({text})"
     return f"CASE WHEN {is_list} THEN json_extract_string({text}, '/' || (position - 1)) ELSE {text} END"
+
+
+def _if_json(text: str) -> str:
+    """SQL of a text with JSON's quotes in the place of Python's, NULL if it is no JSON then either."""
+    json = f"replace({text}, {quoted_text(chr(39))}, {quoted_text(chr(34))})"
+    return f"CASE WHEN json_valid({json}) THEN {json} END"
+
+
+def _with_commas(text: str) -> str:
+    """SQL of an array as NumPy writes it, `[1 2]`, `[1. 2.]` or `['a' 'b']`, with commas."""
+    whole = f"regexp_replace({text}, '[.](\\s|\\])', '.0\\1', 'g')"
+    numbers = f"regexp_replace({whole}, '([0-9])\\s+', '\\1, ', 'g')"
+    between = quoted_text(r"""(['"])\s+(['"])""")
+    texts = f"regexp_replace({text}, {between}, '\\1, \\2', 'g')"
+    return f"CASE WHEN regexp_full_match({text}, '[-+0-9.eE\\s\\[\\]]*') THEN {numbers} ELSE {texts} END"

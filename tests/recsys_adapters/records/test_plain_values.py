@@ -16,6 +16,11 @@ def ask(connection, sql, text):
         ("-1.0", "-1"),
         ("9007199254740992.0", "9007199254740992"),
         ("1.5e+3", "1500"),
+        ("1.2345678E7", "12345678"),
+        ("9.0E7", "90000000"),
+        ("1.25e+1", "1.25e+1"),
+        ("1.25E1", "1.25E1"),
+        ("1E5", "1E5"),
         ("007", "007"),
         ("12345678901234567890", "12345678901234567890"),
         ("7e10", "7e10"),
@@ -25,6 +30,16 @@ def ask(connection, sql, text):
         (" u1\u200b ", "u1"),
         ("u1\xa0", "u1"),
         ("NULL", None),
+        ("NULL   ", None),
+        (" nan", None),
+        ("NA", None),
+        ("undefined", None),
+        ("Nan Goldin", "Nan Goldin"),
+        ("11,0", "11,0"),
+        ("[deleted]", "[deleted]"),
+        ("[no artist]", "[no artist]"),
+        ("{3F2504E0-4F89-11D3}", "{3F2504E0-4F89-11D3}"),
+        ("(500) Days of Summer (2009)", "(500) Days of Summer (2009)"),
         ("\\N", None),
         ("<NA>", None),
         (" ", None),
@@ -36,13 +51,27 @@ def test_an_id_is_the_same_however_its_file_writes_it(connection, text, known_as
     assert ask(connection, id_defect_sql("x", "user"), text) is None
 
 
-@pytest.mark.parametrize("text", ["1e+17", "12345678901234567890.0", "1.23457E+11"])
+@pytest.mark.parametrize(("text", "known_as"), [("11,0", "11"), ("11.0", "11"), ("1,5E+7", "15000000")])
+def test_an_id_that_became_a_float_with_a_decimal_comma_is_a_whole_number_again(connection, text, known_as):
+    assert ask(connection, id_sql("x", NULL_WORDS, decimal=","), text) == known_as
+    assert ask(connection, id_defect_sql("x", "user", decimal=","), text) is None
+
+
+def test_an_id_that_lost_its_digits_to_a_decimal_comma_is_refused(connection):
+    assert "lost digits" in ask(connection, id_defect_sql("x", "user", decimal=","), "1,23457E+11")
+
+
+@pytest.mark.parametrize("text", ["1e+17", "12345678901234567890.0", "1.23457E+11", "1.2345678901234567E17"])
 def test_an_id_that_lost_its_digits_is_refused(connection, text):
     assert ask(connection, id_defect_sql("x", "user"), text).startswith("user lost digits")
 
 
-def test_a_list_is_no_id(connection):
-    assert "name it in unnest" in ask(connection, id_defect_sql("x", "items"), '["2","4"]')
+@pytest.mark.parametrize(
+    "text",
+    ['["2","4"]', "['2', '4']", "[2 4]", "['2' '4']", "[1.0, 2.0]", "(2, 4)", "{'a': 1}", "{2, 4}", " [ 2]"],
+)
+def test_a_list_is_no_id(connection, text):
+    assert "name it in unnest" in ask(connection, id_defect_sql("x", "items"), text)
 
 
 def test_an_id_space_keeps_ids_apart_and_makes_none_of_nothing(connection):
@@ -54,6 +83,11 @@ def test_words_for_nothing_are_those_of_the_settings(connection):
     assert ask(connection, value_sql("x", ("?",)), "?") is None
     assert ask(connection, value_sql("x", ("?",)), "NULL") == "NULL"
     assert ask(connection, value_sql("x", ()), "NULL") == "NULL"
+
+
+@pytest.mark.parametrize("text", [" NULL", "nan ", "\tNone\xa0"])
+def test_a_word_for_nothing_among_blanks_is_nothing(connection, text):
+    assert ask(connection, value_sql("x", NULL_WORDS), text) is None
 
 
 @pytest.mark.parametrize("way", [value_sql, id_sql])

@@ -166,6 +166,25 @@ def test_times_are_read_as_they_are_written(connection, tmp_path, time_format, t
     assert [line for line, _, _ in staged.rejects] == [3]
 
 
+def test_with_a_decimal_comma_a_point_parts_thousands_or_is_one(connection, tmp_path):
+    weights = {
+        "4,5": 4.5,
+        "4.5": 4.5,
+        "1.234": 1234,
+        "1.234.567,5": 1234567.5,
+        "-0,25": -0.25,
+        "12345": 12345,
+    }
+    (tmp_path / "log.csv").write_text(
+        "customer;product;at;times\n" + "".join(f"7,0;11,0;1714557600;{text}\n" for text in weights)
+    )
+    columns = COLUMNS | {"weight": "times"}
+    source = EventLog(path=tmp_path, columns=columns, delimiter=";", decimal=",", identity="none")
+    staged = stage(connection, source.files()[0])
+    assert [row[1:3] for row in staged.rows] == [("7", "11")] * len(weights)
+    assert [row[5] for row in staged.rows] == list(weights.values())
+
+
 def test_a_folder_is_read_file_by_file_and_a_pattern_picks(tmp_path):
     for name in ("2024/b.csv", "a.csv", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -191,6 +210,7 @@ def test_a_folder_without_files_of_the_format_is_an_error(tmp_path):
         ({"columns": {"user_id": "u"}}, "event_log: item_id, event_time missing"),
         ({"columns": COLUMNS | {"colour": "c"}}, "event_log: colour unknown"),
         ({"time_format": "minutes"}, "time format 'minutes' is unknown. Write seconds"),
+        ({"section": "("}, r"section '\(' is no regular expression: missing \)"),
         ({"format": "xml"}, "file format 'xml' is unknown. Write one of csv, tsv, jsonl"),
     ],
 )

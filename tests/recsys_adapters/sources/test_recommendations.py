@@ -70,6 +70,50 @@ def test_parquet_lists_are_read_by_rows(connection, tmp_path):
     assert sorted(stage(connection, file).rows) == [("a", "1", None, 0.5, None), ("a", "2", None, 0.75, None)]
 
 
+@pytest.mark.parametrize(
+    "written", ["[3 1 2]", "[3. 1. 2.]", "['3' '1' '2']", "['3', '1', '2']", "[3,1,2]", "[ 3  1 2 ]"]
+)
+def test_a_list_is_read_in_its_order_whoever_writes_it(connection, tmp_path, written):
+    path = tmp_path / "lists.csv"
+    path.write_text(f'user_id,item_id\na,"{written}"\n')
+    (file,) = Recommendations(path=path).files()
+    staged = stage(connection, file)
+    assert sorted((rank, item) for _, item, rank, *_ in staged.rows) == [(1, "3"), (2, "1"), (3, "2")]
+
+
+@pytest.mark.parametrize("written", ["1|NULL|2.0", "nan|1| 2"])
+def test_what_an_element_of_a_list_says_is_looked_at_as_in_a_column_of_its_own(connection, tmp_path, written):
+    path = tmp_path / "lists.csv"
+    path.write_text(f"user_id,item_id\na,{written}\n")
+    (file,) = Recommendations(path=path, separator="|").files()
+    staged = stage(connection, file)
+    assert {item for _, item, *_ in staged.rows} == {"1", "2"}
+    assert [reason for _, reason, _ in staged.rejects] == ["item_id is missing"]
+
+
+@pytest.mark.parametrize("written", ["(3, 1)", "['it's', 'x']"])
+def test_a_list_that_cannot_be_read_is_no_item(connection, tmp_path, written):
+    path = tmp_path / "lists.csv"
+    path.write_text(f'user_id,item_id\na,"{written}"\n')
+    (file,) = Recommendations(path=path).files()
+    staged = stage(connection, file)
+    assert not staged.rows
+    assert "list" in staged.rejects[0][1]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "read"),
+    [
+        ("r-20240501030000.csv", "r-20240502030000.csv", ["r-20240502030000.csv"]),
+        ("users_20000000.csv", "users_20100000.csv", ["users_20000000.csv", "users_20100000.csv"]),
+    ],
+)
+def test_lists_of_the_last_day_are_read_and_numbers_are_no_days(tmp_path, first, second, read):
+    for name in (first, second):
+        (tmp_path / name).write_text("user_id,item_id,rank\na,x,1\n")
+    assert [file.name for file in Recommendations(path=tmp_path).files()] == read
+
+
 def test_an_unknown_role_is_an_error(tmp_path):
     with pytest.raises(ValueError, match=r"place unknown\. Map any of user_id, item_id, rank, score"):
         Recommendations(path=tmp_path, columns={"place": "rank"})
