@@ -6,7 +6,11 @@ _REMEDIES = (
     ("event_time is before", 'Its times may be in another unit: set time_format, or "auto". '),
     ("is not a number", 'If it is a time, set time_format = "iso8601" or "auto"; decimal = "," reads 4,5. '),
     ("its kind has none", "Name every kind that is there in `kinds`. "),
-    ("stray quote", 'If quotes are characters like others, set quote = "". '),
+    (
+        "stray quote",
+        'If quotes are characters like others, set quote = ""; a value of several lines is read from JSON or '
+        "Parquet only. ",
+    ),
     ("line has", "Look whether delimiter, quote and header are right. "),
     ("line is not JSON", 'If its lines are dictionaries of Python, set format = "python". '),
     ("lost digits", "Its ids were floats once: have it exported with ids as texts. "),

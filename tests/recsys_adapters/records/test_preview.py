@@ -52,3 +52,17 @@ def test_a_column_that_is_not_there_is_said_as_a_night_says_it(tmp_path):
         SourceFileError, match="has no column 'user'; its columns are 'person', 'item', 'time'"
     ):
         preview(file, num_records=9)
+
+
+def test_of_many_columns_the_first_are_told(tmp_path):
+    file = log_of(tmp_path, [])
+    file.path.write_text(",".join(f"feature{number}" for number in range(3000)) + "\n")
+    with pytest.raises(SourceFileError, match="'feature39' and 2,960 others. Name the right one"):
+        preview(file, num_records=9)
+
+
+def test_keys_that_are_somebodys_are_not_told(tmp_path):
+    (tmp_path / "log.json").write_text('{"ann@example.org": {"item": 1}, "bob@example.org": {"item": 2}}')
+    source = EventLog(path=tmp_path / "log.json", columns=EVENTS, format="json")
+    with pytest.raises(SourceFileError, match="'time'; it has 2 others, which look like values. Name"):
+        preview(first_file(source), num_records=9)
