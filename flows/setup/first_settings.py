@@ -7,6 +7,7 @@ from pathlib import Path
 
 from recsys_adapters.data_sets.recipe_files import DataSetRecipe
 from recsys_adapters.guesses.source_guess import GuessedSource, UnguessedFile, guess_sources
+from recsys_adapters.sources.file_search import PACKERS
 
 HEAD = """\
 # Settings of the nightly, begun by `fan init`. What is not named here has its default; FAN_* variables win
@@ -77,16 +78,39 @@ def draft_settings(paths: Sequence[Path], base: Path) -> FirstSettings:
 
 def draft_from_recipe(recipe: DataSetRecipe, folder: Path) -> FirstSettings:
     """Write the settings that read a data set in a folder, by its recipe."""
-    lines = [_place(line, folder) for line in recipe.toml.splitlines()]
+    missing: list[str] = []
+    lines = [_place(line, folder, missing) for line in recipe.toml.splitlines()]
     remark = "".join(f"# {line}\n" for line in [recipe.name, *recipe.remark.splitlines()])
     toml = "\n".join([HEAD + remark, *lines]) + "\n" + TAIL
-    return FirstSettings(toml=toml, told=[f"{recipe.name} in {folder}"])
+    told = [
+        f"{folder} has no {name}: write what the file is called there into the settings" for name in missing
+    ]
+    return FirstSettings(toml=toml, told=[f"{recipe.name} in {folder}", *told])
 
 
-def _place(line: str, folder: Path) -> str:
-    """Let a recipe's path start in the folder."""
+def _place(line: str, folder: Path, missing: list[str]) -> str:
+    """Let a recipe's path start where its files are in the folder; what is nowhere goes to the missing."""
     key, is_path, value = line.partition("path = ")
-    return f"path = {json.dumps(str(folder / json.loads(value)))}" if is_path and not key else line
+    if not is_path or key:
+        return line
+    name = json.loads(value)
+    found = _find(folder, name)
+    if found is None:
+        missing.append(name)
+    return f"path = {json.dumps(str(found or folder / name), ensure_ascii=False)}"
+
+
+def _find(folder: Path, name: str) -> Path | None:
+    """The name in the folder, or in the one folder below it that has it; it may be packed."""
+    if not folder.is_dir():
+        return None
+    for packed in (name, *(name + packer for packer in PACKERS)):
+        parents = {file.parent for file in folder.rglob(packed)}
+        if folder in parents:
+            return folder / packed
+        if len(parents) == 1:
+            return parents.pop() / packed
+    return None
 
 
 def _write(sources: Sequence[GuessedSource], base: Path) -> Iterator[str]:

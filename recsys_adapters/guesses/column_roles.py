@@ -75,4 +75,5 @@ def guess_time_format(column: SeenColumn) -> str:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "", name.lower())
+    bare = re.sub(r":(token|float)(_seq)?$", "", name.lower())
+    return re.sub(r"[^a-z0-9]+", "", bare)

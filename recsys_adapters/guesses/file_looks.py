@@ -1,17 +1,24 @@
 """What a file looks like: its format, its columns, and a few values of each, by DuckDB's own sniffers."""
 
+import codecs
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from glob import escape
+from pathlib import Path, PurePath
+from tempfile import TemporaryDirectory
 
 import duckdb
 
 from recsys_adapters.errors import SourceFileError
+from recsys_adapters.formats.file_lines import read_text_head
+from recsys_adapters.formats.packed_bytes import packing, read_head
 from recsys_adapters.records.sql_quoting import quoted_name, quoted_text
+from recsys_adapters.sources.file_search import unpacked_name
 
 RECORDS_LOOKED_AT = 1_000
-PACKED = (".gz", ".zst")
-"""Packers that DuckDB's sniffers open by themselves."""
+SNIFFED = (None, "gzip", "zstd")
+"""Packers that DuckDB's sniffers open by themselves, and none."""
+PARQUET_SUFFIXES = (".parquet", ".parq", ".pq")
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 NO_QUOTE = ("", "(empty)", "\x00")
 """What the sniffer says of files without quotes."""
@@ -43,20 +50,44 @@ def look_at_file(path: Path) -> FileLook:
     Raises:
         SourceFileError: if DuckDB cannot tell what it is, naming the file.
     """
+    suffix = PurePath(unpacked_name(path.name)).suffix
+    with TemporaryDirectory() as folder:
+        try:
+            return _look_at(path, suffix, Path(folder))
+        except duckdb.Error as error:
+            raise SourceFileError(
+                f"cannot tell how {path.name} is read ({type(error).__name__}): describe it by hand, with "
+                "the keys of docs/sources.md"
+            ) from error
+
+
+def _look_at(path: Path, suffix: str, folder: Path) -> FileLook:
     connection = duckdb.connect(config={"threads": 1})
-    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in PACKED]
-    suffix = suffixes[-1] if suffixes else ""
+    if suffix in PARQUET_SUFFIXES:
+        return _look(connection, {"format": "parquet"}, f"read_parquet({quoted_text(escape(str(path)))})")
+    head = read_head(path)
+    encoding = _encoding(head)
+    if packing(path) in SNIFFED and encoding == "utf-8":
+        legible = Path(escape(str(path)))
+    else:
+        text = read_text_head(path, encoding=encoding)
+        legible = folder / f"head{suffix}"
+        legible.write_text(text[: text.rfind("\n") + 1] or text, encoding="utf-8")
+    if suffix in JSON_SUFFIXES:
+        look = _look(connection, {"format": "jsonl"}, f"read_json_auto({quoted_text(str(legible))})")
+    else:
+        look = _look_at_text(connection, legible)
+    told = {} if encoding == "utf-8" or b"\0" in head else {"encoding": encoding}
+    return replace(look, keys={**look.keys, **told})
+
+
+def _encoding(head: bytes) -> str:
+    """The encoding of a text by its first bytes; not all of what is no UTF-8 is in that of Western Europe."""
     try:
-        if suffix == ".parquet":
-            return _look(connection, {"format": "parquet"}, f"read_parquet({quoted_text(str(path))})")
-        if suffix in JSON_SUFFIXES:
-            return _look(connection, {"format": "jsonl"}, f"read_json_auto({quoted_text(str(path))})")
-        return _look_at_text(connection, path)
-    except duckdb.Error as error:
-        raise SourceFileError(
-            f"cannot tell how {path.name} is read ({type(error).__name__}): describe it by hand, with the "
-            "keys of docs/sources.md"
-        ) from error
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return "utf-16" if b"\0" in head else "cp1252"
+    return "utf-16" if b"\0" in head else "utf-8"
 
 
 def _look_at_text(connection: duckdb.DuckDBPyConnection, path: Path) -> FileLook:

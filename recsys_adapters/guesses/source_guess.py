@@ -1,18 +1,25 @@
 """Which adapter reads a file or folder, and with which keys."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from glob import escape
 from itertools import groupby
 from os.path import commonprefix
 from pathlib import Path
+from typing import cast
 
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.guesses.column_roles import guess_roles, guess_time_format
 from recsys_adapters.guesses.file_looks import FileLook, SeenColumn, look_at_file
 from recsys_adapters.sources.file_search import search_files
+from recsys_adapters.sources.file_source import FileFormat, FileSource
 from recsys_adapters.sources.movielens import MovieLens
 
-SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".json", ".jsonl", ".ndjson", ".parquet")
+SUFFIXES = (
+    ".csv", ".tsv", ".txt", ".dat", ".inter", ".item", ".json", ".jsonl", ".ndjson", ".parquet", ".parq",
+    ".pq",
+)  # fmt: skip
 KIND_WEIGHTS: Mapping[str, float] = {
     "view": 1, "click": 1, "pv": 1, "impression": 0, "play": 2, "listen": 2, "like": 3, "fav": 3, "save": 3,
     "share": 3, "cart": 3, "addtocart": 3, "purchase": 5, "buy": 5, "order": 5, "transaction": 5,
@@ -52,7 +59,10 @@ def guess_sources(path: Path) -> list[GuessedSource | UnguessedFile]:
     """
     if path.is_dir() and _is_movielens(path):
         return [GuessedSource(adapter="movielens", path=path, keys={})]
-    files = [file.path for file in search_files(path, SUFFIXES).files if file.member is None]
+    found = search_files(path, SUFFIXES).files
+    members = Counter(file.path for file in found)
+    # Of an archive of one file the archive itself is named, as a file that is packed in any other way.
+    files = [file.path if members[file.path] == 1 else file.place for file in found]
     looks = [(file, _look(file)) for file in dict.fromkeys(files)]
     unread = [UnguessedFile(path=file, reason=look) for file, look in looks if isinstance(look, str)]
     read = [(file, look) for file, look in looks if isinstance(look, FileLook)]
@@ -65,8 +75,19 @@ def _group(folder: Path, looks: Sequence[tuple[Path, FileLook]]) -> Iterator[Gue
     for _, group in layouts:
         alike = list(group)
         files = [file for file, _ in alike]
-        where = files[0] if len(files) == 1 else _pattern(folder, files, is_all=len(files) == len(looks))
-        yield _guess(where, alike[0][1])
+        look = _merged([look for _, look in alike])
+        where = _pattern(folder, files, str(look.keys["format"]))
+        for each in [where] if where else files:
+            yield _guess(each, look)
+
+
+def _merged(looks: Sequence[FileLook]) -> FileLook:
+    """What files of one layout look like together: each may have values that the others lack."""
+    columns = [
+        replace(alike[0], values=[value for column in alike for value in column.values])
+        for alike in zip(*(look.columns for look in looks), strict=True)
+    ]
+    return FileLook(keys=looks[0].keys, columns=columns)
 
 
 def _layout(seen: tuple[Path, FileLook]) -> str:
@@ -95,9 +116,10 @@ def _log_keys(roles: Mapping[str, str], columns: Mapping[str, SeenColumn]) -> di
         keys["time_from"] = "order"
     else:
         keys["time_format"] = guess_time_format(columns[roles["event_time"]])
-    kinds = columns[roles["kind"]].values if "kind" in roles else []
-    if kinds and len(kinds) <= MOST_KINDS and all(isinstance(kind, str) for kind in kinds):
-        keys["kinds"] = {str(kind): _kind_weight(str(kind)) for kind in kinds}
+    seen = columns[roles["kind"]].values if "kind" in roles else []
+    kinds = sorted({kind for kind in seen if isinstance(kind, str)})
+    if 0 < len(kinds) <= MOST_KINDS and all(isinstance(kind, str) for kind in seen):
+        keys["kinds"] = {kind: _kind_weight(kind) for kind in kinds}
     return keys
 
 
@@ -146,10 +168,30 @@ def _look(file: Path) -> FileLook | str:
         return str(error)
 
 
-def _pattern(folder: Path, files: Sequence[Path], *, is_all: bool) -> Path:
-    """What means these files and no others: the folder, or a pattern of their names."""
-    if is_all:
-        return folder
+def _pattern(folder: Path, files: Sequence[Path], file_format: str) -> Path | None:
+    """What means these files and no others: a file, the folder, a pattern of names; None if nothing does."""
+    if len(files) == 1:
+        return files[0]
+    names = [file.name for file in files]
+    begin, end = escape(commonprefix(names)), commonprefix([name[::-1] for name in names])[::-1]
+    name = names[0] if len(set(names)) == 1 else f"{begin}*{escape(end)}"
     parents = {file.parent for file in files}
-    parent = parents.pop() if len(parents) == 1 else folder / "**"
-    return parent / f"{commonprefix([file.name for file in files])}*{files[0].suffix}"
+    above = [parents.pop()] if len(parents) == 1 else _folders(folder, parents)
+    places = [folder, *(place / name for place in above), *(place / f"*{files[0].suffix}" for place in above)]
+    return next((place for place in places if _means(place, file_format) == {*files}), None)
+
+
+def _folders(folder: Path, parents: Collection[Path]) -> list[Path]:
+    """Patterns of some folders in a folder: those whose names begin alike, and all."""
+    begins = {parent.relative_to(folder).parts[:1] for parent in parents if parent.is_relative_to(folder)}
+    begin = commonprefix([parts[0] for parts in begins if parts])
+    return [folder / f"{escape(begin)}*", folder / f"{escape(begin)}*" / "**", folder / "**"]
+
+
+def _means(path: Path, file_format: str) -> set[Path]:
+    """The files that a source of the path and format reads."""
+    try:
+        files = FileSource(path=path, format=cast(FileFormat, file_format)).search().files
+    except SourceFileError:
+        return set()
+    return {file.path for file in files}

@@ -201,10 +201,11 @@ def _is_marker(name: str) -> bool:
 
 
 def _has_suffix(name: str, suffixes: tuple[str, ...]) -> bool:
-    return _unpacked_name(name).endswith(suffixes)
+    return unpacked_name(name).endswith(suffixes)
 
 
-def _unpacked_name(name: str) -> str:
+def unpacked_name(name: str) -> str:
+    """A file's name in lower case, without the end that a packer gave it."""
     lower = name.lower()
     packer = next((packer for packer in PACKERS if lower.endswith(packer)), "")
     return lower.removesuffix(packer)
@@ -212,7 +213,7 @@ def _unpacked_name(name: str) -> str:
 
 def _is_part(name: str) -> bool:
     """Whether a file without an ending is one of the parts that engines write: `part-00000`, `000000_0`."""
-    return _PART.fullmatch(_unpacked_name(name)) is not None
+    return _PART.fullmatch(unpacked_name(name)) is not None
 
 
 def _split(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from feature_store.schemas import Rule
 from feature_store.schemas.addresses import address_of
@@ -20,7 +20,8 @@ from recsys_adapters.sources.file_search import FoundFile, FoundFiles, search_fi
 from recsys_adapters.sources.remote_files import copy_here
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
-FORMATS = (*DELIMITERS, "jsonl", "json", "python", "parquet")
+FileFormat = Literal["csv", "tsv", "jsonl", "json", "python", "parquet"]
+FORMATS = get_args(FileFormat)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,7 @@ class FileSource:
     path: Path
     """A file, a folder (with its sub-folders), a glob pattern, one of these inside a zip archive
     (`logs.zip/may.csv`), or an address (`s3://`, `https://`, ...)."""
-    format: Literal["csv", "tsv", "jsonl", "json", "python", "parquet"] = "csv"
+    format: FileFormat = "csv"
     """`csv`, `tsv`, `json` or `jsonl` (an object a line, an array, or objects of several lines), `python` (a
     dictionary a line, as Python writes it) or `parquet`. Packers (gz, zst, bz2, xz, zip) are recognised."""
     delimiter: str | None = None

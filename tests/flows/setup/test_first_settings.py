@@ -9,6 +9,7 @@ from flows.cli.program import app
 from flows.settings import read_settings
 from flows.setup.check import check
 from flows.setup.first_settings import NothingFoundError, draft_from_recipe, draft_settings
+from flows.source_settings import Source
 from recsys_adapters.data_sets.recipe_files import find_recipe, read_recipes
 
 EVENTS = "ts;visitor;event;sku\n2024-05-01T10:00:00Z;ann;view;a1\n2024-05-02T10:00:00Z;bob;buy;a2\n"
@@ -89,6 +90,30 @@ def test_a_public_data_set_is_read_by_its_recipe(recipe, tmp_path):
     assert [source["path"] for source in written["sources"]] == [
         str(tmp_path / source["path"]) for source in asked
     ]
+
+
+def test_a_data_set_is_found_below_its_folder_and_packed(tmp_path):
+    (tmp_path / "MINDsmall [train]").mkdir()
+    for name in ("behaviors.tsv.gz", "news.tsv"):
+        (tmp_path / "MINDsmall [train]" / name).touch()
+    draft = draft_from_recipe(find_recipe("MIND"), tmp_path)
+    paths = [source["path"] for source in tomllib.loads(draft.toml)["sources"]]
+    assert paths == [str(tmp_path / "MINDsmall [train]" / name) for name in ("behaviors.tsv.gz", "news.tsv")]
+    assert len(draft.told) == 1
+
+
+def test_what_a_folder_has_not_of_a_data_set_is_told_before_anything_is_written(tmp_path):
+    (tmp_path / "behaviors.tsv").touch()
+    told = draft_from_recipe(find_recipe("MIND"), tmp_path).told
+    assert told[1:] == [f"{tmp_path} has no news.tsv: write what the file is called there into the settings"]
+
+
+def test_all_files_of_a_data_set_are_read(tmp_path):
+    for number in range(1, 5):
+        (tmp_path / f"combined_data_{number}.txt").touch()
+    draft = draft_from_recipe(find_recipe("Netflix Prize"), tmp_path)
+    log = tomllib.loads(draft.toml)["sources"][0]
+    assert len(Source(**log).files()) == 4
 
 
 def test_the_command_takes_the_name_of_a_data_set(shop):

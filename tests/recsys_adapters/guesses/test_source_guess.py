@@ -1,7 +1,10 @@
 """Which adapter reads a file, with which keys."""
 
+import bz2
 import gzip
 import json
+import lzma
+import zipfile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,6 +12,7 @@ import pytest
 
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.guesses.source_guess import GuessedSource, UnguessedFile, guess_sources
+from recsys_adapters.sources.file_source import FileSource
 
 EVENTS = "user,item,time,event\nann,1,1500000000,view\nbob,2,1500000001,purchase\n"
 ITEMS = "sku,name,brand,description\n1,Lamp,Acme,A lamp that lights a room and whoever sits in it\n"
@@ -73,6 +77,83 @@ def test_files_of_one_layout_are_one_source_and_others_are_others(tmp_path):
     assert guesses == {"event_log": folder / "events_*.csv", "catalogue": folder / "items.csv"}
     (folder / "items.csv").unlink()
     assert [guess.path for guess in guess_sources(folder)] == [folder]
+
+
+def read_by(guess):
+    """The files that the source of a guess reads."""
+    source = FileSource(path=guess.path, format=guess.keys["format"])
+    return {file.path.relative_to(file.path.parents[1]).as_posix() for file in source.search().files}
+
+
+@pytest.mark.parametrize("place", ["shop", "shop [2024]"])
+@pytest.mark.parametrize(
+    ("logs", "catalogue"),
+    [
+        (["s/a.csv", "s/b.csv"], "s/c.csv"),
+        (["s/log-1.csv.gz", "s/log-2.csv.gz"], "s/items.csv.gz"),
+        (["one/part-0.csv", "two/part-0.csv"], "s/items.csv"),
+        (["k=click/part-0.csv", "k=buy/part-1.csv"], "s/part-0.csv"),
+        (["s/log[1].csv", "s/log[2].csv"], "s/logs.csv"),
+        (["s/log.dat", "s/log2.dat"], "s/items.csv"),
+    ],
+)
+def test_a_source_reads_the_files_that_it_was_guessed_from_and_no_others(tmp_path, place, logs, catalogue):
+    folder = tmp_path / place
+    for name, text in [*((log, EVENTS) for log in logs), (catalogue, ITEMS)]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        content = text.encode()
+        (folder / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    guesses = guess_sources(folder)
+    read = {"event_log": set(), "catalogue": set()}
+    for guess in guesses:
+        read[guess.adapter] |= read_by(guess)
+    assert read == {"event_log": set(logs), "catalogue": {catalogue}}
+
+
+def test_kinds_are_those_of_all_files(tmp_path):
+    for kind in ("click", "buy"):
+        (tmp_path / f"event={kind}").mkdir()
+        table = pa.table({"user": ["ann"], "item": [1], "time": [1500000000]})
+        pq.write_table(table, tmp_path / f"event={kind}" / "part-0.snappy.parquet")
+    (guess,) = guess_sources(tmp_path)
+    assert guess.path == tmp_path
+    assert guess.keys["kinds"] == {"buy": 5, "click": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "write_file"),
+    [
+        ("log.csv.bz2", lambda path: path.write_bytes(bz2.compress(EVENTS.encode()))),
+        ("log.csv.xz", lambda path: path.write_bytes(lzma.compress(EVENTS.encode()))),
+        ("LOG.CSV", lambda path: path.write_text(EVENTS)),
+        ("log.csv", lambda path: path.write_text(EVENTS, encoding="utf-16")),
+        ("log [1].csv", lambda path: path.write_text(EVENTS)),
+        (
+            "log.inter",
+            lambda path: path.write_text("user_id:token\titem_id:token\ttimestamp:float\n1\t2\t3\n"),
+        ),
+    ],
+)
+def test_a_log_is_told_whatever_it_is_packed_in(tmp_path, name, write_file):
+    write_file(tmp_path / name)
+    (guess,) = guess_sources(tmp_path)
+    assert (guess.adapter, guess.path.name) in {("event_log", name), ("event_log", tmp_path.name)}
+    assert {"user_id", "item_id", "event_time"} <= set(guess.keys["columns"])
+
+
+def test_each_file_of_an_archive_is_told(tmp_path):
+    with zipfile.ZipFile(tmp_path / "shop.zip", "w") as archive:
+        archive.writestr("log.csv", EVENTS)
+        archive.writestr("items.csv", ITEMS)
+    guesses = {guess.adapter: guess.path for guess in guess_sources(tmp_path / "shop.zip")}
+    archived = tmp_path / "shop.zip"
+    assert guesses == {"event_log": archived / "log.csv", "catalogue": archived / "items.csv"}
+
+
+def test_an_older_encoding_is_a_key(tmp_path):
+    (tmp_path / "items.csv").write_text(ITEMS.replace("Lamp", "Lampe für Zoë"), encoding="latin-1")
+    (guess,) = guess_sources(tmp_path / "items.csv")
+    assert (guess.adapter, guess.keys["encoding"]) == ("catalogue", "cp1252")
 
 
 def test_a_folder_of_movielens_is_read_by_its_own_adapter(tmp_path):
