@@ -4,15 +4,20 @@ from collections.abc import Iterator
 from typing import Literal
 
 from feature_store.lake.lake import Lake
-from feature_store.schemas import INTERACTIONS, ITEMS, TARGETS
+from feature_store.lake.sql import quote
+from feature_store.schemas import GIVEN_TARGETS, INTERACTIONS, ITEMS, TARGETS
 
 LEAST_SHARE = 0.9
 """Of events whose items the catalogue knows: below it somebody has to look."""
 
 
 def describe_joins(lake: Lake) -> Iterator[tuple[Literal["warning", "note"], str]]:
-    """Say which share of events and targets meets the catalogue, with two ids of each side if it is small."""
-    for what, table in (("events", INTERACTIONS.qualified_name), ("targets", TARGETS.qualified_name)):
+    """Say which share of events and given targets meets the catalogue, with two ids of each side if small.
+
+    Targets that are made from the log are made anew after it has been taken in: those of before say nothing.
+    """
+    given = f"(FROM {TARGETS.qualified_name} WHERE recipe_digest = {quote(GIVEN_TARGETS)})"
+    for what, table in (("events", INTERACTIONS.qualified_name), ("targets", given)):
         row = lake.query(
             f"SELECT coalesce(sum(n), 0)::BIGINT AS num_rows, "
             "coalesce(sum(n) FILTER (known.item_id IS NOT NULL), 0)::BIGINT AS num_met "
