@@ -29,6 +29,8 @@ TARGETS_SCHEMA = pa.schema(
 )
 # Below this a score marks a place that the library left empty; BM25 cannot give zero for a true neighbour.
 _LOWEST_SCORES = {"bm25": 0.0, "als": -1e30}
+_LARGEST_WEIGHT = 1e6
+"""Times the median: a larger one counts as this. It is a mistake, and would cost everybody their scores."""
 
 
 def recommend_targets(
@@ -91,7 +93,9 @@ def _matrix(events: pa.Table, user_keys: pa.Array, item_ids: pa.Array) -> csr_ma
     """Liking `[U, I]`; an item met but not liked is a stored zero."""
     rows = pc.index_in(events["user_key"], user_keys).to_numpy()
     columns = pc.index_in(events["item_id"].cast(pa.string()), item_ids).to_numpy()
-    weights = np.maximum(events["weight_sum"].to_numpy(), 0.0).astype(np.float32)
+    liking = events["weight_sum"].to_numpy()
+    largest = _LARGEST_WEIGHT * np.median(liking[liking > 0])
+    weights = np.clip(liking, 0.0, largest).astype(np.float32)
     return csr_matrix((weights, (rows, columns)), shape=(len(user_keys), len(item_ids)))
 
 
