@@ -161,7 +161,7 @@ class EventLog(FileSource):
     def _staged(self, spelling: TimeSpelling, columns: Sequence[FileColumn]) -> Mapping[str, str]:
         event_time = self._time_sql(spelling)
         has_kind = any(column.role == "kind" and column.required for column in columns)
-        kind = "kind" if has_kind else quoted_text(self.default_kind)
+        kind = self._kind_sql() if has_kind else quoted_text(self.default_kind)
         return {
             "interaction_id": self._identity_sql(event_time, kind, columns),
             "user_id": "user_id",
@@ -170,6 +170,13 @@ class EventLog(FileSource):
             "kind": kind,
             "weight": self._weight_sql(kind, columns),
         }
+
+    def _kind_sql(self) -> str:
+        """SQL of the kind; a number that became a float is itself again, unless the settings name it so."""
+        if any(name.endswith(".0") for name in self.kinds):
+            return "kind"
+        whole = "ends_with(kind, '.0') AND regexp_full_match(kind, '[0-9]+[.]0')"
+        return f"CASE WHEN {whole} THEN left(kind, length(kind) - 2) ELSE kind END"
 
     def _time_sql(self, spelling: TimeSpelling) -> str:
         if self.time_from == "order":

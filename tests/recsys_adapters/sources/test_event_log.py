@@ -185,6 +185,20 @@ def test_with_a_decimal_comma_a_point_parts_thousands_or_is_one(connection, tmp_
     assert [row[5] for row in staged.rows] == list(weights.values())
 
 
+@pytest.mark.parametrize(
+    ("kinds", "known"),
+    [({}, ["1", "4"]), ({"1": 1, "4": 5}, ["1", "4"]), ({"1.0": 1, "4.0": 5}, ["1.0", "4.0"])],
+)
+def test_kinds_that_became_floats_are_numbers_again(connection, tmp_path, kinds, known):
+    at = [1714557600, 1714557601]
+    write_parquet(tmp_path / "a.parquet", customer=["u", "v"], product=["i", "j"], at=at, what=[1.0, 4.0])
+    source = EventLog(path=tmp_path, columns=COLUMNS | {"kind": "what"}, format="parquet", kinds=kinds)
+    staged = stage(connection, source.files()[0])
+    assert [(row[4], row[5]) for row in staged.rows] == list(
+        zip(known, [1, 5] if kinds else [1, 1], strict=True)
+    )
+
+
 def test_a_folder_is_read_file_by_file_and_a_pattern_picks(tmp_path):
     for name in ("2024/b.csv", "a.csv", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
