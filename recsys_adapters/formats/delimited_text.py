@@ -196,9 +196,13 @@ class DelimitedText:
 
     @property
     def _raw_sql(self) -> str:
+        return self._with_delimiters("raw")
+
+    def _with_delimiters(self, text: str) -> str:
+        """SQL of a text with the delimiters that stand in it, as inside of quotes, as they were."""
         if len(self.delimiter) == 1:
-            return "raw"
-        return f"replace(raw, {quoted_text(UNIT_SEPARATOR)}, {quoted_text(self.delimiter)})"
+            return text
+        return f"replace({text}, {quoted_text(UNIT_SEPARATOR)}, {quoted_text(self.delimiter)})"
 
     @property
     def _no_records_sql(self) -> str:
@@ -230,7 +234,7 @@ class DelimitedText:
         if not marks:
             return plain
         d, q, e = (re.escape(mark) for mark in (self._parting, self.quote, self.escape))
-        blank = "" if self._parting.isspace() else " *"
+        blank = "" if self._parting in (" ", "\t") else " *"
         pair = f"|{e}." if e else ""
         quoted = f"{blank}{q}(?:[^{q}{e}]|{q}{q}{pair})*{q}{blank}|" if q else ""
         first = f"(?:[^{q}{d}{e}{' ' if blank else ''}]{pair})"
@@ -256,7 +260,7 @@ class DelimitedText:
             return f"NULL::VARCHAR AS {quoted_name(column.role)}"
         index = names.index(column.name)
         value = f"CASE WHEN is_split THEN c{index} ELSE nullif({self._cell_sql(index)}, '') END"
-        return f"{value} AS {quoted_name(column.role)}"
+        return f"{self._with_delimiters(value)} AS {quoted_name(column.role)}"
 
     def _cell_sql(self, index: int) -> str:
         cell = f"cells[{index + 1}]"

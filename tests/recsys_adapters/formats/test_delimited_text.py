@@ -137,6 +137,13 @@ def test_a_column_named_twice_is_an_error(connection, tmp_path):
         stage(connection, item_file(path))
 
 
+@pytest.mark.parametrize("line", ['1||"a||b"||2', '1 ||"a||b" || 2'])
+def test_a_delimiter_of_several_characters_may_stand_in_a_quoted_value(connection, tmp_path, line):
+    path = tmp_path / "items.csv"
+    path.write_text(f"id||title||price\n{line}\n")
+    assert stage(connection, item_file(path, delimiter="||")).rows[0][1] == "a||b"
+
+
 @pytest.mark.parametrize("delimiter", ["", '"', "\n"])
 def test_a_delimiter_that_cannot_part_values_is_an_error(delimiter):
     with pytest.raises(ValueError, match="must be one character or more, no quote and no line end"):
