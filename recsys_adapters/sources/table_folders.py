@@ -21,7 +21,8 @@ def live_files(folder: Path) -> set[Path] | None:
     """Files of the Delta table in a folder that hold its rows now; None if it is none, or has no log.
 
     Raises:
-        SourceFileError: if rows were deleted in a way that only an engine of Delta can tell.
+        SourceFileError: if rows were deleted in a way that only an engine of Delta can tell, or the log is
+            damaged.
     """
     log = folder / LOG_FOLDER
     if not log.is_dir():
@@ -52,7 +53,18 @@ def _actions(log: Path) -> Iterator[dict[str, Any]]:
             yield from _checkpoint(file)
     for file in sorted(log.glob("*.json")):
         if file.stem > start:
-            yield from (json.loads(line) for line in file.read_text().splitlines() if line.strip())
+            yield from _commit(file)
+
+
+def _commit(file: Path) -> list[dict[str, Any]]:
+    try:
+        actions = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except ValueError as error:
+        raise SourceFileError(
+            f"{file.name} in the log of the Delta table {file.parents[1].name} is damaged or was not written "
+            "to its end. Fetch the table anew."
+        ) from error
+    return [action for action in actions if isinstance(action, dict)]
 
 
 def _checkpoint(file: Path) -> Iterator[dict[str, Any]]:

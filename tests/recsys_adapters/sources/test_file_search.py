@@ -217,6 +217,14 @@ def test_a_delta_table_is_its_live_files(tmp_path):
     assert "1 files" in files[0].left_aside[0]
 
 
+def test_a_damaged_log_of_a_delta_table_is_an_error_that_names_it(tmp_path):
+    make(tmp_path, "t/a.parquet")
+    (tmp_path / "t" / "_delta_log").mkdir()
+    (tmp_path / "t" / "_delta_log" / "0.json").write_text('{"add": {"path": "a.par')
+    with pytest.raises(SourceFileError, match=r"0\.json in the log of the Delta table t is damaged"):
+        search_files(tmp_path / "t", (".parquet",))
+
+
 @pytest.mark.parametrize("path", ["lake", "lake/*", "lake/t/*.parquet", "lake/**/*.parquet"])
 def test_stale_files_of_a_delta_table_are_left_aside_from_wherever_it_is_named(tmp_path, path):
     make(
