@@ -73,7 +73,7 @@ def preview_source(source: Source, place: int, settings: Settings) -> SourcePrev
     name = f"sources.{place} {source.adapter} {source.path}"
     try:
         files = list(source.files())
-    except (SourceFileError, OSError) as error:
+    except Exception as error:
         return _unreadable(name, where, error)
     told, problems, fields = [f"{len(files):,} files"], list[SettingProblem](), set[str]()
     left = dict.fromkeys((file.table for file in files), RECORDS_LOOKED_AT)
@@ -82,8 +82,8 @@ def preview_source(source: Source, place: int, settings: Settings) -> SourcePrev
             continue
         try:
             seen = preview(file, num_records=left[file.table])
-        except (SourceFileError, OSError) as error:
-            problems.append(SettingProblem(keys=where, message=str(error)))
+        except Exception as error:
+            problems.append(SettingProblem(keys=where, message=_say(file.name, error)))
             continue
         left[file.table] -= max(seen.num_records, 1)
         fields |= seen.item_fields
@@ -216,8 +216,15 @@ def _family_of(source: str | Path) -> Family | None:
 
 
 def _unreadable(name: str, where: tuple[Key, ...], error: Exception) -> SourcePreview:
-    problem = SettingProblem(keys=(*where, "path"), message=str(error))
+    problem = SettingProblem(keys=(*where, "path"), message=_say(name, error))
     return SourcePreview(name=name, told=(), problems=(problem,), item_fields=frozenset())
+
+
+def _say(name: str, error: Exception) -> str:
+    """What is wrong with a source or file: an error that nobody foresaw may repeat what is in a file."""
+    if isinstance(error, SourceFileError | OSError):
+        return str(error)
+    return f"{name} cannot be read ({type(error).__name__})"
 
 
 def _count(file: SourceFile, seen: Preview) -> str:

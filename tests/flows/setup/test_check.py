@@ -64,6 +64,19 @@ def test_a_source_that_cannot_be_read_leaves_the_others_to_be_looked_at(problems
     assert "set time_format" in said[1]
 
 
+def test_an_error_that_nobody_foresaw_is_a_problem_beside_others_and_tells_no_text(
+    problems, tmp_path, monkeypatch
+):
+    def fail(file, **_):
+        raise RuntimeError("ann@example.org")
+
+    monkeypatch.setattr("flows.setup.check.preview", fail)
+    (tmp_path / "log.csv").write_text("user,item,time\nann,1,1500000000\n")
+    said = problems(LOG.replace("log.csv", "nowhere.csv") + LOG)
+    assert "no such file" in said[0]
+    assert said[1].endswith("sources.1: log.csv cannot be read (RuntimeError)")
+
+
 def test_a_few_refused_records_are_counted_and_no_problem_of_the_settings(problems, tmp_path):
     (tmp_path / "log.csv").write_text("user,item,time\n" + "ann,1,1500000000\n" * 19 + ",1,1500000000\n")
     file = write_settings(tmp_path, LOG)
