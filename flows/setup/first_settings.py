@@ -1,6 +1,8 @@
 """The first settings file for data of one's own: what was found in the files, written down with remarks."""
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,9 +117,11 @@ def _find(folder: Path, name: str) -> Path | None:
 
 def _write(sources: Sequence[GuessedSource], base: Path) -> Iterator[str]:
     yield HEAD
-    for source in sources:
+    for source, name in zip(sources, _names(sources), strict=True):
         path = source.path.relative_to(base) if source.path.is_relative_to(base) else source.path
         yield f'\n[[sources]]\nadapter = "{source.adapter}"\npath = {_toml(str(path))}\n'
+        if name:
+            yield f"source = {_toml(name)}  # what the lake calls it: several have one adapter\n"
         for key, value in source.keys.items():
             remark = REMARKS.get(key)
             yield f"{key} = {_toml(value)}{f'  # {remark}' if remark else ''}\n"
@@ -126,6 +130,19 @@ def _write(sources: Sequence[GuessedSource], base: Path) -> Iterator[str]:
     remark = 'or "latest", or "given": recommendation lists only'
     yield f'\n[targets]\nmethod = "{method}"     # {remark}\nper_user = 2\n'
     yield TAIL
+
+
+def _names(sources: Sequence[GuessedSource]) -> list[str]:
+    """What each source is to be called, after its files, where several have one adapter; none for others."""
+    times = Counter(source.adapter for source in sources)
+    number: Counter[str] = Counter()
+    names = []
+    for source in sources:
+        stem = re.sub(r"\W+", "_", source.path.name.split(".")[0]).strip("_") or source.adapter
+        number[stem] += 1
+        name = stem if number[stem] == 1 else f"{stem}_{number[stem]}"
+        names.append(name if times[source.adapter] > 1 else "")
+    return names
 
 
 def _texts(sources: Sequence[GuessedSource]) -> Iterator[str]:

@@ -9,7 +9,7 @@ from flows.cli.program import app
 from flows.settings import read_settings
 from flows.setup.check import check
 from flows.setup.first_settings import NothingFoundError, draft_from_recipe, draft_settings
-from flows.source_settings import Source
+from flows.source_settings import Source, told_apart
 from recsys_adapters.data_sets.recipe_files import find_recipe, read_recipes
 
 EVENTS = "ts;visitor;event;sku\n2024-05-01T10:00:00Z;ann;view;a1\n2024-05-02T10:00:00Z;bob;buy;a2\n"
@@ -90,6 +90,14 @@ def test_a_public_data_set_is_read_by_its_recipe(recipe, tmp_path):
     assert [source["path"] for source in written["sources"]] == [
         str(tmp_path / source["path"]) for source in asked
     ]
+
+
+def test_several_logs_are_written_with_names_of_their_own(shop):
+    (shop / "data" / "log 2.csv").write_text(EVENTS.replace("visitor", "user"))
+    written = tomllib.loads(draft_settings([shop / "data"], shop).toml)["sources"]
+    assert {source.get("source") for source in written} == {"events", "log_2", None}
+    _, doubles = told_apart([Source(**source) for source in written])
+    assert doubles == []
 
 
 def test_a_data_set_is_found_below_its_folder_and_packed(tmp_path):
