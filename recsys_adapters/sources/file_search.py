@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.formats.packed_bytes import is_inside_archive, split_archive, zip_members
-from recsys_adapters.sources.table_folders import live_files
+from recsys_adapters.sources.table_folders import live_files, note_on_log
 
 PACKERS = (".gz", ".gzip", ".zst", ".zstd", ".bz2", ".xz", ".zip")
 UNFINISHED = (
@@ -106,7 +106,8 @@ def search_files(
         inner, others = _expand(each, root, suffixes)
         files += inner
         passed_over += others
-    return FoundFiles(tuple(files), (*_notes(path, passed_over), *waiting))
+    tables = (note_on_log(folder) for folder in sorted(_folders_above(complete)))
+    return FoundFiles(tuple(files), (*_notes(path, passed_over), *filter(None, tables), *waiting))
 
 
 def named_days(path: str) -> list[date]:
@@ -163,12 +164,14 @@ def _with_literal_folders(path: Path) -> str:
     return str(Path(*parts))
 
 
+def _folders_above(files: list[Path]) -> set[Path]:
+    return {folder for parent in {file.parent for file in files} for folder in (parent, *parent.parents)}
+
+
 def _without_stale(files: list[Path]) -> tuple[list[Path], list[Path]]:
     """The files, and apart from them those of tables whose logs say that they hold no rows any more."""
     tables: dict[Path, set[Path] | None] = {}
-    for above in {
-        folder for parent in {file.parent for file in files} for folder in (parent, *parent.parents)
-    }:
+    for above in _folders_above(files):
         tables[above] = live_files(above)
     live = {folder: files for folder, files in tables.items() if files is not None}
     if not live:
@@ -196,7 +199,7 @@ def _is_marker(name: str) -> bool:
 
     A folder of Hive's (`_date=2024-05-01`) is none.
     """
-    hidden = name.startswith((".", "_")) and "=" not in name
+    hidden = name.startswith((".", "_", "~$")) and "=" not in name
     return hidden or name.lower().endswith(UNFINISHED)
 
 

@@ -44,6 +44,20 @@ def live_files(folder: Path) -> set[Path] | None:
     return {folder / unquote(path) for path in live} if is_told else None
 
 
+def note_on_log(folder: Path) -> str | None:
+    """What there is to know of a folder that is a table whose log is not read here; None of others."""
+    if (folder / ".hoodie").is_dir():
+        kind = "a Hudi"
+    elif any((folder / "metadata").glob("*.metadata.json")):
+        kind = "an Iceberg"
+    else:
+        return None
+    return (
+        f"{folder.name} is {kind} table: all its files are read, also those whose rows were deleted or "
+        "rewritten since. If there are any, export the table"
+    )
+
+
 def _actions(log: Path) -> Iterator[dict[str, Any]]:
     """What the last checkpoint and the commits after it say, in their order."""
     checkpoints = sorted(log.glob("*.checkpoint*.parquet"))

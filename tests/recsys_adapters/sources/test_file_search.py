@@ -53,6 +53,7 @@ def test_markers_hidden_files_and_those_in_the_making_are_left_aside_by_rule(tmp
         "_temporary/b.csv",
         ".c.csv",
         "d.csv.tmp",
+        "~$a.csv",
         "_delta_log/x.csv",
     )
     assert names(tmp_path) == ["a.csv"]
@@ -215,6 +216,18 @@ def test_a_delta_table_is_its_live_files(tmp_path):
     files = EventLog(path=tmp_path, columns=COLUMNS, format="parquet").files()
     assert [file.name for file in files] == ["b.parquet", "c.parquet"]
     assert "1 files" in files[0].left_aside[0]
+
+
+@pytest.mark.parametrize(
+    ("log", "kind"),
+    [("t/metadata/v1.metadata.json", "an Iceberg"), ("t/.hoodie/hoodie.properties", "a Hudi")],
+)
+@pytest.mark.parametrize("path", ["t", "t/data", "t/data/*.parquet"])
+def test_a_table_whose_log_is_not_read_is_told(tmp_path, log, kind, path):
+    make(tmp_path, "t/data/a.parquet", log)
+    found = search_files(tmp_path / path, (".parquet",))
+    assert [file.path.name for file in found.files] == ["a.parquet"]
+    assert found.notes[-1].startswith(f"t is {kind} table: all its files are read, also those whose rows")
 
 
 def test_a_damaged_log_of_a_delta_table_is_an_error_that_names_it(tmp_path):
