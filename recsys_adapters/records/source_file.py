@@ -216,11 +216,12 @@ class SourceFile:
             return text
         thousands = "." if self.decimal == "," else ","
         in_threes = quoted_text(rf"[-+]?[0-9]{{1,3}}(?:\{thousands}[0-9]{{3}})+(?:\{self.decimal}[0-9]*)?")
-        # What does not part thousands is left, so that 4.5 is not taken for 45 where the comma is decimal.
-        ungrouped = (
-            f"CASE WHEN regexp_full_match({text}, {in_threes}) THEN replace({text}, '{thousands}', '') "
-            f"ELSE {text} END"
-        )
+        # What does not part thousands is left, so that 4.5 is not taken for 45 where the comma is decimal,
+        # nor the 4.125 of a format with numbers of its own for 4125.
+        is_grouped = f"regexp_full_match({text}, {in_threes})"
+        if not isinstance(self.format, DelimitedText):
+            is_grouped += f" AND contains({text}, {quoted_text(self.decimal)})"
+        ungrouped = f"CASE WHEN {is_grouped} THEN replace({text}, '{thousands}', '') ELSE {text} END"
         return f"replace({ungrouped}, {quoted_text(self.decimal)}, '.')"
 
 

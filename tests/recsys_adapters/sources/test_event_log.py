@@ -185,6 +185,17 @@ def test_with_a_decimal_comma_a_point_parts_thousands_or_is_one(connection, tmp_
     assert [row[5] for row in staged.rows] == list(weights.values())
 
 
+def test_a_number_that_is_one_in_its_file_has_its_own_point_whatever_parts_texts(connection, tmp_path):
+    weights = {"4.125": 4.125, '"4,125"': 4.125, '"1.234,5"': 1234.5, "7": 7}
+    (tmp_path / "log.jsonl").write_text(
+        "".join(f'{{"customer": "u", "product": "i", "at": 1714557600, "times": {w}}}\n' for w in weights)
+    )
+    columns = COLUMNS | {"weight": "times"}
+    source = EventLog(path=tmp_path, columns=columns, format="jsonl", decimal=",", identity="none")
+    staged = stage(connection, source.files()[0])
+    assert [row[5] for row in staged.rows] == list(weights.values())
+
+
 @pytest.mark.parametrize(
     ("kinds", "known"),
     [({}, ["1", "4"]), ({"1": 1, "4": 5}, ["1", "4"]), ({"1.0": 1, "4.0": 5}, ["1.0", "4.0"])],
