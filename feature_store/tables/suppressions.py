@@ -98,6 +98,17 @@ def list_forgotten(connection: DuckDBPyConnection, users: str) -> int:
     return int(connection.execute(f"SELECT count(*) FROM {FORGOTTEN}").fetchall()[0][0])
 
 
+def is_forgotten(lake: Lake, user_id: str) -> bool:
+    """Tell whether a user was forgotten, whether they came back since or not."""
+    salt = _salt(lake.cursor())
+    if salt is None:
+        return False
+    found = lake.query(
+        f"SELECT 1 FROM {TABLE} WHERE user_digest = {_digest('$user_id', salt)}", {"user_id": user_id}
+    )
+    return bool(found.num_rows)
+
+
 def is_anybody_forgotten(lake: Lake) -> bool:
     """Tell whether any user was ever forgotten."""
     return _salt(lake.cursor()) is not None

@@ -91,6 +91,7 @@ def init(
     Columns are guessed from their names and values, and shown before anything is written. A file that is
     there is never written over.
     """
+    from feature_store.lake.durable_files import write_durably
     from flows.setup.first_settings import draft_from_recipe, draft_settings
     from recsys_adapters.data_sets.recipe_files import find_recipe
 
@@ -102,7 +103,7 @@ def init(
     print("\n".join(draft.told))
     if not yes and not typer.confirm(f"Write {output}?", default=True):
         raise typer.Exit(1)
-    output.write_text(draft.toml, encoding="utf-8")
+    write_durably(output, draft.toml.encode())
     print(f"{output} is written: look through it, then run `fan check` and `fan nightly`")
 
 

@@ -45,12 +45,13 @@ def calibrate(
     Prints how like the target and how like the references prompts become, and the settings that are best.
     """
     settings = prepare(settings_file)
+    from feature_store.lake.durable_files import write_durably
     from flows.model.calibrate import calibrate_model, describe_calibration
 
     found = calibrate_model(settings, num_cases=num_cases, texts=texts)
     print(describe_calibration(found, settings))
     if output is not None:
-        output.write_text(found.toml, encoding="utf-8")
+        write_durably(output, found.toml.encode())
 
 
 def serve(
@@ -88,6 +89,7 @@ def draw(
 ) -> None:
     """Draw one picture now: for a user, for a group of users, or in the style of a text."""
     settings = prepare(settings_file)
+    from feature_store.lake.durable_files import write_durably
     from flows.commands.draw import draw as draw_picture
     from flows.commands.draw import format_of, parse_degrees
 
@@ -100,5 +102,5 @@ def draw(
         image_format=format_of(output),
         degrees=() if degrees is None else parse_degrees(degrees),
     )
-    output.write_bytes(drawn.image)
+    write_durably(output, drawn.image)
     print(f"{output}: {len(drawn.references)} references, digest {drawn.artwork_digest}")

@@ -11,8 +11,8 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from feature_store.lake.lake import Lake
 from feature_store.tables.runs import read_last_published
-from feature_store.tables.suppressions import lift
-from feature_store.tables.users import UnknownUserError, find_key
+from feature_store.tables.suppressions import is_forgotten, lift
+from feature_store.tables.users import UnknownUserError, find_key, look_up_key
 from feature_store.upkeep.erasure import erase_user
 from feature_store.upkeep.maintenance import (
     delete_unreferenced_images,
@@ -33,9 +33,9 @@ from flows.workspace import EVALUATION_EXPERIMENT, Workspace, open_kept_pictures
 def forget(settings: Settings, user_id: str) -> dict[str, int]:
     """Take a user out of everything in the workspace; return counts of what went.
 
-    One that was stopped half-way is finished by `fan maintain`. The logs outside the workspace are not
-    touched: delivered again, they do not bring the user back, but an event of after this does, as somebody
-    else. `remember` lets what they say count again.
+    One that was stopped half-way is finished when it is asked for again, or by `fan maintain`. The logs
+    outside the workspace are not touched: delivered again, they do not bring the user back, but an event of
+    after this does, as somebody else. `remember` lets what they say count again.
 
     Raises:
         UnknownUserError: if no source ever named the user; then nothing is touched.
@@ -44,6 +44,8 @@ def forget(settings: Settings, user_id: str) -> dict[str, int]:
     """
     with hold_night(settings), rewriting(settings):
         workspace, lake = open_workspace(settings), open_lake(settings)
+        if look_up_key(lake, user_id) is None and is_forgotten(lake, user_id):
+            return finish_forgetting(settings, workspace, lake)
         user_key = find_key(lake, user_id)
         # Once the tables know the user no more, anything that is left can be finished without the key.
         counts = {

@@ -6,6 +6,7 @@ from mlflow import MlflowClient
 
 from feature_store.tables.suppressions import TABLE
 from feature_store.tables.users import find_key
+from flows.commands import forget as forget_module
 from flows.commands.forget import delete_logged_reports, forget
 from flows.model.champion import configure_mlflow
 from flows.settings import read_settings
@@ -55,6 +56,25 @@ def test_the_empty_and_the_unknown_user_are_refused_and_nothing_is_touched(comma
     assert sorted(path for path in workspace.rglob("*.html")) == before
     assert (workspace / "backfills" / "b1").exists()
     assert ask(published_file, f"SELECT count(*) FROM {TABLE}") == [(0,)]
+
+
+@pytest.mark.whole
+def test_forgetting_that_was_stopped_is_finished_when_it_is_asked_for_again(published_file, monkeypatch):
+    pictures = published_file.parent / "workspace" / "images"
+    before = {path for path in pictures.rglob("*") if path.is_file()}
+    with monkeypatch.context() as patch:
+        patch.setattr(forget_module, "finish_forgetting", stop)
+        with pytest.raises(KeyboardInterrupt, match="no room"):
+            forget(read_settings(published_file), "1")
+    assert before == {path for path in pictures.rglob("*") if path.is_file()}
+    again = fan("forget", "1", "--settings", published_file)
+    assert (again.status, again.err) == (0, "")
+    assert before > {path for path in pictures.rglob("*") if path.is_file()}
+    assert fan("forget", "1", "--settings", published_file).status == 0
+
+
+def stop(*_):
+    raise KeyboardInterrupt("no room")
 
 
 @pytest.mark.whole
