@@ -9,8 +9,6 @@ from safetensors.torch import load_file
 from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
 from fan_model.studio.training.codec import CELLS_FILE, LinearCells
-from fan_model.studio.training.finer_patches import with_finer_patches
-from fan_model.studio.training.recipe import PATCH_PIXELS
 from fan_model.studio.training.tokens import read_tokenizer
 
 
@@ -29,9 +27,8 @@ class StartingWeights:
         return CLIPTextModel.from_pretrained(self.folder / "pipeline" / "text_encoder", dtype=torch.float32)
 
     def judge(self) -> CLIPModel:
-        """Load the judge; one of large patches sees small ones from now on."""
-        judge = CLIPModel.from_pretrained(self.folder / "judge", dtype=torch.float32)
-        return with_finer_patches(judge, PATCH_PIXELS)
+        """Load the judge."""
+        return CLIPModel.from_pretrained(self.folder / "judge", dtype=torch.float32)
 
     def cells(self) -> LinearCells:
         """Load the linear map that the painter's latents were made with."""

@@ -21,9 +21,10 @@ from fan_model.studio.training.codec import (
 )
 from fan_model.studio.training.contrast import ContrastCourse, train_clip
 from fan_model.studio.training.course import Report
+from fan_model.studio.training.finer_patches import with_finer_patches
 from fan_model.studio.training.painter import Lessons, make_painter
 from fan_model.studio.training.poster_set import PosterSet
-from fan_model.studio.training.recipe import Recipe
+from fan_model.studio.training.recipe import PATCH_PIXELS, Recipe
 from fan_model.studio.training.starting_weights import StartingWeights
 from fan_model.studio.training.tokens import make_tokenizer, read_tokenizer
 from fan_model.studio.training.wording import teach_wording
@@ -146,5 +147,12 @@ class TrainingRun:
             many_genres=0.4,
             shift_pixels=JUDGE_SHIFT_PIXELS,
         )
-        start = self.start.judge() if self.start and not self.recipe.new_judge else None
+        start = self._starting_judge()
         return train_clip(lesson, posters, tokenizer, self.device, self.folder, self.report, start)
+
+    def _starting_judge(self) -> CLIPModel | None:
+        """The judge that learns on, seeing finer patches from now on; None for one that begins anew."""
+        if self.start is None or self.recipe.new_judge:
+            return None
+        judge = self.start.judge()
+        return with_finer_patches(judge, PATCH_PIXELS) if self.recipe.judge_steps else judge

@@ -286,9 +286,9 @@ def test_a_training_of_no_steps_gives_back_the_weights_it_started_from(posters, 
 
 
 @pytest.mark.parametrize(("size", "width"), [("refine", 128), ("gpu", 192)])
-def test_a_judge_goes_on_in_its_width_or_begins_anew_in_todays(posters, tmp_path, size, width):
+def test_a_judge_learns_on_in_its_width_or_begins_anew_and_sees_fine_patches(posters, tmp_path, size, width):
     (tmp_path / "posters").symlink_to(posters.folder)
-    recipe = replace(RECIPES[size], num_posters=60, judge_steps=0)
+    recipe = replace(RECIPES[size], num_posters=60, judge_steps=1, judge_batch=8)
     start = StartingWeights(PIPELINE_FOLDER.parent)
     run = TrainingRun(recipe, posters.seed, tmp_path, torch.device("cpu"), lambda *_: None, start)
     vision = run._train_judge(posters, start.tokenizer()).config.vision_config
