@@ -1,7 +1,7 @@
 """Which of the files that are offered are known already, and what a new reading of the others replaces."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -72,7 +72,8 @@ def find_known(lake: Lake, offers: Sequence[Offer]) -> dict[int, Known]:
 def with_earlier(lake: Lake, offers: Sequence[Offer], offering: Collection[tuple[str, str]]) -> list[Offer]:
     """The offers with what a new reading of them replaces: of the file, and of a source renamed since.
 
-    An entry of this very file, read as it is now and only not its last delivery, stays.
+    An entry of this very file, read as it is now and only not its last delivery, stays. What was read of a
+    file while it was being written, half a line with it, makes room for the whole.
 
     Args:
         lake: whose ledger it is.
@@ -95,7 +96,24 @@ def with_earlier(lake: Lake, offers: Sequence[Offer], offering: Collection[tuple
         is_own = source == offers[place].file.source
         if (is_own or (source, sha256) not in offering) and not is_read_so:
             earlier[place].append(Entry(source, sha256, ingested_at))
+    for place, entry in _cut_in_a_line(lake, offers):
+        earlier[place].append(entry)
     return [replace(offer, earlier=tuple(earlier[place])) for place, offer in enumerate(offers)]
+
+
+def _cut_in_a_line(lake: Lake, offers: Sequence[Offer]) -> Iterator[tuple[int, Entry]]:
+    """What was taken in of files by the same names that have grown since, in the middle of a line."""
+    rows = _ask(
+        lake,
+        offers,
+        "SELECT place, known.source, known.sha256, known.ingested_at, known.size_bytes "
+        f"FROM offered JOIN {LEDGER} AS known USING (source, table_name, file) "
+        "WHERE known.reading <> '' AND known.sha256 <> offered.sha256 AND known.size_bytes IS NOT NULL "
+        "ORDER BY known.ingested_at",
+    )
+    for place, source, sha256, ingested_at, size_bytes in rows:
+        if offers[place].goes_on_in_a_line(sha256, size_bytes):
+            yield place, Entry(source, sha256, ingested_at)
 
 
 def all_entries(lake: Lake, table: str, sources: Collection[str]) -> tuple[Entry, ...]:

@@ -50,6 +50,8 @@ class Origin:
     file: FileOwner
     sha256: str
     reading: str
+    size_bytes: int | None
+    """None of one in an archive."""
     ingested_at: datetime
     run_id: str
 
@@ -106,7 +108,8 @@ def append_entries(
     rows = [
         {
             "source": origin.source, "file": origin.file.name, "table_name": table.name,
-            "sha256": origin.sha256, "reading": origin.reading, "rows_read": counts.rows_read,
+            "sha256": origin.sha256, "reading": origin.reading, "size_bytes": origin.size_bytes,
+            "rows_read": counts.rows_read,
             "accepted": counts.accepted, "duplicate": counts.duplicate, "rejected": counts.rejected,
             "user_key": origin.file.user_key, "ingested_at": origin.ingested_at, "run_id": origin.run_id,
         }

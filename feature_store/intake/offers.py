@@ -11,6 +11,8 @@ from duckdb import DuckDBPyConnection
 
 from feature_store.lake.durable_files import checksum
 
+BYTES_AT_ONCE = 1 << 22
+
 Readable = TypeVar("Readable", bound="ReadableFiles")
 
 
@@ -97,9 +99,36 @@ class Offer:
         """Source and content, which tell it from other offers."""
         return self.file.source, self.sha256
 
+    @property
+    def size_bytes(self) -> int | None:
+        """Its size; None of one in an archive."""
+        return None if self.file.member else self.file.path.stat().st_size
+
+    def goes_on_in_a_line(self, sha256: str, size_bytes: int) -> bool:
+        """Tell whether a content is the begin of the file, and ends within a line of it.
+
+        Whoever took that content in met a file that was being written, and took half a line for a record.
+        """
+        if not 0 < size_bytes < (self.size_bytes or 0):
+            return False
+        with self.file.path.open("rb") as stream:
+            stream.seek(max(0, size_bytes - 1))
+            around = stream.read(2)
+        is_cut = not set(around) & set(b"\r\n")
+        return is_cut and _digest_of_begin(self.file.path, size_bytes) == sha256
+
 
 class InseparableError(RuntimeError):
     """Files must be taken in one after another: what one of them brings decides how another is read."""
+
+
+def _digest_of_begin(path: Path, size_bytes: int) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while size_bytes and (piece := stream.read(min(size_bytes, BYTES_AT_ONCE))):
+            digest.update(piece)
+            size_bytes -= len(piece)
+    return digest.hexdigest()
 
 
 def content_digest(file: OfferedFile) -> str:

@@ -125,8 +125,8 @@ def stage_together(
     begin = now()
     origins = tuple(
         Origin(
-            first.source, owner, offer.sha256, offer.file.reading, begin + place * ONE_FILE_AFTER_ANOTHER,
-            run.run_id,
+            first.source, owner, offer.sha256, offer.file.reading, offer.size_bytes,
+            begin + place * ONE_FILE_AFTER_ANOTHER, run.run_id,
         )
         for place, (offer, owner) in enumerate(zip(offers, owners, strict=True))
     )  # fmt: skip

@@ -183,6 +183,7 @@ INGESTED_FILES = Table(
             "digest of how it was read: the same content is taken in once by each; empty: read anew since, "
             "and its rows are superseded",
         ),
+        Column("size_bytes", "BIGINT", "its size; of one in an archive, nothing", required=False),
         Column("rows_read", "BIGINT", "records in the file, without those of users who were forgotten"),
         Column("accepted", "BIGINT", "new or corrected rows"),
         Column("duplicate", "BIGINT", "rows known already, word for word"),

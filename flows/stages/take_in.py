@@ -97,7 +97,7 @@ class Intake:
             self._known(offer.file, outcome)
         else:
             if offer.earlier:
-                anew = "is read anew, by other settings or on demand, and replaces its rows"
+                anew = "is read anew, by other settings, on demand or since it was cut, and replaces its rows"
                 self._note("note", offer.file.source, f"{outcome.file} {anew}", outcome.file)
             self._taken(offer.file, outcome)
 

@@ -137,6 +137,7 @@ def test_events_that_a_later_file_gives_to_another_user_and_a_third_corrects_mus
     check([moved])
     check([moved], [event("e2")])
     check([event("e1", known["user_key"], 2.0)], [moved])
+    check([moved, event()], [event(weight=2.0)])
     with pytest.raises(InseparableError, match="given to another user, and corrected again"):
         check([moved], [event("e1", known["user_key"])])
 

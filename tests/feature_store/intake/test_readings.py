@@ -80,6 +80,46 @@ def test_settings_that_go_back_read_a_file_as_before(lake, tmp_path):
     assert broken_promises(lake) == []
 
 
+@pytest.mark.parametrize("is_twice", [False, True])
+@pytest.mark.parametrize("place", [2, 6, 12, 17, 20])
+def test_half_a_line_that_was_taken_for_a_record_goes_once_the_line_is_whole(lake, tmp_path, place, is_twice):
+    file, log = tmp_path / "log.csv", LOG.removesuffix("\n")[: len(LOG) - 22 + place]
+    file.write_text(log)
+    take_in_log(lake, file, earliest=date(1970, 1, 1))
+    if is_twice:
+        file.write_text(LOG[: len(log) + 1])
+        take_in_log(lake, file, earliest=date(1970, 1, 1))
+    file.write_text(LOG + "eve,i9,1500000300,view\n")
+    take_in_log(lake, file, earliest=date(1970, 1, 1))
+    moments = [("ann", "i1", 1500000000), ("ann", "i2", 1500000100), ("bob", "i1", 1500000200)]
+    seen = found(lake, "user_id, item_id, epoch(event_time)::BIGINT")
+    assert seen == [*moments, ("eve", "i9", 1500000300)]
+    assert broken_promises(lake) == []
+
+
+@pytest.mark.parametrize("end", ["\n", "", "\r\n"])
+def test_a_log_that_grows_by_whole_lines_keeps_what_was_read_of_it(lake, tmp_path, end):
+    file, lines = tmp_path / "log.csv", LOG.splitlines()
+    newline = end or "\n"
+    file.write_bytes((newline.join(lines[:3]) + end).encode())
+    take_in_log(lake, file)
+    file.write_bytes((newline.join(lines) + end).encode())
+    assert take_in_log(lake, file).accepted == 1
+    assert ask(lake, "SELECT count(*) FROM superseded_interactions") == [(0,)]
+    assert ask(lake, "SELECT size_bytes FROM ingested_files ORDER BY ingested_at DESC LIMIT 1") == [
+        (file.stat().st_size,)
+    ]
+
+
+def test_another_content_of_the_same_name_takes_nothing_away(lake, tmp_path):
+    file = log_file(tmp_path)
+    file.write_text(LOG.removesuffix("y\n"))
+    take_in_log(lake, file)
+    file.write_text(LOG.replace("ann", "eva") + "eve,i9,1500000300,view\n")
+    take_in_log(lake, file)
+    assert len(found(lake)) == 6
+
+
 def test_a_source_that_is_renamed_takes_its_rows_along(lake, tmp_path):
     file = log_file(tmp_path)
     take_in_log(lake, file)
