@@ -108,14 +108,18 @@ class Offer:
         """Tell whether a content is the begin of the file, and ends within a line of it.
 
         Whoever took that content in met a file that was being written, and took half a line for a record.
+        Of a file that cannot be read it is not known; whoever reads it says why.
         """
-        if not 0 < size_bytes < (self.size_bytes or 0):
+        try:
+            if not 0 < size_bytes < (self.size_bytes or 0):
+                return False
+            with self.file.path.open("rb") as stream:
+                stream.seek(size_bytes - 1)
+                around = stream.read(2)
+            is_cut = not set(around) & set(b"\r\n")
+            return is_cut and _digest_of_begin(self.file.path, size_bytes) == sha256
+        except OSError:
             return False
-        with self.file.path.open("rb") as stream:
-            stream.seek(max(0, size_bytes - 1))
-            around = stream.read(2)
-        is_cut = not set(around) & set(b"\r\n")
-        return is_cut and _digest_of_begin(self.file.path, size_bytes) == sha256
 
 
 class InseparableError(RuntimeError):
