@@ -87,12 +87,15 @@ def evaluate(
         SettingsError: if there is no such kind of data set.
         UnknownVariantError: if a variant does not exist.
         UnknownModelError: if no registered model has the chosen alias.
+        ClipError: if there is no such judge; nothing is drawn then.
         NightInProgressError: if a night is running on the lake that histories are read from.
     """
     chosen = choose(settings, data=data, alias=alias, variants=variants, peers=peers)
     names = [variant.name for variant in make_variants(chosen)]
     if alias:
         require_alias(chosen)
+    # One that is not there is told before hours are spent on drawing.
+    load_judge(chosen)
     run = tasks.run("take-in-data", partial(take_in_data, chosen))
     drawn = sum(tasks.map("draw-variant", partial(draw_variant, chosen, run), names, whole_machine=True))
     tasks.run("measure-variants", partial(measure_variants, chosen, run))

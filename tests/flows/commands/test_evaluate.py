@@ -20,6 +20,7 @@ from evaluation.protocol.measuring import MODEL_ITSELF, NothingToMeasureError, m
 from evaluation.protocol.plan import plan_variant
 from evaluation.report.plots import GAP
 from fan_model.bundled import JUDGE_FOLDER
+from fan_model.retrieval.clip import ClipError
 from flows.commands.evaluate import (
     evaluate,
     load_judge,
@@ -60,6 +61,14 @@ def evaluated(tmp_path_factory):
     write_movielens(folder / "logs", sample_ratings())
     file = write_settings(folder, NIGHT + SMALL)
     return file, evaluate(read_settings(file))
+
+
+def test_a_judge_that_is_not_there_is_told_before_anything_is_drawn(tmp_path):
+    write_movielens(tmp_path / "logs", sample_ratings())
+    file = write_settings(tmp_path, NIGHT + SMALL + 'judge = "/nowhere/clip"\n')
+    with pytest.raises(ClipError, match="/nowhere/clip is no CLIP that can be read here"):
+        evaluate(read_settings(file))
+    assert not Workspace(read_settings(file).workspace).evaluation_pictures.exists()
 
 
 def numbers(settings_file, result):
