@@ -1,6 +1,7 @@
 """A CLIP model that sees smaller patches than the one it starts from: small motifs want fine eyes."""
 
 import copy
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -24,12 +25,12 @@ def with_finer_patches(clip: CLIPModel, patch_pixels: int) -> CLIPModel:
     Raises:
         ValueError: if it does not.
     """
-    vision = clip.config.vision_config
+    vision: Any = clip.config.vision_config
     if vision.patch_size == patch_pixels:
         return clip
     if vision.patch_size % patch_pixels:
         raise ValueError(f"patches of {vision.patch_size} pixels cannot be parted into {patch_pixels}")
-    config = copy.deepcopy(clip.config)
+    config: Any = copy.deepcopy(clip.config)
     config.vision_config.patch_size = patch_pixels
     finer, weights = CLIPModel(config), clip.state_dict()
     weights[_KERNEL] = F.avg_pool2d(weights[_KERNEL], vision.patch_size // patch_pixels)
