@@ -96,7 +96,8 @@ def runner(repository, models, tmp_path):
     """What a page takes for granted, made here."""
     port, shop = free_port(), write_shop(tmp_path / "shop")
     (tmp_path / "ml-1m").symlink_to(ROOT / "sample" / "ml-latest-small")
-    (repository / "captions.txt").write_text("a western film poster\na horror film poster, neon\n" * 20)
+    captions = [f"a {genre} film poster of {year}" for genre in ("western", "horror") for year in range(60)]
+    (repository / "captions.txt").write_text("\n".join(captions) + "\n")
     for number, name in enumerate(["target", "liked", "liked-too"]):
         picture(number).save(repository / f"{name}.jpg")
     return PageRunner(
