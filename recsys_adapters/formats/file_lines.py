@@ -86,7 +86,7 @@ def read_first_lines(
 def read_text_head(path: Path, *, encoding: str = "utf-8") -> str:
     """The first characters of a file, without its byte order mark."""
     head = read_head(path)
-    decoder = codecs.getincrementaldecoder(_encoding_of(head, encoding))("replace")
+    decoder = codecs.getincrementaldecoder(encoding_of(head, encoding))("replace")
     return decoder.decode(head).removeprefix("\ufeff")
 
 
@@ -125,7 +125,7 @@ def whole_lines(block: Block, is_chosen: npt.NDArray[np.bool_] | None = None) ->
 def _line_blocks(path: Path, encoding: str) -> Iterator[bytes]:
     """Blocks of whole lines, each ended by a line feed."""
     head = read_head(path)
-    written = _encoding_of(head, encoding)
+    written = encoding_of(head, encoding)
     check_is_text(path, head, is_wide=written.startswith(("utf-16", "utf-32")))
     pieces = _decoded(_pieces(path), written)
     first = next(pieces, b"").removeprefix(_BYTE_ORDER_MARK)
@@ -142,7 +142,7 @@ def _line_blocks(path: Path, encoding: str) -> Iterator[bytes]:
         yield _with_plain_line_ends(last.removesuffix(b"\r") + b"\n")
 
 
-def _encoding_of(head: bytes, told: str) -> str:
+def encoding_of(head: bytes, told: str) -> str:
     """The encoding of a file by its first bytes: one of two bytes a character shows, also without a mark."""
     if marked := next((name for mark, name in _WIDE_MARKS.items() if head.startswith(mark)), None):
         return marked

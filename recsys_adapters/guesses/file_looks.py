@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 
 from recsys_adapters.errors import SourceFileError
-from recsys_adapters.formats.file_lines import read_text_head
+from recsys_adapters.formats.file_lines import encoding_of, read_text_head
 from recsys_adapters.formats.packed_bytes import packing, read_head
 from recsys_adapters.records.sql_quoting import quoted_name, quoted_text
 from recsys_adapters.sources.file_search import unpacked_name
@@ -20,6 +20,7 @@ SNIFFED = (None, "gzip", "zstd")
 """Packers that DuckDB's sniffers open by themselves, and none."""
 PARQUET_SUFFIXES = (".parquet", ".parq", ".pq")
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+WESTERN = "cp1252"
 NO_QUOTE = ("", "(empty)", "\x00")
 """What the sniffer says of files without quotes."""
 
@@ -77,17 +78,21 @@ def _look_at(path: Path, suffix: str, folder: Path) -> FileLook:
         look = _look(connection, {"format": "jsonl"}, f"read_json_auto({quoted_text(str(legible))})")
     else:
         look = _look_at_text(connection, legible)
-    told = {} if encoding == "utf-8" or b"\0" in head else {"encoding": encoding}
+    # Others are told by the reader itself, which goes by the same signs.
+    told = {"encoding": encoding} if encoding == WESTERN else {}
     return replace(look, keys={**look.keys, **told})
 
 
 def _encoding(head: bytes) -> str:
     """The encoding of a text by its first bytes; not all of what is no UTF-8 is in that of Western Europe."""
+    written = encoding_of(head, "utf-8")
+    if written != "utf-8":
+        return written
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
-        return "utf-16" if b"\0" in head else "cp1252"
-    return "utf-16" if b"\0" in head else "utf-8"
+        return WESTERN
+    return written
 
 
 def _look_at_text(connection: duckdb.DuckDBPyConnection, path: Path) -> FileLook:

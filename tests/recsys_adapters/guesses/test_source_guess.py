@@ -156,6 +156,13 @@ def test_an_older_encoding_is_a_key(tmp_path):
     assert (guess.adapter, guess.keys["encoding"]) == ("catalogue", "cp1252")
 
 
+def test_a_text_with_a_nul_character_is_not_taken_for_one_of_two_bytes_a_character(tmp_path):
+    (tmp_path / "items.csv.bz2").write_bytes(bz2.compress(ITEMS.encode() + b"a9,Lamp\0,kind\n"))
+    (guess,) = guess_sources(tmp_path / "items.csv.bz2")
+    assert isinstance(guess, UnguessedFile)
+    assert guess.reason == "no columns of users, items or titles among sku,name,brand,description"
+
+
 def test_a_folder_of_movielens_is_read_by_its_own_adapter(tmp_path):
     write(
         tmp_path,
