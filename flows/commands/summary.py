@@ -1,5 +1,6 @@
 """What a night did and where to look, for the person at the terminal."""
 
+import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -72,16 +73,30 @@ def _totals(night: RunRecord) -> list[str]:
 def _where_to_look(settings: Settings, settings_file: Path | None) -> list[str]:
     workspace = open_workspace(settings)
     same_settings = f" --settings {shlex.quote(str(settings_file))}" if settings_file else ""
-    tracking_uri = shlex.quote(without_secrets(settings.model.tracking_uri or workspace.tracking_uri))
     return [
         "Look at",
         f"  gallery   {workspace.gallery}",
         f'  DuckDB    {_command("fan")} query "{PICTURES}"{same_settings}',
-        f"  MLflow    {_assign(NO_TELEMETRY_OF_MLFLOW)} {_command('mlflow')} ui --backend-store-uri "
-        f"{tracking_uri}",
-        f"  Prefect   {_assign(NO_TELEMETRY_OF_PREFECT)} PREFECT_HOME={shlex.quote(str(workspace.prefect))} "
-        f"{_command('prefect')} server start",
+        f"  MLflow    {_mlflow(without_secrets(settings.model.tracking_uri or workspace.tracking_uri))}",
+        f"  Prefect   {_prefect(workspace.prefect)}",
     ]
+
+
+def _mlflow(tracking_uri: str) -> str:
+    """Return the page of a server that runs, or what starts one on a database."""
+    if tracking_uri.startswith(("http://", "https://")):
+        return tracking_uri
+    start = f"{_command('mlflow')} ui --backend-store-uri {shlex.quote(tracking_uri)}"
+    return f"{_assign(NO_TELEMETRY_OF_MLFLOW)} {start}"
+
+
+def _prefect(home: Path) -> str:
+    """Return the page of the server that is configured, or what starts one on the workspace's database."""
+    api = os.environ.get("PREFECT_API_URL")
+    if api:
+        return without_secrets(api).removesuffix("/").removesuffix("/api")
+    start = f"PREFECT_HOME={shlex.quote(str(home))} {_command('prefect')} server start"
+    return f"{_assign(NO_TELEMETRY_OF_PREFECT)} {start}"
 
 
 def _assign(variables: Mapping[str, str]) -> str:

@@ -35,7 +35,8 @@ def test_what_commands_write_is_for_nobody_else(shared, others, tmp_path):
 
 
 @pytest.mark.whole
-def test_the_commands_that_a_night_advises_phone_nobody(published_file):
+def test_the_commands_that_a_night_advises_phone_nobody(published_file, monkeypatch):
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
     settings = read_settings(published_file)
     told = summarize(settings, last_night(settings), ["publish"])
     (mlflow,) = (line for line in told.splitlines() if " ui " in line)
@@ -43,6 +44,17 @@ def test_the_commands_that_a_night_advises_phone_nobody(published_file):
     assert "MLFLOW_DISABLE_TELEMETRY=true" in mlflow
     assert "DO_NOT_TRACK=true" in mlflow
     assert "PREFECT_SERVER_ANALYTICS_ENABLED=false" in prefect
+
+
+@pytest.mark.whole
+def test_servers_that_run_are_named_and_not_started_again(published_file, monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", "https://analyst:hidden@prefect.test/api")
+    monkeypatch.setenv("FAN_MODEL__TRACKING_URI", "http://mlflow.test:5000")
+    settings = read_settings(published_file)
+    told = summarize(settings, last_night(read_settings(published_file)), ["publish"])
+    assert "  MLflow    http://mlflow.test:5000\n" in told
+    assert told.endswith("  Prefect   https://prefect.test")
+    assert "hidden" not in told
 
 
 @pytest.mark.whole
