@@ -3,7 +3,7 @@
 from random import Random
 
 from fan_model.studio.posters.captions import LOOSE, write_caption
-from fan_model.studio.posters.specs import sample_spec
+from fan_model.studio.posters.poster import sample_spec
 
 
 def sample_captions(number: int, seed: int) -> list[str]:

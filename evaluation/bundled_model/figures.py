@@ -23,8 +23,7 @@ from fan_model.studio.posters.captions import GENRE_WORDS, PALETTE_WORDS, STYLE_
 from fan_model.studio.posters.genres import GENRES, GENRES_BY_NAME
 from fan_model.studio.posters.habits import STYLE_HABITS
 from fan_model.studio.posters.palettes import PALETTES
-from fan_model.studio.posters.poster import render
-from fan_model.studio.posters.specs import PosterSpec, sample_spec
+from fan_model.studio.posters.poster import PosterSpec, render, sample_spec
 from fan_model.studio.posters.styles import STYLES
 
 FIRST_SEED = 77_000_000

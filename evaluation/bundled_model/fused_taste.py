@@ -14,7 +14,7 @@ from fan_model.studio.posters.eras import ERAS
 from fan_model.studio.posters.genres import GENRES, GENRES_BY_NAME
 from fan_model.studio.posters.habits import STYLE_HABITS
 from fan_model.studio.posters.palettes import PALETTES
-from fan_model.studio.posters.specs import PosterSpec
+from fan_model.studio.posters.poster import PosterSpec
 from fan_model.studio.posters.styles import STYLES
 
 REFERENCES_PER_PAIR = 4

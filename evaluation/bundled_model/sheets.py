@@ -12,8 +12,7 @@ from fan_model.drawing.requests import ArtworkRequest
 from fan_model.studio.posters.captions import PALETTE_WORDS, STYLE_WORDS, TEST, write_caption
 from fan_model.studio.posters.genres import GENRES, GENRES_BY_NAME
 from fan_model.studio.posters.palettes import PALETTES
-from fan_model.studio.posters.poster import render
-from fan_model.studio.posters.specs import PosterSpec, sample_spec
+from fan_model.studio.posters.poster import PosterSpec, render, sample_spec
 from fan_model.studio.posters.styles import POSTER_PIXELS, STYLES
 
 GAP = 4

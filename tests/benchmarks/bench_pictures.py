@@ -28,8 +28,7 @@ from fan_model.image_references.image_towers import ProjectedClip
 from fan_model.method.image_personalization import ImagePersonalization
 from fan_model.studio.posters.genres import GENRES
 from fan_model.studio.posters.palettes import PALETTES
-from fan_model.studio.posters.poster import render
-from fan_model.studio.posters.specs import PosterSpec
+from fan_model.studio.posters.poster import PosterSpec, render
 from fan_model.studio.posters.styles import STYLES
 from recsys_adapters.pictures.picture_reader import PictureReader
 from recsys_adapters.pictures.picture_rules import PictureRules

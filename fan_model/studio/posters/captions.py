@@ -11,7 +11,7 @@ from importlib.resources import files
 from random import Random
 
 from fan_model.studio.posters.genres import GENRES
-from fan_model.studio.posters.specs import PosterSpec
+from fan_model.studio.posters.poster import PosterSpec
 
 Words = dict[str, tuple[str, ...]]
 

@@ -1,4 +1,4 @@
-"""A poster: how a spec is painted."""
+"""A poster: what it shows (`PosterSpec`), how specs are drawn by lot, and how a spec is painted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,35 +7,59 @@ from random import Random
 from PIL import Image, ImageDraw
 
 from fan_model.studio.posters.canvas import CANVAS_PIXELS, Canvas
-from fan_model.studio.posters.eras import ORNAMENTS, age
-from fan_model.studio.posters.genres import GENRES_BY_NAME
+from fan_model.studio.posters.eras import ERAS, ORNAMENTS, age
+from fan_model.studio.posters.genres import GENRES, GENRES_BY_NAME
 from fan_model.studio.posters.habits import STYLE_HABITS
-from fan_model.studio.posters.palettes import Colour, Palette, mix_palette
-from fan_model.studio.posters.poster_tastes import lean
-from fan_model.studio.posters.specs import PosterSpec
+from fan_model.studio.posters.palettes import PALETTES, Colour, Palette, mix_palette
 from fan_model.studio.posters.styles import STYLES
 
+COMPOSITIONS = ("close-up", "wide", "framed", "tilted", "minimal")
+NUM_GENRES = (0.42, 0.27, 0.21, 0.06, 0.03, 0.01)
+"""Shares of specs of one, two ... six genres."""
 SCALES = {"close-up": 1.3, "wide": 0.62}
 BADGES = ((0.79, 0.76, 0.2), (0.84, 0.4, 0.14))
 """Where the genres beside motif and scene stand, and how large: x, y, radius."""
 RIM_PIXELS = 6
 
 
-def render(spec: PosterSpec, seed: int, taste: PosterSpec | None = None) -> Image.Image:
-    """Paint a poster of 128 by 128 pixels; the seed decides what the spec leaves open.
+@dataclass(frozen=True)
+class PosterSpec:
+    """What a caption says of a poster.
 
-    With a taste, the same poster leans towards it as far as a poster can.
+    The first genre is the motif, the second the scene behind it, the third and fourth are badges; more are
+    not shown.
     """
+
+    genres: tuple[str, ...]
+    palette: str | None = None
+    """None: each genre is painted in the colours of its habit."""
+    style: str | None = None
+    """None: by the habit of the decade."""
+    era: str | None = None
+    composition: str | None = None
+
+
+def sample_spec(random: Random) -> PosterSpec:
+    """Draw a spec by lot."""
+    num_genres = random.choices(range(1, len(NUM_GENRES) + 1), NUM_GENRES)[0]
+    return PosterSpec(
+        genres=tuple(random.sample(GENRES, num_genres)),
+        palette=random.choice(PALETTES) if random.random() < 0.55 else None,
+        style=random.choice(tuple(STYLES)) if random.random() < 0.55 else None,
+        era=random.choice(ERAS) if random.random() < 0.6 else None,
+        composition=random.choice(COMPOSITIONS) if random.random() < 0.25 else None,
+    )
+
+
+def render(spec: PosterSpec, seed: int) -> Image.Image:
+    """Paint a poster of 128 by 128 pixels; the seed decides what the spec leaves open."""
     random = Random(seed)
-    look = lean(spec, taste) if taste else spec
-    palettes = [mix_palette(look.palette or GENRES_BY_NAME[genre].habit, random) for genre in look.genres[:4]]
+    palettes = [mix_palette(spec.palette or GENRES_BY_NAME[genre].habit, random) for genre in spec.genres[:4]]
     canvas = Canvas()
-    _paint_ground(canvas, look, palettes, random)
-    _paint_motifs(canvas, look, palettes, random)
-    if taste:
-        _paint_taste(canvas, look, taste, Random(f"{seed}/taste"))
-    image = age(_compose(canvas.image, look, palettes[0]), look.era)
-    return STYLES[look.style or STYLE_HABITS[look.era]](image, palettes[0], random)
+    _paint_ground(canvas, spec, palettes, random)
+    _paint_motifs(canvas, spec, palettes, random)
+    image = age(_compose(canvas.image, spec, palettes[0]), spec.era)
+    return STYLES[spec.style or STYLE_HABITS[spec.era]](image, palettes[0], random)
 
 
 def _paint_ground(canvas: Canvas, spec: PosterSpec, palettes: Sequence[Palette], random: Random) -> None:
@@ -61,22 +85,9 @@ def _paint_motifs(canvas: Canvas, spec: PosterSpec, palettes: Sequence[Palette],
         motif.paint(canvas, x + chance[0], y + chance[1], size * scale)
         return
     motif.paint_outlined(canvas, x + chance[0], y + chance[1], size * scale)
-    small = list(zip(spec.genres, palettes, strict=False))[_num_large(spec) :]
+    small = list(zip(spec.genres, palettes, strict=False))[1 if spec.composition == "minimal" else 2 :]
     for (genre, palette), badge in zip(small, BADGES, strict=False):
         _Motif(genre, palette, random.getrandbits(32)).paint_badge(canvas, *badge)
-
-
-def _num_large(spec: PosterSpec) -> int:
-    """How many genres are motif and scene; the others are badges."""
-    return 1 if spec.composition == "minimal" else 2
-
-
-def _paint_taste(canvas: Canvas, spec: PosterSpec, taste: PosterSpec, random: Random) -> None:
-    """Paint the taste's first genre as a badge, if the poster does not show it and has room."""
-    genre, num_badges = taste.genres[0], max(0, len(spec.genres) - _num_large(spec))
-    if genre not in spec.genres and num_badges < len(BADGES):
-        palette = mix_palette(spec.palette or GENRES_BY_NAME[genre].habit, random)
-        _Motif(genre, palette, random.getrandbits(32)).paint_badge(canvas, *BADGES[num_badges])
 
 
 @dataclass(frozen=True)

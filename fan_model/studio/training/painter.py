@@ -16,7 +16,6 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from fan_model.studio.posters.captions import EVERYDAY, LOOSE, Wording
 from fan_model.studio.training.course import Batch, Course, Deal, Report, half_precision, train
-from fan_model.studio.training.leanings import Leanings, lean_states
 from fan_model.studio.training.poster_set import PosterSet
 from fan_model.studio.training.recipe import LATENT_CELLS, LATENT_CHANNELS, Recipe
 from fan_model.studio.training.tokens import tokenize
@@ -41,8 +40,11 @@ DRAWING_STEPS = 8
 """Steps that the distilled painter draws in; the polish dwells on their times already."""
 GUIDANCE_SCALE = 3.5
 """What is distilled: how far the teacher is led away from the empty caption."""
-LEANING = 0.5
-"""Share of the polish, and of what is distilled, whose condition lies between a caption and a taste."""
+MIXED_CONDITIONS = 0.5
+"""Share of what is distilled whose condition lies between two captions: there a fused taste lies, and there
+the distilled painter is to follow its teacher, too."""
+FARTHEST_MIX = 0.6
+"""How far from its own caption such a condition lies at most, 0..1."""
 SEEN_SHARE = 0.6
 """Share of the polish's times that are those of a drawing."""
 
@@ -97,7 +99,6 @@ class Lessons:
     seed: int
     latents: Tensor
     """[num_posters, 16, 16, 16]"""
-    leanings: Leanings
     posters: PosterSet
     tokenizer: CLIPTokenizer
     text_encoder: CLIPTextModel
@@ -115,13 +116,15 @@ class Lessons:
         """Train it further, on other wordings and with words hidden."""
         recipe = self.recipe
         course = self._course("polish", 1, recipe.polish_steps, recipe.polish_learning_rate)
-        self._train(painter, course, _Manner(LOOSE, HIDDEN_WORDS, seen_times, leaning=LEANING))
+        self._train(painter, course, _Manner(LOOSE, HIDDEN_WORDS, seen_times))
 
     def distil(self, painter: UNet2DConditionModel) -> None:
         """Teach it to give by itself what it gives with guidance, at the times of a drawing."""
         recipe = self.recipe
         course = self._course("distil", 2, recipe.distil_steps, recipe.distil_learning_rate)
-        manner = _Manner(LOOSE, HIDDEN_WORDS, drawing_times, empty=0.0, least_weight=0.25, leaning=LEANING)
+        manner = _Manner(
+            LOOSE, HIDDEN_WORDS, drawing_times, empty=0.0, least_weight=0.25, mixed=MIXED_CONDITIONS
+        )
         self._train(painter, course, manner, self._guided(deepcopy(painter)))
 
     def _course(self, name: str, place: int, num_steps: int, learning_rate: float) -> Course:
@@ -142,11 +145,11 @@ class Lessons:
         signal = DDPMScheduler(**SCHEDULE).alphas_cumprod.to(self.device)
 
         def loss(
-            clean: Tensor, noise: Tensor, times: Tensor, tokens: Tensor, hidden: Tensor, *leaning: Tensor
+            clean: Tensor, noise: Tensor, times: Tensor, tokens: Tensor, hidden: Tensor, shares: Tensor
         ) -> Tensor:
             share = signal[times].view(-1, 1, 1, 1)
             noisy = add_noise(clean, noise, share)
-            states = self._lean(self.states(tokens, hidden), *leaning)
+            states = mix_states(self.states(tokens, hidden), shares)
             with half_precision(self.device):
                 (guess,) = painter(noisy, times, states, return_dict=False)
                 wanted = teach(noisy, times, states) if teach else None
@@ -156,16 +159,6 @@ class Lessons:
             return (snr_weights(signal[times], manner.least_weight) * errors).mean()
 
         train(course, painter, lambda: self._dealer(course, manner), loss, self.folder, self.report)
-
-    def _lean(self, states: Tensor, *leaning: Tensor) -> Tensor:
-        """Move the first states towards what is liked, of which no word is read but its end."""
-        if not leaning:
-            return states
-        liked, weights, shares = leaning
-        words = liked != self.tokenizer.eos_token_id
-        words[..., 0] = False
-        ends = self.states(liked.flatten(0, 1), words.flatten(0, 1))
-        return lean_states(states, ends.view(*liked.shape[:2], *ends.shape[1:]), weights, shares)
 
     def _guided(self, teacher: UNet2DConditionModel) -> "Teacher":
         """Return what gives a painter's velocity with guidance."""
@@ -185,22 +178,19 @@ class Lessons:
         return teach
 
     def _dealer(self, course: Course, manner: "_Manner") -> Deal:
-        """Return what deals latents, noise, times, token ids, which words are hidden; and what leans."""
+        """Return what deals latents, noise, times, token ids, which words are hidden, shares of a mix."""
         worded = word_posters(self.posters, self.tokenizer, manner.wording, course.name).to(self.device)
         latents, empty, size = self.latents.to(self.device), self._empty(), self.recipe.painter_batch
-        num_leaning = round(manner.leaning * size)
-        leanings = self.leanings.to(self.device)
 
         def deal(_: int) -> Batch:
             indices = torch.randint(len(latents), (size,), device=self.device)
             clean = latents[indices].float()
             is_empty = torch.rand(size, 1, device=self.device) < manner.empty
-            is_empty[:num_leaning] = False
             tokens = torch.where(is_empty, empty, worded.captions(indices))
             hidden = choose_hidden(tokens == self.tokenizer.eos_token_id, manner.hidden)
             times = manner.draw_times(size, self.device)
-            batch = clean, torch.randn_like(clean), times, tokens, hidden
-            return leanings.deal(batch, indices[:num_leaning]) if num_leaning else batch
+            shares = choose_shares(size, manner.mixed, self.device)
+            return clean, torch.randn_like(clean), times, tokens, hidden, shares
 
         return deal
 
@@ -231,8 +221,8 @@ class _Manner:
     """Share of captions that are left out."""
     least_weight: float = 0.08
     """Of pure noise, whose ratio of signal to noise is 0."""
-    leaning: float = 0.0
-    """Share of conditions between a caption and a taste."""
+    mixed: float = 0.0
+    """Share of conditions between two captions."""
 
 
 def add_noise(clean: Tensor, noise: Tensor, share: Tensor) -> Tensor:
@@ -272,6 +262,17 @@ def hide_words(states: Tensor, is_end: Tensor, hidden: Tensor) -> Tensor:
     """
     ends = states[torch.arange(len(states), device=states.device), is_end.int().argmax(-1)]
     return torch.where(hidden[..., None], ends[:, None], states)
+
+
+def choose_shares(size: int, mixed: float, device: torch.device) -> Tensor:
+    """Return how much of another caption each condition takes, [size], 0 for most."""
+    is_mixed = torch.rand(size, device=device) < mixed
+    return FARTHEST_MIX * torch.rand(size, device=device) * is_mixed
+
+
+def mix_states(states: Tensor, shares: Tensor) -> Tensor:
+    """Move token states [N, n, d] by shares [N] towards those of the batch's next caption."""
+    return states.lerp(states.roll(-1, 0), shares.to(states.dtype)[:, None, None])
 
 
 def snr_weights(signal: Tensor, least: float) -> Tensor:

@@ -10,7 +10,7 @@ from fan_model.studio.posters.eras import ERAS
 from fan_model.studio.posters.genres import GENRES
 from fan_model.studio.posters.habits import STYLE_HABITS, palette_shares
 from fan_model.studio.posters.palettes import PALETTES
-from fan_model.studio.posters.specs import COMPOSITIONS, PosterSpec
+from fan_model.studio.posters.poster import COMPOSITIONS, PosterSpec
 from fan_model.studio.posters.styles import STYLES
 
 CLASSES = [len(GENRES), len(PALETTES), len(STYLES), len(ERAS) + 1, len(COMPOSITIONS) + 1]

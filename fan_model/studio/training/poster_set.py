@@ -13,9 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fan_model.studio.posters.poster import render
-from fan_model.studio.posters.poster_tastes import sample_taste
-from fan_model.studio.posters.specs import PosterSpec, sample_spec
+from fan_model.studio.posters.poster import PosterSpec, render, sample_spec
 from fan_model.studio.posters.styles import POSTER_PIXELS
 
 POSTERS_PER_SHARD = 500
@@ -28,10 +26,8 @@ class PosterSet:
     folder: Path
     seed: int
     num_posters: int
-    leaning: bool = False
-    """Whether each leans towards a taste of its own."""
-    _shards: dict[int, NDArray[np.uint8]] = field(default_factory=dict, init=False, repr=False)
-    _on_device: dict[torch.device, Tensor] = field(default_factory=dict, init=False, repr=False)
+    _shards: dict[int, NDArray[np.uint8]] = field(default_factory=dict, repr=False)
+    _on_device: dict[torch.device, Tensor] = field(default_factory=dict, repr=False)
 
     def draw(self) -> Iterator[int]:
         """Draw the shards that are not there yet on all cores; yields the number of posters as they come."""
@@ -40,7 +36,7 @@ class PosterSet:
         yield self.num_posters - sum(map(self._size, missing))
         with ProcessPoolExecutor() as pool:
             yield from pool.map(
-                partial(_draw_shard, self.folder, self.seed, self.leaning), missing, map(self._size, missing)
+                partial(_draw_shard, self.folder, self.seed), missing, map(self._size, missing)
             )
 
     def spec(self, index: int) -> PosterSpec:
@@ -69,7 +65,7 @@ class PosterSet:
 
     def shard_file(self, number: int) -> Path:
         """Return where a shard lies."""
-        return _shard_file(self.folder, self.leaning, number)
+        return _shard_file(self.folder, number)
 
     def _size(self, number: int) -> int:
         return min(POSTERS_PER_SHARD, self.num_posters - number * POSTERS_PER_SHARD)
@@ -85,24 +81,17 @@ def spec_of(seed: int, index: int) -> PosterSpec:
     return sample_spec(Random(f"{seed}/{index}"))
 
 
-def taste_of(seed: int, index: int) -> PosterSpec:
-    """Return the taste towards which a poster of a seed leans, by its number."""
-    return sample_taste(Random(f"{seed}/taste/{index}"))
+def _shard_file(folder: Path, number: int) -> Path:
+    return folder / f"posters-{number:04d}.npy"
 
 
-def _shard_file(folder: Path, leaning: bool, number: int) -> Path:
-    return folder / f"{'leaning' if leaning else 'posters'}-{number:04d}.npy"
-
-
-def _draw_shard(folder: Path, seed: int, leaning: bool, number: int, size: int) -> int:
+def _draw_shard(folder: Path, seed: int, number: int, size: int) -> int:
     """Draw a shard; return how many posters it has, fewer in the last one."""
     first = number * POSTERS_PER_SHARD
     posters = np.empty((size, POSTER_PIXELS, POSTER_PIXELS, 3), np.uint8)
     for i in range(size):
-        taste = taste_of(seed, first + i) if leaning else None
-        posters[i] = np.asarray(render(spec_of(seed, first + i), seed * 1_000_003 + first + i, taste))
-    file = _shard_file(folder, leaning, number)
-    aside = file.with_name(f".{file.name}")
+        posters[i] = np.asarray(render(spec_of(seed, first + i), seed * 1_000_003 + first + i))
+    aside = folder / f".posters-{number:04d}.npy"
     np.save(aside, posters)
-    os.replace(aside, file)
+    os.replace(aside, _shard_file(folder, number))
     return size

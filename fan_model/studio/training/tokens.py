@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import CLIPTokenizer
 
 from fan_model.studio.posters.captions import ADJECTIVES, NAMES, NOUNS, VARIED, write_caption, write_title
-from fan_model.studio.posters.specs import sample_spec
+from fan_model.studio.posters.poster import sample_spec
 from fan_model.studio.training.recipe import NUM_TOKENS, VOCABULARY
 
 START, END = "<|startoftext|>", "<|endoftext|>"

@@ -1,8 +1,7 @@
 """The whole training, part after part; what is done lies in the folder and is not done again."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from itertools import chain
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -23,7 +22,6 @@ from fan_model.studio.training.codec import (
 from fan_model.studio.training.contrast import ContrastCourse, train_clip
 from fan_model.studio.training.course import Report
 from fan_model.studio.training.finer_patches import with_finer_patches
-from fan_model.studio.training.leanings import Leanings, word_liked
 from fan_model.studio.training.painter import Lessons, make_painter
 from fan_model.studio.training.poster_set import PosterSet
 from fan_model.studio.training.recipe import PATCH_PIXELS, Recipe
@@ -56,7 +54,7 @@ class TrainingRun:
         """Make pipeline and judge.
 
         Args:
-            drawn: told the number of training posters as they are drawn, each plain and leaning to a taste.
+            drawn: told the number of training posters as they are drawn.
 
         Returns:
             The folders of pipeline and judge.
@@ -66,28 +64,20 @@ class TrainingRun:
         """
         self._claim_folder()
         posters = PosterSet(self.folder / "posters", self.seed, self.recipe.num_posters)
-        leaning = replace(posters, leaning=True)
-        for number in chain(posters.draw(), leaning.draw()):
+        for number in posters.draw():
             drawn(number)
         tokenizer = self._tokenizer()
         judge = self._train_judge(posters, tokenizer)
         text_encoder = self._text_encoder(posters, tokenizer)
         cells, codec = self._codec(posters)
         latents = encode_posters(cells, posters, self.folder / "latents.safetensors")
-        leant = encode_posters(cells, leaning, self.folder / "leaning.safetensors")
-        leanings = Leanings(leant, word_liked(posters, tokenizer))
-        painter = self._train_painter(latents, leanings, posters, tokenizer, text_encoder)
+        painter = self._train_painter(latents, posters, tokenizer, text_encoder)
         save_pipeline(self.folder / "pipeline", tokenizer, text_encoder, codec, painter)
         save_judge(self.folder / "judge", tokenizer, judge)
         return self.folder / "pipeline", self.folder / "judge"
 
     def _train_painter(
-        self,
-        latents: Tensor,
-        leanings: Leanings,
-        posters: PosterSet,
-        tokenizer: CLIPTokenizer,
-        text_encoder: CLIPTextModel,
+        self, latents: Tensor, posters: PosterSet, tokenizer: CLIPTokenizer, text_encoder: CLIPTextModel
     ) -> UNet2DConditionModel:
         """Train the painter, then the text encoder's wording, then the painter on the new wording.
 
@@ -95,7 +85,7 @@ class TrainingRun:
         """
         where = (self.device, self.folder, self.report)
         painter = self.start.painter(self.device) if self.start else make_painter(self.seed, self.device)
-        lessons = Lessons(self.recipe, self.seed, latents, leanings, posters, tokenizer, text_encoder, *where)
+        lessons = Lessons(self.recipe, self.seed, latents, posters, tokenizer, text_encoder, *where)
         lessons.train(painter)
         teach_wording(self.recipe, self.seed, tokenizer, text_encoder, *where)
         lessons.polish(painter)

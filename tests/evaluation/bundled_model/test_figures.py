@@ -14,8 +14,7 @@ from evaluation.measures.recognition import accuracy
 from fan_model.bundled import JUDGE_FOLDER, PIPELINE_FOLDER
 from fan_model.studio.posters.genres import GENRES
 from fan_model.studio.posters.palettes import PALETTES
-from fan_model.studio.posters.poster import render
-from fan_model.studio.posters.specs import PosterSpec
+from fan_model.studio.posters.poster import PosterSpec, render
 from fan_model.studio.posters.styles import STYLES
 
 

@@ -10,8 +10,7 @@ from evaluation.measures.judge import ClipJudge
 from fan_model.bundled import JUDGE_FOLDER as JUDGE
 from fan_model.retrieval.clip import Clip, ClipError
 from fan_model.retrieval.clip_features import FeatureEncoder
-from fan_model.studio.posters.poster import render
-from fan_model.studio.posters.specs import PosterSpec
+from fan_model.studio.posters.poster import PosterSpec, render
 from fan_model.studio.training.assemble import image_processor_of
 
 

@@ -24,7 +24,7 @@ from fan_model.studio.posters.captions import (
 )
 from fan_model.studio.posters.genres import GENRES
 from fan_model.studio.posters.palettes import PALETTES
-from fan_model.studio.posters.specs import COMPOSITIONS, PosterSpec, sample_spec
+from fan_model.studio.posters.poster import COMPOSITIONS, PosterSpec, sample_spec
 from fan_model.studio.posters.styles import STYLES
 
 SEEDS = st.integers(0, 10**9)

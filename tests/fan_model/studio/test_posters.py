@@ -13,8 +13,7 @@ from fan_model.studio.posters.eras import ERAS
 from fan_model.studio.posters.genres import GENRES, GENRES_BY_NAME
 from fan_model.studio.posters.habits import STYLE_HABITS, palette_shares
 from fan_model.studio.posters.palettes import PALETTES, mix, mix_palette
-from fan_model.studio.posters.poster import render
-from fan_model.studio.posters.specs import COMPOSITIONS, PosterSpec, sample_spec
+from fan_model.studio.posters.poster import COMPOSITIONS, PosterSpec, render, sample_spec
 from fan_model.studio.posters.styles import STYLES
 
 SPECS = st.builds(

@@ -24,20 +24,23 @@ from fan_model.loading.own_sampling import OwnSampling, read_statement
 from fan_model.loading.pipeline_files import STATEMENT
 from fan_model.studio.posters.captions import GENRE_WORDS, LOOSE
 from fan_model.studio.posters.palettes import PALETTES
-from fan_model.studio.posters.specs import PosterSpec
+from fan_model.studio.posters.poster import PosterSpec
 from fan_model.studio.posters.styles import STYLES
 from fan_model.studio.training import course as course_module
 from fan_model.studio.training.codec import encode_posters, fit_cells
 from fan_model.studio.training.contrast import soften, to_pixel_values
 from fan_model.studio.training.course import Course, half_precision, learning_rate, train
-from fan_model.studio.training.leanings import Leanings, word_liked
 from fan_model.studio.training.painter import (
     DRAWING_STEPS,
+    FARTHEST_MIX,
+    MIXED_CONDITIONS,
     SCHEDULE,
     Lessons,
     choose_hidden,
+    choose_shares,
     drawing_times,
     hide_words,
+    mix_states,
     seen_times,
 )
 from fan_model.studio.training.poster_attributes import CLASSES, attribute_labels
@@ -218,14 +221,26 @@ def test_untold_palette_and_style_are_labelled_by_their_habits():
     assert genres.sum(-1).tolist() == [2, 1]
 
 
+def test_conditions_between_captions_are_not_too_far_from_their_own():
+    torch.manual_seed(0)
+    shares = choose_shares(4000, MIXED_CONDITIONS, torch.device("cpu"))
+    assert 0.45 < (shares > 0).float().mean() < 0.55
+    assert 0.9 * FARTHEST_MIX < shares.max() <= FARTHEST_MIX
+    states = torch.randn(3, 5, 4)
+    mixed = mix_states(states, torch.tensor([0.0, 0.5, 1.0]))
+    assert torch.equal(mixed[0], states[0])
+    assert torch.allclose(mixed[1], (states[1] + states[2]) / 2)
+    assert torch.equal(mixed[2], states[0])
+    assert not choose_shares(100, 0.0, torch.device("cpu")).any()
+
+
 @pytest.fixture
 def lessons(posters, tmp_path):
     start = StartingWeights(PIPELINE_FOLDER.parent)
     latents, reader = torch.randn(60, 16, 16, 16), start.text_encoder()
     recipe = replace(RECIPES["small"], painter_batch=2, distil_steps=2)
     where = (torch.device("cpu"), tmp_path, lambda *_: None)
-    leanings = Leanings(torch.randn(60, 16, 16, 16), word_liked(posters, start.tokenizer()))
-    return Lessons(recipe, 1, latents, leanings, posters, start.tokenizer(), reader, *where)
+    return Lessons(recipe, 1, latents, posters, start.tokenizer(), reader, *where)
 
 
 def test_what_is_distilled_is_the_velocity_with_guidance(lessons):
@@ -239,21 +254,6 @@ def test_what_is_distilled_is_the_velocity_with_guidance(lessons):
         guided = lessons._guided(painter)(noisy, times, states)
     assert torch.allclose(guided[:1], away + 3.5 * (towards - away), atol=1e-3)
     assert torch.allclose(guided[1:], plain, atol=1e-3)
-
-
-def test_a_condition_leans_towards_the_ends_of_what_is_liked(lessons):
-    tokens = tokenize(lessons.tokenizer, ["western film poster", "horror film poster"])
-    genres = ("war", "war", "drama", "comedy", "crime", "war")
-    liked = tokenize(lessons.tokenizer, [f"{genre} film" for genre in genres])
-    places = (liked == lessons.tokenizer.eos_token_id).int().argmax(-1)
-    states, ends = lessons.states(tokens), lessons.states(liked)[torch.arange(6), places]
-    weights = torch.tensor([[0.5, 0.0, 0.5, 0.0, 0.0, 0.0]])
-    leant = lessons._lean(states, liked[None], weights, torch.tensor([0.25]))
-    towards = (ends[0] + ends[2]) / 2
-    assert torch.allclose(leant[0, 2], 0.75 * states[0, 2] + 0.25 * towards, atol=1e-2)
-    assert torch.equal(leant[0, 0], states[0, 0])
-    assert torch.equal(leant[1], states[1])
-    assert lessons._lean(states) is states
 
 
 def test_distilling_changes_the_painter_and_not_its_reader(lessons):
