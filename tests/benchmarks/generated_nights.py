@@ -12,7 +12,7 @@ from pathlib import Path
 from feature_store.lake.lake import connect_duckdb
 from feature_store.schemas import ARTWORKS
 from feature_store.tables.artworks import ArtworkRow, StalePicture, artwork_id
-from feature_store.tables.runs import open_run, publish_run
+from feature_store.tables.runs import Run, open_run, publish_run
 from flows.model.champion import load_source
 from flows.settings import Settings, read_settings
 from flows.stages import night_tasks
@@ -29,7 +29,6 @@ EVENTS_PER_USER = 50
 NUM_ITEMS = 5_000
 SETTINGS = """
 max_users = "all"
-bucket_users = 4096
 [[sources]]
 adapter = "catalogue"
 path = "catalogue.csv"
@@ -47,7 +46,9 @@ target_template = "{title}"
 """
 
 
-def write_logs(folder: Path, num_users: int) -> Settings:
+def write_logs(
+    folder: Path, num_users: int, *, events_per_user: int = EVENTS_PER_USER, bucket_users: int = 4096
+) -> Settings:
     """Write a catalogue, a log of every user and the settings."""
     (folder / "logs").mkdir(parents=True)
     connection = connect_duckdb()
@@ -55,8 +56,8 @@ def write_logs(folder: Path, num_users: int) -> Settings:
         f"COPY (SELECT 'i' || i AS item, 'Title ' || i AS title FROM range({NUM_ITEMS}) AS t(i)) "
         f"TO '{folder}/catalogue.csv' (HEADER)"
     )
-    write_events(folder, "all", f"i % {num_users}", num_users * EVENTS_PER_USER)
-    (folder / "fan.toml").write_text(SETTINGS)
+    write_events(folder, "all", f"i % {num_users}", num_users * events_per_user)
+    (folder / "fan.toml").write_text(f"bucket_users = {bucket_users}\n{SETTINGS}")
     return read_settings(folder / "fan.toml")
 
 
@@ -71,11 +72,23 @@ def write_events(folder: Path, name: str, user: str, num_events: int) -> None:
 
 def run_night(settings: Settings) -> dict[str, int]:
     """Ingest, embed, profile, note pictures, publish, as a night does it; return counts."""
+    counts = prepare_night(settings)
+    run = open_run(share_lake(settings))
+    counts |= work_off(settings, run)
+    publish_run(share_lake(settings), run)
+    return counts
+
+
+def prepare_night(settings: Settings) -> dict[str, int]:
+    """Ingest and embed; return counts."""
     lake = share_lake(settings)
-    run = open_run(lake)
-    counts = ingest(settings, lake, run)
-    run = open_run(lake)
-    night_tasks.embed_texts(settings, run)
+    counts = ingest(settings, lake, open_run(lake))
+    night_tasks.embed_texts(settings, open_run(lake))
+    return counts
+
+
+def work_off(settings: Settings, run: Run) -> dict[str, int]:
+    """Profile and note pictures, bucket by bucket; return counts, those of buckets among them."""
     work = night_tasks.list_profiles(settings, run)
     finished = map(partial(night_tasks.profile_bucket, settings, work), work.numbers)
     commit = partial(night_tasks.commit_profile_buckets, settings, work)
@@ -84,10 +97,10 @@ def run_night(settings: Settings) -> dict[str, int]:
     noted = map(partial(_note_bucket, settings, drawing), drawing.numbers)
     commit = partial(night_tasks.commit_picture_buckets, settings, drawing)
     drawn = commit_buckets(noted, drawing.numbers, commit, name="pictures")
-    publish_run(lake, run)
-    return counts | {
+    return {
         "users_profiled": profiled.get("targets_profiled", 0),
         "pictures": sum(drawn.get(status, 0) for status in ("generated", "reused")),
+        "buckets": len(work.numbers) + len(drawing.numbers),
     }
 
 

@@ -1,0 +1,98 @@
+"""Serving many callers: what one of them can take from the others."""
+
+import http.client
+import json
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+from tests.benchmarks.registry import Measurement, benchmark
+from tests.fan_model.artwork_servers import Server, fan_serve
+
+CALLER = "X-Caller"
+HOSTILE_THREADS = 16
+HOSTILE_ROWS = 4
+NUM_HONEST = 40
+PATIENCE_SECONDS = 120.0
+NUMBERS = count(1)
+REFERENCES = [f"film noir poster of {1930 + number}" for number in range(20)]
+
+
+def _ask(server: Server, caller: str, num_rows: int) -> tuple[int, float]:
+    """Ask for pictures that nobody has asked for; return the status, and when to come back."""
+    rows = [
+        {"prompt": f"western {next(NUMBERS)}", "references": REFERENCES, "seed": next(NUMBERS)}
+        for _ in range(num_rows)
+    ]
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_SECONDS)
+    headers = {"Content-Type": "application/json", CALLER: caller}
+    try:
+        connection.request("POST", "/artworks", json.dumps({"rows": rows}), headers)
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status, float(answer.headers.get("Retry-After", 0))
+    finally:
+        connection.close()
+
+
+def _wait_for_picture(server: Server) -> float:
+    """Ask as an honest caller does, again if told to; return the seconds until there was a picture."""
+    started = time.perf_counter()
+    while time.perf_counter() - started < PATIENCE_SECONDS:
+        status, wait = _ask(server, "honest", 1)
+        if status == 200:
+            break
+        time.sleep(wait)
+    return time.perf_counter() - started
+
+
+@contextmanager
+def _hostile_caller(server: Server) -> Iterator[None]:
+    """Ask for as much as can be asked for, whatever is answered, until the block ends."""
+    ended = threading.Event()
+
+    def ask() -> None:
+        while not ended.is_set():
+            _ask(server, "hostile", HOSTILE_ROWS)
+
+    threads = [threading.Thread(target=ask) for _ in range(HOSTILE_THREADS)]
+    for thread in threads:
+        thread.start()
+    time.sleep(5)
+    try:
+        yield
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+
+
+def _p95(server: Server, num: int = NUM_HONEST) -> float:
+    waits = [_wait_for_picture(server) for _ in range(num)]
+    return statistics.quantiles(waits, n=20)[-1]
+
+
+def _measure(**environment: str) -> tuple[float, float, float]:
+    """Return p95 alone, p95 beside a hostile caller, and MiB that the server grew by meanwhile."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings_file = Path(folder) / "fan.toml"
+        settings_file.write_text('[[sources]]\nadapter = "movielens"\npath = "logs"\n')
+        with fan_serve(settings_file, Path(folder) / "server.log", **environment) as server:
+            _wait_for_picture(server)
+            alone, before = _p95(server), server.memory_mib()
+            with _hostile_caller(server):
+                beside = _p95(server)
+            return alone, beside, server.memory_mib() - before
+
+
+@benchmark("serve_fairness", plain="p95, all callers are one", ours="p95, callers take turns")
+def serve_fairness() -> Measurement:
+    """An honest caller's wait beside one that asks for 64 pictures at any moment, 20 references each."""
+    _, plain, _ = _measure()
+    alone, ours, grown = _measure(FAN_SERVING__CALLER_HEADER=CALLER)
+    return Measurement(plain, ours, "s", grown, f"{ours / alone:.1f} times its p95 alone, {alone:.2f} s")
