@@ -11,6 +11,7 @@ from functools import partial
 from fan_model.drawing.artist import Artist, Artwork
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
 from fan_model.service.callers.drawing_costs import DrawingCosts
+from fan_model.service.callers.recent_callers import RecentCallers
 
 LONGEST_BATCH = 4.0
 """Seconds; whoever comes meanwhile waits for it. A single picture may take longer."""
@@ -45,10 +46,11 @@ class DrawingQueue:
 
     Batches are formed from what waits while the batch before is drawn: a lone request never waits for
     company. A picture's bytes do not depend on its batch. Callers take turns, the one who was served longest
-    ago first, and each may be owed an equal share of what can be drawn in time. What pictures cost is learnt
-    from the batches (`DrawingCosts`): many references, steps or pixels are many seconds. So nobody can hold
-    the queue against others, and a slow machine, or a large model, does not spend its time on pictures that
-    nobody waits for any more.
+    ago first; each may be owed an equal share of what can be drawn in time, and have of a batch as much as
+    the least that another asked for within a minute. What pictures cost is learnt from the batches
+    (`DrawingCosts`): many references, steps or pixels are many seconds. So nobody can hold the queue against
+    others, and a slow machine, or a large model, does not spend its time on pictures that nobody waits for
+    any more.
 
     Args:
         artist: Who draws, a batch at a time, in a thread.
@@ -63,6 +65,7 @@ class DrawingQueue:
         # One thread for all batches: each thread that calls torch has its own team of threads and memory.
         self._drawing_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="artist")
         self._costs = DrawingCosts(artist.sides.own)
+        self._recent = RecentCallers(self._costs)
         self._num_owed: Counter[str] = Counter()
         self._seconds_owed: defaultdict[str, float] = defaultdict(float)
         self._served: dict[str, int] = {}
@@ -94,6 +97,7 @@ class DrawingQueue:
         seconds = self.max_seconds if seconds is None else min(seconds, self.max_seconds)
         cost = sum(self._costs.expect(request, options) for request in requests)
         self._check_room(caller, len(requests), cost, seconds, max_pictures or self.max_pictures)
+        self._recent.note(caller, self._costs.work(requests, options))
         loop = asyncio.get_running_loop()
         tickets = [_Ticket(request, options, caller, loop.create_future()) for request in requests]
         self._owe(caller, len(tickets), cost)
@@ -167,18 +171,17 @@ class DrawingQueue:
         cancelled one.
         """
         waiting = [ticket for ticket in self._waiting if not ticket.artwork.done()]
+        places = Counter[str]()
         batch: list[_Ticket] = []
-        seconds, places = 0.0, Counter[str]()
+        seconds: defaultdict[str, float] = defaultdict(float)
+        shares = self._recent.shares({ticket.caller for ticket in waiting})
         for ticket in sorted(waiting, key=lambda each: self._turn(each, places)):
-            cost = self._costs.expect(ticket.request, ticket.options)
-            first = batch[0] if batch else ticket
-            if ticket.options != first.options or cost > DEAREST_IN_BATCH * self._expect(first):
+            if batch and not self._suits(ticket, batch[0], seconds[ticket.caller], shares[ticket.caller]):
                 continue
-            if batch and (
-                not self._costs.is_known or seconds + cost > min(LONGEST_BATCH, self.max_seconds / 2)
-            ):
+            if batch and self._is_long_enough(sum(seconds.values()) + self._expect(ticket)):
                 break
-            batch, seconds = [*batch, ticket], seconds + cost
+            batch.append(ticket)
+            seconds[ticket.caller] += self._expect(ticket)
             if len(batch) == self.artist.batch_size:
                 break
         taken = set(map(id, batch))
@@ -186,6 +189,15 @@ class DrawingQueue:
         for ticket in batch[:1]:
             self._served[ticket.caller] = max(self._served.values(), default=0) + 1
         return batch
+
+    def _suits(self, ticket: _Ticket, first: _Ticket, taken: float, share: float) -> bool:
+        """Whether it is drawn as the first is, costs about as much, and is within its caller's share."""
+        cost = self._expect(ticket)
+        is_alike = ticket.options == first.options and cost <= DEAREST_IN_BATCH * self._expect(first)
+        return is_alike and (not taken or taken + cost <= share)
+
+    def _is_long_enough(self, seconds: float) -> bool:
+        return not self._costs.is_known or seconds > min(LONGEST_BATCH, self.max_seconds / 2)
 
     def _turn(self, ticket: _Ticket, places: Counter[str]) -> tuple[int, int]:
         """Each caller's first ticket before anybody's second; who was served longest ago comes first."""

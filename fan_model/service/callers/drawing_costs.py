@@ -28,17 +28,24 @@ class DrawingCosts:
 
     def expect(self, request: ArtworkRequest, options: DrawingOptions) -> float:
         """Seconds that a picture will take; the shortest while nothing is known."""
-        return max(float(self._work(request, options) @ self._rates), SHORTEST_SECONDS)
+        return self.take(self.work([request], options))
+
+    def take(self, work: np.ndarray) -> float:
+        """Seconds that work will take; the shortest while nothing is known."""
+        return max(float(work @ self._rates), SHORTEST_SECONDS)
+
+    def work(self, requests: Iterable[ArtworkRequest], options: DrawingOptions) -> np.ndarray:
+        """[2] texts to encode, and thousands of pixels times steps to draw, of all of them."""
+        return np.sum([self._work(request, options) for request in requests], axis=0)
 
     def learn(self, requests: Iterable[ArtworkRequest], options: DrawingOptions, seconds: float) -> None:
         """Take note of how long a batch took."""
-        work = np.sum([self._work(request, options) for request in requests], axis=0)
+        work = self.work(requests, options)
         self._products = FORGETTING * self._products + np.outer(work, work)
         self._seconds = FORGETTING * self._seconds + work * seconds
         self._rates, self.is_known = self._solve(), True
 
     def _work(self, request: ArtworkRequest, options: DrawingOptions) -> np.ndarray:
-        """[2] texts to encode, and thousands of pixels times steps to draw."""
         height, width = (side or self._own_side for side in (options.height, options.width))
         return np.array([1.0 + len(request.references), height * width * options.steps / 1000])
 

@@ -7,6 +7,7 @@ import pytest
 
 from fan_model.drawing.artist import Artist, ArtworkRequest, DrawingOptions
 from fan_model.drawing.personalizer import Personalizer
+from fan_model.service.callers import recent_callers
 from fan_model.service.drawing_queue import DrawingQueue, QueueFullError, QueueTooSlowError
 from tests.fan_model.pipelines import stable_diffusion
 
@@ -150,6 +151,34 @@ def test_callers_take_turns_however_many_pictures_one_of_them_wants(artist):
         return finished
 
     assert asyncio.run(compete()) <= 3 * (1 + artist.batch_size) + artist.batch_size
+
+
+def test_a_batch_holds_no_more_of_a_caller_than_another_asks_for(artist, monkeypatch):
+    artist.seconds = 0.02
+
+    async def ask():
+        queue = DrawingQueue(artist, max_pictures=16, max_seconds=60)
+        await queue.draw(requests(1), OPTIONS, caller="many")
+        await queue.draw(requests(8), OPTIONS, caller="many")
+        await queue.draw(requests(1), OPTIONS, caller="one")
+        await queue.draw(requests(4), OPTIONS, caller="many")
+        monkeypatch.setattr(recent_callers, "REMEMBERED_SECONDS", 0.0)
+        await queue.draw(requests(4), OPTIONS, caller="many")
+
+    asyncio.run(ask())
+    assert artist.batches == [1, 4, 4, 1, 1, 1, 1, 1, 4]
+
+
+def test_pictures_of_different_callers_are_drawn_together(artist):
+    artist.seconds = 0.02
+
+    async def ask():
+        queue = DrawingQueue(artist, max_pictures=64, max_seconds=60)
+        await queue.draw(requests(1), OPTIONS, caller="0")
+        await asyncio.gather(*(queue.draw(requests(1), OPTIONS, caller=str(n)) for n in range(9)))
+
+    asyncio.run(ask())
+    assert artist.batches == [1, 4, 4, 1]
 
 
 def test_each_of_two_callers_has_half_the_room(artist):
