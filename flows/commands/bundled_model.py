@@ -50,7 +50,7 @@ def train(
         f"recipe {size} on {chosen}: about {EXPECTED[size]}; if it is stopped, call it again and it goes on"
     )
     torch.set_flush_denormal(True)
-    with _progress(2 * recipe.num_posters) as bars:
+    with _progress(recipe.num_posters) as bars:
         weights = StartingWeights(start) if start else None
         return TrainingRun(recipe, seed, folder, chosen, bars.report, weights).train(bars.count_posters)
 
