@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from fan_model.drawing.requests import RequestError
 from fan_model.service.artwork_service import ArtworkService
+from fan_model.service.callers.bearer_tokens import Caller
 from fan_model.service.messages.json_bodies import CONTENT_TYPE, read_json
 from fan_model.service.messages.payloads import MLFLOW, OWN, Protocol, encode_answers
 from fan_model.service.messages.refusals import refuse
@@ -89,8 +90,15 @@ def _add_probes(application: FastAPI, service: ArtworkService) -> None:
 
 def _drawing(service: ArtworkService, protocol: Protocol) -> Endpoint:
     async def draw(request: Request) -> Response:
-        started = time.monotonic()
         caller = service.tokens.identify(request.headers, request.client.host if request.client else "")
+        try:
+            return await answer(request, caller)
+        except RequestError:
+            await service.refusal_pace.hold(caller.name)
+            raise
+
+    async def answer(request: Request, caller: Caller) -> Response:
+        started = time.monotonic()
         content = await read_json(request, service.limits.max_body_bytes)
         payload = protocol.read(content, service.limits.max_rows)
         drawing = service.draw(payload, protocol.options_key, caller, time.monotonic() - started)

@@ -8,6 +8,7 @@ from fan_model.drawing.artist import Artist
 from fan_model.drawing.limits import PUBLIC_NAMES, refuse_unknown
 from fan_model.drawing.requests import DrawingOptions, RequestError
 from fan_model.service.callers.bearer_tokens import BearerTokens, Caller
+from fan_model.service.callers.refusal_pace import RefusalPace
 from fan_model.service.deployment import Deployment, call_hook
 from fan_model.service.drawing_queue import DrawingQueue
 from fan_model.service.messages.answers import Answer, tell
@@ -53,6 +54,7 @@ class ArtworkService:
         )
         self.metrics = ServiceMetrics(lambda: self.queue.num_owed)
         self.tokens = BearerTokens(deployment.tokens_file, deployment.caller_header)
+        self.refusal_pace = RefusalPace()
         """Who may ask."""
         hook, pictures = deployment.stored_profiles, deployment.stored_pictures
         self._stored_profiles: StoredProfiles | None = None if hook is None else call_hook(hook)

@@ -46,7 +46,7 @@ COMMANDS = {
 NO_SETTINGS = {"init"}
 DRAWS = {"nightly", "generate", "profile"}
 """These have other settings of drawing: there is something to draw then."""
-KILLS = 12
+KILLS = 16
 COUNTED = ("keyed.users", "keyed.opt_outs", "suppressions")
 
 
@@ -117,13 +117,12 @@ def what_is_there(night, attempt):
     """All rows, without what differs between any two runs, the bytes of pictures, and what was put out."""
     place = night / "place"
     settings = read_settings(place / "fan.toml")
-    broken = [check.promise for check in examine(settings, is_deep=True) if check.is_broken]
+    checks = examine(settings, is_deep=True)
+    assert [check.promise for check in checks if check.num_offenders and check.is_broken] == []
     maintain(settings, keep=timedelta(0))
-    found = {"broken": broken, "pictures": files(settings.workspace / "images")}
-    found["tables"] = tables(settings.workspace)
-    found["output"] = {name: content for name, content in files(place, deep=False).items()} | {
-        f"export/{name}": content for name, content in files(place / f"export-{attempt}").items()
-    }
+    found = {"pictures": files(settings.workspace / "images"), "tables": tables(settings.workspace)}
+    found["output"] = files(place, deep=False)
+    found["exported"] = files(place / f"export-{attempt}")
     copy = place / f"backup-{attempt}"
     if copy.exists():
         found["copy"] = tables(copy), sorted(files(copy / "images"))
