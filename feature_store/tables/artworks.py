@@ -33,33 +33,41 @@ STALE = """
         OR (drawn.status = 'failed' AND drawn.run_id <> $run_id)
     )
 """
+PAIR = "CREATE OR REPLACE TEMP TABLE pair AS SELECT {bucket} AS bucket, * FROM ({pairs}) ORDER BY bucket"
+REFERENCE = """
+    CREATE OR REPLACE TEMP TABLE reference AS
+    SELECT pair.bucket, p.user_key, p.item_id, p.position, p.weight, i.reference_text,
+           struct_pack(uri := i.stock_image_uri, sha256 := seen.picture_sha256) AS picture
+    FROM night.profiles AS p JOIN pair ON pair.user_key = p.user_key AND pair.item_id = p.item_id
+    JOIN items AS i ON i.item_id = p.reference_item_id
+    LEFT JOIN reference_pictures AS seen
+        ON seen.item_id = i.item_id AND seen.stock_image_uri = i.stock_image_uri
+    ORDER BY pair.bucket
+"""
+"""Rows of pairs' references, by bucket: sorting goes to disk where memory ends."""
 PAIRS = """
-    WITH pair AS MATERIALIZED ({pairs}), profile AS (
-        SELECT p.user_key, p.item_id,
-               list(i.reference_text ORDER BY p.position) AS references,
-               list(p.weight ORDER BY p.position) AS weights,
-               list(struct_pack(uri := i.stock_image_uri, sha256 := seen.picture_sha256) ORDER BY p.position)
-                   AS pictures
-        FROM night.profiles AS p JOIN items AS i ON i.item_id = p.reference_item_id
-        LEFT JOIN reference_pictures AS seen
-            ON seen.item_id = i.item_id AND seen.stock_image_uri = i.stock_image_uri
-        SEMI JOIN pair ON pair.user_key = p.user_key AND pair.item_id = p.item_id
-        GROUP BY ALL
+    WITH profile AS (
+        SELECT user_key, item_id, list(reference_text ORDER BY position) AS references,
+               list(weight ORDER BY position) AS weights, list(picture ORDER BY position) AS pictures
+        FROM reference WHERE bucket BETWEEN $first AND $last GROUP BY ALL
     )
-    SELECT {bucket} AS bucket, user_key, item_id, target_id, target_text, tokens_cut, profile_digest,
+    SELECT bucket, user_key, item_id, target_id, target_text, tokens_cut, profile_digest,
            artwork_digest, stock_image_uri, start_sha256, own_sha256,
            coalesce(profile.references, []) AS references, coalesce(profile.weights, []) AS weights,
            coalesce(profile.pictures, []) AS pictures
     FROM pair LEFT JOIN profile USING (user_key, item_id)
+    WHERE bucket BETWEEN $first AND $last
     ORDER BY bucket, place
 """
+BUCKETS_AT_ONCE = 4
+"""Lists are made in memory, so not of all pairs at once."""
 STALE_PAIRS = """
     SELECT target.user_key, target.user_id, target.item_id, item.target_id, item.target_text,
            item.stock_image_uri, begun.picture_sha256 AS start_sha256, own.picture_sha256 AS own_sha256,
            NULL::VARCHAR AS artwork_digest,
            coalesce(item.target_cut, 0) AS tokens_cut,
            coalesce(state.profile_digest, '{no_profile}') AS profile_digest,
-           (length(target.user_id), target.user_id, target.rank) AS place
+           struct_pack(size := length(target.user_id), id := target.user_id, rank := target.rank) AS place
     {stale}
 """
 DRAWN_PAIRS = """
@@ -167,13 +175,24 @@ def stream_stale_pictures(
     A row for each picture (`StalePicture.read`), by `bucket` of users from 0; users are in a stable order.
     """
     pairs = STALE_PAIRS.format(stale=_stale(max_users), no_profile=NO_PROFILE)
-    sql = _with_references(pairs, bucket_number("user_id", num_buckets))
-    return lake.cursor().execute(sql, _parameters(recipe_digest, run)).to_arrow_reader()
+    bucket = bucket_number("user_id", num_buckets)
+    return _with_references(lake, pairs, bucket, num_buckets, _parameters(recipe_digest, run))
 
 
-def _with_references(pairs: str, bucket: str = "0") -> str:
-    """Write the SQL of pairs with the references of their profiles."""
-    return PAIRS.format(pairs=pairs, bucket=bucket)
+def _with_references(
+    lake: Lake, pairs: str, bucket: str, num_buckets: int, parameters: Mapping[str, object]
+) -> pa.RecordBatchReader:
+    """Return pairs with the references of their profiles, a few buckets at a time."""
+    cursor = lake.cursor()
+    cursor.execute(PAIR.format(pairs=pairs, bucket=bucket), dict(parameters))
+    cursor.execute(REFERENCE)
+
+    def read(first: int) -> pa.RecordBatchReader:
+        return cursor.execute(PAIRS, {"first": first, "last": first + BUCKETS_AT_ONCE - 1}).to_arrow_reader()
+
+    schema = read(num_buckets).schema
+    batches = (batch for first in range(0, num_buckets, BUCKETS_AT_ONCE) for batch in read(first))
+    return pa.RecordBatchReader.from_batches(schema, batches)
 
 
 def _parameters(recipe_digest: str, run: Run) -> dict[str, object]:
@@ -186,7 +205,8 @@ def scan_drawn_pictures(lake: Lake, *, recipe_digest: str, most: int) -> list[St
     Always the same ones come first: those of the smallest digests.
     """
     asked = {"recipe_digest": recipe_digest, "most": most}
-    return [StalePicture.read(row) for row in lake.query(_with_references(DRAWN_PAIRS), asked).to_pylist()]
+    rows = _with_references(lake, DRAWN_PAIRS, "0", 1, asked).read_all()
+    return [StalePicture.read(row) for row in rows.to_pylist()]
 
 
 def count_stale_pictures(lake: Lake, *, recipe_digest: str, max_users: int | None) -> tuple[int, int]:
