@@ -54,8 +54,8 @@ class ArtworkService:
         )
         self.metrics = ServiceMetrics(lambda: self.queue.num_owed)
         self.tokens = BearerTokens(deployment.tokens_file, deployment.caller_header)
-        self.refusal_pace = RefusalPace()
         """Who may ask."""
+        self.refusal_pace = RefusalPace()
         hook, pictures = deployment.stored_profiles, deployment.stored_pictures
         self._stored_profiles: StoredProfiles | None = None if hook is None else call_hook(hook)
         self.stored_pictures: StoredPictures | None = None if pictures is None else call_hook(pictures)

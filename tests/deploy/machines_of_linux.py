@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 BRIDGE = "fan-bridge"
 SUBNET = "10.77.0"
@@ -21,7 +22,7 @@ def why_no_machines() -> str | None:
     """Say why no machines can be made here; None if they can."""
     if os.geteuid() != 0:
         return "only root makes networks"
-    missing = [name for name in ("ip", "unshare", "nsenter", "mount") if not shutil.which(name)]
+    missing = [name for name in ("ip", "unshare", "nsenter", "setpriv", "mount") if not shutil.which(name)]
     if missing:
         return f"not installed: {', '.join(missing)}"
     made = subprocess.run([*_UNSHARED, "true"], capture_output=True, check=False)
@@ -130,8 +131,13 @@ class Machine:
         return [*enter, *become, *words]
 
     def run(
-        self, words: Sequence[str], environment: Mapping[str, str], **options: object
+        self,
+        words: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        folder: str = "/",
+        user: str = "root",
+        **options: Any,
     ) -> subprocess.Popen:
         """Start a command on this machine."""
-        folder, user = str(options.pop("folder", "/")), str(options.pop("user", "root"))
         return subprocess.Popen(self.command(words, folder, user), env=dict(environment), **options)

@@ -21,29 +21,10 @@ from feature_store.lake.lake import Lake
 from flows.commands.doctor import examine
 from flows.commands.maintain import maintain
 from flows.settings import read_settings
+from tests.flows.every_command import NO_SETTINGS, WRITERS
 from tests.flows.nights import CONTRASTED, run, sample_ratings, write_movielens, write_settings
 from tests.flows.test_crash import DIFFERS, TABLES
 
-COMMANDS = {
-    "nightly": ["nightly"],
-    "ingest": ["ingest"],
-    "embed": ["embed"],
-    "profile": ["profile"],
-    "generate": ["generate"],
-    "publish": ["publish"],
-    "register": ["register"],
-    "maintain": ["maintain"],
-    "crowd": ["crowd", "--renew"],
-    "opt-out": ["opt-out", "1"],
-    "forget": ["forget", "1"],
-    "backup": ["backup", "{place}/backup-{attempt}"],
-    "restore": ["restore", "{place}/kept"],
-    "export": ["export", "{place}/export-{attempt}"],
-    "draw": ["draw", "a western", "--user", "1", "--output", "{place}/a.png"],
-    "init": ["init", "{place}/logs", "--yes", "--output", "{place}/new.toml"],
-    "calibrate": ["calibrate", "--cases", "2", "--output", "{place}/new.toml"],
-}
-NO_SETTINGS = {"init"}
 DRAWS = {"nightly", "generate", "profile"}
 """These have other settings of drawing: there is something to draw then."""
 KILLS = 16
@@ -108,7 +89,7 @@ def renew(night):
 
 
 def words_of(name, night, attempt):
-    words = [word.format(place=night / "place", attempt=attempt) for word in COMMANDS[name]]
+    words = [word.format(place=night / "place", attempt=attempt) for word in WRITERS[name]]
     settings_file = night / "place" / ("other.toml" if name in DRAWS else "fan.toml")
     return words if name in NO_SETTINGS else [*words, "--settings", str(settings_file)]
 
@@ -181,13 +162,13 @@ def kill(name, chance, commands, night, undisturbed):
 
 
 @pytest.mark.crash
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", WRITERS)
 def test_a_killed_command_asked_again_ends_as_if_nobody_had_killed_it(name, commands, night, undisturbed):
     kill(name, random.Random(name), commands, night, undisturbed)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", WRITERS)
 def test_two_hundred_kills_of_all_commands_change_nothing(name, commands, night, undisturbed):
     chance = random.Random(f"{name}/many")
     killed = sum(kill(name, chance, commands, night, undisturbed) for _ in range(KILLS))

@@ -6,8 +6,9 @@ import time
 REFUSALS_PER_SECOND = 50.0
 AT_ONCE = 20
 """Refusals that a caller gets without waiting, after a while without any."""
-LONGEST_HOLD = 10.0
-"""Seconds; nobody who waits to be refused is kept longer."""
+LONGEST_HOLD = 5.0
+"""Seconds; nobody is kept longer to be refused: with what they have waited for already it is less than the 60
+after which MLflow's server hangs up."""
 
 
 class RefusalPace:
