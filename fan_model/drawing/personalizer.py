@@ -26,6 +26,7 @@ from fan_model.drawing.renderer import DeviceFullError, Painted, Renderer, free_
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError, canonical
 from fan_model.drawing.starting import USUAL_STRENGTH, Starts, check_starts, with_starts
 from fan_model.drawing.threads import drawing_threads
+from fan_model.encoders.breaks import take_break
 from fan_model.encoders.conditioners import build_conditioner
 from fan_model.encoders.conditions import Condition, in_type
 from fan_model.encoders.key_value_cache import KeyValueCache
@@ -272,6 +273,7 @@ class Personalizer:
         Raises:
             DeviceFullError: There is not even room for one text.
         """
+        take_break()
         try:
             return [self.conditioner.encode(texts).vectors()]
         except torch.OutOfMemoryError:

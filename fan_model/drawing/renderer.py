@@ -7,7 +7,7 @@ import copy
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from itertools import takewhile
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from fan_model.drawing.starting import (
     starting_arguments,
 )
 from fan_model.drawing.threads import drawing_threads
+from fan_model.encoders.breaks import break_between_steps, with_breaks
 from fan_model.encoders.conditioning import Conditioner
 from fan_model.loading.kernels import (
     Finite,
@@ -82,7 +83,7 @@ class Renderer:
         one_at_a_time: bool = False,
         draws_alone: bool = False,
     ) -> None:
-        self._turn: AbstractContextManager[object] = threading.Lock() if one_at_a_time else nullcontext()
+        self._one_at_a_time = threading.Lock() if one_at_a_time else None
         fill_row_blocks(image_model_of(pipeline))
         self._pipeline, self._conditioner = pipeline, conditioner
         self._condition, self.batch_size = condition, batch_size
@@ -187,7 +188,7 @@ class Renderer:
         if starts:
             own = image_to_image(own)
             arguments = starting_arguments(own, arguments, starts, width=sides[1], height=sides[0])
-        with self._turn, drawing_threads(), time_steps_of(own), watched_decoding() as decoded:
+        with self._turn(), drawing_threads(), time_steps_of(own), watched_decoding() as decoded:
             drawn = own(
                 **conditions,
                 num_inference_steps=options.steps,
@@ -202,6 +203,15 @@ class Renderer:
             spoilt = check_pixels(pixels, sides, self._number_types(), finite)
             painted.append(None if flagged else spoilt or to_image(pixels))
         return painted
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Draw at the same time as others; or else alone, and without a break in which they would wait."""
+        if self._one_at_a_time is None:
+            yield
+            return
+        with self._one_at_a_time, with_breaks(None):
+            yield
 
     def _number_types(self) -> tuple[str, str]:
         """Of the image model and the autoencoder."""
@@ -258,4 +268,5 @@ def _with_own_scheduler(pipeline: DiffusionPipeline) -> DiffusionPipeline:
     """The pipeline with a scheduler of its own, which counts steps: threads must not share the count."""
     own = copy.copy(pipeline)
     own.scheduler = type(own.scheduler).from_config(own.scheduler.config)
+    break_between_steps(own.scheduler)
     return own

@@ -6,7 +6,7 @@ CLIP's pooled state is read at the end token, whose place depends on the text's 
     detector         a small network finds it in the states alone: d -> d/4 -> 1, then argmax over tokens
 
 The known position is the default, by measurement: a detector trained for 10 epochs on 2,700 captions of the
-bundled pipeline (`fan_model.encoders.train_class_token`) finds this share of the ends:
+bundled pipeline (`fan_model.studio.training.train_class_token`) finds this share of the ends:
 
     alpha                                       0     0.4    0.8
     held-out captions, such as references     96 %   97 %   95 %   (padding taken for the end: 0 %, 0 %, 1 %)

@@ -13,6 +13,7 @@ import torch.nn.functional as F  # noqa: N812
 from diffusers import DiffusionPipeline
 from torch import Tensor, nn
 
+from fan_model.encoders.breaks import take_break
 from fan_model.encoders.conditioning import Conditioner
 from fan_model.encoders.conditions import PROMPT_EMBEDS, Condition
 from fan_model.encoders.key_value_cache import KeyValueCache
@@ -101,6 +102,7 @@ class LanguageConditioner(Conditioner):
         return self._read(start, ForwardRun(sources, profile.shares(how), frozenset(how.skip_layers)))
 
     def _read(self, text: str, run: ForwardRun) -> Condition:
+        take_break()
         arguments = self._whole(self._reader.read(text, run))
         return Condition(arguments, [_seen(arguments, run)])
 
@@ -127,6 +129,7 @@ class LanguageConditioner(Conditioner):
         return {text: one for (*_, text), one in self._cache.get(keys, record).items()}
 
     def _record_one(self, text: str, first_layer: int) -> RecordedText:
+        take_break()
         run = ForwardRun(records=True)
         self._reader.read(text, run)
         return run.recording(first_layer)

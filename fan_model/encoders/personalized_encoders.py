@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
+from fan_model.encoders.breaks import take_break
 from fan_model.encoders.onednn_linear import multiply_by_one_dnn
 from fan_model.method.attention import (
     RECORDING,
@@ -158,7 +159,8 @@ class Encoder(ABC):
         """Run the personalized queries of a batch of targets (the paper's section 3.2).
 
         Args:
-            preferences: b targets with their references, all recorded from the same layer on.
+            preferences: b targets with their references, all recorded from the same layer on. One that is
+                given twice is attended once: batches are filled up with what is drawn already.
             alpha: Degree of personalization, 0 to 1, of those that are not contrasted.
             skip_layers: Layers in which the personalized query attends itself as usual.
 
@@ -170,15 +172,16 @@ class Encoder(ABC):
         attention = self._attention(states.shape[1])
         hidden_states = [states]
         for layer in range(starts[0].first_layer, len(self.layers)):
+            take_break()
             if layer in skip_layers:
                 states = self._plain(layer, states)
             else:
-                queries = self._query(layer, states)
-                attended = [
-                    preference.attend(query, layer, alpha, attention)
-                    for query, preference in zip(queries, preferences, strict=True)
-                ]
-                states = self._finish(layer, states, _join_heads(torch.stack(attended)))
+                queries, attended = self._query(layer, states), dict[int, Tensor]()
+                for query, preference in zip(queries, preferences, strict=True):
+                    if id(preference) not in attended:
+                        attended[id(preference)] = preference.attend(query, layer, alpha, attention)
+                joined = _join_heads(torch.stack([attended[id(one)] for one in preferences]))
+                states = self._finish(layer, states, joined)
             hidden_states.append(states)
         hidden_states[-1] = self._leave(states)
         return tuple(hidden_states)

@@ -21,6 +21,7 @@ from transformers import (
     T5EncoderModel,
 )
 
+from fan_model.encoders.breaks import take_break
 from fan_model.encoders.class_token import ClassTokenDetector
 from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.personalized_encoders import (
@@ -113,8 +114,9 @@ class TextTower(ABC):
         if first_layer >= len(self.encoder.layers):
             return self.encode(targets)
         streams = self._streams(profiles, how, first_layer)
-        preferences = [preference_of(profile, how, streams) for profile in profiles]
-        hidden_states = self.encoder.personalize(preferences, alpha=how.alpha, skip_layers=how.skip_layers)
+        preferences = {profile: preference_of(profile, how, streams) for profile in dict.fromkeys(profiles)}
+        alike = [preferences[profile] for profile in profiles]
+        hidden_states = self.encoder.personalize(alike, alpha=how.alpha, skip_layers=how.skip_layers)
         return self._read(hidden_states, self._tokenize(targets))
 
     def count_unread(self, texts: Sequence[str]) -> list[int]:
@@ -135,10 +137,11 @@ class TextTower(ABC):
 
         def record(missing: Sequence[tuple[int, int, str]]) -> list[Stream]:
             token_ids = self._tokenize([text for *_, text in missing])
-            batches = torch.split(token_ids, RECORDING_BATCH)
-            return [
-                stream for batch in batches for stream in self.encoder.record(batch, first_layer=first_layer)
-            ]
+            streams: list[Stream] = []
+            for batch in torch.split(token_ids, RECORDING_BATCH):
+                take_break()
+                streams += self.encoder.record(batch, first_layer=first_layer)
+            return streams
 
         return {text: stream for (*_, text), stream in self._cache.get(keys, record).items()}
 

@@ -90,11 +90,14 @@ def _add_probes(application: FastAPI, service: ArtworkService) -> None:
 
 def _drawing(service: ArtworkService, protocol: Protocol) -> Endpoint:
     async def draw(request: Request) -> Response:
-        caller = service.tokens.identify(request.headers, request.client.host if request.client else "")
+        # Who shows a token that nobody knows is known by the address alone.
+        asker = address = request.client.host if request.client else ""
         try:
+            caller = service.tokens.identify(request.headers, address)
+            asker = caller.name
             return await answer(request, caller)
         except RequestError:
-            await service.refusal_pace.hold(caller.name)
+            await service.refusal_pace.hold(asker)
             raise
 
     async def answer(request: Request, caller: Caller) -> Response:

@@ -1,22 +1,26 @@
 """A bounded queue in front of an artist: requests that wait at the same time are drawn as one batch."""
 
 import asyncio
-import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from fan_model.drawing.artist import Artist, Artwork
+from fan_model.drawing.artist import Artist, Artwork, Undrawn
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
 from fan_model.service.callers.drawing_costs import DrawingCosts
 from fan_model.service.callers.recent_callers import RecentCallers
+from fan_model.service.overtaking import NobodyWaitsError, Overtaking, Timed
 
 LONGEST_BATCH = 4.0
 """Seconds; whoever comes meanwhile waits for it. A single picture may take longer."""
 DEAREST_IN_BATCH = 2.0
-"""A picture that costs more than so many times the one whose turn it is waits for its own turn."""
+"""A picture that costs more than so many times the one whose turn it is waits for its own turn; what costs
+more than so many times another's picture is overtaken by it."""
+
+
+Pictures = list[Artwork | Undrawn]
 
 
 class QueueFullError(RequestError):
@@ -48,9 +52,10 @@ class DrawingQueue:
     company. A picture's bytes do not depend on its batch. Callers take turns, the one who was served longest
     ago first; each may be owed an equal share of what can be drawn in time, and have of a batch as much as
     the least that another asked for within a minute. What pictures cost is learnt from the batches
-    (`DrawingCosts`): many references, steps or pixels are many seconds. So nobody can hold the queue against
-    others, and a slow machine, or a large model, does not spend its time on pictures that nobody waits for
-    any more.
+    (`DrawingCosts`): many references, steps or pixels are many seconds. While a picture is drawn that takes
+    long, quick ones of other callers are drawn between its steps, for as much of the time as it has itself.
+    So nobody can hold the queue against others, and a slow machine, or a large model, does not spend its time
+    on pictures that nobody waits for any more.
 
     Args:
         artist: Who draws, a batch at a time, in a thread.
@@ -64,6 +69,10 @@ class DrawingQueue:
         self.max_seconds = max_seconds
         # One thread for all batches: each thread that calls torch has its own team of threads and memory.
         self._drawing_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="artist")
+        self._overtaking_thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="quick-artist")
+        self._overtaking = Overtaking()
+        self._news = asyncio.Event()
+        """Whether somebody came, or a batch is drawn."""
         self._costs = DrawingCosts(artist.sides.own)
         self._recent = RecentCallers(self._costs)
         self._num_owed: Counter[str] = Counter()
@@ -120,7 +129,8 @@ class DrawingQueue:
 
     def close(self) -> None:
         """Wait until the batch that is being drawn is done, and draw no more."""
-        self._drawing_thread.shutdown(wait=True, cancel_futures=True)
+        for thread in (self._drawing_thread, self._overtaking_thread):
+            thread.shutdown(wait=True, cancel_futures=True)
 
     def _owe(self, caller: str, num_pictures: int, seconds: float) -> None:
         self._num_owed[caller] += num_pictures
@@ -146,31 +156,77 @@ class DrawingQueue:
             )
 
     def _start(self) -> None:
+        self._news.set()
         if self._work is None or self._work.done():
             self._work = asyncio.get_running_loop().create_task(self._draw_waiting())
 
     async def _draw_waiting(self) -> None:
-        loop = asyncio.get_running_loop()
-        while batch := self._next_batch():
-            requests, options = [ticket.request for ticket in batch], batch[0].options
-            started = time.monotonic()
-            try:
-                # Somebody waits: where memory runs out, they are told at once, and the next batch is smaller.
-                draw = partial(self.artist.draw_each, requests, options, halves=False)
-                artworks = await loop.run_in_executor(self._drawing_thread, draw)
-            except Exception as error:
-                _settle(batch, [error] * len(batch))
-            else:
-                self._costs.learn(requests, options, time.monotonic() - started)
-                _settle(batch, artworks)
+        while batch := self._next_batch(lambda _: True):
+            drawing = asyncio.ensure_future(self._draw(batch))
+            drawing.add_done_callback(lambda _: self._news.set())
+            while not drawing.done():
+                await self._let_others_by(batch, drawing)
+            drawing.result()
 
-    def _next_batch(self) -> list[_Ticket]:
+    async def _let_others_by(self, slow: Sequence[_Ticket], drawing: asyncio.Future[None]) -> None:
+        """Draw what may overtake a batch, or wait for news where nothing may.
+
+        The batch has as long for itself afterwards, so that it comes to an end.
+        """
+        self._news.clear()
+        quick = self._next_batch(partial(self._may_overtake, slow))
+        if not quick:
+            await self._news.wait()
+            return
+        seconds = await self._overtake(quick)
+        await asyncio.wait({drawing}, timeout=seconds)
+
+    def _may_overtake(self, slow: Sequence[_Ticket], ticket: _Ticket) -> bool:
+        is_others = all(ticket.caller != one.caller for one in slow)
+        return is_others and DEAREST_IN_BATCH * self._expect(ticket) < sum(map(self._expect, slow))
+
+    async def _draw(self, batch: Sequence[_Ticket]) -> None:
+        def is_wanted() -> bool:
+            return not all(ticket.artwork.done() for ticket in batch)
+
+        draw = partial(self._overtaking.draw, self._artist_of(batch), is_wanted)
+        self._settle(batch, await _run(self._drawing_thread, draw))
+
+    async def _overtake(self, batch: Sequence[_Ticket]) -> float:
+        """Draw between two steps of another batch; return how long that took."""
+        draw = partial(self._overtaking.overtake, self._artist_of(batch))
+        timed = await _run(self._overtaking_thread, draw)
+        self._settle(batch, timed)
+        return timed.seconds
+
+    def _artist_of(self, batch: Sequence[_Ticket]) -> Callable[[], Pictures]:
+        # Somebody waits: where memory runs out, they are told at once, and the next batch is smaller.
+        requests = [ticket.request for ticket in batch]
+        return partial(self.artist.draw_each, requests, batch[0].options, halves=False)
+
+    def _settle(self, batch: Sequence[_Ticket], timed: Timed[Pictures]) -> None:
+        """Tell who waits, and learn what it took; of what was given up, that it takes at least so long."""
+        is_given_up = isinstance(timed.drawn, NobodyWaitsError)
+        is_longer = timed.seconds > sum(map(self._expect, batch))
+        if not isinstance(timed.drawn, Exception) or (is_given_up and is_longer):
+            self._costs.learn([ticket.request for ticket in batch], batch[0].options, timed.seconds)
+        outcomes = [timed.drawn] * len(batch) if isinstance(timed.drawn, Exception) else timed.drawn
+        for ticket, outcome in zip(batch, outcomes, strict=True):
+            if ticket.artwork.done():
+                continue
+            if isinstance(outcome, Exception):
+                ticket.artwork.set_exception(outcome)
+            else:
+                ticket.artwork.set_result(outcome)
+
+    def _next_batch(self, may_be_drawn: Callable[[_Ticket], bool]) -> list[_Ticket]:
         """Take the ticket whose turn it is, and those drawn in the same way, if they cost about as much.
 
         One at first, to see how long it takes; then what a short time is enough for. Nobody waits for a
         cancelled one.
         """
-        waiting = [ticket for ticket in self._waiting if not ticket.artwork.done()]
+        self._waiting = deque(ticket for ticket in self._waiting if not ticket.artwork.done())
+        waiting = [*filter(may_be_drawn, self._waiting)]
         places = Counter[str]()
         batch: list[_Ticket] = []
         seconds: defaultdict[str, float] = defaultdict(float)
@@ -185,7 +241,7 @@ class DrawingQueue:
             if len(batch) == self.artist.batch_size:
                 break
         taken = set(map(id, batch))
-        self._waiting = deque(ticket for ticket in waiting if id(ticket) not in taken)
+        self._waiting = deque(ticket for ticket in self._waiting if id(ticket) not in taken)
         for ticket in batch[:1]:
             self._served[ticket.caller] = max(self._served.values(), default=0) + 1
         return batch
@@ -208,11 +264,8 @@ class DrawingQueue:
         return self._costs.expect(ticket.request, ticket.options)
 
 
-def _settle(batch: Sequence[_Ticket], outcomes: Sequence[Artwork | Exception]) -> None:
-    for ticket, outcome in zip(batch, outcomes, strict=True):
-        if ticket.artwork.done():
-            continue
-        if isinstance(outcome, Exception):
-            ticket.artwork.set_exception(outcome)
-        else:
-            ticket.artwork.set_result(outcome)
+async def _run(thread: ThreadPoolExecutor, draw: Callable[[], Timed[Pictures]]) -> Timed[Pictures]:
+    try:
+        return await asyncio.get_running_loop().run_in_executor(thread, draw)
+    except RuntimeError as closed:
+        return Timed(closed, 0.0)

@@ -5,8 +5,8 @@ from fan_model.encoders.class_token import ClassTokenDetector, train_detector
 from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.personalized_encoders import ClipEncoder
 from fan_model.encoders.text_encoders import ClipTower, Profile, end_positions
-from fan_model.encoders.train_class_token import detection_rate
 from fan_model.method.personalization import Personalization
+from fan_model.studio.training.train_class_token import detection_rate
 from tests.fan_model.pipelines import END_TOKEN, clip_text_model, clip_tokenizer
 
 CAPTIONS = [" ".join(["a", "noir", "poster", "of", "it"][: 1 + i % 5]) + f" {i % 10}" for i in range(60)]

@@ -14,6 +14,7 @@ from fan_model.drawing.artist import Artist, DrawingOptions
 from fan_model.drawing.personalizer import Personalizer
 from fan_model.service.application import build_application
 from fan_model.service.artwork_service import ArtworkService
+from fan_model.service.callers.refusal_pace import RefusalPace
 from fan_model.service.deployment import Deployment
 from fan_model.service.messages import json_bodies
 from tests.fan_model.pipelines import stable_diffusion
@@ -262,3 +263,18 @@ def test_where_tokens_are_needed_a_request_without_one_is_challenged(artist, tmp
     others = {"rows": [{"prompt": "x", "user_id": "2"}]}
     assert client.post("/artworks", json=others, headers=known).status_code == 403
     assert client.get("/health").status_code == 200
+
+
+def test_refusals_are_paced_by_token_and_those_without_a_known_one_by_address(artist, tmp_path, monkeypatch):
+    held = []
+
+    async def hold(_, caller):
+        held.append(caller)
+
+    monkeypatch.setattr(RefusalPace, "hold", hold)
+    digest = hashlib.sha256(b"t0ken").hexdigest()
+    (tmp_path / "tokens.toml").write_text(f'[[tokens]]\nname = "web"\nsha256 = "{digest}"\n')
+    client = client_of(artist, tokens_file=str(tmp_path / "tokens.toml"))
+    for token in ("t0ken", "guess"):
+        client.post("/artworks", json={"rows": []}, headers={"Authorization": f"Bearer {token}"})
+    assert held == ["web", "testclient"]

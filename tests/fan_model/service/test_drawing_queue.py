@@ -7,6 +7,7 @@ import pytest
 
 from fan_model.drawing.artist import Artist, ArtworkRequest, DrawingOptions
 from fan_model.drawing.personalizer import Personalizer
+from fan_model.encoders.breaks import take_break
 from fan_model.service.callers import recent_callers
 from fan_model.service.drawing_queue import DrawingQueue, QueueFullError, QueueTooSlowError
 from tests.fan_model.pipelines import stable_diffusion
@@ -226,3 +227,104 @@ def test_what_was_waited_for_the_body_counts(artist):
 
     with pytest.raises(QueueTooSlowError, match="too busy"):
         asyncio.run(ask())
+
+
+LONG = DrawingOptions(num_inference_steps=60)
+
+
+def _queue_that_knows_costs(artist):
+    queue = DrawingQueue(artist, max_pictures=64, max_seconds=60)
+    for options in (OPTIONS, LONG):
+        queue._costs.learn(requests(1), options, 0.01 * options.steps)
+    return queue
+
+
+async def _ask_beside_a_long_one(artist, *, caller, count=3):
+    """Ask for one picture after another once a long one is being drawn; return who was ready when."""
+    queue, ready = _queue_that_knows_costs(artist), []
+
+    async def ask(asker, request, options):
+        (artwork,) = await queue.draw([request], options, caller=asker)
+        ready.append((asker, artwork))
+
+    long = asyncio.create_task(ask("long", requests(1)[0], LONG))
+    while not getattr(artist, "batches", []):
+        await asyncio.sleep(0.001)
+    for request in requests(count):
+        await ask(caller, request, OPTIONS)
+    await long
+    return ready
+
+
+def test_a_quick_picture_overtakes_a_long_one_of_another_caller_and_both_stay_the_same(artist):
+    ready = asyncio.run(_ask_beside_a_long_one(artist, caller="quick"))
+    assert [caller for caller, _ in ready][0] == "quick"
+    drawn = dict(ready[::-1])
+    assert drawn["long"] == artist.draw(requests(1), LONG)[0]
+    assert drawn["quick"] == artist.draw(requests(1), OPTIONS)[0]
+
+
+def test_nobody_overtakes_themselves(artist):
+    ready = asyncio.run(_ask_beside_a_long_one(artist, caller="long", count=1))
+    assert [len(artwork.image) > 0 for _, artwork in ready] == [True, True]
+    assert ready[0][1] == artist.draw(requests(1), LONG)[0]
+
+
+def test_what_takes_about_as_long_waits_for_its_turn(artist):
+    async def ask():
+        queue, ready = _queue_that_knows_costs(artist), []
+
+        async def draw(caller, options):
+            await queue.draw(requests(1), options, caller=caller)
+            ready.append(caller)
+
+        other = DrawingOptions(num_inference_steps=40)
+        first = asyncio.create_task(draw("first", LONG))
+        await asyncio.sleep(0.01)
+        await asyncio.gather(first, draw("second", other))
+        return ready
+
+    assert asyncio.run(ask()) == ["first", "second"]
+
+
+def test_a_long_picture_comes_to_its_end_among_quick_ones_without_end(artist):
+    async def ask():
+        queue = _queue_that_knows_costs(artist)
+        long = asyncio.create_task(queue.draw(requests(1), LONG, caller="long"))
+        await asyncio.sleep(0.01)
+        num_quick = 0
+        while not long.done():
+            await queue.draw(requests(1), OPTIONS, caller="quick")
+            num_quick += 1
+        return num_quick, await long
+
+    num_quick, (artwork,) = asyncio.run(ask())
+    assert num_quick > 1
+    assert artwork == artist.draw(requests(1), LONG)[0]
+
+
+class PatientArtist(CountingArtist):
+    """An artist who takes ten thousand breaks before a picture, and counts them."""
+
+    num_breaks = 0
+
+    def draw_each(self, requests, options, **how):
+        for _ in range(10_000):
+            take_break()
+            self.num_breaks += 1
+            time.sleep(0.001)
+        return []
+
+
+def test_a_picture_whose_caller_has_left_is_drawn_no_further(artist):
+    artist.__class__ = PatientArtist
+
+    async def leave():
+        queue = DrawingQueue(artist, max_pictures=4, max_seconds=60)
+        with pytest.raises(QueueTooSlowError, match="too busy"):
+            await queue.draw(requests(1), OPTIONS, seconds=0.05)
+        await asyncio.to_thread(queue.close)
+        return queue._costs.is_known
+
+    assert asyncio.run(leave())
+    assert 0 < artist.num_breaks < 10_000

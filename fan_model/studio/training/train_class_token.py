@@ -1,4 +1,4 @@
-"""Train and measure a detector: `python -m fan_model.encoders.train_class_token CAPTIONS WEIGHTS`.
+"""Train and measure a detector: `python -m fan_model.studio.training.train_class_token CAPTIONS WEIGHTS`.
 
 CAPTIONS has one caption per line; a tenth is held out. Printed is how often the detector finds the end of
 held-out captions, plain and personalized with other captions as references. The known position is right by
@@ -23,7 +23,7 @@ from fan_model.encoders.text_encoders import end_positions
 def main() -> None:
     """Read the arguments, train, save, measure."""
     parser = argparse.ArgumentParser(
-        prog="python -m fan_model.encoders.train_class_token", description=__doc__
+        prog="python -m fan_model.studio.training.train_class_token", description=__doc__
     )
     parser.add_argument("captions", type=Path, help="text file, one caption per line")
     parser.add_argument("weights", type=Path, help="where to write them (.safetensors)")
