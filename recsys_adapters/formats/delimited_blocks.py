@@ -137,14 +137,15 @@ class DelimitedBlocks:
                 invalid_row_handler=skip,
             ),
             csv.ConvertOptions(
-                include_columns=self._names,
+                # None would be taken for all.
+                include_columns=self._names or ["c0"],
                 column_types=dict.fromkeys(self._names, pa.string()),
                 null_values=["", *self.null_words],
                 strings_can_be_null=True,
                 check_utf8=False,
             ),
         )
-        return table, misfits
+        return table.select(self._names), misfits
 
     def _misleading_lines(self, block: Block) -> npt.NDArray[np.bool_]:
         """Which lines Arrow might take for something else than the record of plain values that they are."""
