@@ -45,7 +45,7 @@ def explain(error: BaseException) -> str:
         return f"{failed}. {NOTHING_LOST}"
     libraries = [_library(each) for each in _chain(error)]
     advice = next((REMEDIES[library] for library in libraries if library in REMEDIES), UNFORESEEN)
-    return f"{type(error).__name__} at {_place(error)}: {advice}"
+    return f"{type(error).__name__} at {place_of(error)}: {advice}"
 
 
 def _library(error: BaseException) -> str:
@@ -56,8 +56,8 @@ def _library(error: BaseException) -> str:
     return "prefect" if asked_by_prefect else library
 
 
-def _place(error: BaseException) -> str:
-    """The last place in the project's own code that led to an error."""
+def place_of(error: BaseException) -> str:
+    """The last place in the project's own code that led to an error, as file and line."""
     root = Path(__file__).parents[1]
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if Path(frame.filename).is_relative_to(root)] or frames
