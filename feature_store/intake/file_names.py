@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
@@ -65,8 +66,12 @@ def _name(name: str, found: list[tuple[str, int | None]], num_users: int) -> Fil
 
 
 def _words(name: str) -> list[str]:
-    """What a part of a path may be named after: all of it, what stands before a dot, or after a `=`."""
-    return [word for part in name.split("/") for word in _candidates(part)]
+    """What a part of a path may be named after: all of it, what stands before a dot, or after a `=`.
+
+    Hive writes `%25` for a `%` there.
+    """
+    words = [word for part in name.split("/") for word in _candidates(part)]
+    return [*words, *map(unquote, words)]
 
 
 def _candidates(part: str) -> list[str]:
@@ -77,6 +82,6 @@ def _candidates(part: str) -> list[str]:
 
 def _rename(part: str, keys: dict[str, str]) -> str:
     for word in sorted(_candidates(part), key=len, reverse=True):
-        if word in keys:
-            return part.replace(word, keys[word], 1)
+        if key := keys.get(word) or keys.get(unquote(word)):
+            return part.replace(word, key, 1)
     return part

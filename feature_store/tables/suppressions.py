@@ -5,6 +5,7 @@ A user comes back with an event of after the erasure, or when the suppression is
 """
 
 import secrets
+from urllib.parse import unquote
 
 from duckdb import DuckDBPyConnection
 
@@ -119,11 +120,13 @@ def without_forgotten(lake: Lake, text: str) -> str:
     connection = lake.cursor()
     salt = _salt(connection)
     words = {word for part in text.split("/") for word in (part, *part.split(".")[:1], part.split(" ")[0])}
+    words |= {word.partition("=")[2] for word in words if "=" in word}
     if salt is None or not words:
         return text
-    values = ", ".join(f"({quote(word)})" for word in sorted(words))
+    # Hive writes %25 for a % in the name of a folder.
+    values = ", ".join(f"({quote(word)}, {quote(unquote(word))})" for word in sorted(words))
     found = connection.execute(
-        f"SELECT user_id FROM (VALUES {values}) AS named (user_id) "
+        f"SELECT word FROM (VALUES {values}) AS named (word, user_id) "
         f"WHERE {_digest('user_id', salt)} IN (SELECT user_digest FROM {TABLE}) "
         f"AND user_id NOT IN (SELECT user_id FROM {USERS.qualified_name})"
     ).fetchall()

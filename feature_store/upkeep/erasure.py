@@ -73,10 +73,11 @@ are: any of them may be of the one who leaves."""
 DROP_NOTES = """
     DELETE FROM notes WHERE EXISTS (
         FROM keyed.users
-        WHERE user_key = $user_key AND (contains(message, user_id) OR contains(file, user_id))
+        WHERE user_key = $user_key AND (contains(message, user_id) OR contains(file, user_id)
+            OR contains(message, url_encode(user_id)) OR contains(file, url_encode(user_id)))
     )
 """
-"""A file that could not be read may be named after its user."""
+"""A file that could not be read may be named after its user, a folder as Hive writes it."""
 
 OWING = """
     CREATE OR REPLACE TEMP TABLE owing AS

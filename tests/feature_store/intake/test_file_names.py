@@ -42,6 +42,8 @@ def test_a_file_of_several_users_hides_the_name_and_is_nobodys(lake):
         ("1.2.csv", "1.2", "{}.csv"),
         ("Жанна.csv.gz", "Жанна", "{}.csv.gz"),
         ("7.csv", "7", "{}.csv"),
+        ("user=50%25/part-0.csv", "50%", "user={}/part-0.csv"),
+        ("user=a%2Fb/part-0.csv", "a/b", "user={}/part-0.csv"),
     ],
 )
 def test_a_users_name_is_hidden_wherever_it_stands_in_the_path(lake, name, user, hidden):

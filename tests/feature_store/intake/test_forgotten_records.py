@@ -85,6 +85,8 @@ def test_a_suppression_that_is_lifted_lets_the_log_count_again(left, tmp_path):
 def test_what_is_said_of_a_file_named_after_them_does_not_name_them(left):
     assert without_forgotten(left, f"{LEAVER}.csv has no column x") == f"{NAMELESS}.csv has no column x"
     assert without_forgotten(left, f"logs/{LEAVER}/{STAYER}.csv") == f"logs/{NAMELESS}/{STAYER}.csv"
+    assert without_forgotten(left, f"user={LEAVER}/p.csv is cut") == f"user={NAMELESS}/p.csv is cut"
+    assert without_forgotten(left, "user=leaver%2D4711/p.csv") == f"user={NAMELESS}/p.csv"
 
 
 def test_digests_of_one_id_differ_from_lake_to_lake(left, tmp_path, empty_lake):

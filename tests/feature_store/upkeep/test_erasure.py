@@ -5,6 +5,7 @@ import pytest
 from feature_store.intake import source_files as ingest
 from feature_store.lake.lake import Lake
 from feature_store.lake.stored_files import FolderFiles
+from feature_store.tables.notes import Note, append_note, read_notes
 from feature_store.tables.runs import open_run
 from feature_store.tables.users import UnknownUserError, find_key
 from feature_store.upkeep.checks import check_forgetting, check_tables
@@ -229,3 +230,14 @@ def test_a_lake_opened_anew_after_forgetting_keeps_what_is_published(published, 
     reopened = Lake(tmp_path / "lake")
     assert ask(reopened, "SELECT count(*) FROM profiles") == [(2,)]
     reopened.close()
+
+
+def test_what_was_said_of_a_folder_that_is_named_after_them_goes_and_of_others_stays(lake, tmp_path):
+    leaver = "ann b/c"
+    take_in_events(lake, tmp_path, [("e1", leaver, "i1", hours(1), 5.0)])
+    run = open_run(lake)
+    for name in ("user=ann%20b%2Fc/p.csv", "user=ann/p.csv"):
+        note = Note(severity="fault", source="event_log", message=f"{name} cannot be read", file=name)
+        append_note(lake, run.run_id, note)
+    forget(lake, tmp_path, leaver)
+    assert [note.file for note in read_notes(lake, run.run_id)] == ["user=ann/p.csv"]
