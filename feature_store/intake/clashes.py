@@ -145,6 +145,27 @@ def _describe_repeats(connection: DuckDBPyConnection, table: Table, own: str) ->
     }
 
 
+def describe_replaced(connection: DuckDBPyConnection, table: Table, made: Corrections) -> dict[int, str]:
+    """Say how many events of each file take the place of one of another user and item, with an example.
+
+    A correction changes one of them; whoever changes both has counted from 0 again, it seems.
+    """
+    if table is not INTERACTIONS:
+        return {}
+    same_key = " AND ".join(f"old.{name} = new.{name}" for name in table.key)
+    rows = connection.execute(
+        f"SELECT place, count(*), min_by(new.item_id, new.interaction_id), "
+        f"min_by(old.item_id, new.interaction_id) FROM {made.fresh} AS new JOIN {made.known} AS old "
+        f"ON {same_key} WHERE old.user_key <> new.user_key AND old.item_id <> new.item_id GROUP BY place"
+    ).fetchall()
+    return {
+        place: f"{num_rows:,} events have the id of an earlier one of another user and item, and take its "
+        f"place, for example item {new} that of item {old}. If they are events of their own, as where each "
+        "file counts from 0, name no event_id, or set `identity`"
+        for place, num_rows, new, old in rows
+    }
+
+
 def count(connection: DuckDBPyConnection, relation: str) -> int:
     """Count the rows of a relation."""
     return int(connection.execute(f"SELECT count(*) FROM {relation}").fetchall()[0][0])

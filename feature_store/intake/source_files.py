@@ -24,6 +24,7 @@ from feature_store.intake.clashes import (
     correct,
     count,
     count_by_place,
+    describe_replaced,
     find_clashes,
     hash_sql,
     merge,
@@ -268,6 +269,8 @@ class _Added:
     """New and corrected rows, by the places of their files."""
     clashes: Clashes
     collisions: tuple[Collision, ...]
+    replaced: Mapping[int, str]
+    """What to say of rows that took the place of others that they are hardly corrections of."""
 
     def warnings(self, place: int) -> tuple[str, ...]:
         """What looks wrong about a file's rows."""
@@ -276,7 +279,8 @@ class _Added:
         for one in (one for one in self.collisions if one.place == place):
             pair = (one.new, one.old)
             told[pair] = told[pair].and_also(one) if pair in told else one
-        return (*([repeats] if repeats else []), *map(str, sorted(told.values())))
+        replaced = self.replaced.get(place)
+        return (*filter(None, (repeats, replaced)), *map(str, sorted(told.values())))
 
 
 def _add_rows(connection: DuckDBPyConnection, staged: StagedBatch) -> _Added:
@@ -288,13 +292,15 @@ def _add_rows(connection: DuckDBPyConnection, staged: StagedBatch) -> _Added:
     accepted: Counter[int] = Counter(dict(enumerate(rows.num_rows)))
     accepted.subtract(clashes.num_rows)
     collisions: list[Collision] = []
+    replaced: dict[int, str] = {}
     for version in range(clashes.num_versions):
         made = correct(connection, table, clashes, version)
+        replaced |= describe_replaced(connection, table, made)
         if table is ITEMS:
             collisions += combine_with_known(connection, made)
         accepted.update(_write_corrections(connection, table, clashes, made, version))
     _check(connection, table, staged.origins, accepted)
-    return _Added(accepted, clashes, tuple(collisions))
+    return _Added(accepted, clashes, tuple(collisions), replaced)
 
 
 def _insert(connection: DuckDBPyConnection, staged: StagedBatch, clashes: Clashes) -> None:

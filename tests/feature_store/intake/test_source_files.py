@@ -256,3 +256,25 @@ def write_states(lake, users):
             ),
             "states",
         )
+
+
+def test_ids_that_start_again_in_each_file_are_told_where_they_replace_others_events(lake, tmp_path):
+    first = take_in_events(
+        lake, tmp_path, [("0", "a", "i1", hours(1), 1.0), ("1", "b", "i2", hours(2), 1.0)], name="one"
+    )
+    again = take_in_events(
+        lake, tmp_path, [("0", "c", "i3", hours(3), 1.0), ("1", "d", "i1", hours(4), 1.0)], name="two"
+    )
+    assert first.warnings == ()
+    (warning,) = again.warnings
+    assert warning.startswith(
+        "2 events have the id of an earlier one of another user and item, and take its place, for example "
+        "item i3 that of item i1."
+    )
+    assert "name no event_id, or set `identity`" in warning
+
+
+@pytest.mark.parametrize("corrected", [("0", "b", "i1"), ("0", "a", "i2"), ("0", "a", "i1")])
+def test_a_correction_of_the_user_or_of_the_item_is_no_such_thing(lake, tmp_path, corrected):
+    take_in_events(lake, tmp_path, [("0", "a", "i1", hours(1), 1.0)], name="one")
+    assert take_in_events(lake, tmp_path, [(*corrected, hours(3), 2.0)], name="two").warnings == ()

@@ -239,5 +239,5 @@ def test_what_was_said_of_a_folder_that_is_named_after_them_goes_and_of_others_s
     for name in ("user=ann%20b%2Fc/p.csv", "user=ann/p.csv"):
         note = Note(severity="fault", source="event_log", message=f"{name} cannot be read", file=name)
         append_note(lake, run.run_id, note)
-    forget(lake, tmp_path, leaver)
+    erase_user(lake, find_key(lake, leaver))
     assert [note.file for note in read_notes(lake, run.run_id)] == ["user=ann/p.csv"]
