@@ -25,6 +25,15 @@ _WRITTEN = (
 _WORDS = (*_EPOCH_UNITS, "excel", "iso8601", "auto")
 
 
+@cache
+def _is_pattern(text: str) -> bool:
+    try:
+        duckdb.connect().execute("SELECT try_strptime('', $1)", [text])
+    except duckdb.InvalidInputException:
+        return False
+    return True
+
+
 @dataclass(frozen=True, kw_only=True)
 class TimeSpelling:
     """How times are written, and which of them can be.
@@ -48,6 +57,11 @@ class TimeSpelling:
             raise ValueError(
                 f"time format {self.time_format!r} is unknown. Write {', '.join(_WORDS)} or a strptime "
                 "pattern such as '%d/%m/%Y %H:%M'."
+            )
+        if self.time_format not in _WORDS and not _is_pattern(self.time_format):
+            raise ValueError(
+                f"time format {self.time_format!r} has a part that is unknown, such as %s. Write seconds for "
+                "seconds since 1970, or a strptime pattern such as '%d/%m/%Y %H:%M'."
             )
         try:
             ZoneInfo(self.time_zone)

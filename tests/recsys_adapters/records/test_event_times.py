@@ -106,3 +106,14 @@ def test_times_that_cannot_be_have_a_rule():
 def test_a_zone_that_does_not_exist_is_an_error():
     with pytest.raises(ValueError, match="time zone 'Mars' is unknown"):
         TimeSpelling(time_zone="Mars")
+
+
+@pytest.mark.parametrize("pattern", ["%s", "%Y-%m-%d %Q", "%"])
+def test_a_pattern_with_a_part_that_nobody_knows_is_refused_as_a_setting(pattern):
+    with pytest.raises(ValueError, match=r"has a part that is unknown, such as %s\. Write seconds"):
+        TimeSpelling(time_format=pattern)
+
+
+@pytest.mark.parametrize("pattern", ["%d/%m/%Y %H:%M", "%Y-%m-%dT%H:%M:%S.%f%z", "%j %y", "%c"])
+def test_a_pattern_of_known_parts_is_taken(pattern):
+    assert TimeSpelling(time_format=pattern).column_type == "VARCHAR"
