@@ -143,7 +143,12 @@ def _line_blocks(path: Path, encoding: str) -> Iterator[bytes]:
 
 
 def encoding_of(head: bytes, told: str) -> str:
-    """The encoding of a file by its first bytes: one of two bytes a character shows, also without a mark."""
+    """The encoding of a file by its first bytes: one of two bytes a character shows, also without a mark.
+
+    The mark of UTF-8 says so, whatever the settings do.
+    """
+    if head.startswith(_BYTE_ORDER_MARK):
+        return "utf-8"
     if marked := next((name for mark, name in _WIDE_MARKS.items() if head.startswith(mark)), None):
         return marked
     name = codecs.lookup(told).name

@@ -131,8 +131,9 @@ class _Floats:
         return "(" + " OR ".join(f"contains({text}, {quoted_text(mark)})" for mark in marks) + ")"
 
     def is_plain_float(self, text: str) -> str:
-        """Whether a text is such as `11.0`."""
-        pattern = rf"[-+]?[0-9]+{self.point}0+"
+        """Whether a text is such as `11.0`; where a comma is decimal, `1.000` may be a thousand."""
+        zeros = r"\.0+" if self.decimal == "." else rf"(?:{re.escape(self.decimal)}0+|\.(?:0{{1,2}}|0{{4,}}))"
+        pattern = f"[-+]?[0-9]+{zeros}"
         return f"regexp_full_match({trimmed_sql(text)}, {quoted_text(pattern)})"
 
     def has_exponent(self, text: str) -> str:

@@ -51,7 +51,10 @@ def test_an_id_is_the_same_however_its_file_writes_it(connection, text, known_as
     assert ask(connection, id_defect_sql("x", "user"), text) is None
 
 
-@pytest.mark.parametrize(("text", "known_as"), [("11,0", "11"), ("11.0", "11"), ("1,5E+7", "15000000")])
+@pytest.mark.parametrize(
+    ("text", "known_as"),
+    [("11,0", "11"), ("11.0", "11"), ("1,5E+7", "15000000"), ("1.000", "1.000"), ("1,000", "1")],
+)
 def test_an_id_that_became_a_float_with_a_decimal_comma_is_a_whole_number_again(connection, text, known_as):
     assert ask(connection, id_sql("x", NULL_WORDS, decimal=","), text) == known_as
     assert ask(connection, id_defect_sql("x", "user", decimal=","), text) is None

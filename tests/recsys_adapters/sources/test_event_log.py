@@ -242,3 +242,10 @@ def test_a_folder_without_files_of_the_format_is_an_error(tmp_path):
 def test_settings_that_cannot_work_are_errors(tmp_path, wrong, message):
     with pytest.raises(ValueError, match=message):
         EventLog(**({"path": tmp_path, "columns": COLUMNS} | wrong))
+
+
+def test_the_mark_of_utf_8_counts_more_than_the_settings_encoding(connection, tmp_path):
+    (tmp_path / "log.csv").write_bytes("\ufeffuser,item,at\nJosé,i1,1714557600\n".encode())
+    columns = {"user_id": "user", "item_id": "item", "event_time": "at"}
+    (log,) = EventLog(path=tmp_path / "log.csv", columns=columns, encoding="latin-1").files()
+    assert [row[1] for row in stage(connection, log).rows] == ["José"]
