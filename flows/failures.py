@@ -45,7 +45,18 @@ def explain(error: BaseException) -> str:
         return f"{failed}. {NOTHING_LOST}"
     libraries = [_library(each) for each in _chain(error)]
     advice = next((REMEDIES[library] for library in libraries if library in REMEDIES), UNFORESEEN)
-    return f"{type(error).__name__} at {place_of(error)}: {advice}"
+    return f"{type(error).__name__} at {_place(error)}: {advice}"
+
+
+def explain_unread(name: str, error: Exception) -> str:
+    """Say that a file, or a source, cannot be read."""
+    kind = type(error).__name__
+    if reason := getattr(error, "strerror", None):
+        return f"{name} cannot be read ({kind}: {reason})"
+    return (
+        f"{name} cannot be read ({kind} at {_place(error)}): see that the file is whole, and of the format "
+        "that its source names; if it is, this is a fault of the project: report this line"
+    )
 
 
 def _library(error: BaseException) -> str:
@@ -56,7 +67,7 @@ def _library(error: BaseException) -> str:
     return "prefect" if asked_by_prefect else library
 
 
-def place_of(error: BaseException) -> str:
+def _place(error: BaseException) -> str:
     """The last place in the project's own code that led to an error, as file and line."""
     root = Path(__file__).parents[1]
     frames = traceback.extract_tb(error.__traceback__)

@@ -71,12 +71,10 @@ def _in_whole_blocks(linear: Callable[[torch.Tensor], torch.Tensor], rows: torch
 
 
 def _decode_in_tiles(autoencoder: Any) -> None:  # noqa: ANN401
-    try:
-        autoencoder.enable_tiling()
-    except NotImplementedError as error:
-        raise ExecutionError(
-            f"model.vae_tiling must be false: {type(autoencoder).__name__} decodes no tiles"
-        ) from error
+    # diffusers' base class has the method for all; only those that decode tiles have the switch.
+    if not hasattr(autoencoder, "use_tiling"):
+        raise ExecutionError(f"model.vae_tiling must be false: {type(autoencoder).__name__} decodes no tiles")
+    autoencoder.enable_tiling()
 
 
 def set_attention(image_model: Any, attention: Attention) -> None:  # noqa: ANN401

@@ -1,17 +1,15 @@
 """Names of source files in the ledger: a file that is named after a user is named after the user's key."""
 
-import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import unquote
 
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from feature_store.lake.sql import arrow_rows
 from feature_store.schemas import USERS
-from feature_store.tables.suppressions import NAMELESS
+from feature_store.tables.suppressions import NAMELESS, names_in
 
 NOBODY = "(SELECT NULL::INTEGER AS place, NULL::VARCHAR AS user_id WHERE false)"
 _WORDS = pa.schema([("place", pa.int32()), ("user_id", pa.string())])
@@ -40,7 +38,7 @@ def name_files(
     """
     if users is None:
         return [FileOwner(name) for name in names]
-    words = [(place, word) for place, name in enumerate(names) for word in sorted(set(_words(name)))]
+    words = [(place, word) for place, name in enumerate(names) for word in sorted(_words(name))]
     connection.register("words_of_names", arrow_rows(_WORDS, words))
     found = connection.execute(
         f"SELECT place, user_id, user_key FROM words_of_names SEMI JOIN {users} USING (place, user_id) "
@@ -65,23 +63,12 @@ def _name(name: str, found: list[tuple[str, int | None]], num_users: int) -> Fil
     return FileOwner("/".join(parts), found[0][1] if found and num_users == 1 else None)
 
 
-def _words(name: str) -> list[str]:
-    """What a part of a path may be named after: all of it, what stands before a dot, or after a `=`.
-
-    Hive writes `%25` for a `%` there.
-    """
-    words = [word for part in name.split("/") for word in _candidates(part)]
-    return [*words, *map(unquote, words)]
-
-
-def _candidates(part: str) -> list[str]:
-    dots = [match.start() for match in re.finditer(r"\.", part)]
-    stems = [part, *(part[:dot] for dot in dots)]
-    return stems + [stem.partition("=")[2] for stem in stems if "=" in stem]
+def _words(name: str) -> set[str]:
+    return {meant for part in name.split("/") for meant in names_in(part).values()}
 
 
 def _rename(part: str, keys: dict[str, str]) -> str:
-    for word in sorted(_candidates(part), key=len, reverse=True):
-        if key := keys.get(word) or keys.get(unquote(word)):
-            return part.replace(word, key, 1)
+    for written, meant in sorted(names_in(part).items(), key=lambda names: len(names[0]), reverse=True):
+        if key := keys.get(meant):
+            return part.replace(written, key, 1)
     return part

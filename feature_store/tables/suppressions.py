@@ -4,6 +4,7 @@ Who holds the lake and an id can tell whether that id was forgotten; nobody can 
 A user comes back with an event of after the erasure, or when the suppression is lifted.
 """
 
+import re
 import secrets
 from urllib.parse import unquote
 
@@ -115,16 +116,26 @@ def is_anybody_forgotten(lake: Lake) -> bool:
     return _salt(lake.cursor()) is not None
 
 
+def names_in(part: str) -> dict[str, str]:
+    """What a part of a path may be named after, as it is written there, with what that means.
+
+    All of it, what stands before a dot, or after a `=`, as Hive names folders, where `%25` means `%`.
+    """
+    stems = [part, *(part[: dot.start()] for dot in re.finditer(r"\.", part))]
+    written = [*stems, *(stem.partition("=")[2] for stem in stems if "=" in stem)]
+    return {word: unquote(word) for word in written}
+
+
 def without_forgotten(lake: Lake, text: str) -> str:
     """Write a file's name, or what is said of it, without the forgotten user whom it is named after."""
     connection = lake.cursor()
     salt = _salt(connection)
-    words = {word for part in text.split("/") for word in (part, *part.split(".")[:1], part.split(" ")[0])}
-    words |= {word.partition("=")[2] for word in words if "=" in word}
-    if salt is None or not words:
+    if salt is None:
         return text
-    # Hive writes %25 for a % in the name of a folder.
-    values = ", ".join(f"({quote(word)}, {quote(unquote(word))})" for word in sorted(words))
+    # What is said of a file follows its name after a blank.
+    parts = [some for part in text.split("/") for some in (part, part.split(" ")[0])]
+    words = {written: meant for part in parts for written, meant in names_in(part).items()}
+    values = ", ".join(f"({quote(written)}, {quote(meant)})" for written, meant in sorted(words.items()))
     found = connection.execute(
         f"SELECT word FROM (VALUES {values}) AS named (word, user_id) "
         f"WHERE {_digest('user_id', salt)} IN (SELECT user_digest FROM {TABLE}) "

@@ -13,6 +13,7 @@ from fan_model.loading.execution import ExecutionError
 from fan_model.loading.image_encoders import require_images
 from fan_model.loading.pipeline_files import HUB_ID, PipelineError, lost_components, read_index
 from feature_store.tables.descriptions import STYLE
+from flows.failures import explain_unread
 from flows.model.champion import pipeline_source
 from flows.own_pictures.picture_embedding import NOT_BOTH
 from flows.settings import BUNDLED_PIPELINE, DEFAULT_FILE, Settings
@@ -224,7 +225,7 @@ def _say(name: str, error: Exception) -> str:
     """What is wrong with a source or file: an error that nobody foresaw may repeat what is in a file."""
     if isinstance(error, SourceFileError | OSError):
         return str(error)
-    return f"{name} cannot be read ({type(error).__name__})"
+    return explain_unread(name, error)
 
 
 def _count(file: SourceFile, seen: Preview) -> str:

@@ -19,7 +19,7 @@ from feature_store.lake.lake import Lake, LakeError
 from feature_store.tables.notes import Note, Severity
 from feature_store.tables.runs import Run
 from feature_store.tables.suppressions import is_anybody_forgotten, without_forgotten
-from flows.failures import place_of
+from flows.failures import explain_unread
 from flows.settings import Settings
 from flows.source_settings import told_apart
 from recsys_adapters.errors import SourceFileError
@@ -156,7 +156,7 @@ class Intake:
         """
         if self.settings.on_bad_file == "stop" and isinstance(error, SourceFileError | OSError):
             raise error
-        message = str(error) if isinstance(error, SourceFileError) else _untold(file or source, error)
+        message = str(error) if isinstance(error, SourceFileError) else explain_unread(file or source, error)
         if self.settings.on_bad_file == "stop":
             raise SourceFileError(message) from error
         self._note("fault", source, message, file)
@@ -173,14 +173,3 @@ class Intake:
         if note not in self.notes:
             self.notes[note] = None
             logger.log(_LEVELS[severity], "%s", message)
-
-
-def _untold(name: str, error: Exception) -> str:
-    """Say that something cannot be read, without an error's own words: they may repeat what is in a file."""
-    kind = type(error).__name__
-    if reason := getattr(error, "strerror", None):
-        return f"{name} cannot be read ({kind}: {reason})"
-    return (
-        f"{name} cannot be read ({kind} at {place_of(error)}): see that the file is whole, and of the format "
-        "that its source names; if it is, this is a fault of the project: report this line"
-    )

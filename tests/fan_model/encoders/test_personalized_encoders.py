@@ -52,6 +52,22 @@ def plain(encoder, ids):
     return encoder.encode(ids)[-1]
 
 
+def test_a_preference_that_is_given_twice_is_attended_once_in_each_layer(monkeypatch):
+    attended, encoder = [], ENCODERS["CLIP"]
+    attend = Preference.attend
+
+    def count(preference, query, layer, *how):
+        attended.append((id(preference), layer))
+        return attend(preference, query, layer, *how)
+
+    monkeypatch.setattr(Preference, "attend", count)
+    (first, second, *references) = encoder.record(random_ids(1, 4), first_layer=1)
+    one, other = (Preference(target, references, [0.5, 0.5], None) for target in (first, second))
+    both = encoder.personalize([one, other, other, other], alpha=0.4)[-1]
+    assert len(attended) == len(set(attended)) == 2 * (len(encoder.layers) - 1)
+    assert both[1].equal(both[2])
+
+
 @settings(deadline=None, max_examples=25)
 @given(encoders, weight_lists, skips, seeds)
 def test_alpha_zero_is_the_plain_encoding(encoder, weights, skip_layers, seed):

@@ -54,7 +54,7 @@ def test_who_overtakes_draws_in_the_next_break():
     assert (slowly[0].drawn, quickly[0].drawn) == ("slow", "quick")
 
 
-def test_where_nobody_overtakes_breaks_take_no_time():
+def test_where_nobody_overtakes_drawing_goes_on_after_each_break():
     timed = Overtaking().draw(lambda: [take_break() for _ in range(3)], _always)
     assert timed.drawn == [None] * 3
 

@@ -1,6 +1,7 @@
 """Looking ahead: every problem of a night at once, each with the line to change."""
 
 import json
+import re
 
 import pytest
 from typer.testing import CliRunner
@@ -74,7 +75,8 @@ def test_an_error_that_nobody_foresaw_is_a_problem_beside_others_and_tells_no_te
     (tmp_path / "log.csv").write_text("user,item,time\nann,1,1500000000\n")
     said = problems(LOG.replace("log.csv", "nowhere.csv") + LOG)
     assert "no such file" in said[0]
-    assert said[1].endswith("sources.1: log.csv cannot be read (RuntimeError)")
+    where = r"sources\.1: log\.csv cannot be read \(RuntimeError at test_check\.py:\d+\)"
+    assert re.search(rf"{where}: see that the file is whole, .* report this line$", said[1])
 
 
 def test_a_few_refused_records_are_counted_and_no_problem_of_the_settings(problems, tmp_path):
