@@ -1,17 +1,36 @@
 """What to try where a reason refused the rows of a file: which setting may be wrong."""
 
 _REMEDIES = (
-    ("not valid UTF-8", 'If the file is in an older encoding, set encoding = "latin-1" or "cp1252". '),
-    ("event_time is missing", 'If its times are written otherwise, set time_format, or "auto". '),
+    (
+        "not valid UTF-8",
+        'If the file is in an older encoding, set encoding = "latin-1" or "cp1252"; bytes that are no text, '
+        "as of a UUID in Parquet, have to be written as one. ",
+    ),
+    (
+        "event_time is missing",
+        'If its times are written otherwise, set time_format = "auto", or a pattern such as '
+        '"%d/%m/%Y %H:%M". ',
+    ),
     ("event_time is before", 'Its times may be in another unit: set time_format, or "auto". '),
-    ("is not a number", 'If it is a time, set time_format = "iso8601" or "auto"; decimal = "," reads 4,5. '),
-    ("its kind has none", "Name every kind that is there in `kinds`. "),
+    (
+        "is not a number",
+        'If it is a time, set time_format = "iso8601" or "auto"; decimal = "," reads 4,5; words and signs, '
+        "such as true, % or $, are no part of a number. ",
+    ),
+    (
+        "its kind has none",
+        "Name every kind that is there in `kinds`; where the column of weights may be empty, leave it out. ",
+    ),
     (
         "stray quote",
         'If quotes are characters like others, set quote = ""; a value of several lines is read from JSON or '
         "Parquet only. ",
     ),
-    ("line has", "Look whether delimiter, quote and header are right. "),
+    (
+        "line has",
+        "Look whether delimiter, quote and header are right; if lines have a value more than the header, as "
+        "where R names its rows, set names = [...] with a name for it. ",
+    ),
     ("line is not JSON", 'If its lines are dictionaries of Python, set format = "python". '),
     ("lost digits", "Its ids were floats once: have it exported with ids as texts. "),
 )

@@ -31,7 +31,7 @@ from fan_model.encoders.conditioners import build_conditioner
 from fan_model.encoders.conditions import Condition, in_type
 from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.text_encoders import Profile
-from fan_model.image_references.image_inputs import build_image_input
+from fan_model.image_references.image_inputs import build_image_input, build_text_reader
 from fan_model.image_references.image_parts import ImageParts
 from fan_model.image_references.image_profile import ImageProfile
 from fan_model.loading.execution import LARGEST_BATCH
@@ -85,7 +85,7 @@ class Personalizer:
         self.pipeline, self._placement = pipeline, placement
         """Changed by nobody: whoever draws in other ways with it, or its conditioner, changes a copy."""
         cache = KeyValueCache(cache_bytes)
-        self.conditioner = build_conditioner(pipeline, cache)
+        self.conditioner = build_conditioner(pipeline, cache, build_text_reader(image_parts, cache))
         self.image_input = build_image_input(pipeline, image_parts, cache)
         """How pictures are taken; None where they are not."""
         self._own = own_sampling(pipeline)

@@ -17,6 +17,7 @@ from fan_model.encoders.conditioning import (
 from fan_model.encoders.families import Family, accept, refuse_misfit
 from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.language_conditioning import LanguageConditioner
+from fan_model.encoders.text_encoders import TextTower
 
 TOWER_CONDITIONERS: dict[str, type[Conditioner]] = {
     "StableDiffusionPipeline": StableDiffusionConditioner,
@@ -24,13 +25,19 @@ TOWER_CONDITIONERS: dict[str, type[Conditioner]] = {
     "StableDiffusion3Pipeline": StableDiffusion3Conditioner,
     "FluxPipeline": FluxConditioner,
     "StableUnCLIPImg2ImgPipeline": StableDiffusionConditioner,
-    "KandinskyV22Pipeline": PictureConditioner,
 }
 """How the pipelines of CLIP and of T5 without a mask join what their encoders say."""
 
 
-def build_conditioner(pipeline: DiffusionPipeline, cache: KeyValueCache) -> Conditioner:
+def build_conditioner(
+    pipeline: DiffusionPipeline, cache: KeyValueCache, reader: TextTower | None = None
+) -> Conditioner:
     """The conditioner of a diffusers pipeline, by its class and components.
+
+    Args:
+        pipeline: The pipeline.
+        cache: What was seen of texts.
+        reader: Reads texts for a pipeline that reads none.
 
     Raises:
         UnsupportedPipelineError: It cannot be drawn with.
@@ -38,6 +45,8 @@ def build_conditioner(pipeline: DiffusionPipeline, cache: KeyValueCache) -> Cond
     family = accept_pipeline(pipeline)
     if family.prompt_call is not None:
         return LanguageConditioner(pipeline, cache, family.prompt_call)
+    if not family.text_encoders:
+        return PictureConditioner(pipeline, cache, reader)
     return TOWER_CONDITIONERS[family.pipeline](pipeline, cache)
 
 

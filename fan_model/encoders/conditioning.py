@@ -35,7 +35,7 @@ class Conditioner(ABC):
     draws_alone = False
     """Whether a picture would depend on what it is drawn together with."""
     reads_texts = True
-    """Whether texts play any part; where they do not, pictures say all."""
+    """Whether texts play any part in a picture; where they do not, other pictures say all."""
 
     def __init__(self, pipeline: DiffusionPipeline, cache: KeyValueCache) -> None:
         self._pipeline = pipeline
@@ -215,26 +215,42 @@ class FluxConditioner(TowerConditioner):
 
 
 class PictureConditioner(Conditioner):
-    """Kandinsky 2.2's decoder, which draws from the embedding of a picture and reads no text."""
+    """Kandinsky 2.2's decoder, which draws from the embedding of a picture and reads no text.
+
+    Vectors of texts, by which references are selected, are those of its prior's text encoder, which shares
+    the space of the pictures.
+    """
 
     reads_texts = False
     takes_negative_prompt = False
     num_layers = 0
-    modules = ()
+
+    def __init__(
+        self, pipeline: DiffusionPipeline, cache: KeyValueCache, reader: TextTower | None = None
+    ) -> None:
+        super().__init__(pipeline, cache)
+        self._reader = reader
+
+    @property
+    def modules(self) -> Sequence[nn.Module]:
+        """The prior's text encoder."""
+        return [] if self._reader is None else [self._reader.encoder.stack]
 
     def encode(self, texts: Sequence[str]) -> Condition:
-        """Refuse: there is nothing that reads texts.
+        """The states of texts, of which only vectors are made.
 
         Raises:
-            UnsupportedPipelineError: Always.
+            UnsupportedPipelineError: There is nothing that reads texts.
         """
-        raise UnsupportedPipelineError(
-            f"{type(self._pipeline).__name__} reads no texts: there are no vectors of them, and no negative "
-            "prompts"
-        )
+        if self._reader is None:
+            raise UnsupportedPipelineError(
+                f"{type(self._pipeline).__name__} reads no texts: there are no vectors of them, and no "
+                "negative prompts"
+            )
+        return Condition.of_states(self._reader.encode(texts).last)
 
     def encode_negative(self, negative_prompt: str) -> Condition:
-        """Refuse, as `encode` does."""
+        """The states of a text that nothing leads away from, refused as by `encode`."""
         return self.encode([negative_prompt])
 
     def personalize(self, profiles: Sequence[Profile], how: Personalization) -> Condition:
@@ -242,8 +258,8 @@ class PictureConditioner(Conditioner):
         return Condition({}, [])
 
     def count_unread(self, texts: Sequence[str]) -> list[int]:
-        """No token of any text is read, and none is cut off."""
-        return [0] * len(texts)
+        """How many tokens of each text are in none of its vectors."""
+        return [0] * len(texts) if self._reader is None else self._reader.count_unread(texts)
 
     @property
     def own_side(self) -> int:

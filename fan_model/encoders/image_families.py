@@ -24,7 +24,9 @@ class ImageFamily:
     """Class in diffusers of the pipeline whose folder holds the parts that look at pictures; `IP_ADAPTER`;
     None where they are the drawing pipeline's own."""
     parts: Mapping[str, Sequence[str]]
-    """The components that look at pictures, and the classes that they may have; no class for a processor."""
+    """The components that look at pictures, and the classes that they may have; no class for a processor.
+    Where the drawing pipeline reads no texts, also those that read them, in the same space: nights select
+    references by them."""
     consumes: str
     """What the image model is given of a picture, in words."""
 
@@ -47,7 +49,12 @@ IMAGE_FAMILIES = (
         name="Kandinsky 2.2",
         pipeline="KandinskyV22Pipeline",
         brought_by="KandinskyV22PriorPipeline",
-        parts={"image_encoder": CLIP_VISION, "image_processor": ()},
+        parts={
+            "image_encoder": CLIP_VISION,
+            "image_processor": (),
+            "text_encoder": ("CLIPTextModelWithProjection",),
+            "tokenizer": (),
+        },
         consumes="CLIP's projected embedding, and of zeros to be led away from; no prompt",
     ),
     *(

@@ -20,6 +20,7 @@ from fan_model.drawing.requests import RequestError
 from fan_model.encoders.conditions import PROMPT_EMBEDS
 from fan_model.encoders.families import UnsupportedPipelineError
 from fan_model.encoders.key_value_cache import KeyValueCache
+from fan_model.encoders.text_encoders import ClipTower
 from fan_model.image_references.image_parts import ImageParts
 from fan_model.image_references.image_profile import ImageProfile
 from fan_model.image_references.image_towers import ImageTower, PenultimateClip, ProjectedClip, SiglipPatches
@@ -178,6 +179,13 @@ def build_image_input(
     if parts is not None:
         return ReduxInput(SiglipPatches(parts.encoder, parts.processor, cache), parts.embedder)
     return _ip_adapter(pipeline, cache) if has_ip_adapter(pipeline) else None
+
+
+def build_text_reader(parts: ImageParts | None, cache: KeyValueCache) -> ClipTower | None:
+    """What reads texts beside that which looks at pictures; None where that is not another pipeline's."""
+    if parts is None or parts.text_encoder is None:
+        return None
+    return ClipTower(parts.text_encoder, parts.tokenizer, cache)
 
 
 def has_ip_adapter(pipeline: DiffusionPipeline) -> bool:

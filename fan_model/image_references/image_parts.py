@@ -1,4 +1,4 @@
-"""The parts that look at pictures, where they are not the drawing pipeline's own."""
+"""The parts that look at pictures, and may read texts, where they are not the drawing pipeline's own."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -7,6 +7,9 @@ import diffusers
 from diffusers import DiffusionPipeline
 
 from fan_model.encoders.image_families import ImageFamily, accept_image_parts
+
+PROCESSORS = ("feature_extractor", "image_processor")
+"""What pipelines call that which makes pixels of pictures."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,9 @@ class ImageParts:
     """How pictures become pixels."""
     embedder: Any = None
     """FLUX Redux's."""
+    text_encoder: Any = None
+    """Of texts in the pictures' space, where the drawing pipeline reads none."""
+    tokenizer: Any = None
 
     @classmethod
     def of(cls, prior: DiffusionPipeline) -> Self:
@@ -38,7 +44,11 @@ class ImageParts:
     @classmethod
     def of_components(cls, family: ImageFamily, components: dict[str, Any]) -> Self:
         """The parts of a family, by the names of its table."""
-        processor = next(name for name, allowed in family.parts.items() if not allowed)
+        processor = next(name for name in PROCESSORS if name in family.parts)
         return cls(
-            family, components["image_encoder"], components[processor], components.get("image_embedder")
+            family,
+            components["image_encoder"],
+            components[processor],
+            components.get("image_embedder"),
+            *(components.get(name) for name in ("text_encoder", "tokenizer") if name in family.parts),
         )

@@ -23,6 +23,7 @@ from fan_model.image_references.image_parts import ImageParts
 from fan_model.loading.execution import ExecutionError
 from fan_model.loading.picture_input import PictureInput
 from fan_model.loading.pipeline_files import INDEX, PICKLE_SUFFIXES, PipelineError, read_index
+from fan_model.method.reference_kinds import ReferenceKinds
 
 HUB_PLACE = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(?P<below>(/[\w.-]+)*)")
 """An id on the hub, and what is below it."""
@@ -67,25 +68,28 @@ def _find(key: str, place: str, revision: str | None) -> str:
     return str(Path(folder) / below)
 
 
-def require_images(images: PictureInput | None, family: Family) -> None:
-    """Refuse a pipeline that takes no pictures as it is, or that nights cannot select references with.
+def require_images(images: PictureInput | None, family: Family, kinds: ReferenceKinds) -> None:
+    """Refuse a pipeline that takes no pictures as it is, or no texts beside them.
 
     Raises:
-        ExecutionError: Nothing lets it.
+        ExecutionError: Nothing lets it, or texts are to act as well.
         UnsupportedPipelineError: What is named to let it is of another kind.
     """
     check_images(images, family)
     ways = [one.brought_by for one in IMAGE_FAMILIES if one.pipeline == family.pipeline]
     if images is None and None not in ways:
         raise ExecutionError(say_how_to_take_pictures(family.pipeline))
-    if not family.text_encoders:
-        raise ExecutionError(say_that_texts_select(family.pipeline))
+    check_texts(family, kinds)
 
 
-def say_that_texts_select(pipeline: str) -> str:
-    """Say that a pipeline, by its class in diffusers, lacks what references are selected by."""
-    why = "by which nights select references"
-    return f"{pipeline} reads no texts, {why}: use it as a library, with Personalizer"
+def check_texts(family: Family, kinds: ReferenceKinds) -> None:
+    """Refuse texts that a family does not read.
+
+    Raises:
+        ExecutionError: They are to act.
+    """
+    if kinds.takes_texts and not family.text_encoders:
+        raise ExecutionError(f"images.references must be images: {family.pipeline} reads no texts")
 
 
 def say_how_to_take_pictures(pipeline: str) -> str:
@@ -132,6 +136,13 @@ def image_files(images: PictureInput) -> list[Path]:
     if not file.is_file():
         raise ExecutionError(f"the file {file} of images.path is not there: restore or remove it")
     return [file, *_files_in(Path(images.encoder))]
+
+
+def reading_files(images: PictureInput) -> dict[str, Path]:
+    """Of the files that are loaded, those that read texts, by their places in the folder."""
+    folder = Path(images.path)
+    inside = {str(file.relative_to(folder)): file for file in image_files(images) if folder in file.parents}
+    return {place: file for place, file in inside.items() if place.startswith(("text_encoder", "tokenizer"))}
 
 
 def load_ip_adapter(pipeline: DiffusionPipeline, images: PictureInput) -> None:

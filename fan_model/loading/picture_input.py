@@ -13,8 +13,9 @@ class PictureInput(BaseModel):
 
     path: str
     """The `.safetensors` file of an IP-Adapter, or the folder or hub id of a saved FluxPriorReduxPipeline or
-    KandinskyV22PriorPipeline, of which only the parts that look at pictures are loaded. A file on the hub is
-    named after its repository's id: `h94/IP-Adapter/models/ip-adapter_sd15.safetensors`."""
+    KandinskyV22PriorPipeline, of which only the parts that look at pictures are loaded, and of the latter
+    those that read texts. A file on the hub is named after its repository's id:
+    `h94/IP-Adapter/models/ip-adapter_sd15.safetensors`."""
     encoder: str | None = None
     """Of an IP-Adapter: the folder of its image encoder, a CLIPVisionModelWithProjection; on the hub named
     after its repository's id: `h94/IP-Adapter/models/image_encoder`."""

@@ -25,6 +25,7 @@ from fan_model.loading.image_encoders import (
     image_files,
     load_image_parts,
     load_ip_adapter,
+    reading_files,
 )
 from fan_model.loading.kernels import set_kernels
 from fan_model.loading.number_types import component_types, read_header
@@ -96,6 +97,8 @@ class PipelineLoader:
             for place, one in enumerate(adapters)
             if one.kind == "textual_inversion" or _changes_encoders(Path(one.path))
         }
+        brought = reading_files(self.images) if self.images and not self.files.family.text_encoders else {}
+        changing |= {place: file_checksum(file) for place, file in brought.items()}
         return encoder_fingerprint({**checksums, **changing})
 
     def image_fingerprint(self, checksums: Checksums) -> str:

@@ -53,6 +53,28 @@ class Corrections:
     """One row per key, without those that the lake holds word for word."""
 
 
+@dataclass(frozen=True)
+class Replaced:
+    """Events of a file that take the place of others'."""
+
+    num_rows: int
+    example: tuple[str, str, str]
+    """Of the first by its id: that, its item, and the item before."""
+
+    def __add__(self, other: "Replaced") -> "Replaced":
+        return Replaced(self.num_rows + other.num_rows, min(self.example, other.example))
+
+    @property
+    def told(self) -> str:
+        """What to say of them."""
+        _, item, before = self.example
+        return (
+            f"{self.num_rows:,} events have the id of an earlier one of another user and item, and take its "
+            f"place, for example item {item} that of item {before}. If they are events of their own, as "
+            "where each file counts from 0, name no event_id, or set `identity`"
+        )
+
+
 def hash_sql(table: Table) -> str:
     """Write the SQL of a row's hash."""
     return f"hash({', '.join(table.key)})"
@@ -145,8 +167,8 @@ def _describe_repeats(connection: DuckDBPyConnection, table: Table, own: str) ->
     }
 
 
-def describe_replaced(connection: DuckDBPyConnection, table: Table, made: Corrections) -> dict[int, str]:
-    """Say how many events of each file take the place of one of another user and item, with an example.
+def find_replaced(connection: DuckDBPyConnection, table: Table, made: Corrections) -> dict[int, "Replaced"]:
+    """Look for the events of each file that take the place of one of another user and item.
 
     A correction changes one of them; whoever changes both has counted from 0 again, it seems.
     """
@@ -154,16 +176,11 @@ def describe_replaced(connection: DuckDBPyConnection, table: Table, made: Correc
         return {}
     same_key = " AND ".join(f"old.{name} = new.{name}" for name in table.key)
     rows = connection.execute(
-        f"SELECT place, count(*), min_by(new.item_id, new.interaction_id), "
-        f"min_by(old.item_id, new.interaction_id) FROM {made.fresh} AS new JOIN {made.known} AS old "
+        f"SELECT place, count(*), min((new.interaction_id, new.item_id, old.item_id)) "
+        f"FROM {made.fresh} AS new JOIN {made.known} AS old "
         f"ON {same_key} WHERE old.user_key <> new.user_key AND old.item_id <> new.item_id GROUP BY place"
     ).fetchall()
-    return {
-        place: f"{num_rows:,} events have the id of an earlier one of another user and item, and take its "
-        f"place, for example item {new} that of item {old}. If they are events of their own, as where each "
-        "file counts from 0, name no event_id, or set `identity`"
-        for place, num_rows, new, old in rows
-    }
+    return {place: Replaced(num_rows, example) for place, num_rows, example in rows}
 
 
 def count(connection: DuckDBPyConnection, relation: str) -> int:

@@ -20,12 +20,13 @@ from feature_store.intake.clashes import (
     MOVED,
     Clashes,
     Corrections,
+    Replaced,
     check_separable,
     correct,
     count,
     count_by_place,
-    describe_replaced,
     find_clashes,
+    find_replaced,
     hash_sql,
     merge,
     moved_id,
@@ -269,7 +270,7 @@ class _Added:
     """New and corrected rows, by the places of their files."""
     clashes: Clashes
     collisions: tuple[Collision, ...]
-    replaced: Mapping[int, str]
+    replaced: Mapping[int, Replaced]
     """What to say of rows that took the place of others that they are hardly corrections of."""
 
     def warnings(self, place: int) -> tuple[str, ...]:
@@ -279,8 +280,8 @@ class _Added:
         for one in (one for one in self.collisions if one.place == place):
             pair = (one.new, one.old)
             told[pair] = told[pair].and_also(one) if pair in told else one
-        replaced = self.replaced.get(place)
-        return (*filter(None, (repeats, replaced)), *map(str, sorted(told.values())))
+        replaced = [self.replaced[place].told] if place in self.replaced else []
+        return (*filter(None, [repeats, *replaced]), *map(str, sorted(told.values())))
 
 
 def _add_rows(connection: DuckDBPyConnection, staged: StagedBatch) -> _Added:
@@ -292,10 +293,11 @@ def _add_rows(connection: DuckDBPyConnection, staged: StagedBatch) -> _Added:
     accepted: Counter[int] = Counter(dict(enumerate(rows.num_rows)))
     accepted.subtract(clashes.num_rows)
     collisions: list[Collision] = []
-    replaced: dict[int, str] = {}
+    replaced: dict[int, Replaced] = {}
     for version in range(clashes.num_versions):
         made = correct(connection, table, clashes, version)
-        replaced |= describe_replaced(connection, table, made)
+        for place, found in find_replaced(connection, table, made).items():
+            replaced[place] = replaced[place] + found if place in replaced else found
         if table is ITEMS:
             collisions += combine_with_known(connection, made)
         accepted.update(_write_corrections(connection, table, clashes, made, version))

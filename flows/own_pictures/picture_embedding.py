@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from fan_model.drawing.artist import Artist
 from fan_model.drawing.requests import RequestError
+from fan_model.encoders.conditioners import accept_pipeline
 from fan_model.image_references.image_profile import Picture
-from fan_model.loading.image_encoders import say_how_to_take_pictures, say_that_texts_select
+from fan_model.loading.image_encoders import check_texts, say_how_to_take_pictures
 from feature_store.lake.lake import Lake
 from feature_store.schemas import REFERENCE_PICTURES
 from feature_store.tables.item_pictures.reference_pictures import (
@@ -31,14 +32,14 @@ def check_takes_pictures(settings: Settings, artist: Artist) -> None:
 
     Raises:
         RequestError: It does not, or not beside other settings.
+        ExecutionError: It takes no texts, which are to act as well.
     """
     if not settings.images.takes_images:
         return
-    pipeline = type(artist.personalizer.pipeline).__name__
+    family = accept_pipeline(artist.personalizer.pipeline)
+    check_texts(family, settings.images)
     if artist.image_input is None:
-        raise RequestError(say_how_to_take_pictures(pipeline))
-    if not artist.personalizer.conditioner.reads_texts:
-        raise RequestError(say_that_texts_select(pipeline))
+        raise RequestError(say_how_to_take_pictures(family.pipeline))
     if settings.start.strength is not None:
         raise RequestError(NOT_BOTH)
 

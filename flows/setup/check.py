@@ -160,7 +160,7 @@ def check_images(settings: Settings) -> Iterator[SettingProblem]:
     is_here = images is None or Path(images.path).exists() or Path(images.path).is_absolute()
     try:
         if family is not None and is_here:
-            require_images(images, family)
+            require_images(images, family, settings.images)
     except (ExecutionError, UnsupportedPipelineError) as error:
         yield SettingProblem(keys=keys, message=str(error))
 

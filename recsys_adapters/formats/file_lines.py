@@ -162,6 +162,20 @@ def encoding_of(head: bytes, told: str) -> str:
     return name
 
 
+def looks_like_utf8(path: Path, *, told: str) -> bool:
+    """Whether the first bytes of a file have letters beyond ASCII that are UTF-8, but are read otherwise."""
+    if codecs.lookup(told).name == "utf-8":
+        return False
+    head = read_head(path)
+    if head.isascii() or encoding_of(head, told) != codecs.lookup(told).name:
+        return False
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _chain(first: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
     yield first
     yield from pieces

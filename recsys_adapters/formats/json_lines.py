@@ -41,19 +41,32 @@ class JsonLines:
         head = read_text_head(path, encoding=self.encoding)
         if not self.literals and _LITERAL.match(head):
             raise SourceFileError(f'{path.name} is not JSON but Python: set format = "python".')
+        pointer = "'/' || replace(replace(key, '~', '~0'), '/', '~1')"
+        is_list = f"line = 1 AND json_type(raw, {pointer} || '/0') = 'OBJECT'"
         keys = peek(self._lines(path)).execute(
-            f"SELECT key FROM (SELECT line, unnest(json_keys(raw)) AS key FROM {SOURCE_RECORDS} "
+            f"SELECT key, bool_or({is_list}) "
+            f"FROM (SELECT line, raw, unnest(json_keys(raw)) AS key FROM {SOURCE_RECORDS} "
             "WHERE json_valid(raw) AND json_type(raw) = 'OBJECT') GROUP BY key ORDER BY min(line)"
         )
-        names = tuple(dict.fromkeys(key for (key,) in keys.fetchall()))
-        return Layout(names)
+        found = dict(keys.fetchall())
+        return Layout(tuple(found), lists=tuple(key for key, is_list in found.items() if is_list))
 
     def has_column(self, path: Path, name: str) -> bool:
-        """Tell whether any object has the key, or the first key of the path."""
+        """Tell whether any object has the key, or what the path leads to."""
         keys = {name, name.split(".")[0], *(outer for outer, _ in inner_paths(name))}
         marks = [f'"{key}"'.encode() for key in keys]
         blocks = read_blocks(path, encoding=self.encoding, rewrite=self._rewrite(path))
-        return any(mark in block.text for block in blocks for mark in marks)
+        # To look for the letters is fast; that they are the key of an object inside of another is rare.
+        if not any(mark in block.text for block in blocks for mark in marks):
+            return False
+        is_there = " OR ".join(
+            f"json_exists(raw, {quoted_text(pointer)})"
+            for pointer in (_pointer(name), *_inner_pointers(name))
+        )
+        found = peek(self._lines(path)).execute(
+            f"SELECT 1 FROM {SOURCE_RECORDS} WHERE CASE WHEN json_valid(raw) THEN {is_there} END LIMIT 1"
+        )
+        return found.fetchone() is not None
 
     def records(self, path: Path, columns: Sequence[FileColumn]) -> FileRecords:
         """Each object parsed by itself."""

@@ -48,6 +48,8 @@ class Layout:
     """Those columns that hold times as the format itself knows them, without a way of writing."""
     notes: tuple[str, ...] = ()
     """What was understood without being told."""
+    lists: tuple[str, ...] = ()
+    """Those columns that hold a list of records in the first record."""
 
 
 class RecordStream(Protocol):

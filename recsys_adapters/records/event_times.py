@@ -8,7 +8,9 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from feature_store.schemas import Rule
+from recsys_adapters.records.named_zones import named_sql, with_offset_sql
 from recsys_adapters.records.sql_quoting import quoted_text
+from recsys_adapters.records.worded_times import HAS_MONTH, worded_sql
 
 # Beyond year 5000 to_timestamp would fail for the whole file; such a time is refused for its record alone.
 _LAST_EPOCH_SECONDS = "1e11"
@@ -16,12 +18,16 @@ _EPOCH_UNITS = {"seconds": 1, "milliseconds": 1000, "microseconds": 10**6, "nano
 _EXCEL_EPOCH_DAYS = 25569
 """Days from the 30th of December 1899, where a spreadsheet's days begin, to 1970."""
 _OFFSET = r"[0-9]:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?\s*(?:[Zz]|[+-][0-9]{1,2}(?::?[0-9]{2}){0,2})$"
-_NAMED_ZONE = r"^(.*[0-9])\s*([A-Za-z][A-Za-z0-9_]+(?:[/+-][A-Za-z0-9_+/-]*)?)$"
+_NAMED_ZONE = r"[0-9]\s*[A-Za-z_/+-]{3,}[0-9]*$"
 _WRITTEN = (
-    r"^([0-9]{4})-?([0-9]{2})-?([0-9]{2})\s?[Tt]?\s?([0-9]{2}):?([0-9]{2}):?([0-9]{2})"
-    r"(?:[.,]([0-9]{1,9}))?\s?([Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?$"
+    r"^([0-9]{4})-?([0-9]{2})-?([0-9]{2})"
+    r"(?:\s?[Tt]?\s?([0-9]{2})(?::?([0-9]{2})(?::?([0-9]{2})(?:[.,]([0-9]{1,9}))?)?)?)?"
+    r"\s?([Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?$"
 )
-"""Also without signs between the numbers, with a comma, small letters, or a blank before the zone."""
+"""Also without signs between the numbers, with a comma, small letters, or a blank before the zone; or without
+seconds, minutes, hours."""
+_SECONDS_SINCE_1970 = "[0-9]{10}|[0-9]{12,13}"
+"""Numbers that could be written times by their digits, and are none."""
 _WORDS = (*_EPOCH_UNITS, "excel", "iso8601", "auto")
 
 
@@ -120,32 +126,27 @@ class TimeSpelling:
         return f"timezone({quoted_text(self.time_zone)}, {timestamp})"
 
     def _iso_sql(self, text: str) -> str:
-        """Each text by itself: the engine would read what follows a named zone in that zone, too."""
         local = self._local(f"TRY_CAST({text} AS TIMESTAMP)")
-        zone = f"regexp_extract({text}, {quoted_text(_NAMED_ZONE)}, 2)"
-        stem = f"TRY_CAST(regexp_extract({text}, {quoted_text(_NAMED_ZONE)}, 1) AS TIMESTAMP)"
-        names = f"[{', '.join(map(quoted_text, _zones()))}]"
-        named = f"CASE WHEN list_contains({names}, {zone}) THEN timezone({zone}, {stem}) END"
         usual = (
             f"CASE WHEN regexp_matches({text}, {quoted_text(_OFFSET)}) THEN TRY_CAST({text} AS TIMESTAMPTZ) "
-            f"WHEN regexp_matches({text}, '[0-9]\\s*[A-Za-z_/+-]{{3,}}[0-9]*$') THEN {named} ELSE {local} END"
+            f"WHEN regexp_matches({text}, {quoted_text(_NAMED_ZONE)}) THEN {named_sql(text)} ELSE {local} END"
         )
-        return f"coalesce({usual}, {self._unusual_sql(text)})"
+        unusual = self._unusual_sql("written")
+        unusual = f"list_transform([{with_offset_sql(text)}], lambda written: {unusual})[1]"
+        # Outside of a CASE the engine takes out what occurs twice, and reckons it for all times.
+        return f"CASE WHEN {text} <> '' THEN coalesce({usual}, {unusual}) END"
 
     def _unusual_sql(self, text: str) -> str:
         """Ways of writing that DuckDB does not know, though ISO 8601 or RFC 3339 allow them or are near."""
-        parts = quoted_text(_WRITTEN)
-        zone = f"upper(regexp_extract({text}, {parts}, 8))"
-        day = f"concat_ws('-', {', '.join(f'regexp_extract({text}, {parts}, {n})' for n in (1, 2, 3))})"
-        time = f"concat_ws(':', {', '.join(f'regexp_extract({text}, {parts}, {n})' for n in (4, 5))})"
-        seconds = f"regexp_extract({text}, {parts}, 6), '.' || nullif(regexp_extract({text}, {parts}, 7), '')"
-        moment = f"concat({day}, ' ', {time}, ':', {seconds})"
-        absolute = f"TRY_CAST(concat({moment}, {zone}) AS TIMESTAMPTZ)"
+        found = [f"regexp_extract({text}, {quoted_text(_WRITTEN)}, {group})" for group in range(9)]
+        day = f"concat_ws('-', {', '.join(found[1:4])})"
+        parts = [f"coalesce(nullif({part}, ''), '00')" for part in found[4:7]]
+        clock = f"concat_ws(':', {', '.join(parts)})"
+        moment = f"concat({day}, ' ', {clock}, '.' || nullif({found[7]}, ''))"
+        absolute = f"TRY_CAST(concat({moment}, upper({found[8]})) AS TIMESTAMPTZ)"
         local = self._local(f"TRY_CAST({moment} AS TIMESTAMP)")
-        return (
-            f"CASE WHEN regexp_matches({text}, {parts}) "
-            f"THEN CASE WHEN {zone} = '' THEN {local} ELSE {absolute} END END"
-        )
+        is_written = f"{found[0]} <> '' AND NOT regexp_full_match({text}, {quoted_text(_SECONDS_SINCE_1970)})"
+        return f"CASE WHEN {is_written} THEN CASE WHEN {found[8]} = '' THEN {local} ELSE {absolute} END END"
 
     def _auto_sql(self, text: str) -> str:
         """By its size, a number is in one unit only, if it is a time of this age; eight digits are a date."""
@@ -159,7 +160,8 @@ class TimeSpelling:
         return (
             f"CASE WHEN regexp_full_match({text}, '(19|20)[0-9]{{6}}') THEN {day} "
             f"WHEN regexp_full_match({text}, '(19|20)[0-9]{{12}}') THEN {moment} "
-            f"WHEN {number} IS NOT NULL THEN CASE {units} END ELSE {self._iso_sql(text)} END"
+            f"WHEN {number} IS NOT NULL THEN CASE {units} END "
+            f"ELSE coalesce({self._iso_sql(text)}, {worded_sql(text, self._local)}) END"
         )
 
 
@@ -170,7 +172,7 @@ def spelling_sql(text: str) -> str:
         f"CASE WHEN regexp_full_match({text}, '(19|20)([0-9]{{6}}|[0-9]{{12}})') THEN 'dates without dashes' "
         f"WHEN {number} < 1e11 THEN 'seconds' WHEN {number} < 1e14 THEN 'milliseconds' "
         f"WHEN {number} < 1e17 THEN 'microseconds' WHEN {number} IS NOT NULL THEN 'nanoseconds' "
-        "ELSE 'iso8601' END"
+        f"WHEN regexp_matches({text}, {quoted_text(HAS_MONTH)}) THEN 'dates with words' ELSE 'iso8601' END"
     )
 
 
@@ -178,10 +180,3 @@ def _epoch_sql(number: str, unit: int) -> str:
     seconds = number if unit == 1 else f"{number} / {unit}"
     in_reach = f"{seconds} BETWEEN -{_LAST_EPOCH_SECONDS} AND {_LAST_EPOCH_SECONDS}"
     return f"CASE WHEN {in_reach} THEN to_timestamp({seconds}) END"
-
-
-@cache
-def _zones() -> tuple[str, ...]:
-    """Names of the zones that DuckDB knows."""
-    rows = duckdb.connect().execute("SELECT name FROM pg_timezone_names() ORDER BY name").fetchall()
-    return tuple(name for (name,) in rows)

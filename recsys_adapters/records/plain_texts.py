@@ -4,6 +4,7 @@ Tom &amp; Jerry              Tom & Jerry
 <b>Delta</b> <lora:x:0.5>    Delta
 ["Action", "Sci-Fi"]         Action Sci-Fi
 Comedy|Drama                 Comedy Drama
+["The Matrix"]               The Matrix, where it is a title
 (no genres listed)           nothing
 """
 
@@ -13,6 +14,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from html.entities import html5
 
 import duckdb
 from duckdb.func import FunctionNullHandling
@@ -22,8 +24,18 @@ from recsys_adapters.records.sql_quoting import quoted_text
 NOTHING = ("(no genres listed)", "[]", "{}", "[null]")
 
 _FUNCTION = "plain_text"
-_TAG = re.compile(r"</?[A-Za-z][^<>]*>|<!--.*?-->")
-_BREAK = re.compile(r"</?(?:br|p|div|li|ul|ol|h[1-6]|tr|td)\b[^<>]*>", re.IGNORECASE)
+_SWITCHES = (
+    "allowfullscreen|async|autofocus|autoplay|checked|controls|default|defer|disabled|hidden|ismap|itemscope|"
+    "loop|multiple|muted|nomodule|novalidate|open|readonly|required|reversed|selected"
+)
+"""Attributes of HTML that have no value. Other bare words in angle brackets are prose: `a<b then c>d`."""
+# Each text is read in one way only: with two, a long one that is no tag would be tried in all of both.
+_VALUE = r"""(?:"[^"]*"|'[^']*'|[^\s<>"'][^\s<>]*(?![^\s<>]))"""
+_ATTRIBUTES = rf"""(?:[\s/]+(?:(?:{_SWITCHES})(?![^\s/<>])|[^\s"'<>/=]+\s*=\s*{_VALUE}))*[\s/]*"""
+_TAG = re.compile(rf"</?[a-z][\w:.-]*{_ATTRIBUTES}>|<!--(?:(?!<!--|-->).)*-->", re.IGNORECASE | re.DOTALL)
+_BREAK = re.compile(rf"</?(?:br|p|div|li|ul|ol|h[1-6]|tr|td)\b{_ATTRIBUTES}>", re.IGNORECASE)
+_ENTITY = re.compile(r"&(?:#[0-9]+|#[xX][0-9a-fA-F]+|[A-Za-z][A-Za-z0-9]*);")
+"""With its semicolon: `Milk&centre` has none in it, though HTML's old rules read `&cent` there."""
 _INVISIBLE = re.compile("[\u200b\u200c\u2060\ufeff\u00ad]")
 _BLANK = re.compile(r"\s+")
 _JOINED = re.compile(r"[^|]*\S\|\S[^|]*(?:\|[^|]*)*")
@@ -56,7 +68,8 @@ def plain_text_sql(text: str, *, is_title: bool = False) -> str:
 
     Args:
         text: SQL of the text as it stands.
-        is_title: whether `|` may be a character of it, and brackets its own.
+        is_title: whether `|` may be a character of it, and brackets its own; of a list or an object of texts
+            it is the first.
     """
     plain = f"{_FUNCTION}({text}, {str(is_title).lower()})"
     return f"CASE WHEN regexp_matches({text}, {quoted_text(_MAYBE_NOT_PLAIN)}) THEN {plain} ELSE {text} END"
@@ -66,13 +79,31 @@ def plain_text(text: str, *, is_title: bool = False) -> str:
     """A text as people read it, empty where nothing is left."""
     if text in NOTHING:
         return ""
-    words = text if is_title else " ".join(_words(_parsed(text)))
-    words = html.unescape(html.unescape(words))
-    words = _TAG.sub("", _BREAK.sub(" ", words))
+    words = _title(text) if is_title else " ".join(_words(_parsed(text)))
+    words = _TAG.sub("", _BREAK.sub(" ", _unescaped(_unescaped(words))))
     if not is_title and _JOINED.fullmatch(words):
         words = words.replace("|", " ")
     words = _BLANK.sub(" ", _INVISIBLE.sub("", words)).strip()
     return "" if words in NOTHING else words
+
+
+def _unescaped(text: str) -> str:
+    return _ENTITY.sub(lambda found: _character(found[0]), text)
+
+
+def _character(entity: str) -> str:
+    if entity.startswith("&#"):
+        return html.unescape(entity)
+    return html5.get(entity[1:], entity)
+
+
+def _title(text: str) -> str:
+    """The first text of a list or an object of texts, as of one for each language; else the text itself."""
+    value = _parsed(text)
+    values = list(value.values()) if isinstance(value, dict) else value
+    if not isinstance(values, list) or not all(isinstance(each, str | None) for each in values):
+        return text
+    return next(filter(None, values), text)
 
 
 def _parsed(text: str) -> object:

@@ -127,7 +127,7 @@ class SourceFile:
         types = self._table.staged_types
         staged = ", ".join(f"TRY_CAST({values[name]} AS {types[name]}) AS {name}" for name in types)
         return f"""
-            SELECT place, line, reason, {", ".join(types)},
+            SELECT place, line, reason, {", ".join(map(_kept_value, types))},
                 CASE WHEN reason IS NOT NULL THEN replace(rtrim(raw, chr(10)), chr(0), '\\x00') END AS raw
             FROM (SELECT *, coalesce(defect, {_first_broken(self._table.rules)}) AS reason
                 FROM (SELECT place, line, raw, {staged},
@@ -137,8 +137,9 @@ class SourceFile:
     def users_sql(self, records: str) -> str:
         """SQL of the ids of the users, from that of the records with the column that names them."""
         user_id = self._cleaned(self.user_columns[0])
-        named = f"SELECT place, {user_id} AS user_id FROM ({records})"
-        return f"SELECT place, user_id FROM ({named}) WHERE user_id <> ''"
+        named = f"SELECT place, is_plain, {user_id} AS user_id FROM ({records})"
+        is_somebody = "user_id <> '' AND (is_plain OR NOT contains(user_id, chr(0)))"
+        return f"SELECT place, user_id FROM ({named}) WHERE {is_somebody}"
 
     @cached_property
     def _table(self) -> Table:
@@ -154,7 +155,8 @@ class SourceFile:
             raise SourceFileError(self.fault)
         check_unpacks(self._place)
         read = [column for column in self._from_file(self.columns) if column.required]
-        names = self.format.layout(self._place, [column.name for column in read]).names
+        layout = self.format.layout(self._place, [column.name for column in read])
+        names = layout.names
         missing = [
             column.name
             for column in read
@@ -169,7 +171,7 @@ class SourceFile:
                 )
             raise SourceFileError(
                 f"{what}; {_told(names)}. Name the right one in the settings, "
-                f"or correct the file.{_hint(missing, names)}"
+                f"or correct the file.{_hint(missing, names)}{_list_hint(layout.lists, missing)}"
             )
 
     def _from_file(self, columns: Sequence[FileColumn]) -> tuple[FileColumn, ...]:
@@ -242,6 +244,12 @@ def _first_broken(rules: tuple[Rule, ...]) -> str:
     return f"CASE {cases} END" if cases else "NULL"
 
 
+def _kept_value(name: str) -> str:
+    """SQL of a staged column: a text with a NUL character names nobody, and no query could look it up."""
+    is_nobody = "reason IS NOT NULL AND contains(user_id, chr(0))"
+    return f"CASE WHEN {is_nobody} THEN NULL ELSE user_id END AS user_id" if name == "user_id" else name
+
+
 def _clean(column: FileColumn) -> str:
     return f"clean {column.role}"
 
@@ -273,7 +281,7 @@ def _first_misfit(columns: Sequence[FileColumn]) -> str:
 
 def _hint(missing: Sequence[str], names: Sequence[str]) -> str:
     """What the file's first line may be instead of a header that has the columns."""
-    folded = {name.casefold(): name for name in names}
+    folded = {name.strip().casefold(): name for name in names}
     others = [folded[name.casefold()] for name in missing if name.casefold() in folded]
     if others:
         return f" It writes {', '.join(map(repr, others))}."
@@ -284,6 +292,16 @@ def _hint(missing: Sequence[str], names: Sequence[str]) -> str:
     if any(name.startswith("'") and name.endswith("'") for name in names):
         return ' Its values stand in single quotes: set quote = "\'".'
     return ""
+
+
+def _list_hint(lists: Sequence[str], missing: Sequence[str]) -> str:
+    """That the records may be inside of a list of the only record."""
+    if not lists or _is_record(lists):
+        return ""
+    return (
+        f' Its records may be in the list "{lists[0]}": set unnest = "{lists[0]}", '
+        f'and name columns by their path, such as "{lists[0]}.{missing[0]}".'
+    )
 
 
 def _told(names: Sequence[str]) -> str:

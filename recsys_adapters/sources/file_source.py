@@ -1,7 +1,7 @@
 """What all sources that are described by settings have in common: where their files are and how they read."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, get_args
@@ -10,6 +10,7 @@ from feature_store.schemas import Rule
 from feature_store.schemas.addresses import address_of
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.formats.delimited_text import DelimitedText
+from recsys_adapters.formats.file_lines import looks_like_utf8
 from recsys_adapters.formats.json_lines import JsonLines
 from recsys_adapters.formats.parquet_rows import ParquetRows
 from recsys_adapters.formats.record_format import FileColumn, Layout, RecordFormat
@@ -143,11 +144,20 @@ class FileSource:
         if file.fault:
             return Layout(()), file.fault
         try:
-            return self.file_format.layout(file.place, wanted), None
+            layout = self.file_format.layout(file.place, wanted)
+            return replace(layout, notes=(*layout.notes, *self._encoding_notes(file))), None
         except SourceFileError as error:
             return Layout(()), str(error)
         except OSError as error:
             return Layout(()), f"{file.name} cannot be read: {error.strerror or error}"
+
+    def _encoding_notes(self, file: FoundFile) -> tuple[str, ...]:
+        """What speaks against the encoding of the settings."""
+        if self.format == "parquet" or not looks_like_utf8(file.place, told=self.encoding):
+            return ()
+        return (
+            f'{file.name} looks like UTF-8, but is read as encoding = "{self.encoding}": see its letters',
+        )
 
     def placed(self, column: FileColumn, file: FoundFile, layout: Layout) -> FileColumn:
         """A column with its value, where not the file but its path has it."""

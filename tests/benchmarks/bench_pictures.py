@@ -35,7 +35,7 @@ from recsys_adapters.pictures.picture_rules import PictureRules
 from tests.benchmarks.registry import Measurement, benchmark, cpu_seconds, peak_mib
 
 NUM_FILES, BATCH = 48, 16
-NUM_CASES, NUM_REFERENCES, NUM_CROWD = 100, 4, 12
+NUM_CASES, NUM_REFERENCES, NUM_CROWD = 200, 4, 12
 ALPHAS, CONTRASTS = (0.3, 0.5, 0.6, 0.7), (1.0, 1.5)
 
 

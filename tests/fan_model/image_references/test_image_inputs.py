@@ -1,6 +1,7 @@
 """Every family that takes pictures, saved and loaded as nights load it, draws each by its own images."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import diffusers
 import numpy as np
@@ -23,10 +24,13 @@ from fan_model.loading.image_encoders import find_images, require_images
 from fan_model.loading.picture_input import PictureInput
 from fan_model.loading.pipelines import PipelineLoader, find_pipeline
 from fan_model.method.image_personalization import ImagePersonalization
+from fan_model.method.profiling import ReferenceVectors
+from fan_model.method.reference_kinds import ReferenceKinds
 from tests.fan_model import image_pipelines, pipelines
 from tests.fan_model.image_pipelines import picture
 from tests.marks import some_of
 
+IMAGES_ALONE, BOTH = ReferenceKinds(references="images"), ReferenceKinds(references="both")
 TINY = {"num_inference_steps": 2, "height": 16, "width": 16}
 ANN = ImageProfile.of(picture(0), [picture(1), picture(2)], [3.0, 1.0])
 BOB = ImageProfile.of(picture(3), [picture(4)])
@@ -371,13 +375,43 @@ def test_a_pipeline_that_takes_no_pictures_says_how_it_would(tmp_path):
         for name in ("StableDiffusionPipeline", "StableDiffusion3Pipeline")
     )
     with pytest.raises(ExecutionError, match="no pictures as it is: name its IP-Adapter as images.path"):
-        require_images(None, first)
+        require_images(None, first, BOTH)
     with pytest.raises(ExecutionError, match="no pictures as it is: draw with one of FluxPipeline, Kand"):
-        require_images(None, third)
-    require_images(SAVED["IP-Adapter on SD"](tmp_path), first)
+        require_images(None, third, BOTH)
+    require_images(SAVED["IP-Adapter on SD"](tmp_path), first, BOTH)
 
 
-def test_a_pipeline_that_reads_no_texts_is_left_to_the_library(tmp_path):
+def test_texts_beside_pictures_are_refused_where_nothing_reads_them(tmp_path):
     kandinsky = next(one for one in FAMILIES if one.pipeline == "KandinskyV22Pipeline")
-    with pytest.raises(ExecutionError, match="KandinskyV22Pipeline reads no texts, by which nights select"):
-        require_images(SAVED["Kandinsky"](tmp_path), kandinsky)
+    images = SAVED["Kandinsky"](tmp_path)
+    require_images(images, kandinsky, IMAGES_ALONE)
+    with pytest.raises(ExecutionError, match="must be images: KandinskyV22Pipeline reads no texts"):
+        require_images(images, kandinsky, BOTH)
+
+
+def test_texts_that_select_for_kandinsky_are_read_by_its_prior(tmp_path):
+    images = SAVED["Kandinsky"](tmp_path)
+    artist = Artist.load(tmp_path / "pipeline", images=images)
+    texts = ["noir", "pastel poster"]
+    with torch.no_grad():
+        _, states, _ = image_pipelines.kandinsky_prior()._encode_prompt(texts, "cpu", 1, False)
+    expected = ReferenceVectors.of_tokens(states.numpy())
+    found = artist.encode_texts(texts)
+    np.testing.assert_allclose(found.mean_unit_tokens, expected.mean_unit_tokens, atol=2e-5)
+    assert artist.count_unread(["noir"]) == [0]
+
+
+def test_what_reads_texts_for_kandinsky_is_part_of_the_encoders_fingerprint(tmp_path):
+    images = SAVED["Kandinsky"](tmp_path)
+    files = find_pipeline(tmp_path / "pipeline")
+
+    def fingerprint():
+        return PipelineLoader(files, Execution(), images).encoder_fingerprint(files.checksums())
+
+    before = fingerprint()
+    assert fingerprint() == before
+    prior = image_pipelines.kandinsky_prior()
+    with torch.no_grad():
+        prior.text_encoder.text_model.final_layer_norm.bias += 1
+    prior.text_encoder.save_pretrained(Path(images.path) / "text_encoder")
+    assert fingerprint() != before

@@ -8,7 +8,14 @@ import pyarrow as pa
 import pytest
 
 from feature_store.intake import clashes
-from feature_store.intake.clashes import check_separable, correct, find_clashes, hash_sql
+from feature_store.intake.clashes import (
+    Replaced,
+    check_separable,
+    correct,
+    find_clashes,
+    find_replaced,
+    hash_sql,
+)
 from feature_store.intake.offers import InseparableError
 from feature_store.schemas import INTERACTIONS, ITEMS
 from tests.feature_store.logs import ask, hours, render, take_in_events, take_in_items
@@ -105,11 +112,64 @@ def test_only_rows_that_one_file_repeats_are_told_as_repeats_with_the_most_repea
     }
 
 
-def event(interaction_id="new", user_key=1, weight=1.0):
+def event(interaction_id="new", user_key=1, weight=1.0, item_id="i1", day=1):
     return {
-        "source": "event_log", "interaction_id": interaction_id, "user_key": user_key, "item_id": "i1",
-        "event_time": datetime(2024, 5, 1, tzinfo=UTC), "kind": "event", "weight": weight,
+        "source": "event_log", "interaction_id": interaction_id, "user_key": user_key, "item_id": item_id,
+        "event_time": datetime(2024, 5, day, tzinfo=UTC), "kind": "event", "weight": weight,
     }  # fmt: skip
+
+
+def test_repeats_of_events_are_told_with_their_item_and_time_and_what_to_set(lake):
+    often = [event(f"e{day}", item_id=item_id, day=day) for item_id in "ab" for day in (2, 3)]
+    rows = [event("z", item_id="z", day=9)] * 2 + often * 3 + [event("once", item_id="c")]
+    found, _ = find(lake, rows, [event("y", item_id=name) for name in "ba"], table=INTERACTIONS)
+    told = "rows repeat another row's identity (set `identity` if they are events of their own)"
+    example = "of which the last counts, for example item"
+    assert found.repeats == {
+        0: f"11 {told}, {example} a at 2024-05-03 00:00:00+00:00 and item a at 2024-05-02 00:00:00+00:00",
+        1: f"1 {told}, {example} a at 2024-05-01 00:00:00+00:00",
+    }
+
+
+def test_of_events_repeated_as_often_the_last_items_and_their_last_times_are_examples(lake):
+    rows = [event(f"{item}{day}", item_id=item, day=day) for item in "abc" for day in (2, 3, 4)] * 2
+    (told,) = find(lake, rows, table=INTERACTIONS)[0].repeats.values()
+    assert told.endswith(
+        "for example item c at 2024-05-04 00:00:00+00:00 and item c at 2024-05-03 00:00:00+00:00"
+    )
+
+
+def replaced(lake, *files, table=INTERACTIONS):
+    found, connection = find(lake, *files, table=table)
+    rows = find_replaced(connection, table, correct(connection, table, found, 0))
+    return {place: found.told for place, found in rows.items()}
+
+
+def test_events_that_take_the_place_of_others_of_another_user_and_item_are_told_with_one_of_them(lake):
+    users = dict(ask(lake, "SELECT interaction_id, user_key FROM interactions"))
+    other = max(users.values()) + 1
+    assert replaced(lake, [event("e1", users["e1"], item_id="i9"), event("e2", other, item_id="i2")]) == {}
+    elsewhere = event("e1", other, item_id="i9") | {"source": "shop"}
+    assert replaced(lake, [event("new", other), elsewhere, event("e2", users["e2"], item_id="i5")]) == {}
+    told = (
+        "{} events have the id of an earlier one of another user and item, and take its place, for example "
+    )
+    told += (
+        "item {} that of item {}. If they are events of their own, as where each file counts from 0, name "
+    )
+    told += "no event_id, or set `identity`"
+    first = [event(name, other, item_id=item) for name, item in (("e3", "i7"), ("e1", "i8"), ("new", "i6"))]
+    second = [event("e2", other, item_id="i5")]
+    assert replaced(lake, first, second) == {0: told.format(2, "i8", "i1"), 1: told.format(1, "i5", "i2")}
+
+
+def test_what_versions_of_a_file_replace_is_told_together_with_the_first_of_them():
+    some, more = Replaced(2, ("e7", "i1", "i2")), Replaced(1, ("e5", "i3", "i4"))
+    assert some + more == more + some == Replaced(3, ("e5", "i3", "i4"))
+
+
+def test_items_take_nobodys_place(lake):
+    assert replaced(lake, [item("i1", "Another")], table=ITEMS) == {}
 
 
 @pytest.mark.parametrize(
@@ -140,6 +200,8 @@ def test_events_that_a_later_file_gives_to_another_user_and_a_third_corrects_mus
     check([moved, event()], [event(weight=2.0)])
     with pytest.raises(InseparableError, match="given to another user, and corrected again"):
         check([moved], [event("e1", known["user_key"])])
+    found, connection = find(lake, [item("i1", "A")], [item("i1", "B")])
+    check_separable(connection, ITEMS, found, correct(connection, ITEMS, found, 0), version=0)
 
 
 @pytest.mark.parametrize("order", itertools.permutations(range(3)))
@@ -152,6 +214,12 @@ def test_what_the_lake_holds_word_for_word_clashes_and_is_not_written_again(lake
     known = known_item(lake, "i1")
     assert known["stock_image_uri"] is None
     assert numbers(lake, [known, known, known_item(lake, "i2"), item("new")]) == (3, 0)
+
+
+def test_a_row_is_compared_with_those_of_its_key_alone(lake):
+    found, connection = find(lake, [item("i2", "Another")])
+    made = correct(connection, ITEMS, found, 0)
+    assert connection.execute(f"SELECT item_id FROM {made.known}").fetchall() == [("i2",)]
 
 
 @pytest.mark.parametrize("column", ["title", "fields", "stock_image_uri"])
@@ -220,6 +288,8 @@ def test_an_event_that_a_correction_gives_to_another_user_loses_its_name_and_oth
         ("e4", "bob", "i1", hours(4), 1.0),
     ]
     assert take_in_events(lake, tmp_path, moved, name="moved").accepted == 3
+    before = "SELECT interaction_id, weight FROM superseded_interactions ORDER BY ALL"
+    assert ask(lake, before) == [("e1", 5.0), ("e2", 4.0)]
     names = dict(ask(lake, "SELECT md5(interaction_id), interaction_id FROM interactions"))
     ((digest,),) = ask(lake, "SELECT md5('e1')")
     assert sorted(names.values()) == sorted([f"##{digest}", "e2", "e3", "e4"])

@@ -143,3 +143,29 @@ def test_a_delivery_in_many_files_is_read_together(lake, tmp_path):
     counts = [(one.file, one.accepted, one.duplicate, one.rejected) for _, one in taken]
     assert counts == [("0.csv", 1, 0, 1), ("1.csv", 1, 0, 1), ("2.csv", 0, 1, 1)]
     assert ask(lake, "SELECT count(DISTINCT ingested_at) FROM ingested_files") == [(1,)]
+
+
+@pytest.mark.parametrize("user", ["\0", "a\0nn", "zoe\0"])
+def test_a_user_with_a_nul_character_is_refused_alone(lake, tmp_path, user):
+    write_logs(tmp_path, a=[("e1", "ann", "i1", 1500000000)], b=[("e2", "zoe", "i1", 1500000001)])
+    take_in(lake, tmp_path)
+    (tmp_path / "logs" / "c.csv").write_text(f"event,user,item,at\ne3,{user},i1,1500000002\n")
+    write_logs(tmp_path, d=[("e4", "ann", "i1", 1500000003)])
+    first, second, counts, last = take_in(lake, tmp_path)
+    assert [type(first), type(second)] == [Known, Known]
+    assert (counts.reasons, last.accepted) == ((("user has a NUL character", 1),), 1)
+    assert ask(lake, "SELECT user_key, raw FROM rejected_rows") == [
+        (None, f"e3,{user},i1,1500000002".replace("\0", "\\x00"))
+    ]
+
+
+def test_events_that_take_others_places_are_counted_whatever_files_between_said_of_them(lake, tmp_path):
+    write_logs(tmp_path, a=[("e1", "ann", "i1", 1500000000), ("e2", "ann", "i2", 1500000001)])
+    take_in(lake, tmp_path)
+    write_logs(tmp_path, b=[("e1", "ann", "i9", 1500000000)])
+    write_logs(tmp_path, c=[("e1", "bob", "i3", 1500000000), ("e2", "bob", "i4", 1500000001)])
+    _, between, last = take_in(lake, tmp_path)
+    assert between.warnings == ()
+    (warning,) = last.warnings
+    assert warning.startswith("2 events have the id of an earlier one of another user and item, and take")
+    assert "for example item i3 that of item i9." in warning

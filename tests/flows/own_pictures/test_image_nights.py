@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from fan_model.drawing.requests import RequestError
+from fan_model.loading.execution import ExecutionError
 from feature_store.upkeep.checks import LOOK_AGAIN
 from flows.commands.doctor import examine
 from flows.commands.forget import forget
@@ -15,6 +16,7 @@ from flows.commands.maintain import maintain
 from flows.keeping.kept_files import kept_files
 from flows.keeping.verification import verify_pictures
 from flows.settings import read_settings
+from flows.setup.check import check_images
 from tests.fan_model import image_pipelines, pipelines
 from tests.flows.nights import ask, run, use_variables, write_settings
 from tests.flows.poster_shop import SOURCES, write_bomb, write_items, write_likes
@@ -244,14 +246,60 @@ def unclip_model(registry, tmp_path_factory):
     }
 
 
-@pytest.mark.parametrize("method", ["mean", "attention"])
-def test_two_users_whose_pictures_are_swapped_swap_what_is_drawn_to_the_last_bit(
-    tmp_path, unclip_model, method
-):
+def save_kandinsky(folder):
+    image_pipelines.kandinsky().save_pretrained(folder / "pipeline")
+    image_pipelines.kandinsky_prior().save_pretrained(folder / "prior")
+    return {"PATH": "prior"}
+
+
+def save_redux(folder):
+    pipelines.flux().save_pretrained(folder / "pipeline")
+    image_pipelines.redux().save_pretrained(folder / "prior")
+    return {"PATH": "prior"}
+
+
+def save_adapter_plus(folder):
+    pipeline = pipelines.stable_diffusion(num_tokens=77)
+    pipeline.save_pretrained(folder / "pipeline")
+    image_pipelines.save_ip_adapter(folder, pipeline.unet, plus=True)
+    return {"PATH": "ip-adapter.safetensors", "ENCODER": "image_encoder"}
+
+
+def save_unclip(folder):
+    image_pipelines.unclip().save_pretrained(folder / "pipeline")
+    return {}
+
+
+@pytest.fixture
+def family(request, registry, tmp_path):
+    """Variables of settings with a family, and with what lets it look at pictures."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    looking = request.param(folder)
+    model = {"TRACKING_URI": registry, "PIPELINE": str(folder / "pipeline"), "NAME": request.param.__name__}
+    return {f"FAN_MODEL__{key}": value for key, value in model.items()} | {
+        f"FAN_IMAGES__{key}": str(folder / place) for key, place in looking.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("family", "method"),
+    [
+        (save_unclip, "mean"),
+        (save_unclip, "attention"),
+        (save_kandinsky, "mean"),
+        (save_kandinsky, "attention"),
+        (save_redux, "mean"),
+        (save_redux, "attention"),
+        (save_adapter_plus, "mean"),
+    ],
+    indirect=["family"],
+)
+def test_two_users_whose_pictures_are_swapped_swap_what_is_drawn_to_the_last_bit(tmp_path, family, method):
     together = TEXTS.replace("bucket_users = 2", "bucket_users = 8")
     settings = together + f'[images]\nreferences = "images"\nmethod = "{method}"\n'
     drawn = []
-    with use_variables(unclip_model):
+    with use_variables(family):
         for name, seeds in (("one", (1, 2)), ("other", (2, 1))):
             shop = tmp_path / name
             shop.mkdir()
@@ -265,6 +313,18 @@ def test_two_users_whose_pictures_are_swapped_swap_what_is_drawn_to_the_last_bit
     assert np.array_equal(one["ann"], other["bob"])
     assert np.array_equal(one["bob"], other["ann"])
     assert np.array_equal(one["cid"], other["cid"])
+
+
+@pytest.mark.parametrize("family", [save_kandinsky], indirect=True)
+def test_texts_are_refused_beside_pictures_where_nothing_reads_them(tmp_path, family):
+    open_shop(tmp_path)
+    settings = TEXTS + '[images]\nreferences = "both"\n'
+    sentence = "images.references must be images: KandinskyV22Pipeline reads no texts"
+    with use_variables(family):
+        file = write_settings(tmp_path, settings)
+        assert [problem.message for problem in check_images(read_settings(file))] == [sentence]
+        with pytest.raises(ExecutionError, match=sentence):
+            night(tmp_path, settings)
 
 
 def test_a_model_that_must_have_a_picture_fails_the_pair_without_one(tmp_path, unclip_model):

@@ -109,20 +109,27 @@ class Folder:
 
 
 def take_in(lake, settings):
-    """What a night takes in: its counts and what it tells."""
+    """What a night takes in: its counts and what it tells, with users' ids for their keys."""
     run = open_run(lake)
     counts = ingest_files(settings, lake, run)
+    users = {str(key): user for key, user in users_of(lake).items()}
     return counts, [
-        (note.severity, note.source, note.file, note.message) for note in read_notes(lake, run.run_id)
+        (note.severity, note.source, _named(note.file, users), _named(note.message, users))
+        for note in read_notes(lake, run.run_id)
     ]
+
+
+def users_of(lake):
+    """Who stands behind each key."""
+    return {row["user_key"]: row["user_id"] for row in lake.query("FROM keyed.users").to_pylist()}
 
 
 def contents(lake):
     """All rows of the tables, with users' ids for their keys and the files that brought them for times."""
-    users = {row["user_key"]: row["user_id"] for row in lake.query("FROM keyed.users").to_pylist()}
+    users = users_of(lake)
     ledger = lake.query("FROM keyed.ingested_files").to_pylist()
     files = {row["ingested_at"]: (row["source"], row["table_name"], row["file"]) for row in ledger}
-    told = {**{str(key): user for key, user in users.items()}}
+    told = {str(key): user for key, user in users.items()}
     return {
         table.name: sorted(
             repr(
@@ -143,7 +150,11 @@ def _told(name, value, users, files, told):
         return str(users.get(value, value))
     if name in ("ingested_at", "superseded_at"):
         value = files[value]
-    for key, user in told.items():
+    return _named(value, told)
+
+
+def _named(value, users):
+    for key, user in users.items():
         value = str(value).replace(key, user)
     return str(value)
 
@@ -181,7 +192,7 @@ def check_that_both_ways_are_one(empty_lake, tmp_path, monkeypatch, seed, *chang
         differing = [
             (name, *_differences(left[name], found[name])) for name in left if found[name] != left[name]
         ]
-        assert differing == []
+        assert differing == [], str(differing)
     for way in (alone, together):
         assert [finding.promise for finding in check_tables(way.lake) if finding.num_offenders] == []
         way.lake.close()

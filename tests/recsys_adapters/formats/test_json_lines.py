@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from recsys_adapters.errors import SourceFileError
 from recsys_adapters.sources.event_log import EventLog
 from recsys_adapters.testing.line_contract import stage
 
@@ -40,3 +41,33 @@ def test_objects_are_read_however_they_are_put_into_a_file(connection, tmp_path,
 def test_a_first_line_that_is_broken_costs_only_itself(connection, tmp_path, first):
     (tmp_path / "log.json").write_text(first + "\n" + LINES)
     assert read(connection, tmp_path / "log.json") == (["u0", "u1", "u2"], ["line is not JSON"])
+
+
+@pytest.mark.parametrize("wrapped", [{"rows": EVENTS}, {"status": "ok", "rows": EVENTS, "ids": [1, 2]}])
+def test_records_inside_of_a_list_are_an_error_that_names_the_list(tmp_path, wrapped):
+    (tmp_path / "log.json").write_text(json.dumps(wrapped))
+    (found,) = EventLog(path=tmp_path / "log.json", columns=COLUMNS, format="json").files()
+    with pytest.raises(
+        SourceFileError, match='has no column \'user\', .*set unnest = "rows", .* such as "rows.user"\\.'
+    ):
+        found.examine()
+
+
+def test_a_list_that_an_error_names_is_one_that_can_be_unnested(connection, tmp_path):
+    (tmp_path / "log.json").write_text(json.dumps({"rows": EVENTS}))
+    columns = {role: f"rows.{name}" for role, name in COLUMNS.items()}
+    (found,) = EventLog(path=tmp_path / "log.json", columns=columns, format="json", unnest="rows").files()
+    assert [row[1] for row in stage(connection, found).rows] == ["u0", "u1", "u2"]
+
+
+def test_a_key_that_stands_in_some_records_alone_is_a_column(connection, tmp_path):
+    late = [{key: value for key, value in EVENTS[0].items() if key != "user"}, *EVENTS]
+    (tmp_path / "log.json").write_text(json.dumps(late))
+    assert read(connection, tmp_path / "log.json") == (["u0", "u1", "u2"], ["user_id is missing"])
+
+
+def test_a_key_with_a_blank_is_named_as_it_is_written(tmp_path):
+    (tmp_path / "log.json").write_text(LINES.replace('"user"', '"User "'))
+    (found,) = EventLog(path=tmp_path / "log.json", columns=COLUMNS, format="json").files()
+    with pytest.raises(SourceFileError, match=r"has no column 'user'; .* It writes 'User '\."):
+        found.examine()

@@ -117,3 +117,68 @@ def test_a_pattern_with_a_part_that_nobody_knows_is_refused_as_a_setting(pattern
 @pytest.mark.parametrize("pattern", ["%d/%m/%Y %H:%M", "%Y-%m-%dT%H:%M:%S.%f%z", "%j %y", "%c"])
 def test_a_pattern_of_known_parts_is_taken(pattern):
     assert TimeSpelling(time_format=pattern).column_type == "VARCHAR"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2024-05-01 10:00:00 +0000 UTC",
+        "2024-05-01 12:00:00 CEST",
+        "2024-05-01 03:00 PDT",
+        "2024-05-01T06:00:00.000 EDT",
+        "2024-05-01 06:00:00 US/Eastern",
+        "2024-05-01 19:00:00 Japan",
+        "20240501T1000Z",
+        "2024-05-01T10Z",
+        "20240501T12+02",
+    ],
+)
+@pytest.mark.parametrize("time_format", ["iso8601", "auto"])
+def test_a_zone_may_be_named_and_minutes_left_out(text, time_format):
+    assert read([text], time_format=time_format, time_zone="Asia/Tokyo") == [TEN]
+
+
+@pytest.mark.parametrize("zone", ["BST", "IST", "AST", "XYZ"])
+def test_a_short_name_of_several_zones_is_no_zone(zone):
+    texts = [f"2024-05-01 10:00:00 {zone}", f"Wed May 01 10:00:00 {zone} 2024"]
+    assert read(texts, time_format="auto") == [None, None]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Wed, 01 May 2024 10:00:00 +0000",
+        "Wed, 01 May 2024 10:00:00 GMT",
+        "1 May 2024 06:00:00 EDT",
+        "Wed May 01 12:00:00 CEST 2024",
+        "Wed May  1 10:00:00 UTC 2024",
+        "Wed May 01 10:00:00 +0000 2024",
+        "Wed May 01 2024 12:00:00 GMT+0200 (Central European Summer Time)",
+        "01/May/2024:12:00:00 +0200",
+        "May 1, 2024, 10:00:00 AM UTC",
+        "01-MAY-2024 10:00:00 UTC",
+    ],
+)
+def test_auto_reads_times_with_words(text):
+    assert read([text, "2024-05-01"], time_format="auto", time_zone="Asia/Tokyo")[:1] == [TEN]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Wed May  1 12:00:00 2024", "May 1, 2024 at 12:00 PM", "01-May-2024 12:00:00", "1 May 2024, 12:00"],
+)
+def test_words_without_a_zone_are_local(text):
+    assert read([text], time_format="auto", time_zone="Europe/Berlin") == [TEN]
+
+
+def test_days_alone_begin_at_midnight_of_their_zone():
+    texts = ["1 May 2024", "May 1, 2024", "01-May-2024", "Wednesday, May 1, 2024", "2024-05-01", "20240501"]
+    midnight = datetime(2024, 4, 30, 22, tzinfo=UTC)
+    assert read(texts, time_format="auto", time_zone="Europe/Berlin") == [midnight] * 6
+    assert read(texts[-2:], time_format="iso8601", time_zone="Europe/Berlin") == [midnight] * 2
+
+
+@pytest.mark.parametrize("text", ["05/01/2024", "01.05.2024", "Maybe", "32 May 2024", "1714557600"])
+def test_what_could_mean_two_days_is_no_time(text):
+    assert read([text], time_format="iso8601") == [None]
+    assert text.isdecimal() or read([text], time_format="auto") == [None]

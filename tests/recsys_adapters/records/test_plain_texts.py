@@ -15,6 +15,12 @@ from recsys_adapters.records.plain_texts import plain_text, plain_text_sql, regi
         ("castle <lora:add_detail:0.5>", "castle"),
         ("&lt;script&gt;x&lt;/script&gt;", "x"),
         ("I <3 you", "I <3 you"),
+        ("If a<b then c>d", "If a<b then c>d"),
+        ("<Unknown Artist>", "<Unknown Artist>"),
+        ("Milk&centre; R&D", "Milk&centre; R&D"),
+        ('<a href="x>y" target=new>a link</a>', "a link"),
+        ("<script async>x<!-- hidden -->", "x"),
+        ("<svg/onload=alert(1)>x<img src=a onerror='b>c'//>", "x"),
         ('["Action", "Sci-Fi"]', "Action Sci-Fi"),
         ("['Action', 'Sci-Fi']", "Action Sci-Fi"),
         ('[["Books", "Fiction"]]', "Books Fiction"),
@@ -39,6 +45,28 @@ def test_a_text_is_as_people_see_it(text, read):
 
 def test_brackets_and_bars_of_a_title_are_its_own():
     assert plain_text("['Salem's Lot] A|B", is_title=True) == "['Salem's Lot] A|B"
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ('["The Matrix"]', "The Matrix"),
+        ('{"en": "The Matrix", "fr": "Matrix"}', "The Matrix"),
+        ("[null, 'The Matrix']", "[null, 'The Matrix']"),
+        ('[null, "The Matrix"]', "The Matrix"),
+        ("[1408]", "[1408]"),
+        ("[REC]", "[REC]"),
+        ("[]", ""),
+    ],
+)
+def test_a_title_that_is_a_list_or_an_object_of_texts_is_its_first_text(text, read):
+    assert plain_text(text, is_title=True) == read
+
+
+@pytest.mark.parametrize("part", ["<a ", "<!--", "a= ", "/y=2", 'b="', " ", "/ ", "open "])
+def test_a_long_text_that_is_almost_markup_is_read_as_it_is(part):
+    text = "<a " + part * 50_000 + "x"
+    assert plain_text(text) == " ".join(text.split())
 
 
 def test_the_function_outlives_the_connection_that_it_was_registered_with():

@@ -249,3 +249,24 @@ def test_the_mark_of_utf_8_counts_more_than_the_settings_encoding(connection, tm
     columns = {"user_id": "user", "item_id": "item", "event_time": "at"}
     (log,) = EventLog(path=tmp_path / "log.csv", columns=columns, encoding="latin-1").files()
     assert [row[1] for row in stage(connection, log).rows] == ["José"]
+
+
+@pytest.mark.parametrize("file_format", ["csv", "jsonl"])
+def test_letters_of_utf_8_that_are_read_in_another_encoding_are_told(tmp_path, file_format):
+    lines = {
+        "csv": "user,item,at\n{},i1,1500000000\n",
+        "jsonl": '{{"user":"{}","item":"i1","at":1500000000}}\n',
+    }
+    file = tmp_path / f"log.{file_format}"
+
+    def notes(name, encoding, written="utf-8"):
+        file.write_bytes(lines[file_format].format(name).encode(written))
+        columns = {"user_id": "user", "item_id": "item", "event_time": "at"}
+        (found,) = EventLog(path=file, format=file_format, encoding=encoding, columns=columns).files()
+        return found.notes
+
+    told = f'{file.name} looks like UTF-8, but is read as encoding = "latin-1": see its letters'
+    assert notes("josé", "latin-1") == (told,)
+    assert notes("jose", "latin-1") == ()
+    assert notes("josé", "latin-1", written="latin-1") == ()
+    assert notes("josé", "utf-8") == ()
