@@ -1,0 +1,158 @@
+"""Catalogues are taken in together; if one of them is read otherwise, all are, once."""
+
+import pytest
+
+from feature_store.intake import file_batches, source_files
+from feature_store.intake.file_batches import FileIntake
+from feature_store.intake.known_files import Known
+from feature_store.intake.ledger import FileCounts
+from feature_store.tables.runs import open_run
+from recsys_adapters.sources.catalogue import Catalogue
+from recsys_adapters.sources.event_log import EventLog
+from tests.feature_store.logs import ask, offer, write_csv
+
+COLUMNS = {"item_id": "item", "title": "title"}
+EVENTS = {"user_id": "user", "item_id": "item", "event_time": "at"}
+
+
+@pytest.fixture(autouse=True)
+def batches(monkeypatch):
+    """At most two files are one batch; which files were read together, each time."""
+    read = []
+
+    def append_and_note(lake, offers, files, run):
+        read.append([one.file.name for one in offers])
+        return source_files.append_together(lake, offers, files, run)
+
+    monkeypatch.setattr(file_batches, "MOST_FILES", 2)
+    monkeypatch.setattr(file_batches, "append_together", append_and_note)
+    return read
+
+
+def write(folder, **files):
+    """A catalogue of one item for each name: its number, title and tag."""
+    for name, row in files.items():
+        write_csv(folder / f"{name}.csv", ("item", "title", "tag"), [row])
+
+
+def take_in(lake, *catalogues):
+    """What became of each file of the catalogues, by its name."""
+    offers = [offer(file) for catalogue in catalogues for file in catalogue.files()]
+    intake = FileIntake(lake=lake, run=open_run(lake))
+    told = intake.append_catalogues(offers, offering={(one.file.source, one.sha256) for one in offers})
+    return {one.file.name: type(outcome) for one, outcome in told}
+
+
+def films(folder, **options):
+    return Catalogue(path=folder / "f*.csv", columns=COLUMNS | options, source="films")
+
+
+def books(folder, **options):
+    return Catalogue(path=folder / "b*.csv", columns=COLUMNS | options, source="books")
+
+
+@pytest.fixture
+def filled(lake, tmp_path):
+    """A lake with five catalogues of two sources."""
+    write(tmp_path, **{f"f{n}": (f"i{n}", f"Film {n}", f"{n}.png") for n in (1, 2, 3)})
+    write(tmp_path, **{f"b{n}": (f"j{n}", f"Book {n}", f"{n}.jpg") for n in (1, 2)})
+    made = take_in(lake, films(tmp_path), books(tmp_path))
+    assert made == dict.fromkeys(["f1.csv", "f2.csv", "f3.csv", "b1.csv", "b2.csv"], FileCounts)
+    return lake
+
+
+def test_catalogues_are_read_some_at_a_time_and_known_from_then_on(filled, tmp_path, batches):
+    assert batches == [["f1.csv", "f2.csv"], ["f3.csv"], ["b1.csv"], ["b2.csv"]]
+    assert set(take_in(filled, films(tmp_path), books(tmp_path)).values()) == {Known}
+    write(tmp_path, f4=("i4", "Film 4", "4.png"))
+    made = take_in(filled, films(tmp_path), books(tmp_path))
+    assert [name for name, outcome in made.items() if outcome is FileCounts] == ["f4.csv"]
+    assert len(batches) == 5
+    assert ask(filled, "SELECT count(*) FROM items") == [(6,)]
+
+
+@pytest.mark.parametrize("changed", ["films", "books"])
+def test_where_one_is_read_otherwise_all_are_read_anew_and_nothing_is_there_twice(
+    filled, tmp_path, batches, changed
+):
+    batches.clear()
+    otherwise = {"stock_image_uri": "tag"}
+    catalogues = [
+        films(tmp_path, **(otherwise if changed == "films" else {})),
+        books(tmp_path, **(otherwise if changed == "books" else {})),
+    ]
+    assert set(take_in(filled, *catalogues).values()) == {FileCounts}
+    assert [len(batch) for batch in batches] == [2, 1, 2]
+    pictured = "SELECT count(stock_image_uri), count(*) FROM items WHERE starts_with(item_id, '{}')"
+    assert ask(filled, pictured.format("i")) == [(3 if changed == "films" else 0, 3)]
+    assert ask(filled, pictured.format("j")) == [(2 if changed == "books" else 0, 2)]
+    assert set(take_in(filled, *catalogues).values()) == {Known}
+
+
+def test_only_the_last_of_many_files_may_be_read_otherwise(filled, tmp_path):
+    other = Catalogue(path=tmp_path / "b2.csv", columns=COLUMNS | {"stock_image_uri": "tag"}, source="books")
+    same = Catalogue(path=tmp_path / "b1.csv", columns=COLUMNS, source="books")
+    made = take_in(filled, films(tmp_path), same, other)
+    assert set(made.values()) == {FileCounts}
+    assert ask(filled, "SELECT item_id FROM items WHERE stock_image_uri IS NOT NULL") == [("j2",)]
+
+
+def test_of_two_catalogues_with_one_content_both_are_deliveries(lake, tmp_path, batches):
+    write(tmp_path, f1=("i1", "Film", ""), f2=("i1", "Film", ""))
+    assert take_in(lake, films(tmp_path)) == {"f1.csv": FileCounts, "f2.csv": FileCounts}
+
+
+def log_outcomes(lake, folder, *, is_strict=False):
+    log = EventLog(path=folder / "*.csv", columns=EVENTS)
+    intake = FileIntake(lake=lake, run=open_run(lake), is_strict=is_strict)
+    return {one.file.name: type(made) for one, made in intake.append_logs(map(offer, log.files()))}
+
+
+def write_logs(folder, **users):
+    for name, user in users.items():
+        write_csv(folder / f"{name}.csv", ("user", "item", "at"), [(user, "i1", 1_500_000_000)])
+
+
+def test_of_logs_with_one_content_the_first_counts_whether_it_is_of_the_batch_or_done(
+    lake, tmp_path, batches
+):
+    write_logs(tmp_path, a="ann", b="ann", c="bob", d="cid", e="ann")
+    assert log_outcomes(lake, tmp_path) == {
+        "a.csv": FileCounts, "b.csv": Known, "c.csv": FileCounts, "d.csv": FileCounts, "e.csv": Known
+    }  # fmt: skip
+    assert ask(lake, "SELECT count(*) FROM interactions") == [(3,)]
+
+
+@pytest.mark.parametrize(
+    ("is_strict", "read"), [(False, [["a.csv", "c.csv"]]), (True, [["a.csv"], ["c.csv"]])]
+)
+def test_strictly_a_file_after_a_bad_one_waits_for_who_sees_it(
+    lake, tmp_path, batches, monkeypatch, is_strict, read
+):
+    monkeypatch.setattr(file_batches, "MOST_FILES", 9)
+    write_logs(tmp_path, a="ann", c="bob")
+    write_csv(tmp_path / "b.csv", ("who", "what"), [("ann", "i1")])
+    made = log_outcomes(lake, tmp_path, is_strict=is_strict)
+    assert [name for name, outcome in made.items() if outcome is not FileCounts] == ["b.csv"]
+    assert batches == read
+
+
+@pytest.mark.parametrize("large", ["a", "b"])
+def test_a_large_log_is_read_alone(lake, tmp_path, batches, monkeypatch, large):
+    monkeypatch.setattr(source_files, "LARGE_FILE", 200)
+    write_logs(tmp_path, a="ann", b="bob")
+    write_csv(
+        tmp_path / f"{large}.csv",
+        ("user", "item", "at"),
+        [("cid", f"i{n}", 1_500_000_000) for n in range(20)],
+    )
+    assert set(log_outcomes(lake, tmp_path).values()) == {FileCounts}
+    assert batches == [["a.csv"], ["b.csv"]]
+
+
+def test_as_many_bytes_as_are_allowed_are_read_together(lake, tmp_path, batches, monkeypatch):
+    write_logs(tmp_path, a="ann", b="bob", c="cid", d="dan")
+    monkeypatch.setattr(file_batches, "MOST_FILES", 9)
+    monkeypatch.setattr(file_batches, "MOST_BYTES", 2 * (tmp_path / "a.csv").stat().st_size)
+    log_outcomes(lake, tmp_path)
+    assert batches == [["a.csv", "b.csv"], ["c.csv", "d.csv"]]
