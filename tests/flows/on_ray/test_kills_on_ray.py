@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -32,8 +33,6 @@ run_night(settings, tasks=open_cluster(settings))
 PAIRS = "SELECT artwork_digest, user_id, item_id FROM artworks ORDER BY ALL"
 DRAWN = "SELECT artwork_digest, drawn_at FROM night.artworks"
 ROUNDS = 4
-SECONDS = 14.0
-"""About how long a night takes here, with the start of its process."""
 
 
 class Readers:
@@ -88,10 +87,12 @@ class NightProcess:
             lose(machines.machines.pop(0))
             machines.add()
             return True
-        workers = [one for machine in machines.machines for one in workers_of(machine)]
-        for worker in workers[:1]:
-            worker.kill()
-        return bool(workers)
+        while self.process.poll() is None:
+            if workers := [one for machine in machines.machines for one in workers_of(machine)]:
+                workers[0].kill()
+                return True
+            time.sleep(0.05)
+        return False
 
 
 def night_alone(folder, alpha):
@@ -101,11 +102,19 @@ def night_alone(folder, alpha):
         return ask(folder / "fan.toml", ROWS), ask(folder / "fan.toml", PAIRS)
 
 
-def kill_and_finish(settings_file, machines, chance, log):
-    """Start a night, kill what works on it, start it again if need be; return who was killed, if anybody."""
+def kill_and_finish(settings_file, machines, chance, seconds, log):
+    """Start a night, kill what works on it, start it again if need be; return who was killed, if anybody.
+
+    Args:
+        settings_file: of the night.
+        machines: on which it is run.
+        chance: says who is killed, and when.
+        seconds: that a night takes, with the start of its process.
+        log: where its processes write.
+    """
     victim, drawn = chance.choice(["night", "machine", "process"]), {}
     is_killed, status = NightProcess(settings_file, log).kill_after(
-        chance.random() * SECONDS, victim, machines
+        chance.random() * seconds, victim, machines
     )
     if status:
         assert (victim, status) == ("night", -signal.SIGKILL), log.read_text()[-3000:]
@@ -119,14 +128,16 @@ def kill_and_finish(settings_file, machines, chance, log):
 def assert_nothing_is_lost(settings_file, machines, tmp_path, chance, rounds):
     alone = place(tmp_path / "alone").parent
     with use_variables({"FAN_DRAWING__ALPHA": "0.4"}):
+        began = time.monotonic()
         assert NightProcess(settings_file, tmp_path / "log").process.wait(300) == 0
+        seconds = time.monotonic() - began
     _, first = night_alone(alone, "0.4")
     killed = []
     for number in range(rounds):
         alpha = f"{0.41 + number / 100:.2f}"
         rows, second = night_alone(alone, alpha)
         with use_variables({"FAN_DRAWING__ALPHA": alpha}), Readers(settings_file) as readers:
-            victim = kill_and_finish(settings_file, machines, chance, tmp_path / "log")
+            victim = kill_and_finish(settings_file, machines, chance, seconds, tmp_path / "log")
             assert ask(settings_file, ROWS) == rows, victim
         killed.append(victim)
         assert ask(settings_file, DOUBLED) == [(0,)]
