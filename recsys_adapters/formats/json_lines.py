@@ -42,10 +42,12 @@ class JsonLines:
         if not self.literals and _LITERAL.match(head):
             raise SourceFileError(f'{path.name} is not JSON but Python: set format = "python".')
         pointer = "'/' || replace(replace(key, '~', '~0'), '/', '~1')"
-        is_list = f"line = 1 AND json_type(raw, {pointer} || '/0') = 'OBJECT'"
+        # A CASE, so that only one record is parsed once more for each of its keys.
+        is_list = f"CASE WHEN first IS NOT NULL THEN json_type(first, {pointer} || '/0') = 'OBJECT' END"
+        first = "CASE WHEN line = 1 THEN raw END AS first"
         keys = peek(self._lines(path)).execute(
             f"SELECT key, bool_or({is_list}) "
-            f"FROM (SELECT line, raw, unnest(json_keys(raw)) AS key FROM {SOURCE_RECORDS} "
+            f"FROM (SELECT line, {first}, unnest(json_keys(raw)) AS key FROM {SOURCE_RECORDS} "
             "WHERE json_valid(raw) AND json_type(raw) = 'OBJECT') GROUP BY key ORDER BY min(line)"
         )
         found = dict(keys.fetchall())
