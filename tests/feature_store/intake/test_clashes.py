@@ -137,6 +137,11 @@ def test_of_events_repeated_as_often_the_last_items_and_their_last_times_are_exa
     assert told.endswith(
         "for example item c at 2024-05-04 00:00:00+00:00 and item c at 2024-05-03 00:00:00+00:00"
     )
+    at_once = [row for row in rows if row["event_time"].day == 2]
+    (told,) = find(lake, at_once, table=INTERACTIONS)[0].repeats.values()
+    assert told.endswith(
+        "for example item c at 2024-05-02 00:00:00+00:00 and item b at 2024-05-02 00:00:00+00:00"
+    )
 
 
 def replaced(lake, *files, table=INTERACTIONS):
