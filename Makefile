@@ -57,7 +57,7 @@ coverage: $(STAMP) ## Show which lines the tests do not pass through (as long as
 	$(BIN)/coverage report --skip-covered
 
 .PHONY: mutate
-mutate: $(STAMP) ## Put small faults into the modules that decide most, and see that tests notice (an hour)
+mutate: $(STAMP) ## Put small faults into the modules that decide most, and see that tests notice (hours)
 	$(BIN)/python -m tests.mutation $(MODULES)
 
 .PHONY: bench
