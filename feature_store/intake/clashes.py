@@ -174,11 +174,11 @@ def find_replaced(connection: DuckDBPyConnection, table: Table, made: Correction
     """
     if table is not INTERACTIONS:
         return {}
-    same_key = " AND ".join(f"old.{name} = new.{name}" for name in table.key)
     rows = connection.execute(
         f"SELECT place, count(*), min((new.interaction_id, new.item_id, old.item_id)) "
         f"FROM {made.fresh} AS new JOIN {made.known} AS old "
-        f"ON {same_key} WHERE old.user_key <> new.user_key AND old.item_id <> new.item_id GROUP BY place"
+        f"ON {_same_key(table)} WHERE old.user_key <> new.user_key AND old.item_id <> new.item_id "
+        "GROUP BY place"
     ).fetchall()
     return {place: Replaced(num_rows, example) for place, num_rows, example in rows}
 
@@ -254,10 +254,10 @@ def supersede(connection: DuckDBPyConnection, table: Table, made: Corrections) -
     """Keep what is corrected as it was known before."""
     columns = ", ".join(table.column_names)
     old = ", ".join(f"old.{name}" for name in table.column_names)
-    same_key = " AND ".join(f"old.{name} = new.{name}" for name in table.key)
     connection.execute(
         f"INSERT INTO {table.schema}.superseded_{table.name} ({columns}, superseded_at) "
-        f"SELECT {old}, new.ingested_at FROM {made.known} AS old JOIN {made.fresh} AS new ON {same_key}"
+        f"SELECT {old}, new.ingested_at FROM {made.known} AS old JOIN {made.fresh} AS new "
+        f"ON {_same_key(table)}"
     )
 
 
@@ -274,9 +274,8 @@ def merge(connection: DuckDBPyConnection, table: Table, fresh: str) -> None:
             f"CASE WHEN {_is_moved('old', 'new')} THEN {moved_id('new.interaction_id')} "
             "ELSE new.interaction_id END"
         )
-    same_key = " AND ".join(f"old.{name} = new.{name}" for name in table.key)
     connection.execute(
-        f"MERGE INTO {table.qualified_name} AS old USING {fresh} AS new ON {same_key} "
+        f"MERGE INTO {table.qualified_name} AS old USING {fresh} AS new ON {_same_key(table)} "
         f"WHEN MATCHED THEN UPDATE SET {', '.join(f'{name} = {value}' for name, value in values.items())} "
         f"WHEN NOT MATCHED THEN INSERT ({', '.join(filled)}) VALUES ({', '.join(f'new.{n}' for n in filled)})"
     )
@@ -284,6 +283,10 @@ def merge(connection: DuckDBPyConnection, table: Table, fresh: str) -> None:
 
 def _is_moved(old: str, new: str) -> str:
     return f"{old}.user_key <> {new}.user_key AND NOT starts_with({new}.interaction_id, '{MOVED}')"
+
+
+def _same_key(table: Table) -> str:
+    return " AND ".join(f"old.{name} = new.{name}" for name in table.key)
 
 
 def moved_id(interaction_id: str) -> str:

@@ -169,6 +169,11 @@ def looks_like_utf8(path: Path, *, told: str) -> bool:
     head = read_head(path)
     if head.isascii() or encoding_of(head, told) != codecs.lookup(told).name:
         return False
+    return begins_as_utf8(head)
+
+
+def begins_as_utf8(head: bytes) -> bool:
+    """Whether the first bytes of a file are UTF-8, the last character maybe cut."""
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:

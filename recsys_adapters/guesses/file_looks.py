@@ -1,6 +1,5 @@
 """What a file looks like: its format, its columns, and a few values of each, by DuckDB's own sniffers."""
 
-import codecs
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from glob import escape
@@ -10,7 +9,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 
 from recsys_adapters.errors import SourceFileError
-from recsys_adapters.formats.file_lines import encoding_of, read_text_head
+from recsys_adapters.formats.file_lines import begins_as_utf8, encoding_of, read_text_head
 from recsys_adapters.formats.packed_bytes import packing, read_head
 from recsys_adapters.records.sql_quoting import quoted_name, quoted_text
 from recsys_adapters.sources.file_search import unpacked_name
@@ -86,13 +85,7 @@ def _look_at(path: Path, suffix: str, folder: Path) -> FileLook:
 def _encoding(head: bytes) -> str:
     """The encoding of a text by its first bytes; not all of what is no UTF-8 is in that of Western Europe."""
     written = encoding_of(head, "utf-8")
-    if written != "utf-8":
-        return written
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        return WESTERN
-    return written
+    return WESTERN if written == "utf-8" and not begins_as_utf8(head) else written
 
 
 def _look_at_text(connection: duckdb.DuckDBPyConnection, path: Path) -> FileLook:

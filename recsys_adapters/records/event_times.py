@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from feature_store.schemas import Rule
-from recsys_adapters.records.named_zones import named_sql, with_offset_sql
+from recsys_adapters.records.named_zones import ENDS_WITH_NAME, named_sql, with_offset_sql
 from recsys_adapters.records.sql_quoting import quoted_text
 from recsys_adapters.records.worded_times import HAS_MONTH, worded_sql
 
@@ -18,7 +18,6 @@ _EPOCH_UNITS = {"seconds": 1, "milliseconds": 1000, "microseconds": 10**6, "nano
 _EXCEL_EPOCH_DAYS = 25569
 """Days from the 30th of December 1899, where a spreadsheet's days begin, to 1970."""
 _OFFSET = r"[0-9]:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?\s*(?:[Zz]|[+-][0-9]{1,2}(?::?[0-9]{2}){0,2})$"
-_NAMED_ZONE = r"[0-9]\s*[A-Za-z_/+-]{3,}[0-9]*$"
 _WRITTEN = (
     r"^([0-9]{4})-?([0-9]{2})-?([0-9]{2})"
     r"(?:\s?[Tt]?\s?([0-9]{2})(?::?([0-9]{2})(?::?([0-9]{2})(?:[.,]([0-9]{1,9}))?)?)?)?"
@@ -129,7 +128,8 @@ class TimeSpelling:
         local = self._local(f"TRY_CAST({text} AS TIMESTAMP)")
         usual = (
             f"CASE WHEN regexp_matches({text}, {quoted_text(_OFFSET)}) THEN TRY_CAST({text} AS TIMESTAMPTZ) "
-            f"WHEN regexp_matches({text}, {quoted_text(_NAMED_ZONE)}) THEN {named_sql(text)} ELSE {local} END"
+            f"WHEN regexp_matches({text}, {quoted_text(ENDS_WITH_NAME)}) THEN {named_sql(text)} "
+            f"ELSE {local} END"
         )
         unusual = self._unusual_sql("written")
         unusual = f"list_transform([{with_offset_sql(text)}], lambda written: {unusual})[1]"

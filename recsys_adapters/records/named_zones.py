@@ -18,6 +18,8 @@ SHORT_NAMES = {
 
 `BST`, `IST` and their like are several zones': who writes them has to say which, by an offset.
 """
+ENDS_WITH_NAME = r"[0-9]\s*[A-Za-z_/+-]{3,}[0-9]*$"
+"""Regular expression of times that seem to end with the name of a zone, for a quick look."""
 _NAMED = r"^(.*[0-9])\s*([A-Za-z][A-Za-z0-9_]+(?:[/+-][A-Za-z0-9_+/-]*)?)$"
 _SHORT = r"^(.*[0-9](?:\s?[AaPp][Mm])?)\s*([A-Z]{2,4})((?: [0-9]{4})?)$"
 _TWICE = r"(?:GMT|UTC)?([+-][0-9]{2}:?[0-9]{2})\s*(?:\([^)]*\)|[A-Z]{1,5})?$"
