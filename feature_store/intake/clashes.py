@@ -30,8 +30,8 @@ from then on, for the source may have named the event after the first one."""
 class Clashes:
     """The rows of files whose keys clash, with one another or with those of the lake."""
 
-    hashes: str
-    """Relation of the `hash` of each key that clashes."""
+    rows: str
+    """Relation of the rows."""
     num_rows: Mapping[int, int] = field(default_factory=dict)
     """Of each file that has any, by its place."""
     versions: str = ""
@@ -93,16 +93,16 @@ def find_clashes(
         num_files: how many files there are.
     """
     hashes = _clashing_hashes(connection, table, rows)
-    connection.register("clashing_hashes", pa.table({"hash": hashes}))
     if not len(hashes):
-        return Clashes(hashes="clashing_hashes")
+        return Clashes(rows=f"(FROM {rows} LIMIT 0)")
+    connection.register("clashing_hashes", pa.table({"hash": hashes}))
     clashing = f"{hash_sql(table)} IN (SELECT hash FROM clashing_hashes)"
     own = _keep(connection, "clashing_rows", f"FROM {rows} WHERE {clashing}")
     versions = _keep(connection, "versions", _versions_sql(table, own, order, num_files))
     most = connection.execute(f"SELECT max(version) + 1 FROM {versions}").fetchall()[0][0]
     counted = connection.execute(f"SELECT place, count(*) FROM {own} GROUP BY place").fetchall()
     return Clashes(
-        hashes="clashing_hashes",
+        rows=own,
         num_rows=dict(counted),
         versions=versions,
         num_versions=most,
@@ -225,17 +225,27 @@ def _fresh_sql(table: Table, own: str, known: str) -> str:
 
 def _clashing_hashes(connection: DuckDBPyConnection, table: Table, rows: str) -> Hashes:
     """The hashes that two rows of the file have, or a row of the file and one of the lake."""
-    num_parts = count(connection, rows) // HASHES_AT_ONCE + 1
-    found = []
+    num_rows = count(connection, rows)
+    num_parts = num_rows // HASHES_AT_ONCE + 1
+    found = [np.empty(0, np.uint64)]
     for part in range(num_parts):
         chosen = f"hash % {num_parts} = {part}" if num_parts > 1 else "true"
-        own = np.concatenate([np.empty(0, np.uint64), *_hashes(connection, table, rows, chosen)])
+        own = _filled(_hashes(connection, table, rows, chosen), num_rows)
         own.sort()
         found.append(own[1:][own[1:] == own[:-1]])
         if len(own):
             known = _hashes(connection, table, table.qualified_name, chosen)
             found += [_common(own, np.sort(hashes)) for hashes in known]
-    return np.unique(np.concatenate([np.empty(0, np.uint64), *found]))
+    return np.unique(np.concatenate(found))
+
+
+def _filled(batches: Iterator[Hashes], most: int) -> Hashes:
+    """All hashes in one array, which is filled as they come: to put millions together anew takes long."""
+    hashes, length = np.empty(most, np.uint64), 0
+    for batch in batches:
+        hashes[length : length + len(batch)] = batch
+        length += len(batch)
+    return hashes[:length]
 
 
 def _common(own: Hashes, known: Hashes) -> Hashes:

@@ -9,7 +9,8 @@ from duckdb import DuckDBPyConnection
 from feature_store.intake.clashes import count, count_by_place
 from feature_store.intake.ledger import FileCounts
 from feature_store.intake.offers import Offer
-from feature_store.intake.source_files import StagedBatch, account
+from feature_store.intake.source_files import account
+from feature_store.intake.staged_batches import StagedBatch
 from feature_store.lake.lake import Lake
 from feature_store.schemas import GIVEN_TARGETS, INGESTED_FILES, TARGETS
 from feature_store.tables.targets import append_targets

@@ -18,11 +18,9 @@ from feature_store.intake.ledger import FileCounts, Origin, now
 from feature_store.intake.offers import Entry, Offer, ReadableFiles
 from feature_store.intake.source_files import (
     IntakeError,
-    StagedBatch,
     append_together,
-    is_large,
-    stage_together,
 )
+from feature_store.intake.staged_batches import StagedBatch, is_large, stage_together
 from feature_store.lake.lake import Lake, LakeError
 from feature_store.schemas import INTERACTIONS, ITEMS
 from feature_store.tables.runs import Run

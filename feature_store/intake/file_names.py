@@ -40,6 +40,8 @@ def name_files(
         return [FileOwner(name) for name in names]
     words = [(place, word) for place, name in enumerate(names) for word in sorted(_words(name))]
     connection.register("words_of_names", arrow_rows(_WORDS, words))
+    if not _may_be_users(connection, forgotten):
+        return [FileOwner(name) for name in names]
     found = connection.execute(
         f"SELECT place, user_id, user_key FROM words_of_names SEMI JOIN {users} USING (place, user_id) "
         f"JOIN {USERS.qualified_name} USING (user_id) UNION ALL "
@@ -53,6 +55,13 @@ def name_files(
     for place, user_id, user_key in found:
         of_place[place].append((user_id, user_key))
     return [_name(name, of_place[place], num_users.get(place, 0)) for place, name in enumerate(names)]
+
+
+def _may_be_users(connection: DuckDBPyConnection, forgotten: str) -> bool:
+    """Whether any word is somebody's id; to find who is named in which file costs more."""
+    ids = f"SELECT user_id FROM {USERS.qualified_name} UNION ALL SELECT user_id FROM {forgotten}"
+    found = connection.execute(f"FROM words_of_names SEMI JOIN ({ids}) USING (user_id) LIMIT 1")
+    return bool(found.fetchall())
 
 
 def _name(name: str, found: list[tuple[str, int | None]], num_users: int) -> FileOwner:

@@ -15,9 +15,7 @@ from functools import partial
 
 from duckdb import DuckDBPyConnection
 
-from feature_store import schemas
 from feature_store.intake.clashes import (
-    MOVED,
     Clashes,
     Corrections,
     Replaced,
@@ -27,50 +25,32 @@ from feature_store.intake.clashes import (
     count_by_place,
     find_clashes,
     find_replaced,
-    hash_sql,
     merge,
-    moved_id,
     supersede,
 )
-from feature_store.intake.file_names import NOBODY, name_files
-from feature_store.intake.forgotten_records import GONE, NAMED, WELCOME, find_returned, leave_out, welcome
 from feature_store.intake.item_fields import Collision, combine_with_known
 from feature_store.intake.ledger import (
-    ONE_FILE_AFTER_ANOTHER,
     FileCounts,
     Origin,
     append_entries,
     append_rejects,
-    now,
 )
 from feature_store.intake.offers import Entry, InseparableError, Offer, ReadableFiles
-from feature_store.intake.staging import LAST_FIRST, StagedFile, stage
+from feature_store.intake.staged_batches import StagedBatch, stage_together
+from feature_store.intake.staging import LAST_FIRST, ROW
 from feature_store.intake.stale_states import mark_stale
 from feature_store.intake.withdrawal import WITHDRAWN, withdraw
 from feature_store.lake.lake import Lake
 from feature_store.lake.sql import quote
-from feature_store.schemas import ITEMS, USERS, Table
+from feature_store.schemas import ITEMS, Table
 from feature_store.tables.runs import Run
-from feature_store.tables.suppressions import list_forgotten
 
-LARGE_FILE = 2**23
-"""From so many bytes on, the lake takes the staged file of a log over, if most of its rows are new."""
 LARGEST_SHARE_CLASHING = 0.5
 """Of the rows of a file that is taken over: those that clash are written, then deleted."""
-TABLES = {table.name: table for table in (schemas.INTERACTIONS, schemas.ITEMS, schemas.TARGETS)}
 
 
 class IntakeError(RuntimeError):
     """The lake holds other rows of a file than were counted; nothing of it was taken in."""
-
-
-@dataclass(frozen=True)
-class StagedBatch:
-    """Files that were read, and are to be written."""
-
-    rows: StagedFile
-    origins: tuple[Origin, ...]
-    """Of each file, by its place."""
 
 
 def append_together(lake: Lake, offers: Sequence[Offer], files: ReadableFiles, run: Run) -> list[FileCounts]:
@@ -101,109 +81,6 @@ def append_together(lake: Lake, offers: Sequence[Offer], files: ReadableFiles, r
         append = partial(_append, staged=staged, earlier=earlier)
         more = f" and {len(offers) - 1} more" if len(offers) > 1 else ""
         return lake.write(append, f"ingest {staged.origins[0].file.name}{more}", connection=connection)
-
-
-def stage_together(
-    stack: ExitStack,
-    lake: Lake,
-    connection: DuckDBPyConnection,
-    offers: Sequence[Offer],
-    files: ReadableFiles,
-    run: Run,
-) -> StagedBatch:
-    """Read files once; what is staged lasts as long as the stack.
-
-    Raises:
-        InseparableError: if they must be taken in one after another.
-    """
-    first = offers[0].file
-    table = TABLES[first.table]
-    users = _list_users(lake, connection, files)
-    records = files.records(connection)
-    if users:
-        records = _give_keys(lake, connection, table, records, len(offers))
-    names = [offer.file.name for offer in offers]
-    owners = name_files(connection, names, users, forgotten=GONE if users else NOBODY)
-    begin = now()
-    origins = tuple(
-        Origin(
-            first.source, owner, offer.sha256, offer.file.reading, offer.size_bytes,
-            begin + place * ONE_FILE_AFTER_ANOTHER, run.run_id,
-        )
-        for place, (offer, owner) in enumerate(zip(offers, owners, strict=True))
-    )  # fmt: skip
-    records = _known_by_their_ids(lake, table, records, offers)
-    if first.is_supplement:
-        records = _with_known_titles(records)
-    common = {name: value for name, value in origins[0].common.items() if name in table.column_names}
-    staged = stage(
-        lake,
-        connection,
-        table,
-        records,
-        common=common,
-        num_files=len(offers),
-        is_large=len(offers) == 1 and is_large(offers[0]),
-    )
-    return StagedBatch(stack.enter_context(staged), origins)
-
-
-def is_large(offer: Offer) -> bool:
-    """Whether a file is a log that is so large that the lake may take over what it is staged in."""
-    return offer.file.table == schemas.INTERACTIONS.name and offer.file.path.stat().st_size >= LARGE_FILE
-
-
-def _list_users(lake: Lake, connection: DuckDBPyConnection, files: ReadableFiles) -> str | None:
-    """Name the relation of the ids of each file's users; None if the records are nobody's."""
-    users = files.users(connection)
-    if users is None:
-        return None
-    with lake.explain_failures():
-        connection.execute(
-            f"CREATE OR REPLACE TEMP TABLE {NAMED} AS SELECT DISTINCT place, user_id FROM ({users})"
-        )
-    return NAMED
-
-
-def _give_keys(lake: Lake, connection: DuckDBPyConnection, table: Table, records: str, num_files: int) -> str:
-    """Give the users of files keys; return the records without those of users who were forgotten."""
-    if list_forgotten(connection, f"(SELECT DISTINCT user_id FROM {NAMED})"):
-        if find_returned(connection, table, records) and num_files > 1:
-            raise InseparableError("a user who was forgotten comes back with one of the files")
-        records = leave_out(connection, table, records)
-    if count(connection, f"(FROM {WELCOME} ANTI JOIN {USERS.qualified_name} USING (user_id))"):
-        lake.write(welcome, "new users", connection=connection)
-    return records
-
-
-def _known_by_their_ids(lake: Lake, table: Table, records: str, offers: Sequence[Offer]) -> str:
-    """Records with the ids that the lake knows moved events by (see `clashes.MOVED`), where there are any."""
-    if table is not schemas.INTERACTIONS:
-        return records
-    moved = (
-        f"SELECT interaction_id FROM {table.qualified_name} "
-        f"WHERE source = {quote(offers[0].file.source)} AND starts_with(interaction_id, '{MOVED}')"
-    )
-    if not lake.query(f"{moved} LIMIT 1").num_rows:
-        return records
-    if any(offer.earlier for offer in offers[:-1]):
-        raise InseparableError("rows go that other files know by new ids")
-    digest = moved_id("interaction_id")
-    known_as = f"CASE WHEN {digest} IN ({moved}) THEN {digest} ELSE interaction_id END"
-    return f"SELECT * REPLACE ({known_as} AS interaction_id) FROM ({records})"
-
-
-def _with_known_titles(records: str) -> str:
-    """Records of items without titles of their own, with those that the lake knows."""
-    reason = (
-        "CASE WHEN reason = 'title is missing' AND known_title IS NOT NULL THEN NULL "
-        "WHEN reason = 'title is missing' THEN 'no catalogue has the item' ELSE reason END"
-    )
-    known = f"SELECT item_id, title AS known_title FROM {ITEMS.qualified_name}"
-    return (
-        f"SELECT * EXCLUDE (known_title) REPLACE (coalesce(title, known_title) AS title, {reason} AS reason) "
-        f"FROM ({records}) LEFT JOIN ({known}) USING (item_id)"
-    )
 
 
 def _append(
@@ -289,7 +166,6 @@ def _add_rows(connection: DuckDBPyConnection, staged: StagedBatch) -> _Added:
     rows, num_files = staged.rows, len(staged.origins)
     table, rows.is_taken_over = rows.table, False
     clashes = find_clashes(connection, table, rows.rows, order=LAST_FIRST, num_files=num_files)
-    _insert(connection, staged, clashes)
     accepted: Counter[int] = Counter(dict(enumerate(rows.num_rows)))
     accepted.subtract(clashes.num_rows)
     collisions: list[Collision] = []
@@ -301,6 +177,8 @@ def _add_rows(connection: DuckDBPyConnection, staged: StagedBatch) -> _Added:
         if table is ITEMS:
             collisions += combine_with_known(connection, made)
         accepted.update(_write_corrections(connection, table, clashes, made, version))
+    # Last, so that what the lake holds is compared without them.
+    _insert(connection, staged, clashes)
     _check(connection, table, staged.origins, accepted)
     return _Added(accepted, clashes, tuple(collisions), replaced)
 
@@ -308,15 +186,14 @@ def _add_rows(connection: DuckDBPyConnection, staged: StagedBatch) -> _Added:
 def _insert(connection: DuckDBPyConnection, staged: StagedBatch, clashes: Clashes) -> None:
     """Insert the rows that clash with none."""
     rows, table = staged.rows, staged.rows.table
-    unlike = f"{hash_sql(table)} NOT IN (SELECT hash FROM {clashes.hashes})"
     num_clashing = sum(clashes.num_rows.values())
-    alone = f"(FROM {rows.rows} WHERE {unlike})" if num_clashing else rows.rows
+    alone = f"(FROM {rows.rows} ANTI JOIN {clashes.rows} USING ({ROW}))" if num_clashing else rows.rows
     mark_stale(connection, table, alone)
     if rows.can_be_taken_over and num_clashing <= sum(rows.num_rows) * LARGEST_SHARE_CLASHING:
         rows.take_over(connection)
         if num_clashing:
-            own = _own(staged.origins)
-            connection.execute(f"DELETE FROM {table.qualified_name} WHERE {own} AND NOT {unlike}")
+            own = f"filename = {quote(str(rows.path))} AND {ROW} IN (SELECT {ROW} FROM {clashes.rows})"
+            connection.execute(f"DELETE FROM {table.qualified_name} WHERE {own}")
     else:
         columns = ", ".join(dict.fromkeys([*table.stored, *rows.common]))
         connection.execute(f"INSERT INTO {table.qualified_name} ({columns}) SELECT {columns} FROM {alone}")

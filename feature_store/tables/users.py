@@ -37,6 +37,25 @@ def look_up_key(lake: Lake, user_id: str) -> int | None:
     return found[0] if found else None
 
 
+def add_users(connection: DuckDBPyConnection, users: str) -> bool:
+    """Write new users with the keys that were drawn for them.
+
+    Args:
+        connection: inside a transaction.
+        users: relation of distinct `user_id`s and `user_key`s.
+
+    Returns:
+        Whether it was done: not if one of them has a key already, which another writer drew.
+    """
+    known = f"FROM {users} SEMI JOIN {USERS.qualified_name} USING (user_id) LIMIT 1"
+    if connection.execute(known).fetchall():
+        return False
+    connection.execute(
+        f"INSERT INTO {USERS.qualified_name} (user_key, user_id) SELECT user_key, user_id FROM {users}"
+    )
+    return True
+
+
 def give_keys(connection: DuckDBPyConnection, users: str) -> None:
     """Give every user who has none a key.
 

@@ -135,7 +135,7 @@ def _line_blocks(path: Path, encoding: str) -> Iterator[bytes]:
         text = piece.replace(b"\r", b"\n") if has_old_line_ends else piece
         end = text.rfind(b"\n") + 1
         if end:
-            yield _with_plain_line_ends(b"".join([*rest, text[:end]]))
+            yield _with_plain_line_ends(b"".join([*rest, memoryview(text)[:end]]))
             rest = []
         rest.append(text[end:])
     if last := b"".join(rest):
@@ -210,10 +210,12 @@ def _without_empty_end(blocks: Iterator[bytes]) -> Iterator[bytes]:
     """The blocks without the empty lines that end the last of them."""
     num_empty = 0
     for block in blocks:
-        body = block.rstrip(b"\n")
-        if body:
-            yield b"\n" * num_empty + block[: len(body) + 1]
-            num_empty = -1 - len(body)
+        # A copy of each block would take longer than to find its lines.
+        has_empty_end = block.endswith(b"\n\n") or block == b"\n"
+        length = len(block.rstrip(b"\n")) + 1 if has_empty_end else len(block)
+        if length > 1:
+            yield b"\n" * num_empty + block[:length] if num_empty or has_empty_end else block
+            num_empty = -length
         num_empty += len(block)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from feature_store.intake import file_batches, source_files
+from feature_store.intake import file_batches, source_files, staged_batches
 from feature_store.intake.file_batches import FileIntake
 from feature_store.intake.known_files import Known
 from feature_store.intake.ledger import FileCounts
@@ -139,7 +139,7 @@ def test_strictly_a_file_after_a_bad_one_waits_for_who_sees_it(
 
 @pytest.mark.parametrize("large", ["a", "b"])
 def test_a_large_log_is_read_alone(lake, tmp_path, batches, monkeypatch, large):
-    monkeypatch.setattr(source_files, "LARGE_FILE", 200)
+    monkeypatch.setattr(staged_batches, "LARGE_FILE", 200)
     write_logs(tmp_path, a="ann", b="bob")
     write_csv(
         tmp_path / f"{large}.csv",

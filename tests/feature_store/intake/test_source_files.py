@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_store.intake import clashes, refused_records, source_files
+from feature_store.intake import clashes, refused_records, source_files, staged_batches
 from feature_store.intake.staging import StagedFile
 from tests.feature_store.logs import (
     ask,
@@ -38,7 +38,7 @@ def way(request, monkeypatch):
         asked.append((rows.table.name, rows.can_be_taken_over, rows.is_taken_over))
         return added
 
-    monkeypatch.setattr(source_files, "LARGE_FILE", 1 if is_taken_over else 2**40)
+    monkeypatch.setattr(staged_batches, "LARGE_FILE", 1 if is_taken_over else 2**40)
     monkeypatch.setattr(source_files, "LARGEST_SHARE_CLASHING", 1.0)
     monkeypatch.setattr(source_files, "_add_rows", add_rows_and_look)
     yield request.param
@@ -49,7 +49,7 @@ def way(request, monkeypatch):
 def test_most_of_whose_rows_clash_is_inserted_and_not_taken_over(lake, tmp_path, monkeypatch):
     monkeypatch.setattr(source_files, "LARGEST_SHARE_CLASHING", 0.5)
     monkeypatch.setattr(StagedFile, "take_over", None)
-    monkeypatch.setattr(source_files, "LARGE_FILE", 2**40)
+    monkeypatch.setattr(staged_batches, "LARGE_FILE", 2**40)
     take_in_events(lake, tmp_path, EVENTS)
     counts = take_in_events(lake, tmp_path, [*EVENTS, ("e4", "bob", "i2", hours(4), 2.0)], name="longer")
     assert (counts.accepted, counts.duplicate) == (1, 3)

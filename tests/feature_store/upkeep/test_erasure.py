@@ -2,7 +2,7 @@
 
 import pytest
 
-from feature_store.intake import source_files as ingest
+from feature_store.intake import staged_batches
 from feature_store.lake.lake import Lake
 from feature_store.lake.stored_files import FolderFiles
 from feature_store.tables.notes import Note, append_note, read_notes
@@ -70,11 +70,11 @@ def forget(lake, folder, user_id):
 
 
 @pytest.mark.whole
-@pytest.mark.parametrize("large_file", [1, ingest.LARGE_FILE], ids=["taken over", "inserted"])
+@pytest.mark.parametrize("large_file", [1, staged_batches.LARGE_FILE], ids=["taken over", "inserted"])
 def test_no_byte_of_the_workspace_tells_of_a_forgotten_user_or_of_a_text_only_they_had(
     large_file, lake, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(ingest, "LARGE_FILE", large_file)
+    monkeypatch.setattr(staged_batches, "LARGE_FILE", large_file)
     fill(lake, tmp_path)
     workspace = [tmp_path / name for name in ("lake", "references", "images")]
     before = b"".join(everything(folder) for folder in workspace)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from feature_store.intake import source_files as ingest
+from feature_store.intake import staged_batches
 from feature_store.lake.lake import Lake
 from feature_store.lake.stored_files import FolderFiles
 from feature_store.upkeep.maintenance import (
@@ -56,7 +56,7 @@ def test_many_small_commits_become_one_file(lake):
 
 
 def test_a_log_that_was_taken_in_while_it_was_read_is_compacted_like_any_other(lake, tmp_path, monkeypatch):
-    monkeypatch.setattr(ingest, "LARGE_FILE", 1)
+    monkeypatch.setattr(staged_batches, "LARGE_FILE", 1)
     for day in range(3):
         events = [(f"e{number}", "ann", f"i{day}", hours(number), 1.0) for number in range(day, day + 1000)]
         take_in_events(lake, tmp_path, events, name=f"day-{day}")
