@@ -22,7 +22,8 @@ NOT_UTF8 = "not valid UTF-8"
 Rewrite = Callable[[Iterator[bytes]], Iterator[bytes]]
 """From blocks of whole lines to such blocks, line by line, so that numbers of lines stay."""
 
-_CHUNK_BYTES = 1 << 22
+_CHUNK_BYTES = 1 << 20
+"""A block and the values that it is split into fit into a core's cache, where they are looked at next."""
 _LINE_FEED = ord("\n")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _WIDE_MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
