@@ -52,6 +52,18 @@ def set_kernels(pipeline: DiffusionPipeline, execution: Execution) -> None:
     watch_decoding(autoencoder_of(pipeline))
 
 
+def lay_out(pipeline: DiffusionPipeline) -> None:
+    """Keep the weights of convolutions in the order in which a CPU reads them, its channels last.
+
+    Measured with the bundled model and at Stable Diffusion 1.5's shape, on one core of a Xeon: an autoencoder
+    decodes in .79 of the time, in bfloat16 in .4 to .6; a UNet draws in .9 of it, in bfloat16 in no less.
+    """
+    autoencoder_of(pipeline).to(memory_format=torch.channels_last)
+    image_model = image_model_of(pipeline)
+    if image_model.dtype == torch.float32:
+        image_model.to(memory_format=torch.channels_last)
+
+
 def fill_row_blocks(image_model: torch.nn.Module) -> None:
     """Let layers that take one row a picture, such as those of its time step, compute whole blocks of rows.
 

@@ -27,7 +27,7 @@ from fan_model.loading.image_encoders import (
     load_ip_adapter,
     reading_files,
 )
-from fan_model.loading.kernels import set_kernels
+from fan_model.loading.kernels import lay_out, set_kernels
 from fan_model.loading.number_types import component_types, read_header
 from fan_model.loading.picture_input import PictureInput
 from fan_model.loading.pipeline_files import (
@@ -121,6 +121,8 @@ class PipelineLoader:
         if self.images is not None:
             load_ip_adapter(pipeline, self.images)
         set_kernels(pipeline, self.execution)
+        if device == "cpu" and not is_quantized:
+            lay_out(pipeline)
         if self.execution.step_cache != "none":
             set_step_cache(pipeline, self.execution.step_cache)
         pipeline.set_progress_bar_config(disable=True)

@@ -81,12 +81,12 @@ class Newcomers:
             return key
 
     def named(self, staged: "StagedFile") -> str:
-        """Relation of `place` (of a file) and `user_id` of each user whom records name."""
+        """Relation of `place` (of a file) and `user_id` of each user whom records name, NULL for nobody."""
         self._connection.register(self._name, self._table)
         keys = f"SELECT user_id, user_key FROM {USERS.qualified_name} UNION ALL FROM {self._name}"
         return (
-            f"(SELECT DISTINCT place, user_id FROM {staged.rows} JOIN ({keys}) USING (user_key) "
-            f"UNION SELECT place, user_id FROM {staged.refused} WHERE user_id IS NOT NULL)"
+            f"(SELECT place, user_id FROM {staged.rows} JOIN ({keys}) USING (user_key) "
+            f"UNION SELECT place, user_id FROM {staged.refused})"
         )
 
     @property
