@@ -15,6 +15,7 @@ from feature_store.intake.known_files import Known
 from feature_store.intake.ledger import FileCounts
 from feature_store.intake.offers import Offer, OfferedFile, content_digest
 from feature_store.intake.source_files import IntakeError
+from feature_store.lake.durable_files import FileAccessError
 from feature_store.lake.lake import Lake, LakeError
 from feature_store.tables.notes import Note, Severity
 from feature_store.tables.runs import Run
@@ -22,11 +23,13 @@ from feature_store.tables.suppressions import is_anybody_forgotten, without_forg
 from flows.failures import explain_unread
 from flows.settings import Settings
 from flows.source_settings import told_apart
-from recsys_adapters.errors import SourceFileError
+from recsys_adapters.errors import NothingReadyError, SourceFileError
 from recsys_adapters.remedies import remedy
 
 logger = logging.getLogger(__name__)
 
+LONGEST_MESSAGE = 3000
+"""Characters of what is noted: a file may have a name, a column or an id of megabytes."""
 _NUM_REASONS = 3
 _LEVELS = {"fault": logging.ERROR, "warning": logging.WARNING, "note": logging.INFO}
 
@@ -76,6 +79,9 @@ class Intake:
         for name, source in adapters:
             try:
                 files = list(source.files())
+            except NothingReadyError as error:
+                self._note("warning", name, str(error))
+                continue
             except Exception as error:
                 self._fault(name, None, error)
                 continue
@@ -156,7 +162,8 @@ class Intake:
         """
         if self.settings.on_bad_file == "stop" and isinstance(error, SourceFileError | OSError):
             raise error
-        message = str(error) if isinstance(error, SourceFileError) else explain_unread(file or source, error)
+        says_why = isinstance(error, SourceFileError | FileAccessError)
+        message = str(error) if says_why else explain_unread(file or source, error)
         if self.settings.on_bad_file == "stop":
             raise SourceFileError(message) from error
         self._note("fault", source, message, file)
@@ -169,7 +176,15 @@ class Intake:
         if self._has_forgotten:
             message = without_forgotten(self.lake, message)
             file = file and without_forgotten(self.lake, file)
-        note = Note(severity=severity, source=source, message=message, file=file)
+        note = Note(severity=severity, source=source, message=_in_short(message), file=file)
         if note not in self.notes:
             self.notes[note] = None
-            logger.log(_LEVELS[severity], "%s", message)
+            logger.log(_LEVELS[severity], "%s", note.message)
+
+
+def _in_short(message: str) -> str:
+    """A message without its middle, if it quotes a value that nobody reads to its end."""
+    if len(message) <= LONGEST_MESSAGE:
+        return message
+    half = LONGEST_MESSAGE // 2
+    return f"{message[:half]} [{len(message) - 2 * half:,} more characters] {message[-half:]}"

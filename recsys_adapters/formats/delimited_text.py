@@ -151,6 +151,7 @@ class DelimitedText:
             numbers = tuple(str(n) for n in range(1, len(first[1]) + 1)) if first else ()
             return _Header(self.names or numbers, self.skip)
         if not first:
+            self._check_is_empty(path, lines)
             return _Header((), self.skip)
         number, names = first
         notes: tuple[str, ...] = ()
@@ -162,6 +163,15 @@ class DelimitedText:
                     f"{path.name}: line {number} is taken for the header; those before it are no records",
                 )
         return _Header(self.names or names, number, notes)
+
+    def _check_is_empty(self, path: Path, lines: Sequence[str]) -> None:
+        """See that no header can follow the first lines, none of which is one."""
+        blank = [line for line in lines[self.skip :] if line and not self._is_no_record(line)]
+        if blank or len(lines) == self.skip + _NUM_HEAD_LINES:
+            raise SourceFileError(
+                f"{path.name} has no header: its first {len(lines) - self.skip} lines are blank or comments. "
+                "If one follows, skip those before it."
+            )
 
     def _split(self, line: str) -> tuple[str, ...]:
         names = line.split(self._parting)

@@ -7,6 +7,7 @@ ends cannot promise that, so files with broken records are read through here.
 import codecs
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,8 @@ Rewrite = Callable[[Iterator[bytes]], Iterator[bytes]]
 
 _CHUNK_BYTES = 1 << 20
 """A block and the values that it is split into fit into a core's cache, where they are looked at next."""
+_MOST_CHUNKS = 64
+"""Of a first line, before it is taken for one whose end is as usual."""
 _LINE_FEED = ord("\n")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _WIDE_MARKS = {b"\xff\xfe\x00\x00": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -129,7 +132,7 @@ def _line_blocks(path: Path, encoding: str) -> Iterator[bytes]:
     written = encoding_of(head, encoding)
     check_is_text(path, head, is_wide=written.startswith(("utf-16", "utf-32")))
     pieces = _decoded(_pieces(path), written)
-    first = next(pieces, b"").removeprefix(_BYTE_ORDER_MARK)
+    first = _until_line_end(pieces).removeprefix(_BYTE_ORDER_MARK)
     has_old_line_ends = b"\r" in first and b"\n" not in first
     rest: list[bytes] = []
     for piece in _chain(first, pieces):
@@ -141,6 +144,18 @@ def _line_blocks(path: Path, encoding: str) -> Iterator[bytes]:
         rest.append(text[end:])
     if last := b"".join(rest):
         yield _with_plain_line_ends(last.removesuffix(b"\r") + b"\n")
+
+
+def _until_line_end(pieces: Iterator[bytes]) -> bytes:
+    """The first pieces, up to one that shows how lines end: what stands after a carriage return, too."""
+    first: list[bytes] = []
+    end = b""
+    for piece in islice(pieces, _MOST_CHUNKS):
+        first.append(piece)
+        if b"\n" in piece or b"\r" in (end + piece)[:-1]:
+            break
+        end = piece[-1:]
+    return b"".join(first)
 
 
 def encoding_of(head: bytes, told: str) -> str:

@@ -12,7 +12,7 @@ from recsys_adapters.records.interaction_ids import interaction_id_sql
 from recsys_adapters.records.source_file import SourceFile
 from recsys_adapters.records.sql_quoting import quoted_name, quoted_text
 from recsys_adapters.sources.file_search import FoundFile, named_days
-from recsys_adapters.sources.file_source import FileSource, check_roles
+from recsys_adapters.sources.file_source import FileSource, check_finite, check_roles
 
 _REQUIRED = ("user_id", "item_id", "event_time")
 _OPTIONAL = ("kind", "weight", "event_id")
@@ -65,6 +65,7 @@ class EventLog(FileSource):
             raise ValueError(
                 f'time_from = "{self.time_from}" is for logs without event_time among their columns'
             )
+        check_finite("kinds", self.kinds)
         _ = self._spelling
 
     def files(self) -> tuple[SourceFile, ...]:

@@ -13,7 +13,7 @@ from os.path import commonpath
 from pathlib import Path
 from urllib.parse import unquote
 
-from recsys_adapters.errors import SourceFileError
+from recsys_adapters.errors import NothingReadyError, SourceFileError
 from recsys_adapters.formats.packed_bytes import is_inside_archive, split_archive, zip_members
 from recsys_adapters.sources.table_folders import live_files, note_on_log
 
@@ -86,6 +86,7 @@ def search_files(
 
     Raises:
         SourceFileError: if there are none.
+        NothingReadyError: if all of them wait.
     """
     passed_over: list[Path] = []
     if path.is_file():
@@ -101,6 +102,8 @@ def search_files(
     if not found:
         raise SourceFileError(_nothing(path, suffixes, passed_over))
     complete, waiting = _split(found, root, marker, settle_seconds)
+    if not complete:
+        raise NothingReadyError(f"nothing of {_legible(path.name)} is read: {waiting[0]}")
     files: list[FoundFile] = []
     for each in sorted(complete):
         inner, others = _expand(each, root, suffixes)
@@ -147,7 +150,8 @@ def _in_folder(folder: Path, suffixes: tuple[str, ...]) -> tuple[list[Path], lis
     for files in _walk(folder):
         for file in files:
             counts = _has_suffix(file.name, suffixes) or _is_part(file.name)
-            (found if counts and file.exists() else passed_over).append(file)
+            # To open a pipe would wait for whoever writes into it.
+            (found if counts and file.is_file() else passed_over).append(file)
     found, stale = _without_stale(found)
     return found, [*passed_over, *stale]
 

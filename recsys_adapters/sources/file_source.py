@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import inf, isfinite
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -95,8 +96,9 @@ class FileSource:
             raise ValueError(
                 f"encoding {self.encoding!r} is unknown; write utf-8, latin-1, cp1252, ..."
             ) from error
-        if self.skip < 0 or self.settle_seconds < 0:
-            raise ValueError("skip and settle_seconds cannot be below zero")
+        if self.skip < 0 or not 0 <= self.settle_seconds < inf:
+            raise ValueError("skip and settle_seconds cannot be below zero, nor without end")
+        check_finite("at_most", self.at_most)
         _ = self.file_format
 
     @cached_property
@@ -179,6 +181,17 @@ class FileSource:
             Rule(f"{name} is above {limit:g}", f"{quoted_name(f'limit {name}')} > {float(limit)!r}")
             for name, limit in self.at_most.items()
         )
+
+
+def check_finite(setting: str, numbers: Mapping[str, float]) -> None:
+    """Refuse what is no number, or without end.
+
+    Raises:
+        ValueError: naming the first.
+    """
+    for name, number in numbers.items():
+        if not isfinite(number):
+            raise ValueError(f"{setting}: {name} = {number} must be a finite number")
 
 
 def check_roles(

@@ -47,9 +47,14 @@ class Recommendations(FileSource):
         last_day = max((_day(file) for file in search.files), default="")
         delivered = [file for file in search.files if _day(file) == last_day]
         notes = search.notes
-        if len(delivered) < len(search.files):
+        dayless = [file.name for file in search.files if last_day and not _day(file)]
+        num_before = len(search.files) - len(delivered) - len(dayless)
+        if num_before:
+            notes += (f"{num_before} files of {self.source} are of days before the last",)
+        if dayless:
             notes += (
-                f"{len(search.files) - len(delivered)} files of {self.source} are of days before the last",
+                f"{len(dayless)} files of {self.source} are not read, for others are named after days, and "
+                f"they are not: {', '.join(dayless[:3])}. Name them after one, or the others by a pattern",
             )
         files = [self._file(file) for file in delivered]
         files[:1] = [replace(file, left_aside=notes) for file in files[:1]]

@@ -1,4 +1,4 @@
-"""How a loaded pipeline computes on a CPU: weights in the order that it reads, and the halves it multiplies."""
+"""How a loaded pipeline computes on a CPU: weights in the order that it reads, and halves it multiplies."""
 
 from importlib.resources import files
 

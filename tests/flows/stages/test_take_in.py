@@ -6,10 +6,12 @@ import shutil
 import pytest
 
 from feature_store.intake.ledger import read_again
+from feature_store.lake.durable_files import FileAccessError
 from feature_store.lake.lake import Lake
 from feature_store.tables.notes import read_notes
 from feature_store.tables.runs import open_run
 from flows.settings import read_settings
+from flows.stages import take_in
 from flows.stages.ingest import ingest_files
 from recsys_adapters.errors import SourceFileError
 
@@ -212,3 +214,30 @@ def test_each_list_of_a_delivery_is_told_of_by_its_own_name(night, tmp_path):
         "1 of 2 rows of b.csv r",
         "1 of 2 rows of c.csv r",
     ]
+
+
+def test_a_source_that_waits_is_told_and_no_fault(night):
+    counts, notes = night(SOURCES.replace('path = "logs"', 'path = "logs"\nmarker = "_SUCESS"'))
+    assert counts["faults"] == 0
+    assert "nothing of logs is read: 1 files wait, since they may still be written: good.csv" in of(
+        "warning", notes
+    )
+
+
+def test_a_file_that_is_gone_before_it_is_read_is_told_in_words(night, monkeypatch):
+    def lose(file):
+        raise FileAccessError(f"cannot read {file.name}: No such file or directory")
+
+    monkeypatch.setattr(take_in, "content_digest", lose)
+    _, notes = night()
+    assert "cannot read good.csv: No such file or directory" in of("fault", notes)
+
+
+def test_a_column_of_megabytes_is_not_quoted_to_its_end(night, tmp_path):
+    (tmp_path / "logs" / "one_line.csv").write_text("x" * 100_000)
+    _, notes = night()
+    (fault,) = of("fault", notes)
+    assert len(fault) < take_in.LONGEST_MESSAGE + 100
+    assert fault.startswith("one_line.csv (event_log) has no column 'user'")
+    assert "more characters]" in fault
+    assert "correct the file" in fault

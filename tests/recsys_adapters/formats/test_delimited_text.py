@@ -154,3 +154,16 @@ def test_a_file_may_have_a_quote_in_its_name(connection, tmp_path):
     path = tmp_path / "it's.csv"
     path.write_text("id,title,price\n1,a,2\n")
     assert stage(connection, item_file(path)).rows[0][: len(ITEMS.staged) - 2] == ("1", "a")
+
+
+@pytest.mark.parametrize("text", ["   \n  \n", "\n" * 60 + "user,item\n"])
+def test_a_file_that_begins_with_blank_lines_alone_has_no_header(tmp_path, text):
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(SourceFileError, match=r"a.csv has no header: its first [0-9]+ lines are blank"):
+        DelimitedText().layout(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# nothing yet\n"])
+def test_a_file_without_a_line_that_could_be_one_has_no_columns(tmp_path, text):
+    (tmp_path / "a.csv").write_text(text)
+    assert DelimitedText(comment="#").layout(tmp_path / "a.csv").names == ()

@@ -237,6 +237,10 @@ def test_a_folder_without_files_of_the_format_is_an_error(tmp_path):
         ({"time_format": "minutes"}, "time format 'minutes' is unknown. Write seconds"),
         ({"section": "("}, r"section '\(' is no regular expression: missing \)"),
         ({"format": "xml"}, "file format 'xml' is unknown. Write one of csv, tsv, jsonl"),
+        ({"kinds": {"view": float("nan")}}, "kinds: view = nan must be a finite number"),
+        ({"at_most": {"nsfw": float("inf")}}, "at_most: nsfw = inf must be a finite number"),
+        ({"settle_seconds": float("nan")}, "settle_seconds cannot be below zero, nor without end"),
+        ({"settle_seconds": float("inf")}, "settle_seconds cannot be below zero, nor without end"),
     ],
 )
 def test_settings_that_cannot_work_are_errors(tmp_path, wrong, message):

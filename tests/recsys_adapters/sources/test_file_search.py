@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from recsys_adapters.errors import SourceFileError
+from recsys_adapters.errors import NothingReadyError, SourceFileError
 from recsys_adapters.sources.event_log import EventLog
 from recsys_adapters.sources.file_search import named_days, search_files
 from recsys_adapters.testing.line_contract import stage
@@ -254,3 +254,21 @@ def test_stale_files_of_a_delta_table_are_left_aside_from_wherever_it_is_named(t
     read = {file.path.relative_to(tmp_path).as_posix() for file in found.files}
     assert read - {"lake/other/x.parquet"} == {"lake/t/new.parquet"}
     assert "old.parquet" in found.notes[0]
+
+
+@pytest.mark.parametrize("reason", [{"marker": "_SUCESS"}, {"settle_seconds": 60}])
+def test_a_source_all_of_whose_files_wait_says_so(tmp_path, reason):
+    make(tmp_path, "a.csv", "b.csv", "_SUCCESS")
+    with pytest.raises(
+        NothingReadyError, match=r"2 files wait, since they may still.*: a.csv, b.csv"
+    ):
+        search_files(tmp_path, CSV, **reason)
+
+
+def test_a_pipe_is_left_aside_for_to_open_it_would_wait(tmp_path):
+    make(tmp_path, "a.csv")
+    os.mkfifo(tmp_path / "pipe.csv")
+    search = search_files(tmp_path, CSV)
+    assert [file.name for file in search.files] == ["a.csv"]
+    assert "1 files in" in search.notes[0]
+    assert "pipe.csv" in search.notes[0]

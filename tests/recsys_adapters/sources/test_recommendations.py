@@ -117,3 +117,14 @@ def test_lists_of_the_last_day_are_read_and_numbers_are_no_days(tmp_path, first,
 def test_an_unknown_role_is_an_error(tmp_path):
     with pytest.raises(ValueError, match=r"place unknown\. Map any of user_id, item_id, rank, score"):
         Recommendations(path=tmp_path, columns={"place": "rank"})
+
+
+def test_lists_without_a_day_beside_those_with_one_are_told(tmp_path):
+    for name in ("2024-05-01.csv", "2024-05-02.csv", "extra.csv"):
+        (tmp_path / name).write_text("user_id,item_id,rank\na,x,1\n")
+    (file,) = Recommendations(path=tmp_path).files()
+    assert file.name == "2024-05-02.csv"
+    before, dayless = file.left_aside
+    assert before == "1 files of recommendations are of days before the last"
+    assert dayless.startswith("1 files of recommendations are not read, for others are named after days")
+    assert "extra.csv" in dayless
