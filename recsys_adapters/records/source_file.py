@@ -199,7 +199,7 @@ class SourceFile:
         roles = [f"{quoted_name(_typed(c))} AS {quoted_name(c.role)}" for c in typed]
         roles += [f"{quoted_name(_clean(c))} AS {quoted_name(c.role)}" for c in texts]
         not_plain = _first_not_plain(texts, ids, self.decimal)
-        position = ", position, is_listed" if self.unnesting else ""
+        position = ", position, is_listed, has_parallel" if self.unnesting else ""
         return f"""
             SELECT place, line, raw{position}, {", ".join(roles)},
                 coalesce(defect, {not_plain}, {_first_misfit(typed)}) AS defect

@@ -28,7 +28,8 @@ class Unnesting:
     def sql(self, records: str, columns: Sequence[FileColumn], parallel: Sequence[str] = ()) -> str:
         """SQL of one record for each element, with its place (from 1) as `position`.
 
-        `is_listed` says whether there was a list; a lone value is a list of one.
+        `is_listed` says whether there was a list; a lone value is a list of one. `has_parallel` says whether
+        another list stood beside it.
 
         Args:
             records: SQL of the records with the columns of `read_columns`.
@@ -43,8 +44,10 @@ class Unnesting:
             f"{_at_place(role) if role in parallel else quoted_name(role)} AS {quoted_name(role)}"
             for role in outer
         ]
+        beside = [f"coalesce({_is_json_list(role)}, false)" for role in parallel if role in outer]
         return f"""
-            SELECT place, line, raw, defect, false AS is_plain, position, is_listed, {", ".join(values)}
+            SELECT place, line, raw, defect, false AS is_plain, position, is_listed,
+                {" OR ".join([*beside, "false"])} AS has_parallel, {", ".join(values)}
             FROM (SELECT *, unnest(elements) AS element, generate_subscripts(elements, 1) AS position
                 FROM (SELECT *, CASE WHEN len(found) > 0 THEN found ELSE [NULL] END AS elements
                     FROM (SELECT *, {self._elements_sql(whole)} AS found,
@@ -92,8 +95,12 @@ class Unnesting:
 def _at_place(role: str) -> str:
     """SQL of the element of a list at the place, or the text itself where it is no list."""
     text = quoted_name(role)
-    is_list = f"starts_with(ltrim({text}), '[') AND json_valid({text})"
-    return f"CASE WHEN {is_list} THEN json_extract_string({text}, '/' || (position - 1)) ELSE {text} END"
+    return f"CASE WHEN {_is_json_list(role)} THEN json_extract_string({text}, '/' || (position - 1)) ELSE {text} END"
+
+
+def _is_json_list(role: str) -> str:
+    text = quoted_name(role)
+    return f"(starts_with(ltrim({text}), '[') AND json_valid({text}))"
 
 
 def _if_json(text: str) -> str:

@@ -12,6 +12,8 @@ from recsys_adapters.sources.file_source import FileSource, check_roles
 
 _REQUIRED = ("item_id",)
 _OPTIONAL = ("title", "stock_image_uri")
+MOST_COLUMNS = 500
+"""Each is a field: of twice as many the engine runs out of memory while it plans."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,12 @@ class Catalogue(FileSource):
 
     def _file(self, file: FoundFile) -> SourceFile:
         layout, fault = self.look_at(file, list(self.columns.values()))
+        if len(layout.names) > MOST_COLUMNS:
+            fault = (
+                f"{file.name} has {len(layout.names):,} columns, and a catalogue may have {MOST_COLUMNS}: "
+                "leave out those that no template names"
+            )
+            layout = Layout(())
         mapped = tuple(self._column(role, file, layout) for role in self.columns)
         fields, columns = self._fields(file, layout)
         title = plain_text_sql("title", is_title=True) if "title" in self.columns else "NULL"

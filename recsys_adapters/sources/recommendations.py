@@ -12,7 +12,7 @@ from recsys_adapters.sources.file_source import FileSource, check_roles
 
 _ROLES = ("user_id", "item_id", "rank", "score")
 # The place in the record's own list counts where neither rank nor score orders it.
-_RANK_SQL = "coalesce(rank, CASE WHEN score IS NULL AND is_listed THEN position END)"
+_RANK_SQL = "coalesce(rank, CASE WHEN score IS NULL AND is_listed AND NOT has_parallel THEN position END)"
 
 
 @dataclass(frozen=True, kw_only=True)

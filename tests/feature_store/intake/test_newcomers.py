@@ -161,10 +161,19 @@ def test_more_newcomers_than_are_kept_in_memory_are_listed(
 
 def test_a_log_without_newcomers_writes_no_users(lake, tmp_path, listed):
     take_in_events(lake, tmp_path, KNOWN)
-    take_in_events(lake, tmp_path, [*KNOWN, ("other", "ann", "i1", hours(9), 1.0)], name="more")
+    refused = ("bad", "ann", "i1", "never", 1.0)
+    take_in_events(lake, tmp_path, [*KNOWN, ("other", "ann", "i1", hours(9), 1.0), refused], name="more")
     assert len(listed) == 1
     snapshots = "SELECT count(*) FROM lake.snapshots() WHERE commit_message = 'new users'"
     assert ask(lake, snapshots) == [(1,)]
+
+
+def test_a_user_of_whom_there_are_refused_records_alone_has_a_key(lake, tmp_path, listed):
+    take_in_events(lake, tmp_path, KNOWN)
+    take_in_events(lake, tmp_path, [*KNOWN, REFUSED], name="more")
+    assert len(listed) == 1
+    assert users(lake) == [("ann",), ("cem",)]
+    assert ask(lake, "SELECT user_id FROM rejected_rows") == [("cem",)]
 
 
 def test_what_meets_users_goes_with_a_file_that_cannot_be_read(lake, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from recsys_adapters.errors import SourceFileError
 from recsys_adapters.sources.catalogue import Catalogue
 from recsys_adapters.testing.line_contract import HeaderContract, Utf8Contract
 
@@ -68,3 +69,14 @@ class TestJsonCatalogue(Utf8Contract):
 def test_a_catalogue_needs_an_id(tmp_path):
     with pytest.raises(ValueError, match=r"catalogue: item_id missing\. Map item_id and, if .* title"):
         Catalogue(path=tmp_path, columns={"title": "name"})
+
+
+@pytest.mark.parametrize(("num_columns", "is_too_wide"), [(500, False), (501, True)])
+def test_a_catalogue_of_more_columns_than_can_be_planned_is_refused(tmp_path, num_columns, is_too_wide):
+    names = ["item_id", "title", *(f"c{number}" for number in range(num_columns - 2))]
+    (tmp_path / "wide.csv").write_text(",".join(names) + "\n" + ",".join(["1"] * num_columns) + "\n")
+    (file,) = Catalogue(path=tmp_path / "wide.csv", columns={"item_id": "item_id", "title": "title"}).files()
+    assert bool(file.fault) == is_too_wide
+    if file.fault:
+        with pytest.raises(SourceFileError, match="wide.csv has 501 columns, and a catalogue may have 500"):
+            file.examine()

@@ -259,9 +259,7 @@ def test_stale_files_of_a_delta_table_are_left_aside_from_wherever_it_is_named(t
 @pytest.mark.parametrize("reason", [{"marker": "_SUCESS"}, {"settle_seconds": 60}])
 def test_a_source_all_of_whose_files_wait_says_so(tmp_path, reason):
     make(tmp_path, "a.csv", "b.csv", "_SUCCESS")
-    with pytest.raises(
-        NothingReadyError, match=r"2 files wait, since they may still.*: a.csv, b.csv"
-    ):
+    with pytest.raises(NothingReadyError, match=r"2 files wait, since they may still.*: a.csv, b.csv"):
         search_files(tmp_path, CSV, **reason)
 
 

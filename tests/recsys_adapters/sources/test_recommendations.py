@@ -128,3 +128,13 @@ def test_lists_without_a_day_beside_those_with_one_are_told(tmp_path):
     assert before == "1 files of recommendations are of days before the last"
     assert dayless.startswith("1 files of recommendations are not read, for others are named after days")
     assert "extra.csv" in dayless
+
+
+@pytest.mark.parametrize("scores", [[0.1, 0.9], [0.1, 0.9, None]])
+def test_an_item_of_a_list_that_the_list_of_scores_leaves_out_is_refused(connection, tmp_path, scores):
+    row = {"user_id": "u1", "item_id": ["1", "2", "3"], "score": scores}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row) + "\n")
+    (file,) = Recommendations(path=tmp_path, format="jsonl").files()
+    staged = stage(connection, file)
+    assert [row[1:4] for row in staged.rows] == [("1", None, 0.1), ("2", None, 0.9)]
+    assert [reason for _, reason, _ in staged.rejects] == ["rank and score are missing"]
