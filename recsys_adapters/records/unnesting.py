@@ -95,7 +95,8 @@ class Unnesting:
 def _at_place(role: str) -> str:
     """SQL of the element of a list at the place, or the text itself where it is no list."""
     text = quoted_name(role)
-    return f"CASE WHEN {_is_json_list(role)} THEN json_extract_string({text}, '/' || (position - 1)) ELSE {text} END"
+    element = f"json_extract_string({text}, '/' || (position - 1))"
+    return f"CASE WHEN {_is_json_list(role)} THEN {element} ELSE {text} END"
 
 
 def _is_json_list(role: str) -> str:
