@@ -1,7 +1,7 @@
 """Users without keys who are met while records stream by, so that no file is read twice to list its users.
 
 It pays where nearly all records are of users who have keys, as on most nights. Otherwise, and where somebody
-whom the records name was forgotten, the users are listed first (see `source_files`).
+whom the records name was forgotten, the users are listed first (see `staged_batches`).
 """
 
 import secrets

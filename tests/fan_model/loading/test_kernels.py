@@ -11,6 +11,7 @@ from fan_model.drawing.visible_change import visible_change
 from fan_model.loading.execution import Execution
 from fan_model.loading.kernels import autoencoder_of, image_model_of
 from fan_model.loading.pipelines import PipelineLoader, find_pipeline
+from tests.fan_model.language_pipelines import LANGUAGE_FAMILIES
 from tests.fan_model.pipelines import FAMILIES
 
 BUNDLED = str(files("fan_model") / "bundled" / "pipeline")
@@ -30,14 +31,19 @@ def has_channels_last(component):
     return order
 
 
-@pytest.mark.parametrize(("dtype", "of_image_model"), [("float32", True), ("bfloat16", False)])
-def test_convolutions_have_their_channels_last_where_a_cpu_is_quicker_with_them(
-    tmp_path, dtype, of_image_model
-):
+@pytest.mark.parametrize(("dtype", "is_so"), [("float32", False), ("bfloat16", True)])
+def test_an_autoencoder_in_bfloat16_has_its_channels_last(tmp_path, dtype, is_so):
     FAMILIES["SD"]().save_pretrained(tmp_path)
     pipeline = loaded(tmp_path, dtype)
-    assert has_channels_last(autoencoder_of(pipeline))
-    assert has_channels_last(image_model_of(pipeline)) == of_image_model
+    assert has_channels_last(autoencoder_of(pipeline)) == is_so
+    assert not has_channels_last(image_model_of(pipeline))
+
+
+def test_an_autoencoder_of_films_keeps_the_order_of_its_three_dimensions(tmp_path):
+    LANGUAGE_FAMILIES["Qwen-Image"]().save_pretrained(tmp_path)
+    autoencoder = autoencoder_of(loaded(tmp_path, "bfloat16"))
+    assert any(isinstance(each, torch.nn.Conv3d) for each in autoencoder.modules())
+    assert has_channels_last(autoencoder)
 
 
 def test_the_bundled_model_draws_in_bfloat16_what_the_eye_takes_for_the_same():
