@@ -230,7 +230,7 @@ def _clashing_hashes(connection: DuckDBPyConnection, table: Table, rows: str) ->
     found = [np.empty(0, np.uint64)]
     for part in range(num_parts):
         chosen = f"hash % {num_parts} = {part}" if num_parts > 1 else "true"
-        own = _filled(_hashes(connection, table, rows, chosen), num_rows)
+        own = _filled(_hashes(connection, table, rows, chosen), num_rows // num_parts + 1)
         own.sort()
         found.append(own[1:][own[1:] == own[:-1]])
         if len(own):
@@ -239,10 +239,17 @@ def _clashing_hashes(connection: DuckDBPyConnection, table: Table, rows: str) ->
     return np.unique(np.concatenate(found))
 
 
-def _filled(batches: Iterator[Hashes], most: int) -> Hashes:
-    """All hashes in one array, which is filled as they come: to put millions together anew takes long."""
-    hashes, length = np.empty(most, np.uint64), 0
+def _filled(batches: Iterator[Hashes], expected: int) -> Hashes:
+    """All hashes in one array, which is filled as they come: to put millions together anew takes long.
+
+    Args:
+        batches: the hashes.
+        expected: how many they are; of one part of many there may be more.
+    """
+    hashes, length = np.empty(expected, np.uint64), 0
     for batch in batches:
+        if length + len(batch) > len(hashes):
+            hashes = np.concatenate([hashes, np.empty(expected // 8 + len(batch), np.uint64)])
         hashes[length : length + len(batch)] = batch
         length += len(batch)
     return hashes[:length]

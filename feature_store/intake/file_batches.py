@@ -16,10 +16,7 @@ from feature_store.intake.deliveries import append_lists, reading_of
 from feature_store.intake.known_files import Known, all_entries, find_known, with_earlier
 from feature_store.intake.ledger import FileCounts, Origin, now
 from feature_store.intake.offers import Entry, Offer, ReadableFiles
-from feature_store.intake.source_files import (
-    IntakeError,
-    append_together,
-)
+from feature_store.intake.source_files import IntakeError, append_together
 from feature_store.intake.staged_batches import StagedBatch, is_large, stage_together
 from feature_store.lake.lake import Lake, LakeError
 from feature_store.schemas import INTERACTIONS, ITEMS

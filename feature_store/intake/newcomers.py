@@ -116,7 +116,7 @@ class Newcomers:
 
         Args:
             connection: inside a transaction.
-            staged: the records.
+            staged: the records, for which `named` was asked before.
 
         Returns:
             Whether the keys count: not if another writer has given one of the users a key.

@@ -29,12 +29,7 @@ from feature_store.intake.clashes import (
     supersede,
 )
 from feature_store.intake.item_fields import Collision, combine_with_known
-from feature_store.intake.ledger import (
-    FileCounts,
-    Origin,
-    append_entries,
-    append_rejects,
-)
+from feature_store.intake.ledger import FileCounts, Origin, append_entries, append_rejects
 from feature_store.intake.offers import Entry, InseparableError, Offer, ReadableFiles
 from feature_store.intake.staged_batches import StagedBatch, stage_together
 from feature_store.intake.staging import LAST_FIRST, ROW

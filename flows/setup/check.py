@@ -20,7 +20,7 @@ from flows.settings import BUNDLED_PIPELINE, DEFAULT_FILE, Settings
 from flows.settings_lines import Key, find_line
 from flows.source_settings import Source
 from flows.workspace import WorkspaceError, check_writable, open_lake, open_workspace
-from recsys_adapters.errors import SourceFileError
+from recsys_adapters.errors import NothingReadyError, SourceFileError
 from recsys_adapters.records.preview import Preview, preview
 from recsys_adapters.records.source_file import SourceFile
 from recsys_adapters.remedies import remedy
@@ -74,6 +74,8 @@ def preview_source(source: Source, place: int, settings: Settings) -> SourcePrev
     name = f"sources.{place} {source.adapter} {source.path}"
     try:
         files = list(source.files())
+    except NothingReadyError as error:
+        return SourcePreview(name=name, told=(str(error),), problems=(), item_fields=frozenset())
     except Exception as error:
         return _unreadable(name, where, error)
     told, problems, fields = [f"{len(files):,} files"], list[SettingProblem](), set[str]()

@@ -92,6 +92,14 @@ def test_a_file_without_records_is_a_problem(problems, tmp_path):
     assert problems(LOG) == ["2: sources.0: log.csv has no records"]
 
 
+def test_a_source_that_waits_is_told_and_no_problem(tmp_path):
+    (tmp_path / "log.csv").write_text("user,item,time\nann,1,1500000000\n")
+    settings = write_settings(tmp_path, LOG.replace('path = "log.csv"', 'path = "log.csv"\nmarker = "_DONE"'))
+    lines, found = check(read_settings(settings))
+    assert "  nothing of log.csv is read: 1 files wait, since they may still be written: log.csv" in lines
+    assert not [problem for problem in found if problem.keys[:1] == ("sources",)]
+
+
 def test_catalogue_and_log_of_one_source_are_both_looked_at(tmp_path):
     write_movielens(tmp_path / "logs", sample_ratings())
     lines, _ = check(read_settings(write_settings(tmp_path, NIGHT)))
