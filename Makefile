@@ -47,6 +47,10 @@ test-crash: $(STAMP) ## Kill nights at any moment, and see what the next one fin
 test-cluster: $(STAMP) ## Nights on several machines, with servers of the tests' own (minutes)
 	$(BIN)/python -m pytest -m "cluster and not slow"
 
+.PHONY: test-gpu
+test-gpu: $(STAMP) ## Draw every family on a GPU, in the ways that only a card has (minutes)
+	$(BIN)/python -m pytest -m gpu tests/fan_model/test_on_gpu.py
+
 .PHONY: test-slow
 test-slow: $(STAMP) ## Pass all tests, those that take long and those of killed nights too
 	$(BIN)/python -m pytest --hypothesis-profile patient -m "slow or not slow"

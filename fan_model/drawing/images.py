@@ -31,13 +31,15 @@ class SpoiltPictureError(RequestError):
     http_status = 500
 
 
-def check_pixels(
+def develop(
     pixels: NDArray[np.floating],
     sides: tuple[int, int],
     number_types: tuple[str, str] = ("float32", "float32"),
     finite: Finite = WHOLE,
-) -> SpoiltPictureError | None:
-    """Say what is wrong with what an image model gave, None if nothing is.
+) -> Image.Image | SpoiltPictureError:
+    """The picture that an image model gave, as diffusers itself makes it, or what is wrong with it.
+
+    The device waits meanwhile, so that every pass over the pixels counts.
 
     Args:
         pixels: `[height, width, 3]`, 0 to 1.
@@ -56,16 +58,18 @@ def check_pixels(
         return SpoiltPictureError(
             f"the image model gave {pixels.shape[1]} x {pixels.shape[0]} pixels, not {width} x {height}"
         )
-    if not np.ptp((pixels * 255).round(), axis=(0, 1)).any():
+    levels = _levels(pixels)
+    if (levels == levels[0, 0]).all():
         return SpoiltPictureError(
             f"the image model gave a picture of a single colour: {_remedy(number_types[0])}"
         )
-    return None
+    return Image.fromarray(levels)
 
 
-def to_image(pixels: NDArray[np.floating]) -> Image.Image:
-    """The picture of `[height, width, 3]` pixels, 0 to 1, as diffusers itself makes it."""
-    return Image.fromarray((pixels * 255).round().astype("uint8"))
+def _levels(pixels: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """0 to 255, to the nearest."""
+    scaled = pixels * 255
+    return np.rint(scaled, out=scaled).astype(np.uint8)
 
 
 def _remedy(number_type: str) -> str:

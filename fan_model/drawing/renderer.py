@@ -16,7 +16,7 @@ from diffusers import DiffusionPipeline
 from PIL import Image
 
 from fan_model.drawing.batch_sizes import BatchSize
-from fan_model.drawing.images import SpoiltPictureError, check_pixels, to_image
+from fan_model.drawing.images import SpoiltPictureError, develop
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
 from fan_model.drawing.starting import (
     StartPicture,
@@ -200,8 +200,7 @@ class Renderer:
         painted: list[Painted] = []
         for place, (pixels, flagged) in enumerate(zip(drawn.images, flags, strict=True)):
             finite = decoded[place] if place < len(decoded) else Finite()
-            spoilt = check_pixels(pixels, sides, self._number_types(), finite)
-            painted.append(None if flagged else spoilt or to_image(pixels))
+            painted.append(None if flagged else develop(pixels, sides, self._number_types(), finite))
         return painted
 
     @contextmanager

@@ -8,17 +8,19 @@ from importlib.resources import files
 import numpy as np
 import torch
 from diffusers import DiffusionPipeline
+from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
 from fan_model.drawing.artist import Artist, ArtworkRequest, DrawingOptions
+from fan_model.drawing.images import develop
 from fan_model.loading.execution import Execution
 from tests.benchmarks.registry import Measurement, alternate, benchmark, peak_mib
 
-NUM_PICTURES, NUM_PLAIN = 32, 8
+NUM_PICTURES, NUM_PLAIN, NUM_LARGE = 32, 8, 4
 FOLDER = files("fan_model") / "bundled" / "pipeline"
 SIDE, PRODUCTS = 1024, 20
-"""Of a matrix that is multiplied with itself, so many times."""
+"""Of a large picture, and of a matrix that is multiplied with itself, so many times."""
 
 
 @benchmark("draw_batch", plain="one prompt at a time", ours="batches of 16, personalized")
@@ -64,6 +66,17 @@ def draw_flops() -> Measurement:
     speed = PRODUCTS * 2 * SIDE**3 / product
     remark = f"{flops / 1e9:.1f} GFLOP a picture; {speed / 1e9:.0f} GFLOP/s"
     return Measurement(1e3 * flops / speed, 1e3 * ours / NUM_PICTURES, "ms per picture", peak_mib(), remark)
+
+
+@benchmark("develop", plain="diffusers, which looks at nothing", ours="looked at, and a picture")
+def develop_pixels() -> Measurement:
+    """What an image model gave becomes pictures of 1024 x 1024, for which a GPU waits."""
+    pixels = np.random.default_rng(0).random((NUM_LARGE, SIDE, SIDE, 3), np.float32)
+    plain, ours = alternate(
+        lambda: VaeImageProcessor.numpy_to_pil(pixels),
+        lambda: [develop(each, (SIDE, SIDE)) for each in pixels],
+    )
+    return Measurement(1e3 * plain / NUM_LARGE, 1e3 * ours / NUM_LARGE, "ms per picture", peak_mib())
 
 
 def _requests() -> list[ArtworkRequest]:

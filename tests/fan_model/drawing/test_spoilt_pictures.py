@@ -5,9 +5,10 @@ import re
 import numpy as np
 import pytest
 import torch
+from diffusers.image_processor import VaeImageProcessor
 
 from fan_model.drawing.artist import Artist, Artwork, ArtworkRequest, DrawingOptions
-from fan_model.drawing.images import SpoiltPictureError, check_pixels
+from fan_model.drawing.images import SpoiltPictureError, develop
 from fan_model.drawing.personalizer import Personalizer
 from fan_model.loading.execution import Execution
 from tests.fan_model.pipelines import stable_diffusion
@@ -59,16 +60,22 @@ def test_only_the_spoilt_pictures_of_a_batch_fail(monkeypatch):
 
 def test_pixels_of_another_size_are_no_picture():
     pixels = np.random.default_rng(0).random((8, 16, 3))
-    assert check_pixels(pixels, (8, 16)) is None
-    assert "gave 16 x 8 pixels, not 8 x 16" in str(check_pixels(pixels, (16, 8)))
+    assert "gave 16 x 8 pixels, not 8 x 16" in str(develop(pixels, (16, 8)))
+
+
+def test_a_picture_is_made_of_pixels_as_diffusers_makes_it():
+    pixels = np.random.default_rng(0).random((8, 16, 3), np.float32)
+    pixels[0, :3] = [[0, 0.5 / 255, 1.5 / 255]] * 3
+    (theirs,) = VaeImageProcessor.numpy_to_pil(pixels)
+    assert develop(pixels, (8, 16)).tobytes() == theirs.tobytes()
 
 
 @pytest.mark.parametrize("colour", [(0, 0, 0), (1, 0, 0), (0.2, 0.4, 0.6)])
 def test_a_single_colour_is_no_picture_and_one_pixel_of_another_makes_it_one(colour):
     pixels = np.broadcast_to(np.array(colour, float), (8, 8, 3)).copy()
-    assert "single colour" in str(check_pixels(pixels, (8, 8)))
+    assert "single colour" in str(develop(pixels, (8, 8)))
     pixels[3, 4, 1] += 0.1
-    assert check_pixels(pixels, (8, 8)) is None
+    assert develop(pixels, (8, 8)).size == (8, 8)
 
 
 def saved_with_large_weights(folder, part):
