@@ -10,6 +10,7 @@ from diffusers import DiffusionPipeline
 from torch import nn
 
 from fan_model.loading.execution import Offload
+from fan_model.loading.kept_memory import keep_freed_memory
 
 ENCODERS = ("text_encoder", "text_encoder_2", "text_encoder_3")
 
@@ -35,6 +36,8 @@ class Placement:
 
     def __init__(self, device: str, offload: Offload = "none") -> None:
         self.device = torch.device(device)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self._offload = offload
         self._num_at_work = 0
         self._lock = threading.Lock()
