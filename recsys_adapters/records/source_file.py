@@ -54,7 +54,7 @@ class SourceFile:
     decimal: str = "."
     """What parts the whole from the fraction in a number."""
     id_space: str = ""
-    """Set before the ids of items, so that they are no other source's."""
+    """Set before the ids of items, with a colon between, so that they are no other source's."""
     unnesting: Unnesting | None = None
     """The list of each record that is made into records of its own."""
     parallel: tuple[str, ...] = ()

@@ -83,7 +83,8 @@ class FileSource:
     marker: str = ""
     """Name of the file without which a folder is not complete and waits, for example `_SUCCESS`."""
     id_space: str = ""
-    """Set before the ids of items, as `books:`, where other sources use the same ids for other items."""
+    """Set before the ids of items, with a colon between, where other sources use the same ids for other
+    items: `books`, or `books:`, makes `books:1` of `1`."""
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
@@ -99,7 +100,15 @@ class FileSource:
         if self.skip < 0 or not 0 <= self.settle_seconds < inf:
             raise ValueError("skip and settle_seconds cannot be below zero, nor without end")
         check_finite("at_most", self.at_most)
+        self._settle_id_space()
         _ = self.file_format
+
+    def _settle_id_space(self) -> None:
+        """Let the colon after an id space be there once, whether the settings write it or not."""
+        space = self.id_space.strip().removesuffix(":")
+        if self.id_space and not space:
+            raise ValueError("id_space holds no word: write one, such as books, or leave it out")
+        object.__setattr__(self, "id_space", space)
 
     @cached_property
     def file_format(self) -> RecordFormat:
