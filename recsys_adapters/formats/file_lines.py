@@ -88,9 +88,13 @@ def read_first_lines(
 
 
 def read_text_head(path: Path, *, encoding: str = "utf-8") -> str:
-    """The first characters of a file, without its byte order mark."""
-    head = read_head(path)
-    decoder = codecs.getincrementaldecoder(encoding_of(head, encoding))("replace")
+    """The first characters of a file, without its byte order mark.
+
+    Raises:
+        SourceFileError: if it is no text.
+    """
+    head, written = _text_head(path, encoding)
+    decoder = codecs.getincrementaldecoder(written)("replace")
     return decoder.decode(head).removeprefix("\ufeff")
 
 
@@ -128,9 +132,7 @@ def whole_lines(block: Block, is_chosen: npt.NDArray[np.bool_] | None = None) ->
 
 def _line_blocks(path: Path, encoding: str) -> Iterator[bytes]:
     """Blocks of whole lines, each ended by a line feed."""
-    head = read_head(path)
-    written = encoding_of(head, encoding)
-    check_is_text(path, head, is_wide=written.startswith(("utf-16", "utf-32")))
+    _, written = _text_head(path, encoding)
     pieces = _decoded(_pieces(path), written)
     first = _until_line_end(pieces).removeprefix(_BYTE_ORDER_MARK)
     has_old_line_ends = b"\r" in first and b"\n" not in first
@@ -144,6 +146,14 @@ def _line_blocks(path: Path, encoding: str) -> Iterator[bytes]:
         rest.append(text[end:])
     if last := b"".join(rest):
         yield _with_plain_line_ends(last.removesuffix(b"\r") + b"\n")
+
+
+def _text_head(path: Path, told: str) -> tuple[bytes, str]:
+    """The first bytes of a text, and its encoding."""
+    head = read_head(path)
+    written = encoding_of(head, told)
+    check_is_text(path, head, is_wide=written.startswith(("utf-16", "utf-32")))
+    return head, written
 
 
 def _until_line_end(pieces: Iterator[bytes]) -> bytes:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recsys_adapters.errors import SourceFileError
-from recsys_adapters.formats.packed_bytes import packing
+from recsys_adapters.formats.packed_bytes import check_packer, packing
 from recsys_adapters.formats.record_format import (
     SOURCE_RECORDS,
     FileColumn,
@@ -108,6 +108,7 @@ def _schema(path: Path) -> pa.Schema:
         return pa.schema([])
     if kind := packing(path):
         raise SourceFileError(f"{path.name} is a {kind} file: unpack it, Parquet is packed inside already.")
+    check_packer(path)
     try:
         with path.open("rb") as stream:
             return pq.ParquetFile(stream).schema_arrow

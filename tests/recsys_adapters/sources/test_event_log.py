@@ -1,3 +1,4 @@
+import gzip
 import json
 import re
 from datetime import UTC, datetime
@@ -274,3 +275,13 @@ def test_letters_of_utf_8_that_are_read_in_another_encoding_are_told(tmp_path, f
     assert notes("jose", "latin-1") == ()
     assert notes("josé", "latin-1", written="latin-1") == ()
     assert notes("josé", "utf-8") == ()
+
+
+def test_a_damaged_file_costs_the_others_nothing_where_times_are_looked_at_first(connection, tmp_path):
+    events = b"customer,product,at\n" + b"u,i,1500000000\n" * 100
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(events)[:-9])
+    (tmp_path / "b.csv").write_bytes(events)
+    bad, good = EventLog(path=tmp_path, columns=COLUMNS, time_format="auto").files()
+    assert len(stage(connection, good).rows) == 100
+    with pytest.raises(SourceFileError, match=r"a\.csv\.gz is a damaged gzip file"):
+        bad.examine()
