@@ -285,3 +285,27 @@ def test_a_damaged_file_costs_the_others_nothing_where_times_are_looked_at_first
     assert len(stage(connection, good).rows) == 100
     with pytest.raises(SourceFileError, match=r"a\.csv\.gz is a damaged gzip file"):
         bad.examine()
+
+
+@pytest.mark.parametrize(
+    ("keys", "basket"),
+    [
+        ({"format": "json"}, "[]"),
+        ({"format": "json"}, "[ ]"),
+        ({"format": "json", "separator": "|"}, '" | "'),
+    ],
+)
+def test_an_empty_list_is_refused_as_one(connection, tmp_path, keys, basket):
+    (tmp_path / "log.json").write_text(f'{{"customer": "ann", "basket": {basket}, "at": 1500000000}}\n')
+    columns = {**COLUMNS, "item_id": "basket"}
+    (file,) = EventLog(path=tmp_path, columns=columns, unnest="basket", **keys).files()
+    assert [reason for _, reason, _ in stage(connection, file).rejects] == ["basket is an empty list"]
+
+
+def test_a_list_that_is_missing_is_not_called_empty(connection, tmp_path):
+    baskets = ["", '"basket": null, ', '"basket": [{}], ']
+    lines = [f'{{"customer": "ann", {basket}"at": 1500000000}}\n' for basket in baskets]
+    (tmp_path / "log.json").write_text("".join(lines))
+    columns = {**COLUMNS, "item_id": "basket.id"}
+    (file,) = EventLog(path=tmp_path, columns=columns, unnest="basket", format="json").files()
+    assert {reason for _, reason, _ in stage(connection, file).rejects} == {"item_id is missing"}
