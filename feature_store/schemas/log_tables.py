@@ -186,7 +186,7 @@ INGESTED_FILES = Table(
         Column("size_bytes", "BIGINT", "its size; of one in an archive, nothing", required=False),
         Column("rows_read", "BIGINT", "records in the file, without those of users who were forgotten"),
         Column("accepted", "BIGINT", "new or corrected rows"),
-        Column("duplicate", "BIGINT", "rows known already, word for word"),
+        Column("duplicate", "BIGINT", "rows that add nothing: known already, or repeated in the file"),
         Column("rejected", "BIGINT", "rows refused, kept in rejected_rows"),
         user_key_column("whose file it is, where all its rows are one user's", required=False),
         INGESTED_AT,
