@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from feature_store.schemas import Rule
-from feature_store.schemas.addresses import address_of
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.formats.delimited_text import DelimitedText
 from recsys_adapters.formats.file_lines import looks_like_utf8
@@ -19,7 +18,7 @@ from recsys_adapters.records.plain_values import NULL_WORDS
 from recsys_adapters.records.sql_quoting import quoted_name
 from recsys_adapters.records.unnesting import Unnesting
 from recsys_adapters.sources.file_search import FoundFile, FoundFiles, search_files
-from recsys_adapters.sources.remote_files import copy_here
+from recsys_adapters.sources.remote_files import place_of
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 FileFormat = Literal["csv", "tsv", "jsonl", "json", "python", "parquet"]
@@ -36,7 +35,7 @@ class FileSource:
 
     path: Path
     """A file, a folder (with its sub-folders), a glob pattern, one of these inside a zip archive
-    (`logs.zip/may.csv`), or an address (`s3://`, `https://`, ...)."""
+    (`logs.zip/may.csv`), or an address (`s3://`, `https://`, `file:///`, ...)."""
     format: FileFormat = "csv"
     """`csv`, `tsv`, `json` or `jsonl` (an object a line, an array, or objects of several lines), `python` (a
     dictionary a line, as Python writes it) or `parquet`. Packers (gz, zst, bz2, xz, zip) are recognised."""
@@ -144,10 +143,11 @@ class FileSource:
         Raises:
             SourceFileError: if there are none.
         """
-        address = address_of(self.path)
-        path = copy_here(address) if address else self.path
         return search_files(
-            path, self.file_format.suffixes, marker=self.marker, settle_seconds=self.settle_seconds
+            place_of(self.path),
+            self.file_format.suffixes,
+            marker=self.marker,
+            settle_seconds=self.settle_seconds,
         )
 
     def look_at(self, file: FoundFile, wanted: Sequence[str]) -> tuple[Layout, str | None]:
