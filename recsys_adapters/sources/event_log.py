@@ -66,6 +66,11 @@ class EventLog(FileSource):
             raise ValueError(
                 f'time_from = "{self.time_from}" is for logs without event_time among their columns'
             )
+        if self.latest is not None and self.latest <= self.earliest:
+            raise ValueError(
+                f"latest = {self.latest} is not after earliest = {self.earliest}, so every event would be "
+                "refused: change one of them, or leave latest out"
+            )
         check_finite("kinds", self.kinds)
         _ = self._spelling
 
