@@ -51,10 +51,17 @@ def stage_together(
 
     Raises:
         InseparableError: if they must be taken in one after another.
+        ChangedFileError: if one was written anew meanwhile.
     """
-    reading = _Reading(lake, connection, offers, files, run)
-    users = files.users(connection)
-    if users and reading.table is not ITEMS and are_mostly_known(connection, users):
+    staged = _stage(stack, _Reading(lake, connection, offers, files, run))
+    for offer in offers:
+        offer.check_unchanged()
+    return staged
+
+
+def _stage(stack: ExitStack, reading: "_Reading") -> StagedBatch:
+    users = reading.files.users(reading.connection)
+    if users and reading.table is not ITEMS and are_mostly_known(reading.connection, users):
         staged = reading.meet_users(stack)
         if staged:
             return staged

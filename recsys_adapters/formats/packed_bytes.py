@@ -5,6 +5,7 @@ What decides is the content, never the name. A file in a zip archive has a path 
 
 import bz2
 import gzip
+import io
 import lzma
 import zipfile
 import zlib
@@ -83,9 +84,32 @@ _DAMAGE = (
 )  # fmt: skip
 
 
+class _Begin(io.RawIOBase):
+    """The first bytes of a file, as if it had no others."""
+
+    def __init__(self, stored: BinaryIO, num_bytes: int) -> None:
+        super().__init__()
+        self._stored, self._left = stored, num_bytes
+
+    def readable(self) -> bool:
+        """Yes: Arrow asks."""
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next bytes, at most so many; all others for a size below 0."""
+        piece = self._stored.read(self._left if size < 0 else min(size, self._left))
+        self._left -= len(piece)
+        return piece
+
+
 @contextmanager
-def open_bytes(path: Path) -> Iterator[BinaryIO]:
+def open_bytes(path: Path, num_bytes: int | None = None) -> Iterator[BinaryIO]:
     """Open a file for reading its (unpacked) bytes.
+
+    Args:
+        path: of the file, or of one in a zip archive.
+        num_bytes: how many bytes of the file count, as it lies there; none: all. Of an archive, whose list of
+            files is at its end, all do.
 
     Raises:
         SourceFileError: if a packed file is damaged or cut short, or a zip archive holds several files.
@@ -94,11 +118,13 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
     with archive.open("rb") as stored:
         kind = "zip" if member or stored.read(4) in _ZIP_MAGICS else packing(archive)
         stored.seek(0)
+        counts_all = num_bytes is None or kind == "zip"
+        counting = stored if counts_all else cast(BinaryIO, _Begin(stored, num_bytes or 0))
         if kind is None:
-            yield stored
+            yield counting
             return
         try:
-            with _unpack(stored, kind, archive, member) as unpacked:
+            with _unpack(counting, kind, archive, member) as unpacked:
                 yield unpacked
         except _DAMAGE as error:
             raise SourceFileError(
@@ -131,14 +157,18 @@ def packing(path: Path) -> str | None:
     return next((kind for kind, (magic, _) in _PACKED.items() if head.startswith(magic)), None)
 
 
-def check_unpacks(path: Path) -> None:
+def check_unpacks(path: Path, num_bytes: int | None = None) -> None:
     """Read a packed file to its end, before a reader meets the damage in its midst.
+
+    Args:
+        path: of the file.
+        num_bytes: as for `open_bytes`.
 
     Raises:
         SourceFileError: if it is damaged or cut short.
     """
     if packing(path) is not None:
-        with open_bytes(path) as stream:
+        with open_bytes(path, num_bytes) as stream:
             while stream.read(1 << 22):
                 pass
 

@@ -64,6 +64,9 @@ class RecordStream(Protocol):
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The file's records, split as far as the format splits them by itself."""
 
+    def up_to(self, num_bytes: int) -> "RecordStream":
+        """What of it is in the first bytes of the file, where files of the format may grow."""
+
 
 @dataclass(frozen=True)
 class FileRecords:

@@ -228,7 +228,7 @@ def test_a_file_that_is_gone_before_it_is_read_is_told_in_words(night, monkeypat
     def lose(file):
         raise FileAccessError(f"cannot read {file.name}: No such file or directory")
 
-    monkeypatch.setattr(take_in, "content_digest", lose)
+    monkeypatch.setattr(take_in, "offer_now", lose)
     _, notes = night()
     assert "cannot read good.csv: No such file or directory" in of("fault", notes)
 

@@ -43,6 +43,15 @@ def test_a_packed_file_reads_like_the_file_in_it(tmp_path, packer):
         assert stream.read() == TEXT
 
 
+@pytest.mark.parametrize("packer", ["plain", "gzip", "bzip2", "xz", "zstd"])
+def test_what_was_added_to_a_file_since_is_not_read(tmp_path, packer):
+    path = tmp_path / "log.csv"
+    path.write_bytes(PACKED[packer] + PACKED[packer][:-9])
+    check_unpacks(path, len(PACKED[packer]))
+    with open_bytes(path, len(PACKED[packer])) as stream:
+        assert stream.read() == TEXT
+
+
 @pytest.mark.parametrize("packer", ["gzip", "bzip2", "xz", "zstd", "zip"])
 def test_a_packed_file_that_is_cut_short_is_an_error_that_names_it(tmp_path, packer):
     path = tmp_path / "log.csv"
