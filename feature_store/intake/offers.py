@@ -116,6 +116,8 @@ class Offer:
     """How it was when that was computed."""
     earlier: tuple[Entry, ...] = ()
     """Readings whose rows go with it."""
+    is_awaited: bool = False
+    """Whether it was taken in, and only those of its refused records are read whose items have come since."""
 
     @property
     def content(self) -> tuple[str, str]:

@@ -19,9 +19,10 @@ from feature_store.intake.ledger import ONE_FILE_AFTER_ANOTHER, Origin, now
 from feature_store.intake.newcomers import Newcomers, are_mostly_known
 from feature_store.intake.offers import InseparableError, Offer, ReadableFiles
 from feature_store.intake.staging import StagedFile, stage
+from feature_store.intake.withdrawal import choose_awaited
 from feature_store.lake.lake import Lake
 from feature_store.lake.sql import quote
-from feature_store.schemas import INTERACTIONS, ITEMS, TARGETS, USERS, Table
+from feature_store.schemas import INTERACTIONS, ITEMS, NO_ITEM, TARGETS, USERS, Table
 from feature_store.tables.runs import Run
 from feature_store.tables.suppressions import list_forgotten
 
@@ -146,6 +147,8 @@ class _Reading:
         records = _known_by_their_ids(self.lake, self.table, records, self.offers)
         if first.is_supplement:
             records = _with_known_titles(records)
+            if any(offer.is_awaited for offer in self.offers):
+                records = choose_awaited(self.connection, self.offers, records)
         common = self._origins([FileOwner(first.name)])[0].common
         return stage(
             self.lake,
@@ -200,7 +203,7 @@ def _with_known_titles(records: str) -> str:
     """Records of items without titles of their own, with those that the lake knows."""
     reason = (
         "CASE WHEN reason = 'title is missing' AND known_title IS NOT NULL THEN NULL "
-        "WHEN reason = 'title is missing' THEN 'no catalogue has the item' ELSE reason END"
+        f"WHEN reason = 'title is missing' THEN {quote(NO_ITEM)} ELSE reason END"
     )
     known = f"SELECT item_id, title AS known_title FROM {ITEMS.qualified_name}"
     return (

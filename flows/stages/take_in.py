@@ -106,6 +106,9 @@ class Intake:
             if offer.earlier:
                 anew = "is read anew, by other settings, on demand or since it was cut, and replaces its rows"
                 self._note("note", offer.file.source, f"{outcome.file} {anew}", outcome.file)
+            if offer.is_awaited:
+                come = f"is read again: {outcome.accepted:,} of its records waited for items that have come"
+                self._note("note", offer.file.source, f"{outcome.file} {come}", outcome.file)
             self._taken(offer.file, outcome)
 
     def _take_lists(self, offers: Sequence[Offer]) -> None:
