@@ -1,6 +1,9 @@
 """Settings of `fan describe`: the vision-language model that says how items' own pictures look."""
 
+from pydantic import field_validator
+
 from fan_model.describing.description_options import DescriptionOptions
+from flows.settings_section import refuse_blank
 
 
 class Describe(DescriptionOptions):
@@ -11,6 +14,8 @@ class Describe(DescriptionOptions):
     Gemma 3, ...); none: no picture is described. What it says of a picture is kept, and asked once."""
     revision: str | None = None
     """Revision of a hub id."""
+
+    _filled = field_validator("model", "revision", mode="before")(refuse_blank)
 
     @property
     def options(self) -> DescriptionOptions:

@@ -3,12 +3,13 @@
 from dataclasses import fields
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 from pydantic.dataclasses import dataclass
 
 from fan_model.loading.picture_input import PictureInput
 from fan_model.method.image_personalization import ImagePersonalization
 from fan_model.method.reference_kinds import ReferenceKinds
+from flows.settings_section import refuse_blank
 
 INPUT = PictureInput.model_fields
 
@@ -33,6 +34,8 @@ class Images(ImagePersonalization, ReferenceKinds):
     scale: Annotated[float, Field(ge=0, le=2, description=INPUT["scale"].description)] = INPUT[
         "scale"
     ].default
+
+    _filled = field_validator("path", "encoder", "revision", mode="before")(refuse_blank)
 
     @property
     def kinds(self) -> ReferenceKinds:

@@ -2,9 +2,10 @@
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from feature_store.schemas.addresses import secrets_in
+from flows.settings_section import refuse_blank
 
 
 class PromptRewriting(BaseModel):
@@ -22,6 +23,8 @@ class PromptRewriting(BaseModel):
     """Address of a service that speaks as OpenAI's does, up to and with the version, such as
     `http://localhost:8000/v1`. Texts of histories are sent there. A key is read from the variable
     `OPENAI_API_KEY` alone."""
+
+    _filled = field_validator("*", mode="before")(refuse_blank)
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -28,7 +28,7 @@ from flows.evaluation_settings import BUNDLED_PIPELINE, Evaluation
 from flows.image_settings import Images
 from flows.settings_paths import resolve_paths
 from flows.settings_problems import describe_problems
-from flows.settings_section import Section, SettingsError, Texts
+from flows.settings_section import Section, SettingsError, Texts, refuse_blank
 from flows.source_settings import Source
 from recsys_adapters.pictures.picture_rules import PictureRules
 
@@ -40,6 +40,11 @@ NOT_SETTINGS = {FILE_VARIABLE, "FAN_PARITY_DIR"}
 
 SECRET_VARIABLE = re.compile(r"(PASSWORD|PASSWD|SECRET|TOKEN|_KEY|CONNECTION_STRING|CREDENTIAL)$")
 """What a variable of the environment is called whose value is a secret: of this project or of a library."""
+
+BUCKET = re.compile(r"s3://[^/]+(/[^/]+)*")
+"""The address of an object store."""
+ONE_BRACKET = re.compile(r"^\s*\[\s*sources\s*\]", re.MULTILINE)
+"""How a source begins that was to be one of several."""
 
 
 class Targets(Section):
@@ -59,6 +64,8 @@ class Model(Execution):
 
     What is said here of running it holds for nights and services, whatever was registered with the model.
     """
+
+    _filled = field_validator("*", mode="before")(refuse_blank)
 
     pipeline: str = BUNDLED_PIPELINE
     """`bundled`, the folder of a saved pipeline, a single `.safetensors` file, or a hub id. `fan register`
@@ -181,7 +188,7 @@ class Settings(BaseSettings):
     catalog: str | None = None
     """The lake's catalogue, as DuckLake writes it: none for a SQLite file in the workspace, or
     `postgres:dbname=... host=...` where several machines write."""
-    storage: Annotated[str, Field(pattern=r"^s3://[^/]+(/[^/]+)*$")] | None = None
+    storage: str | None = None
     """Object store of the lake's Parquet files, vectors, pictures, gallery and MLflow's artifacts, as
     `s3://bucket/prefix`; none for the workspace's folder. Its keys come from the environment only."""
     ray_address: str | None = None
@@ -222,6 +229,8 @@ class Settings(BaseSettings):
     safety: Safety = Safety()
     serving: Serving = Serving()
 
+    _filled = field_validator("*", mode="before")(refuse_blank)
+
     @field_validator("workspace")
     @classmethod
     def _absolute(cls, workspace: Path) -> Path:
@@ -234,6 +243,13 @@ class Settings(BaseSettings):
         if catalog:
             check_catalog(catalog)
         return catalog
+
+    @field_validator("storage")
+    @classmethod
+    def _in_a_bucket(cls, storage: str | None) -> str | None:
+        if storage and not BUCKET.fullmatch(storage):
+            raise ValueError("must be an object store and a place in it, as s3://bucket/prefix")
+        return storage
 
     @property
     def users_limit(self) -> int | None:
@@ -309,14 +325,19 @@ def _secret_variables() -> set[str]:
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
+    text = ""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return tomllib.loads(text)
     except FileNotFoundError as error:
         raise SettingsError(
             f"no settings in {path}: run where fan.toml is, or name it with --settings or {FILE_VARIABLE}"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not TOML: {error}") from error
+        hint = (
+            ". Write [[sources]], with two brackets, before each source" if ONE_BRACKET.search(text) else ""
+        )
+        raise SettingsError(f"{path} is not TOML: {error}{hint}") from error
 
 
 def _refuse_unknown_variables() -> None:

@@ -7,8 +7,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator, model_validator
 
+from flows.settings_problems import say_problems
+from flows.settings_section import refuse_blank
 from recsys_adapters.records.source_file import SourceFile
 from recsys_adapters.sources.catalogue import Catalogue
 from recsys_adapters.sources.event_log import EventLog
@@ -40,8 +42,10 @@ class Source(BaseModel):
     adapter: Literal["movielens", "event_log", "catalogue", "recommendations", "prompt_histories"]
     """Kind of source."""
     path: Path
-    """Folder, file, pattern or address (`s3://`, `https://`); a relative path starts at the settings file's
-    folder."""
+    """Folder, file, pattern or address (`s3://`, `https://`, `file:///`); a relative path starts at the
+    settings file's folder."""
+
+    _filled = field_validator("adapter", "path", mode="before")(refuse_blank)
 
     @model_validator(mode="after")
     def _check_adapter(self) -> Self:
@@ -55,6 +59,8 @@ class Source(BaseModel):
             ValueError: if a key is unknown to it, missing, or has a value that it refuses.
         """
         values: dict[str, Any] = {"path": self.path, **(self.model_extra or {})}
+        if not str(values.get("source", self.adapter)).strip():
+            raise ValueError("source is empty: fill it in, or leave it out")
         kind = ADAPTERS[self.adapter]
         known = [field.name for field in fields(kind)]
         unknown = sorted(set(values) - set(known))
@@ -67,7 +73,7 @@ class Source(BaseModel):
         try:
             return TypeAdapter(kind).validate_python(values)
         except ValidationError as error:
-            raise ValueError(_first_problem(self.adapter, error)) from error
+            raise ValueError(_problems(self.adapter, error)) from error
 
     def files(self) -> Iterable[SourceFile]:
         """List the files that the source offers now."""
@@ -91,7 +97,7 @@ def told_apart(sources: Sequence[Source]) -> tuple[list[tuple[str, Adapter]], li
     return named, [name for name, times in number.items() if times > 1]
 
 
-def _first_problem(adapter: str, error: ValidationError) -> str:
-    problem = error.errors(include_url=False, include_input=False)[0]
-    key = "".join(f".{part}" for part in problem["loc"])
-    return f"{adapter}{key}: {problem['msg'].removeprefix('Value error, ')}"
+def _problems(adapter: str, error: ValidationError) -> str:
+    """All problems of an adapter's own keys."""
+    said = say_problems(error.errors(include_url=False))
+    return "; ".join(f"{'.'.join(map(str, (adapter, *keys)))}: {message}" for keys, message in said.items())

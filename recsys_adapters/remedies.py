@@ -32,6 +32,11 @@ _REMEDIES = (
         "where R names its rows, set names = [...] with a name for it. ",
     ),
     ("line is not JSON", 'If its lines are dictionaries of Python, set format = "python". '),
+    (
+        "no catalogue has the item",
+        "They are taken in once a catalogue has their items; if one should have them, look whether both "
+        "write ids alike, and at id_space. ",
+    ),
     ("lost digits", "Its ids were floats once: have it exported with ids as texts. "),
 )
 

@@ -1,5 +1,6 @@
 """Recommendation lists: all files of a source are one delivery, which takes the place of the last."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
@@ -90,8 +91,16 @@ def _replace(
     return [
         counts
         for some, accepted in zip(staged, listed, strict=True)
-        for counts in account(connection, some, accepted)
+        for counts in account(connection, some, accepted, partial(_about_repeats, some, accepted))
     ]
+
+
+def _about_repeats(staged: StagedBatch, listed: Counter[int], place: int) -> tuple[str, ...]:
+    """What to say of the rows of a file that a better place, of this file or another, makes needless."""
+    repeats = staged.rows.num_rows[place] - listed[place]
+    if not repeats:
+        return ()
+    return (f"{repeats:,} rows name an item that their user's list has already: its best place counts",)
 
 
 def _take_places(

@@ -13,7 +13,7 @@ from typing import TypeVar
 from duckdb import DuckDBPyConnection
 
 from feature_store.intake.deliveries import append_lists, reading_of
-from feature_store.intake.known_files import Known, all_entries, find_known, with_earlier
+from feature_store.intake.known_files import Known, all_entries, find_known, with_awaited, with_earlier
 from feature_store.intake.ledger import FileCounts, Origin, now
 from feature_store.intake.offers import Entry, Offer, ReadableFiles
 from feature_store.intake.source_files import IntakeError, append_together
@@ -110,10 +110,11 @@ class FileIntake:
     ) -> Iterator[tuple[Offer, Outcome]]:
         """Take catalogues in that are not known; all anew if one is read otherwise.
 
-        For items are put together of all catalogues.
+        For items are put together of all catalogues. Records that waited for items of others are read again
+        once some have come.
 
         Args:
-            offers: files of items, in the order in which they count.
+            offers: files of items, in the order in which they count, supplements last.
             offering: as for logs.
         """
         earlier = self._earlier_catalogues(offers, offering)
@@ -122,7 +123,15 @@ class FileIntake:
             yield from self._append([first, *offers[1:]], {})
             return
         for some in _in_turn(offers):
-            yield from self._append(some, find_known(self.lake, some))
+            known = find_known(self.lake, some)
+            for offer, outcome in self._append(with_awaited(self.lake, some), known):
+                yield offer, self._or_known(offer, outcome)
+
+    def _or_known(self, offer: Offer, outcome: Outcome) -> Outcome:
+        """What became of a file; that it is known, where nothing came that its records waited for."""
+        if offer.is_awaited and isinstance(outcome, FileCounts) and not outcome.rows_read:
+            return find_known(self.lake, [offer]).get(0, outcome)
+        return outcome
 
     def _earlier_catalogues(
         self, offers: Sequence[Offer], offering: Collection[tuple[str, str]]
@@ -220,13 +229,17 @@ def _examine(offer: Offer) -> ReadableFiles | Exception:
 
 
 def _in_turn(offers: Iterable[Offer]) -> Iterator[list[Offer]]:
-    """Files that are looked up together: no content that is read in two ways, for the first decides there."""
+    """Files that are looked up together: no content that is read in two ways, for the first decides there.
+
+    Supplements are looked up once the catalogues are in whose items they may wait for.
+    """
     some: list[Offer] = []
     readings: dict[str, tuple[str, str]] = {}
     for offer in offers:
         reading = (offer.file.source, offer.file.reading)
         is_twin = offer.file.table == INTERACTIONS.name and readings.get(offer.sha256) == reading
-        if len(some) == MOST_FILES or (offer.sha256 in readings and not is_twin):
+        is_other = bool(some) and offer.file.is_supplement != some[-1].file.is_supplement
+        if len(some) == MOST_FILES or is_other or (offer.sha256 in readings and not is_twin):
             yield some
             some, readings = [], {}
         some.append(offer)

@@ -11,7 +11,7 @@ from feature_store.intake.ledger import LEDGER
 from feature_store.intake.offers import Entry, Offer
 from feature_store.lake.lake import Lake
 from feature_store.lake.sql import arrow_rows, quote
-from feature_store.schemas import IN_THE_FUTURE, INTERACTIONS, REJECTED_ROWS
+from feature_store.schemas import IN_THE_FUTURE, INTERACTIONS, ITEMS, NO_ITEM, REJECTED_ROWS
 
 _OFFERED = pa.schema(
     [("place", pa.int32())]
@@ -35,6 +35,18 @@ _STILL_COUNTS = f"""(
                     AND later.file = entry.file AND later.ingested_at > entry.ingested_at)
     AND (entry.file = entry.offered_file OR entry.user_key IS NOT NULL)
 )"""
+_MAY_HAVE_ITS_ITEMS = f"""(
+    entry.ingested_at < (SELECT max(ingested_at) FROM {ITEMS.qualified_name})
+    AND EXISTS (FROM {REJECTED_ROWS.qualified_name} AS refused
+                WHERE refused.source = entry.source AND refused.sha256 = entry.sha256
+                    AND refused.reason = {quote(NO_ITEM)})
+)"""
+"""SQL: whether items have come since a file was taken in of which some records waited for theirs."""
+_IS_ALL_REFUSED = f"""(
+    SELECT sum(each.rejected) > 0 AND sum(each.rejected) = sum(each.rows_read) FROM {LEDGER} AS each
+    WHERE each.source = entry.source AND each.table_name = entry.table_name
+        AND each.sha256 = entry.sha256 AND each.reading = entry.reading
+)"""
 _LAST = f"""
     SELECT offered.place, offered.file AS offered_file, offered.reading AS offered_reading, known.*
     FROM offered JOIN {LEDGER} AS known USING (source, table_name, sha256)
@@ -55,18 +67,33 @@ def find_known(lake: Lake, offers: Sequence[Offer]) -> dict[int, Known]:
 
     Of a log once is enough, unless records of it were in the future by then and may not be now.
     Of a catalogue the last delivery counts: content that was there before another one of the same name is
-    taken in again.
+    taken in again; so are records of it that waited for items which may have come.
     """
     if not offers:
         return {}
-    counts = f"NOT {_IS_AWAITED}" if offers[0].file.table == INTERACTIONS.name else _STILL_COUNTS
+    is_log = offers[0].file.table == INTERACTIONS.name
+    counts = f"NOT {_IS_AWAITED}" if is_log else f"{_STILL_COUNTS} AND NOT {_MAY_HAVE_ITS_ITEMS}"
     rows = _ask(
         lake,
         offers,
-        f"SELECT place, rejected > 0 AND rejected = rows_read FROM ({_LAST}) AS entry "
+        f"SELECT place, {_IS_ALL_REFUSED} FROM ({_LAST}) AS entry "
         f"WHERE reading = offered_reading AND {counts}",
     )
     return {place: Known(is_all_refused) for place, is_all_refused in rows}
+
+
+def with_awaited(lake: Lake, offers: Sequence[Offer]) -> list[Offer]:
+    """The catalogues, marked where all is known of them but records whose items may have come."""
+    if not any(offer.file.is_supplement for offer in offers):
+        return [*offers]
+    rows = _ask(
+        lake,
+        offers,
+        f"SELECT place FROM ({_LAST}) AS entry "
+        f"WHERE reading = offered_reading AND {_STILL_COUNTS} AND {_MAY_HAVE_ITS_ITEMS}",
+    )
+    awaited = {place for (place,) in rows}
+    return [replace(offer, is_awaited=place in awaited) for place, offer in enumerate(offers)]
 
 
 def with_earlier(lake: Lake, offers: Sequence[Offer], offering: Collection[tuple[str, str]]) -> list[Offer]:

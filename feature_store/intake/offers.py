@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from duckdb import DuckDBPyConnection
 
-from feature_store.lake.durable_files import checksum
+from feature_store.lake.durable_files import FileAccessError, checksum
 
 BYTES_AT_ONCE = 1 << 22
 
@@ -74,6 +74,9 @@ class OfferedFile(Protocol):
     def examine(self) -> ReadableFiles:
         """Look at the file as a whole, before a record is read."""
 
+    def up_to(self, num_bytes: int) -> "OfferedFile":
+        """The first bytes of it, as if no others had been written."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -84,15 +87,37 @@ class Entry:
     ingested_at: datetime
 
 
+class ChangedFileError(FileAccessError):
+    """A file was written anew while it was read."""
+
+
+class FileState(NamedTuple):
+    """What changes whenever a file is written to, or another takes its place."""
+
+    size_bytes: int
+    modified_ns: int
+    inode: int
+
+
+def state_of(path: Path) -> FileState:
+    """How a file is now."""
+    status = path.stat()
+    return FileState(status.st_size, status.st_mtime_ns, status.st_ino)
+
+
 @dataclass(frozen=True)
 class Offer:
     """A file that is to be taken in."""
 
     file: OfferedFile
     sha256: str
-    """Its `content_digest`."""
+    """Checksum of what the file holds; of a file in an archive, of the archive and its place there."""
+    seen: FileState
+    """How it was when that was computed."""
     earlier: tuple[Entry, ...] = ()
     """Readings whose rows go with it."""
+    is_awaited: bool = False
+    """Whether it was taken in, and only those of its refused records are read whose items have come since."""
 
     @property
     def content(self) -> tuple[str, str]:
@@ -101,8 +126,24 @@ class Offer:
 
     @property
     def size_bytes(self) -> int | None:
-        """Its size; None of one in an archive."""
-        return None if self.file.member else self.file.path.stat().st_size
+        """Its size as it was offered; None of one in an archive."""
+        return None if self.file.member else self.seen.size_bytes
+
+    def check_unchanged(self) -> None:
+        """See that the bytes that were read are those that it is known by.
+
+        Raises:
+            ChangedFileError: if others stand there by now. What was added at the end was not read.
+        """
+        try:
+            is_as_seen = state_of(self.file.path) == self.seen or _digest(self.file, self.seen) == self.sha256
+        except FileNotFoundError:
+            return
+        if not is_as_seen:
+            raise ChangedFileError(
+                f"{self.file.name} was written anew while it was read, so nothing of it was taken in: run "
+                "again once it is left alone, or let it wait by settle_seconds or marker"
+            )
 
     def goes_on_in_a_line(self, sha256: str, size_bytes: int) -> bool:
         """Tell whether a content is the begin of the file, and ends within a line of it.
@@ -135,7 +176,25 @@ def _digest_of_begin(path: Path, size_bytes: int) -> str:
     return digest.hexdigest()
 
 
-def content_digest(file: OfferedFile) -> str:
-    """Checksum of what the file holds; of a file in an archive, of the archive and its place there."""
-    digest = checksum(file.path)
-    return hashlib.sha256(f"{digest}/{file.member}".encode()).hexdigest() if file.member else digest
+def offer_now(file: OfferedFile, earlier: Sequence[Entry] = ()) -> Offer:
+    """Offer a file as it is now: what is added to it while it is read waits for the next night.
+
+    Raises:
+        FileAccessError: if it cannot be read.
+    """
+    try:
+        seen = state_of(file.path)
+        digest = _digest(file, seen)
+    except FileAccessError:
+        raise
+    except OSError as error:
+        raise FileAccessError(
+            f"cannot read {file.path}: {error.strerror}. Correct the path or its permissions, and run again"
+        ) from error
+    return Offer(file if file.member else file.up_to(seen.size_bytes), digest, seen, tuple(earlier))
+
+
+def _digest(file: OfferedFile, seen: FileState) -> str:
+    if not file.member:
+        return _digest_of_begin(file.path, seen.size_bytes)
+    return hashlib.sha256(f"{checksum(file.path)}/{file.member}".encode()).hexdigest()

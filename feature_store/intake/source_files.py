@@ -34,7 +34,7 @@ from feature_store.intake.offers import Entry, InseparableError, Offer, Readable
 from feature_store.intake.staged_batches import StagedBatch, stage_together
 from feature_store.intake.staging import LAST_FIRST, ROW
 from feature_store.intake.stale_states import mark_stale
-from feature_store.intake.withdrawal import WITHDRAWN, withdraw
+from feature_store.intake.withdrawal import WITHDRAWN, forget_awaited, withdraw
 from feature_store.lake.lake import Lake
 from feature_store.lake.sql import quote
 from feature_store.schemas import ITEMS, Table
@@ -73,19 +73,26 @@ def append_together(lake: Lake, offers: Sequence[Offer], files: ReadableFiles, r
             for place, (offer, origin) in enumerate(zip(offers, staged.origins, strict=True))
             for entry in offer.earlier
         ]
-        append = partial(_append, staged=staged, earlier=earlier)
+        has_awaited = any(offer.is_awaited for offer in offers)
+        append = partial(_append, staged=staged, earlier=earlier, has_awaited=has_awaited)
         more = f" and {len(offers) - 1} more" if len(offers) > 1 else ""
         return lake.write(append, f"ingest {staged.origins[0].file.name}{more}", connection=connection)
 
 
 def _append(
-    connection: DuckDBPyConnection, *, staged: StagedBatch, earlier: Sequence[tuple[Entry, datetime, int]]
+    connection: DuckDBPyConnection,
+    *,
+    staged: StagedBatch,
+    earlier: Sequence[tuple[Entry, datetime, int]],
+    has_awaited: bool,
 ) -> list[FileCounts]:
     """Write the files' rows, what was refused of them and their ledger entries."""
     table = staged.rows.table
     if earlier:
         withdraw(connection, table, earlier)
         _check_room(connection, staged)
+    if has_awaited:
+        forget_awaited(connection)
     added = _add_rows(connection, staged)
     return account(connection, staged, added.accepted, added.warnings)
 

@@ -19,9 +19,10 @@ from feature_store.intake.ledger import ONE_FILE_AFTER_ANOTHER, Origin, now
 from feature_store.intake.newcomers import Newcomers, are_mostly_known
 from feature_store.intake.offers import InseparableError, Offer, ReadableFiles
 from feature_store.intake.staging import StagedFile, stage
+from feature_store.intake.withdrawal import choose_awaited
 from feature_store.lake.lake import Lake
 from feature_store.lake.sql import quote
-from feature_store.schemas import INTERACTIONS, ITEMS, TARGETS, USERS, Table
+from feature_store.schemas import INTERACTIONS, ITEMS, NO_ITEM, TARGETS, USERS, Table
 from feature_store.tables.runs import Run
 from feature_store.tables.suppressions import list_forgotten
 
@@ -51,10 +52,17 @@ def stage_together(
 
     Raises:
         InseparableError: if they must be taken in one after another.
+        ChangedFileError: if one was written anew meanwhile.
     """
-    reading = _Reading(lake, connection, offers, files, run)
-    users = files.users(connection)
-    if users and reading.table is not ITEMS and are_mostly_known(connection, users):
+    staged = _stage(stack, _Reading(lake, connection, offers, files, run))
+    for offer in offers:
+        offer.check_unchanged()
+    return staged
+
+
+def _stage(stack: ExitStack, reading: "_Reading") -> StagedBatch:
+    users = reading.files.users(reading.connection)
+    if users and reading.table is not ITEMS and are_mostly_known(reading.connection, users):
         staged = reading.meet_users(stack)
         if staged:
             return staged
@@ -139,6 +147,8 @@ class _Reading:
         records = _known_by_their_ids(self.lake, self.table, records, self.offers)
         if first.is_supplement:
             records = _with_known_titles(records)
+            if any(offer.is_awaited for offer in self.offers):
+                records = choose_awaited(self.connection, self.offers, records)
         common = self._origins([FileOwner(first.name)])[0].common
         return stage(
             self.lake,
@@ -193,7 +203,7 @@ def _with_known_titles(records: str) -> str:
     """Records of items without titles of their own, with those that the lake knows."""
     reason = (
         "CASE WHEN reason = 'title is missing' AND known_title IS NOT NULL THEN NULL "
-        "WHEN reason = 'title is missing' THEN 'no catalogue has the item' ELSE reason END"
+        f"WHEN reason = 'title is missing' THEN {quote(NO_ITEM)} ELSE reason END"
     )
     known = f"SELECT item_id, title AS known_title FROM {ITEMS.qualified_name}"
     return (

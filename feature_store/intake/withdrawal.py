@@ -1,4 +1,4 @@
-"""What earlier readings of files brought, taken back before the files are read anew."""
+"""What earlier readings of files brought, or refused, taken back before it is read anew."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,18 +6,22 @@ from datetime import datetime
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
-from feature_store.intake.offers import Entry
+from feature_store.intake.offers import Entry, Offer
 from feature_store.intake.stale_states import mark_stale
 from feature_store.lake.sql import arrow_rows, quote
-from feature_store.schemas import INGESTED_FILES, REJECTED_ROWS, Table
+from feature_store.schemas import INGESTED_FILES, NO_ITEM, REJECTED_ROWS, Table
 
 WITHDRAWN = "withdrawn_rows"
 """Temporary table of the rows that go, with the `place` of the file that they make room for."""
+_AWAITED = "awaited_lines"
+"""Temporary table of the lines that are read again (`place`, `line`), with source and content of each."""
 _TIME = pa.timestamp("us", "UTC")
 _ENTRIES = pa.schema(
     [("source", pa.string()), ("sha256", pa.string()), ("ingested_at", _TIME)]
     + [("superseded_at", _TIME), ("place", pa.int32())]
 )
+
+_AWAITED_FILES = pa.schema([("place", pa.int32()), ("source", pa.string()), ("sha256", pa.string())])
 
 
 def withdraw(
@@ -47,6 +51,56 @@ def withdraw(
         f"UPDATE {INGESTED_FILES.qualified_name} "
         "SET reading = '', rows_read = rows_read - rejected, rejected = 0 "
         f"WHERE {of_file} AND table_name = {quote(table.name)}"
+    )
+
+
+def choose_awaited(connection: DuckDBPyConnection, offers: Sequence[Offer], records: str) -> str:
+    """SQL of the records to take in: of files that are known, those of lines that waited and need not now.
+
+    Args:
+        connection: a cursor of the lake.
+        offers: the files.
+        records: SQL of their records, which is run once to find those lines.
+    """
+    files = [(place, one.file.source, one.sha256) for place, one in enumerate(offers) if one.is_awaited]
+    connection.register("awaited_files", arrow_rows(_AWAITED_FILES, files))
+    waiting = (
+        f"SELECT DISTINCT place, line, source, sha256 FROM {REJECTED_ROWS.qualified_name} "
+        f"JOIN awaited_files USING (source, sha256) WHERE reason = {quote(NO_ITEM)}"
+    )
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {_AWAITED} AS SELECT DISTINCT place, line, source, sha256 "
+        f"FROM (SELECT place, line FROM ({records}) WHERE reason IS NULL) "
+        f"JOIN ({waiting}) USING (place, line)"
+    )
+    come = f"SELECT (place, line) FROM {_AWAITED}"
+    return (
+        f"SELECT * FROM ({records}) "
+        f"WHERE place NOT IN (SELECT place FROM awaited_files) OR (place, line) IN ({come})"
+    )
+
+
+def forget_awaited(connection: DuckDBPyConnection) -> None:
+    """Take what was refused of the lines that are read again out of the account of their first reading.
+
+    Args:
+        connection: inside a transaction, and the one that chose the lines.
+    """
+    lines = f"SELECT DISTINCT source, sha256, line FROM {_AWAITED}"
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE forgotten_refusals AS "
+        "SELECT source, sha256, ingested_at, count(*) AS n "
+        f"FROM {REJECTED_ROWS.qualified_name} JOIN ({lines}) USING (source, sha256, line) GROUP BY ALL"
+    )
+    connection.execute(
+        f"DELETE FROM {REJECTED_ROWS.qualified_name} "
+        f"WHERE (source, sha256, line) IN (SELECT (source, sha256, line) FROM {_AWAITED})"
+    )
+    connection.execute(
+        f"UPDATE {INGESTED_FILES.qualified_name} AS entry "
+        "SET rows_read = entry.rows_read - gone.n, rejected = entry.rejected - gone.n "
+        "FROM forgotten_refusals AS gone WHERE entry.source = gone.source "
+        "AND entry.sha256 = gone.sha256 AND entry.ingested_at = gone.ingested_at"
     )
 
 

@@ -16,7 +16,7 @@ SHORTEST_SECRET = 4
 """A shorter secret is taken out of addresses, but not looked for in other texts, where it may be any word."""
 UNREADABLE = "(an address that cannot be read)"
 
-_ADDRESS = re.compile(r"^([a-z][a-z0-9+.-]+):/{1,2}(?=[^/])")
+_ADDRESS = re.compile(r"^([a-z][a-z0-9+.-]+):/{1,2}(?=[^/])", re.IGNORECASE)
 _CATALOG = re.compile(r"^(?:ducklake:)?postgres:(?!//)")
 _LIBPQ_URI = re.compile(r"^postgres(?:ql)?://")
 _SETTING = re.compile(r"\s*([^\s=]+)\s*=\s*('(?:[^'\\]|\\.)*'|(?!')(?:[^\s\\]|\\.|\\$)*)(?=\s|$)", re.DOTALL)
@@ -59,10 +59,10 @@ class _Url(NamedTuple):
 
 
 def address_of(path: Path) -> str | None:
-    """The address that a path of the settings is, None for a path on this machine."""
+    """The address that a path of the settings is, in lower case its scheme; None for one of this machine."""
     text = str(path)
     found = _ADDRESS.match(text)
-    return f"{found[1]}://{text[found.end() :]}" if found else None
+    return f"{found[1].lower()}://{text[found.end() :]}" if found else None
 
 
 def without_secrets(address: str) -> str:

@@ -14,6 +14,8 @@ from feature_store.schemas.table import (
 
 IN_THE_FUTURE = "event_time is in the future"
 """Reason of a refusal that time takes away: such records are looked at again."""
+NO_ITEM = "no catalogue has the item"
+"""Reason of a refusal that a catalogue takes away: such records are looked at again once items have come."""
 GIVEN_TARGETS = "given"
 """`recipe_digest` of targets that came in a recommendation list: no setting of ours made them."""
 
@@ -184,9 +186,14 @@ INGESTED_FILES = Table(
             "and its rows are superseded",
         ),
         Column("size_bytes", "BIGINT", "its size; of one in an archive, nothing", required=False),
-        Column("rows_read", "BIGINT", "records in the file, without those of users who were forgotten"),
+        Column(
+            "rows_read",
+            "BIGINT",
+            "records in the file, without those of users who were forgotten; of a file that is read again "
+            "for items that came since, those of these items, which its first entry has no more",
+        ),
         Column("accepted", "BIGINT", "new or corrected rows"),
-        Column("duplicate", "BIGINT", "rows known already, word for word"),
+        Column("duplicate", "BIGINT", "rows that add nothing: known already, or repeated in the file"),
         Column("rejected", "BIGINT", "rows refused, kept in rejected_rows"),
         user_key_column("whose file it is, where all its rows are one user's", required=False),
         INGESTED_AT,

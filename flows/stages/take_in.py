@@ -13,7 +13,7 @@ from feature_store.intake.deliveries import is_delivered
 from feature_store.intake.file_batches import FileIntake, Outcome, append_delivery
 from feature_store.intake.known_files import Known
 from feature_store.intake.ledger import FileCounts
-from feature_store.intake.offers import Offer, OfferedFile, content_digest
+from feature_store.intake.offers import Offer, OfferedFile, offer_now
 from feature_store.intake.source_files import IntakeError
 from feature_store.lake.durable_files import FileAccessError
 from feature_store.lake.lake import Lake, LakeError
@@ -89,7 +89,7 @@ class Intake:
                 for message in file.left_aside:
                     self._note("warning", file.source, message)
                 try:
-                    yield Offer(file, content_digest(file))
+                    yield offer_now(file)
                 except Exception as error:
                     self._fault(file.source, file.name, error)
 
@@ -106,6 +106,9 @@ class Intake:
             if offer.earlier:
                 anew = "is read anew, by other settings, on demand or since it was cut, and replaces its rows"
                 self._note("note", offer.file.source, f"{outcome.file} {anew}", outcome.file)
+            if offer.is_awaited:
+                come = f"is read again: {outcome.accepted:,} of its records waited for items that have come"
+                self._note("note", offer.file.source, f"{outcome.file} {come}", outcome.file)
             self._taken(offer.file, outcome)
 
     def _take_lists(self, offers: Sequence[Offer]) -> None:

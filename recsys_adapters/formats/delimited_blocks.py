@@ -6,7 +6,7 @@ to have too few or too many values; whoever reads the stream splits them one by 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -57,6 +57,8 @@ class DelimitedBlocks:
     """Values that each line has."""
     wanted: tuple[int, ...]
     """Places of the values to read, from 0; others are not looked at."""
+    num_bytes: int | None = None
+    """How many bytes of the file count; none: all."""
 
     @cached_property
     def _names(self) -> list[str]:
@@ -71,10 +73,17 @@ class DelimitedBlocks:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The lines after the header."""
-        for block in read_blocks(self.path, encoding=self.encoding, rewrite=self.rewrite):
+        blocks = read_blocks(
+            self.path, encoding=self.encoding, rewrite=self.rewrite, num_bytes=self.num_bytes
+        )
+        for block in blocks:
             rest = block.without_first_lines(max(0, self.num_header_lines - block.first_line + 1))
             if rest.text:
                 yield from self._split(rest)
+
+    def up_to(self, num_bytes: int) -> "DelimitedBlocks":
+        """The lines of the first bytes of the file."""
+        return replace(self, num_bytes=num_bytes)
 
     def _split(self, block: Block) -> Iterator[pa.RecordBatch]:
         """Split the lines that can be split at once; leave the others whole."""

@@ -6,7 +6,7 @@ ends cannot promise that, so files with broken records are read through here.
 
 import codecs
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -65,14 +65,16 @@ def keep_lines(blocks: Iterator[bytes]) -> Iterator[bytes]:
     return blocks
 
 
-def read_blocks(path: Path, *, encoding: str = "utf-8", rewrite: Rewrite = keep_lines) -> Iterator[Block]:
+def read_blocks(
+    path: Path, *, encoding: str = "utf-8", rewrite: Rewrite = keep_lines, num_bytes: int | None = None
+) -> Iterator[Block]:
     r"""Read a file in blocks of whole lines, without its byte order mark and empty lines at its end.
 
     Lines end with `\n`, `\r\n`, or all with `\r`. Text in another encoding, or with the mark of another one,
-    becomes UTF-8; bytes that are no text stay as they are.
+    becomes UTF-8; bytes that are no text stay as they are. Beyond `num_bytes` nothing of the file is read.
     """
     next_line = 1
-    for block in _without_empty_end(rewrite(_line_blocks(path, encoding))):
+    for block in _without_empty_end(rewrite(_line_blocks(path, encoding, num_bytes))):
         line_ends = np.flatnonzero(np.frombuffer(block, np.uint8) == _LINE_FEED)
         yield Block(next_line, block, line_ends)
         next_line += len(line_ends)
@@ -88,9 +90,13 @@ def read_first_lines(
 
 
 def read_text_head(path: Path, *, encoding: str = "utf-8") -> str:
-    """The first characters of a file, without its byte order mark."""
-    head = read_head(path)
-    decoder = codecs.getincrementaldecoder(encoding_of(head, encoding))("replace")
+    """The first characters of a file, without its byte order mark.
+
+    Raises:
+        SourceFileError: if it is no text.
+    """
+    head, written = _text_head(path, encoding)
+    decoder = codecs.getincrementaldecoder(written)("replace")
     return decoder.decode(head).removeprefix("\ufeff")
 
 
@@ -105,6 +111,8 @@ class Lines:
     path: Path
     encoding: str = "utf-8"
     rewrite: Rewrite = keep_lines
+    num_bytes: int | None = None
+    """How many bytes of the file count; none: all."""
 
     @property
     def schema(self) -> pa.Schema:
@@ -113,8 +121,14 @@ class Lines:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The lines, a block at a time."""
-        blocks = read_blocks(self.path, encoding=self.encoding, rewrite=self.rewrite)
+        blocks = read_blocks(
+            self.path, encoding=self.encoding, rewrite=self.rewrite, num_bytes=self.num_bytes
+        )
         return map(whole_lines, blocks)
+
+    def up_to(self, num_bytes: int) -> "Lines":
+        """The lines of the first bytes of the file."""
+        return replace(self, num_bytes=num_bytes)
 
 
 def whole_lines(block: Block, is_chosen: npt.NDArray[np.bool_] | None = None) -> pa.RecordBatch:
@@ -126,12 +140,10 @@ def whole_lines(block: Block, is_chosen: npt.NDArray[np.bool_] | None = None) ->
     return pa.record_batch([numbers, *_decode(lines)], schema=LINES_SCHEMA)
 
 
-def _line_blocks(path: Path, encoding: str) -> Iterator[bytes]:
+def _line_blocks(path: Path, encoding: str, num_bytes: int | None) -> Iterator[bytes]:
     """Blocks of whole lines, each ended by a line feed."""
-    head = read_head(path)
-    written = encoding_of(head, encoding)
-    check_is_text(path, head, is_wide=written.startswith(("utf-16", "utf-32")))
-    pieces = _decoded(_pieces(path), written)
+    _, written = _text_head(path, encoding)
+    pieces = _decoded(_pieces(path, num_bytes), written)
     first = _until_line_end(pieces).removeprefix(_BYTE_ORDER_MARK)
     has_old_line_ends = b"\r" in first and b"\n" not in first
     rest: list[bytes] = []
@@ -144,6 +156,14 @@ def _line_blocks(path: Path, encoding: str) -> Iterator[bytes]:
         rest.append(text[end:])
     if last := b"".join(rest):
         yield _with_plain_line_ends(last.removesuffix(b"\r") + b"\n")
+
+
+def _text_head(path: Path, told: str) -> tuple[bytes, str]:
+    """The first bytes of a text, and its encoding."""
+    head = read_head(path)
+    written = encoding_of(head, told)
+    check_is_text(path, head, is_wide=written.startswith(("utf-16", "utf-32")))
+    return head, written
 
 
 def _until_line_end(pieces: Iterator[bytes]) -> bytes:
@@ -202,8 +222,8 @@ def _chain(first: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
     yield from pieces
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
-    with open_bytes(path) as stream:
+def _pieces(path: Path, num_bytes: int | None) -> Iterator[bytes]:
+    with open_bytes(path, num_bytes) as stream:
         while piece := stream.read(_CHUNK_BYTES):
             yield piece
 

@@ -45,13 +45,13 @@ class JsonLines:
         # A CASE, so that only one record is parsed once more for each of its keys.
         is_list = f"CASE WHEN first IS NOT NULL THEN json_type(first, {pointer} || '/0') = 'OBJECT' END"
         first = "CASE WHEN line = 1 THEN raw END AS first"
-        keys = peek(self._lines(path)).execute(
+        found = peek(
+            self._lines(path),
             f"SELECT key, bool_or({is_list}) "
             f"FROM (SELECT line, {first}, unnest(json_keys(raw)) AS key FROM {SOURCE_RECORDS} "
-            "WHERE json_valid(raw) AND json_type(raw) = 'OBJECT') GROUP BY key ORDER BY min(line)"
+            "WHERE json_valid(raw) AND json_type(raw) = 'OBJECT') GROUP BY key ORDER BY min(line)",
         )
-        found = dict(keys.fetchall())
-        return Layout(tuple(found), lists=tuple(key for key, is_list in found.items() if is_list))
+        return Layout(tuple(key for key, _ in found), lists=tuple(key for key, is_list in found if is_list))
 
     def has_column(self, path: Path, name: str) -> bool:
         """Tell whether any object has the key, or what the path leads to."""
@@ -65,10 +65,11 @@ class JsonLines:
             f"json_exists(raw, {quoted_text(pointer)})"
             for pointer in (_pointer(name), *_inner_pointers(name))
         )
-        found = peek(self._lines(path)).execute(
-            f"SELECT 1 FROM {SOURCE_RECORDS} WHERE CASE WHEN json_valid(raw) THEN {is_there} END LIMIT 1"
+        found = peek(
+            self._lines(path),
+            f"SELECT 1 FROM {SOURCE_RECORDS} WHERE CASE WHEN json_valid(raw) THEN {is_there} END LIMIT 1",
         )
-        return found.fetchone() is not None
+        return bool(found)
 
     def records(self, path: Path, columns: Sequence[FileColumn]) -> FileRecords:
         """Each object parsed by itself."""

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recsys_adapters.errors import SourceFileError
-from recsys_adapters.formats.packed_bytes import packing
+from recsys_adapters.formats.packed_bytes import check_packer, packing
 from recsys_adapters.formats.record_format import (
     SOURCE_RECORDS,
     FileColumn,
@@ -83,6 +83,10 @@ class _Rows:
         columns = [(f"c{place}", _plain_type(kind)) for place, kind in enumerate(self.file_schema.types)]
         return pa.schema([("line", pa.int64()), ("defect", pa.string()), *columns])
 
+    def up_to(self, num_bytes: int) -> "_Rows":
+        """All rows: what a file of Parquet has is listed at its end."""
+        return self
+
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows, some at a time."""
         if not self.file_schema.names:
@@ -108,6 +112,7 @@ def _schema(path: Path) -> pa.Schema:
         return pa.schema([])
     if kind := packing(path):
         raise SourceFileError(f"{path.name} is a {kind} file: unpack it, Parquet is packed inside already.")
+    check_packer(path)
     try:
         with path.open("rb") as stream:
             return pq.ParquetFile(stream).schema_arrow

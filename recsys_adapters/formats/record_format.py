@@ -9,13 +9,15 @@ The name of a column that the file itself does not have may be a path: `user.id`
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import duckdb
 import pyarrow as pa
+
+from recsys_adapters.errors import SourceFileError
 
 SOURCE_RECORDS = "source_records"
 """The relation that SQL of a format reads from: what `JoinedStreams` streams."""
@@ -62,6 +64,9 @@ class RecordStream(Protocol):
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The file's records, split as far as the format splits them by itself."""
 
+    def up_to(self, num_bytes: int) -> "RecordStream":
+        """What of it is in the first bytes of the file, where files of the format may grow."""
+
 
 @dataclass(frozen=True)
 class FileRecords:
@@ -77,6 +82,8 @@ class JoinedStreams:
     """Streams of one schema, one after another, with the `place` of each (from 0) beside its rows."""
 
     streams: tuple[RecordStream, ...]
+    faults: list[SourceFileError] = field(default_factory=list)
+    """What stopped a stream: the engine that reads it has words of its own for that."""
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         schema = self.streams[0].schema.append(pa.field("place", pa.int32()))
@@ -84,17 +91,30 @@ class JoinedStreams:
         return reader.__arrow_c_stream__(requested_schema)
 
     def _batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        for place, stream in enumerate(self.streams):
-            for batch in stream.batches():
-                places = pa.repeat(pa.scalar(place, pa.int32()), len(batch))
-                yield pa.record_batch([*batch.columns, places], schema=schema)
+        try:
+            for place, stream in enumerate(self.streams):
+                for batch in stream.batches():
+                    places = pa.repeat(pa.scalar(place, pa.int32()), len(batch))
+                    yield pa.record_batch([*batch.columns, places], schema=schema)
+        except SourceFileError as fault:
+            self.faults.append(fault)
+            raise
 
 
-def peek(stream: RecordStream) -> duckdb.DuckDBPyConnection:
-    """A connection that has one file's stream as `SOURCE_RECORDS`, to look at it before it is read."""
-    connection = _database().cursor()
-    connection.register(SOURCE_RECORDS, JoinedStreams((stream,)))
-    return connection
+def peek(stream: RecordStream, sql: str) -> list[tuple[Any, ...]]:
+    """Ask one file's stream, which the SQL knows as `SOURCE_RECORDS`, before the file is read.
+
+    Raises:
+        SourceFileError: if the file is damaged, or no text.
+    """
+    connection, asked = _database().cursor(), JoinedStreams((stream,))
+    connection.register(SOURCE_RECORDS, asked)
+    try:
+        return connection.execute(sql).fetchall()
+    except duckdb.Error:
+        if asked.faults:
+            raise asked.faults[0] from None
+        raise
 
 
 @cache

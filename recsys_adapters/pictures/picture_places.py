@@ -66,6 +66,8 @@ def check_allowed(text: str) -> str:
     Raises:
         ValueError: It is not.
     """
+    if not text.strip():
+        raise ValueError("a place is empty: name a folder, or leave it out")
     if not is_address(text):
         return text
     address = read_address(text)

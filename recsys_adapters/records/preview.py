@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 
 import duckdb
 
+from feature_store.schemas.table import missing
 from recsys_adapters.records.source_file import SourceFile
+
+NO_TITLE = missing("title").reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +45,9 @@ def preview(file: SourceFile, *, num_records: int) -> Preview:
     rows = connection.execute(
         f"SELECT reason, {fields} AS fields FROM ({file.examine().records(connection)}) LIMIT {num_records}"
     ).fetchall()
+    if file.is_supplement:
+        # Its titles are those of other catalogues, which are not at hand.
+        rows = [(None if reason == NO_TITLE else reason, told) for reason, told in rows]
     reasons = Counter(reason for reason, _ in rows)
     num_accepted = reasons.pop(None, 0)
     accepted = [told for reason, told in rows if reason is None and told]

@@ -49,12 +49,14 @@ class SourceFile:
     """The source's own reasons to refuse a record, over the roles; the table's rules follow."""
     member: str | None = None
     """The path inside the file, where it is an archive."""
+    num_bytes: int | None = None
+    """How many bytes of the file count, where more may be added while it is read; none: all."""
     null_words: tuple[str, ...] = NULL_WORDS
     """What stands for nothing in any column."""
     decimal: str = "."
     """What parts the whole from the fraction in a number."""
     id_space: str = ""
-    """Set before the ids of items, so that they are no other source's."""
+    """Set before the ids of items, with a colon between, so that they are no other source's."""
     unnesting: Unnesting | None = None
     """The list of each record that is made into records of its own."""
     parallel: tuple[str, ...] = ()
@@ -85,6 +87,10 @@ class SourceFile:
             self.decimal, self.id_space, self.unnesting, self.parallel,
         )  # fmt: skip
         return hashlib.md5(repr(how).encode(), usedforsecurity=False).hexdigest()
+
+    def up_to(self, num_bytes: int) -> "SourceFile":
+        """The file as far as it is written by now."""
+        return replace(self, num_bytes=num_bytes)
 
     @property
     def mapping(self) -> object:
@@ -153,7 +159,7 @@ class SourceFile:
         """Look at the file as a whole, before a record is read."""
         if self.fault:
             raise SourceFileError(self.fault)
-        check_unpacks(self._place)
+        check_unpacks(self._place, self.num_bytes)
         read = [column for column in self._from_file(self.columns) if column.required]
         layout = self.format.layout(self._place, [column.name for column in read])
         names = layout.names
@@ -183,6 +189,8 @@ class SourceFile:
         """The records with each column that the file itself has as a text."""
         read = [column for column in columns if column.constant is None]
         records = self.format.records(self._place, self._from_file(read))
+        if self.num_bytes is not None:
+            records = replace(records, stream=records.stream.up_to(self.num_bytes))
         if self.unnesting:
             return replace(records, sql=self.unnesting.sql(records.sql, read, self.parallel))
         return records

@@ -29,7 +29,7 @@ class Unnesting:
         """SQL of one record for each element, with its place (from 1) as `position`.
 
         `is_listed` says whether there was a list; a lone value is a list of one. `has_parallel` says whether
-        another list stood beside it.
+        another list stood beside it. Of an empty list there is one record, with that as its defect.
 
         Args:
             records: SQL of the records with the columns of `read_columns`.
@@ -44,9 +44,11 @@ class Unnesting:
             f"{_at_place(role) if role in parallel else quoted_name(role)} AS {quoted_name(role)}"
             for role in outer
         ]
+        is_empty = f"is_listed AND len(found) = 0 THEN {quoted_text(f'{self.column} is an empty list')}"
+        defect = f"coalesce(defect, CASE WHEN {is_empty} END)"
         beside = [f"coalesce({_is_json_list(role)}, false)" for role in parallel if role in outer]
         return f"""
-            SELECT place, line, raw, defect, false AS is_plain, position, is_listed,
+            SELECT place, line, raw, {defect} AS defect, false AS is_plain, position, is_listed,
                 {" OR ".join([*beside, "false"])} AS has_parallel, {", ".join(values)}
             FROM (SELECT *, unnest(elements) AS element, generate_subscripts(elements, 1) AS position
                 FROM (SELECT *, CASE WHEN len(found) > 0 THEN found ELSE [NULL] END AS elements

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import Literal
 
+from recsys_adapters.errors import SourceFileError
 from recsys_adapters.formats.record_format import FileColumn, Layout, peek
 from recsys_adapters.records.event_times import TimeSpelling, spelling_sql
 from recsys_adapters.records.interaction_ids import interaction_id_sql
@@ -64,6 +65,11 @@ class EventLog(FileSource):
         if self.time_from != "column" and "event_time" in self.columns:
             raise ValueError(
                 f'time_from = "{self.time_from}" is for logs without event_time among their columns'
+            )
+        if self.latest is not None and self.latest <= self.earliest:
+            raise ValueError(
+                f"latest = {self.latest} is not after earliest = {self.earliest}, so every event would be "
+                "refused: change one of them, or leave latest out"
             )
         check_finite("kinds", self.kinds)
         _ = self._spelling
@@ -213,14 +219,14 @@ class EventLog(FileSource):
         if file.fault or time.constant is not None or self._is_inside("event_time"):
             return file
         records = self.file_format.records(file.path / file.member if file.member else file.path, [time])
-        spellings = (
-            peek(records.stream)
-            .execute(
+        try:
+            spellings = peek(
+                records.stream,
                 f"SELECT DISTINCT {spelling_sql('event_time')} FROM (SELECT event_time FROM ({records.sql}) "
-                f"WHERE event_time <> '' LIMIT {_NUM_PROBED}) ORDER BY 1"
+                f"WHERE event_time <> '' LIMIT {_NUM_PROBED}) ORDER BY 1",
             )
-            .fetchall()
-        )
+        except SourceFileError as error:
+            return replace(file, fault=str(error))
         taken = " and ".join(name for (name,) in spellings) or "nothing"
         return replace(file, notes=(*file.notes, f"{file.name}: times are taken for {taken}"))
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from feature_store.schemas import Rule
-from feature_store.schemas.addresses import address_of
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.formats.delimited_text import DelimitedText
 from recsys_adapters.formats.file_lines import looks_like_utf8
@@ -19,7 +18,7 @@ from recsys_adapters.records.plain_values import NULL_WORDS
 from recsys_adapters.records.sql_quoting import quoted_name
 from recsys_adapters.records.unnesting import Unnesting
 from recsys_adapters.sources.file_search import FoundFile, FoundFiles, search_files
-from recsys_adapters.sources.remote_files import copy_here
+from recsys_adapters.sources.remote_files import place_of
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 FileFormat = Literal["csv", "tsv", "jsonl", "json", "python", "parquet"]
@@ -36,7 +35,7 @@ class FileSource:
 
     path: Path
     """A file, a folder (with its sub-folders), a glob pattern, one of these inside a zip archive
-    (`logs.zip/may.csv`), or an address (`s3://`, `https://`, ...)."""
+    (`logs.zip/may.csv`), or an address (`s3://`, `https://`, `file:///`, ...)."""
     format: FileFormat = "csv"
     """`csv`, `tsv`, `json` or `jsonl` (an object a line, an array, or objects of several lines), `python` (a
     dictionary a line, as Python writes it) or `parquet`. Packers (gz, zst, bz2, xz, zip) are recognised."""
@@ -83,7 +82,8 @@ class FileSource:
     marker: str = ""
     """Name of the file without which a folder is not complete and waits, for example `_SUCCESS`."""
     id_space: str = ""
-    """Set before the ids of items, as `books:`, where other sources use the same ids for other items."""
+    """Set before the ids of items, with a colon between, where other sources use the same ids for other
+    items: `books`, or `books:`, makes `books:1` of `1`."""
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
@@ -99,7 +99,15 @@ class FileSource:
         if self.skip < 0 or not 0 <= self.settle_seconds < inf:
             raise ValueError("skip and settle_seconds cannot be below zero, nor without end")
         check_finite("at_most", self.at_most)
+        self._settle_id_space()
         _ = self.file_format
+
+    def _settle_id_space(self) -> None:
+        """Let the colon after an id space be there once, whether the settings write it or not."""
+        space = self.id_space.strip().removesuffix(":")
+        if self.id_space and not space:
+            raise ValueError("id_space holds no word: write one, such as books, or leave it out")
+        object.__setattr__(self, "id_space", space)
 
     @cached_property
     def file_format(self) -> RecordFormat:
@@ -135,10 +143,11 @@ class FileSource:
         Raises:
             SourceFileError: if there are none.
         """
-        address = address_of(self.path)
-        path = copy_here(address) if address else self.path
         return search_files(
-            path, self.file_format.suffixes, marker=self.marker, settle_seconds=self.settle_seconds
+            place_of(self.path),
+            self.file_format.suffixes,
+            marker=self.marker,
+            settle_seconds=self.settle_seconds,
         )
 
     def look_at(self, file: FoundFile, wanted: Sequence[str]) -> tuple[Layout, str | None]:

@@ -1,7 +1,7 @@
 """MovieLens in all its layouts: 100K, 1M and 10M, 20M and later, and the edition of 20M that Kaggle has."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from recsys_adapters.errors import SourceFileError
@@ -11,6 +11,7 @@ from recsys_adapters.formats.record_format import FileColumn, RecordFormat
 from recsys_adapters.records.event_times import TimeSpelling
 from recsys_adapters.records.interaction_ids import interaction_id_sql
 from recsys_adapters.records.source_file import SourceFile
+from recsys_adapters.sources.remote_files import place_of
 
 _RATING_NAMES = ("userId", "movieId", "rating", "timestamp")
 _MOVIE_NAMES = ("movieId", "title", "genres")
@@ -46,6 +47,7 @@ class MovieLens:
     """
 
     path: Path
+    """Its folder, or the address of one."""
     source: str = "movielens"
 
     def files(self) -> tuple[SourceFile, ...]:
@@ -54,6 +56,8 @@ class MovieLens:
         Raises:
             SourceFileError: if the folder has neither layout.
         """
+        if (here := place_of(self.path)) != self.path:
+            return replace(self, path=here).files()
         layouts = (
             ("ratings.csv", "movies.csv", self._read_csv),
             ("rating.csv", "movie.csv", self._read_csv),

@@ -8,6 +8,7 @@ from recsys_adapters.formats.json_lines import JsonLines
 from recsys_adapters.formats.record_format import FileColumn
 from recsys_adapters.records.source_file import SourceFile
 from recsys_adapters.sources.file_search import FoundFile, search_files
+from recsys_adapters.sources.remote_files import place_of
 
 _COLUMNS = (
     FileColumn("prompt", "prompt"),
@@ -32,7 +33,7 @@ class PromptHistories:
     """
 
     path: Path
-    """A folder, a file or a glob pattern."""
+    """A folder, a file, a glob pattern, or an address of one."""
     source: str = "prompt_histories"
 
     def files(self) -> tuple[SourceFile, ...]:
@@ -41,7 +42,7 @@ class PromptHistories:
         Raises:
             SourceFileError: if there are none.
         """
-        search = search_files(self.path, JsonLines().suffixes)
+        search = search_files(place_of(self.path), JsonLines().suffixes)
         items = [self._file(file, "items", _ITEM) for file in search.files]
         interactions = [self._file(file, "interactions", self._interaction) for file in search.files]
         items[:1] = [replace(file, left_aside=search.notes) for file in items[:1]]

@@ -21,7 +21,8 @@ class Recommendations(FileSource):
 
     All files together are one delivery, which takes the place of the one before; where files are named after
     days, those of the last day. A user's items are in the order of their ranks, from whichever number on;
-    where there are none, in that of their scores, the highest first, or of the list that holds them.
+    where there are none, in that of their scores, the highest first, or of the list that holds them. An item
+    that a user's list has twice has the best of its places.
 
     Raises:
         ValueError: if the settings name an unknown column or format.

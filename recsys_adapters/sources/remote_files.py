@@ -1,4 +1,7 @@
-"""Files of object stores and web servers (`s3://`, `gs://`, `https://`, ...), copied here to be read.
+"""What the path of a source means: a place on this machine, or an address whose files are copied here.
+
+Addresses are those of object stores and web servers (`s3://`, `gs://`, `https://`, ...), and of this machine
+(`file:///`).
 
 Credentials come from the environment, as each store's own client reads them; nothing here asks for any.
 """
@@ -8,18 +11,38 @@ import hashlib
 import os
 import shutil
 import tempfile
+from difflib import get_close_matches
 from functools import cache
 from glob import has_magic
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 import fsspec
 
-from feature_store.schemas.addresses import without_secrets
+from feature_store.schemas.addresses import address_of, without_secrets
 from recsys_adapters.errors import SourceFileError
 
 _S3_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
+
+SCHEMES = ("s3", "gs", "abfs", "az", "https", "http", "file")
+"""Those that messages name; others that fsspec knows work, too."""
+
+
+def place_of(path: Path) -> Path:
+    """The place on this machine that a path of the settings means; what is elsewhere is copied here.
+
+    Raises:
+        SourceFileError: if it is an address, and there is nothing, or it cannot be read.
+    """
+    address = address_of(path)
+    if address is None:
+        return path
+    scheme, _, rest = address.partition("://")
+    if scheme == "file":
+        return Path("/", unquote(rest).removeprefix("localhost/"))
+    return copy_here(address)
 
 
 def copy_here(address: str) -> Path:
@@ -35,6 +58,8 @@ def copy_here(address: str) -> Path:
         SourceFileError: if there is nothing, or it cannot be read.
     """
     scheme = address.partition("://")[0]
+    if scheme not in fsspec.available_protocols():
+        raise _no_scheme(scheme)
     try:
         return _copy(address)
     except ImportError as error:
@@ -48,6 +73,16 @@ def copy_here(address: str) -> Path:
             f"{without_secrets(address)} cannot be read ({type(error).__name__}{status}). Look at the "
             "address, and at the credentials in the environment."
         ) from error
+
+
+def _no_scheme(scheme: str) -> SourceFileError:
+    meant = get_close_matches(scheme, SCHEMES, n=1, cutoff=0.5)
+    hint = f"; did you mean {meant[0]}://?" if meant else "."
+    known = ", ".join(f"{one}://" for one in SCHEMES)
+    return SourceFileError(
+        f"{scheme}:// is no scheme of addresses{hint} Write a path of this machine, {known}, or another "
+        "scheme that fsspec knows"
+    )
 
 
 def name_package(scheme: str) -> SourceFileError:

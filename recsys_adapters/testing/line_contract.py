@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from feature_store import schemas
+from recsys_adapters.formats.packed_bytes import NOT_UNPACKED
 from recsys_adapters.records.source_file import SourceFile
 
 TABLES = {table.name: table for table in schemas.TABLES}
@@ -27,8 +28,8 @@ NUM_RECORDS = 12
 PROPERTY = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
 
 
-PACKED = (b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"PK\x03\x04")
-OTHER_FILES = (*PACKED, b"\xfe\xff", b"\xff\xfe", b"<!doctype html", b"<html")
+PACKED = (b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"PK\x05\x06")
+OTHER_FILES = (*PACKED, *NOT_UNPACKED, b"\xfe\xff", b"\xff\xfe", b"<!doctype html", b"<html")
 """How packed files, texts in UTF-16 and web pages begin: what follows is read so, or refused with it."""
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from feature_store.intake.file_batches import append_delivery
 from feature_store.intake.known_files import find_known
-from feature_store.intake.offers import Offer, content_digest
+from feature_store.intake.offers import offer_now
 from feature_store.intake.source_files import append_together
 from feature_store.tables.items import render_texts
 from feature_store.tables.runs import close_window, open_run
@@ -25,7 +25,7 @@ def hours(number):
 
 def offer(file, earlier=()):
     """A file as it is offered to the lake."""
-    return Offer(file, content_digest(file), tuple(earlier))
+    return offer_now(file, earlier)
 
 
 def append_file(lake, file, run, *, earlier=()):

@@ -53,18 +53,21 @@ def test_a_variable_names_the_settings_file(tmp_path, monkeypatch):
         (MINIMAL + "[drawing]\nalfa = 1\n", "line 5, drawing.alfa: unknown key; did you mean alpha?"),
         (
             "max_users = -1\n" + MINIMAL,
-            "line 1, max_users: Input should be greater than 0, or: Input should be 'all'",
+            'line 1, max_users: holds -1, and must be above 0 or "all"',
         ),
         (
             MINIMAL + "[serving]\nlimits = {max_rws = 3}\n",
             "serving.limits.max_rws: unknown key; did you mean max_rows?",
         ),
-        (MINIMAL.replace("path", "pth"), "line 1, sources.0.path: Field required"),
+        (MINIMAL.replace("path", "pth"), "line 1, sources.0.path: must be given"),
         (MINIMAL + "pth = 3\n", "movielens has no key pth; did you mean path?"),
-        (MINIMAL + "[drawing]\nalpha = 1.5\n", "drawing.alpha: Input should be less than or equal to 1"),
+        (MINIMAL + "[drawing]\nalpha = 1.5\n", "drawing.alpha: holds 1.5, and must be at most 1"),
         (MINIMAL + "speed = 3\n", "movielens has no key speed; its keys are path, source"),
         ("", "sources: name at least one [[sources]] table"),
-        ('[[sources]]\nadapter = "magic"\npath = "x"\n', "sources.0.adapter: Input should be 'movielens'"),
+        (
+            '[[sources]]\nadapter = "magic"\npath = "x"\n',
+            'sources.0.adapter: holds a text, and must be "movielens", ',
+        ),
         (
             '[[sources]]\nadapter = "event_log"\npath = "x"\ncolumns = {user_id = "u"}\n',
             "line 1, sources.0: event_log: columns of event_log: item_id, event_time missing",
@@ -100,3 +103,124 @@ def test_the_shipped_settings_are_valid_and_draw_for_a_hundred_users():
     settings = read_settings(Path(__file__).parents[2] / "fan.toml")
     assert settings.max_users == 100
     assert settings.sources[0].path.name == "ml-latest-small"
+
+
+LOG = '[[sources]]\nadapter = "event_log"\npath = "x"\n'
+COLUMNS = 'columns = {user_id = "u", item_id = "i", event_time = "t"}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('max_users = "many"\n' + MINIMAL, 'max_users: holds a text, and must be a whole number or "all"'),
+        ('shared = "maybe"\n' + MINIMAL, "shared: holds a text, and must be true or false"),
+        ("seed = 1979-05-27\n" + MINIMAL, "seed: holds 1979-05-27, and must be a whole number"),
+        ("workspace = [1]\n" + MINIMAL, "workspace: holds a list, and must be a path in quotes"),
+        ("drawing = 5\n" + MINIMAL, "drawing: holds 5, and must be a table"),
+        ("ray_gpus = -1\n" + MINIMAL, "ray_gpus: holds -1, and must be at least 0"),
+        ('storage = "gs://x"\n' + MINIMAL, "storage: must be an object store and a place in it, as s3://"),
+        (MINIMAL + '[drawing]\nskip_layers = ["a"]\n', "skip_layers.0: holds a text, and must be a whole"),
+        (MINIMAL + "[drawing]\nskip_layers = 5\n", "skip_layers: holds 5, and must be a list, in square"),
+        (
+            MINIMAL + "[texts]\ntarget_template = {a = 1}\n",
+            "target_template: holds a table, and must be a text",
+        ),
+        (MINIMAL + "[model]\nadapters = 5\n", "line 5, model.adapters: holds 5, and must be a list"),
+        (
+            MINIMAL + "[[gallery]]\nmax_users = 5\n",
+            "gallery: is a list, and must be one table: write [gallery], with",
+        ),
+        (
+            MINIMAL + '[model.adapters]\npath = "x"\n',
+            "must be a list of tables: write [[model.adapters]], with",
+        ),
+        (
+            MINIMAL.replace("[[sources]]", "[sources]"),
+            "must be a list of tables: write [[sources]], with two",
+        ),
+        (
+            MINIMAL.replace("[[sources]]", "[sources]") * 2,
+            "Write [[sources]], with two brackets, before each",
+        ),
+        ("sources = 5\n", "line 1, sources: name at least one [[sources]] table"),
+        ('sources = ["x"]\n', "sources.0: holds a text, and must be a table"),
+        (LOG + 'columns = "u"\n', "event_log.columns: holds a text, and must be a table, as {name = value}"),
+        (
+            LOG + "columns = {user_id = 1}\n",
+            "event_log.columns.user_id: holds 1, and must be a text in quotes",
+        ),
+        (LOG, "event_log.columns: must be given"),
+        (
+            LOG + COLUMNS + 'earliest = "soon"\n',
+            "event_log.earliest: holds a text, and must be a day, as 2024",
+        ),
+        (
+            LOG + COLUMNS + 'kinds = {view = "x"}\n',
+            "event_log.kinds.view: holds a text, and must be a number",
+        ),
+        (
+            LOG + COLUMNS + 'skip = "x"\nhive = 5\n',
+            "skip: holds a text, and must be a whole number; event_log.hive",
+        ),
+        (
+            LOG + COLUMNS + 'identity = "all"\n',
+            'identity: holds a text, and must be a list, in square brackets or "none"',
+        ),
+    ],
+)
+def test_what_a_setting_of_a_wrong_type_holds_and_must_be_is_said_in_words(tmp_path, text, complaint):
+    with pytest.raises(SettingsError, match=r"fan\.toml") as refusal:
+        read_settings(write(tmp_path, text))
+    assert complaint in str(refusal.value)
+    assert "Input should" not in str(refusal.value)
+
+
+def test_a_variable_of_a_wrong_type_is_told_as_what_the_file_may_hold(tmp_path, monkeypatch):
+    monkeypatch.setenv("FAN_DRAWING__ALPHA", "quite a lot")
+    with pytest.raises(SettingsError, match=r"drawing\.alpha: holds a text, and must be a number") as refusal:
+        read_settings(write(tmp_path))
+    assert "quite a lot" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "setting"),
+    [
+        ('[[sources]]\nadapter = "movielens"\npath = ""\n', "line 3, sources.0.path: is empty"),
+        ('[[sources]]\nadapter = "movielens"\npath = "  "\n', "line 3, sources.0.path: is empty"),
+        (MINIMAL + 'source = ""\n', "sources.0: source is empty"),
+        ('workspace = ""\n' + MINIMAL, "line 1, workspace: is empty"),
+        ('catalog = ""\n' + MINIMAL, "line 1, catalog: is empty"),
+        (MINIMAL + '[search]\nclip = ""\n', "line 5, search.clip: is empty"),
+        (MINIMAL + '[model]\nname = ""\n', "line 5, model.name: is empty"),
+        (MINIMAL + '[safety]\nblocklist = ""\n', "line 5, safety.blocklist: is empty"),
+        (MINIMAL + '[describe]\nmodel = ""\n', "line 5, describe.model: is empty"),
+        (MINIMAL + '[images]\npath = ""\n', "line 5, images.path: is empty"),
+        (MINIMAL + '[evaluation]\nrewriter = {model = ""}\n', "line 5, evaluation.rewriter.model: is empty"),
+        (MINIMAL + '[pictures]\nallowed = [""]\n', "pictures.allowed.0: a place is empty"),
+    ],
+)
+def test_a_text_with_nothing_in_it_is_refused_for_it_would_mean_the_folder_of_the_settings(
+    tmp_path, text, setting
+):
+    with pytest.raises(
+        SettingsError, match="is empty: (fill it in|name a folder), or leave it out"
+    ) as refusal:
+        read_settings(write(tmp_path, text))
+    assert setting in str(refusal.value)
+
+
+@pytest.mark.parametrize("latest", ["2019-12-31", "2020-01-01"])
+def test_days_between_which_no_event_can_be_are_refused(tmp_path, latest):
+    text = LOG + COLUMNS + f"earliest = 2020-01-01\nlatest = {latest}\n"
+    with pytest.raises(
+        SettingsError, match=f"latest = {latest} is not after earliest = 2020-01-01, so every"
+    ):
+        read_settings(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "address", ["s3://bucket/logs", "file:///data/logs", "file:/data/logs", "S3://bucket"]
+)
+def test_an_address_is_not_taken_for_a_path_beside_the_settings(tmp_path, address):
+    settings = read_settings(write(tmp_path, MINIMAL.replace("logs", address)))
+    assert settings.sources[0].path == Path(address)

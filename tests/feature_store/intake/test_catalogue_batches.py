@@ -1,5 +1,7 @@
 """Catalogues are taken in together; if one of them is read otherwise, all are, once."""
 
+from dataclasses import replace
+
 import pytest
 
 from feature_store.intake import file_batches, source_files, staged_batches
@@ -7,6 +9,7 @@ from feature_store.intake.file_batches import FileIntake
 from feature_store.intake.known_files import Known
 from feature_store.intake.ledger import FileCounts
 from feature_store.tables.runs import open_run
+from feature_store.upkeep.checks import check_tables
 from recsys_adapters.sources.catalogue import Catalogue
 from recsys_adapters.sources.event_log import EventLog
 from tests.feature_store.logs import ask, offer, write_csv
@@ -100,6 +103,100 @@ def test_only_the_last_of_many_files_may_be_read_otherwise(filled, tmp_path):
 def test_of_two_catalogues_with_one_content_both_are_deliveries(lake, tmp_path, batches):
     write(tmp_path, f1=("i1", "Film", ""), f2=("i1", "Film", ""))
     assert take_in(lake, films(tmp_path)) == {"f1.csv": FileCounts, "f2.csv": FileCounts}
+
+
+def prices(folder, name="p*.csv", **options):
+    return Catalogue(path=folder / name, columns={"item_id": "item"} | options, source="prices")
+
+
+def write_prices(folder, name, **amounts):
+    write_csv(folder / f"{name}.csv", ("item", "price"), list(amounts.items()))
+
+
+def outcomes(lake, *catalogues):
+    """What became of each file, by its name: its counts, or whether all of it is known and was refused."""
+    offers = [offer(file) for catalogue in catalogues for file in catalogue.files()]
+    told = FileIntake(lake=lake, run=open_run(lake)).append_catalogues(offers)
+    return {
+        one.file.name: made.is_all_refused
+        if isinstance(made, Known)
+        else (made.rows_read, made.accepted, made.duplicate, made.rejected)
+        for one, made in told
+    }
+
+
+def broken_promises(lake):
+    return [finding.promise for finding in check_tables(lake) if finding.num_offenders]
+
+
+PRICES = "SELECT item_id, fields::JSON->>'price' FROM items ORDER BY 1"
+WAITING = "SELECT line, reason FROM rejected_rows ORDER BY ALL"
+
+
+def test_records_that_wait_for_an_item_are_taken_in_the_night_that_it_comes_and_counted_once(lake, tmp_path):
+    write(tmp_path, f1=("i1", "Film 1", "1.png"))
+    write_prices(tmp_path, "p", i1=10, i2=20, i3=30)
+    assert outcomes(lake, films(tmp_path), prices(tmp_path))["p.csv"] == (3, 1, 0, 2)
+    assert outcomes(lake, films(tmp_path), prices(tmp_path)) == {"f1.csv": False, "p.csv": False}
+    write(tmp_path, f2=("i2", "Film 2", "2.png"))
+    made = outcomes(lake, films(tmp_path), prices(tmp_path))
+    assert made == {"f1.csv": False, "f2.csv": (1, 1, 0, 0), "p.csv": (1, 1, 0, 0)}
+    assert ask(lake, PRICES) == [("i1", "10"), ("i2", "20")]
+    assert ask(lake, WAITING) == [(4, "no catalogue has the item")]
+    counted = (
+        "SELECT sum(rows_read), sum(accepted), sum(rejected) FROM ingested_files WHERE source = 'prices'"
+    )
+    assert ask(lake, counted) == [(3, 2, 1)]
+    assert outcomes(lake, films(tmp_path), prices(tmp_path))["p.csv"] is False
+    write(tmp_path, f3=("i3", "Film 3", "3.png"))
+    assert outcomes(lake, films(tmp_path), prices(tmp_path))["p.csv"] == (1, 1, 0, 0)
+    assert ask(lake, WAITING) == []
+    assert ask(lake, counted) == [(3, 3, 0)]
+    assert broken_promises(lake) == []
+
+
+def test_what_waited_changes_nothing_that_another_feed_has_said_since(lake, tmp_path):
+    write(tmp_path, f1=("i1", "Film 1", "1.png"))
+    write_prices(tmp_path, "p1", i1=10, i2=20)
+    write_prices(tmp_path, "p2", i1=99)
+    outcomes(lake, films(tmp_path), prices(tmp_path))
+    write(tmp_path, f2=("i2", "Film 2", "2.png"))
+    made = outcomes(lake, films(tmp_path), prices(tmp_path))
+    assert (made["p1.csv"], made["p2.csv"]) == ((1, 1, 0, 0), False)
+    assert ask(lake, PRICES) == [("i1", "99"), ("i2", "20")]
+
+
+def test_a_feed_none_of_whose_items_come_stays_refused_whatever_else_comes(lake, tmp_path):
+    write_prices(tmp_path, "p", x=1, y=2)
+    assert outcomes(lake, prices(tmp_path)) == {"p.csv": (2, 0, 0, 2)}
+    for name in ("f1", "f2"):
+        write(tmp_path, **{name: (name, "A film", "1.png")})
+        assert outcomes(lake, films(tmp_path), prices(tmp_path))["p.csv"] is True
+    assert ask(lake, "SELECT count(*) FROM rejected_rows") == [(2,)]
+
+
+def test_what_waited_is_read_anew_with_all_else_where_a_catalogue_is_read_otherwise(lake, tmp_path):
+    write(tmp_path, f1=("i1", "Film 1", "1.png"))
+    write_prices(tmp_path, "p", i1=10, i2=20, i3=30)
+    outcomes(lake, films(tmp_path), prices(tmp_path))
+    write(tmp_path, f2=("i2", "Film 2", "2.png"))
+    outcomes(lake, films(tmp_path), prices(tmp_path))
+    made = outcomes(lake, films(tmp_path, stock_image_uri="tag"), prices(tmp_path))
+    assert made["p.csv"] == (3, 2, 0, 1)
+    assert ask(lake, WAITING) == [(4, "no catalogue has the item")]
+    assert ask(lake, PRICES) == [("i1", "10"), ("i2", "20")]
+    assert broken_promises(lake) == []
+
+
+def test_of_a_line_with_several_items_those_still_without_a_catalogue_wait_on(lake, tmp_path):
+    write(tmp_path, f1=("i1", "Film 1", "1.png"))
+    (tmp_path / "p.jsonl").write_text('{"item": ["i1", "i2", "i3"], "price": 5}\n{"item": [], "price": 6}\n')
+    feed = prices(tmp_path, "p.jsonl")
+    feed = replace(feed, format="jsonl", unnest="item")
+    assert outcomes(lake, films(tmp_path), feed)["p.jsonl"] == (4, 1, 0, 3)
+    write(tmp_path, f2=("i2", "Film 2", "2.png"))
+    assert outcomes(lake, films(tmp_path), feed)["p.jsonl"] == (3, 1, 1, 1)
+    assert ask(lake, WAITING) == [(1, "no catalogue has the item"), (2, "item is an empty list")]
 
 
 def log_outcomes(lake, folder, *, is_strict=False):

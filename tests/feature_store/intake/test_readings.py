@@ -1,6 +1,8 @@
 """A file is known by its content and by how it was read; of catalogues and lists the last delivery counts."""
 
 import hashlib
+import json
+import os
 from datetime import date
 
 import pyarrow as pa
@@ -8,9 +10,10 @@ import pytest
 
 from feature_store.history.joins import describe_joins
 from feature_store.intake.deliveries import is_delivered
-from feature_store.intake.file_batches import FileIntake
+from feature_store.intake.file_batches import FileIntake, append_delivery
 from feature_store.intake.known_files import Known
 from feature_store.intake.ledger import UnknownFileError, read_again
+from feature_store.intake.offers import ChangedFileError
 from feature_store.tables.runs import open_run
 from feature_store.tables.targets import replace_targets
 from feature_store.upkeep.checks import check_tables
@@ -126,6 +129,74 @@ def test_of_a_file_that_is_gone_nobody_knows_whether_it_went_on(tmp_path):
     assert not offered.goes_on_in_a_line(digest, len(begin))
 
 
+def grow(file, text):
+    with file.open("a") as stream:
+        stream.write(text)
+
+
+def as_csv(number):
+    return f"{'ann' if number < 3 else 'zoe'},i{number},{1_500_000_000 + number}\n"
+
+
+def as_json(number):
+    return (
+        json.dumps({"user": "ann" if number < 3 else "zoe", "item": f"i{number}", "at": 1_500_000_000}) + "\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ending", "head", "line"), [("csv", "user,item,at\n", as_csv), ("jsonl", "", as_json)]
+)
+def test_what_is_added_to_a_file_between_a_look_at_it_and_its_reading_waits_and_is_read_once(
+    lake, tmp_path, ending, head, line
+):
+    file = tmp_path / f"log.{ending}"
+    file.write_text(head + "".join(map(line, range(3))))
+
+    def take_in(added=""):
+        (log,) = EventLog(path=file, columns=COLUMNS, format=ending).files()
+        offered = offer(log)
+        grow(file, added)
+        ((_, outcome),) = FileIntake(lake=lake, run=open_run(lake)).append_logs([offered])
+        return outcome
+
+    counts = take_in(added=line(3) + line(4)[:-8])
+    assert (counts.rows_read, counts.accepted, counts.rejected) == (3, 3, 0)
+    counts = take_in()
+    assert (counts.rows_read, counts.accepted, counts.duplicate, counts.rejected) == (5, 1, 3, 1)
+    assert isinstance(take_in(), Known)
+    assert ask(lake, "SELECT count(*) FROM rejected_rows") == [(1,)]
+    grow(file, line(4)[-8:])
+    assert (take_in().rejected, ask(lake, "SELECT count(*) FROM rejected_rows")) == (0, [(0,)])
+    assert ask(lake, "SELECT item_id FROM interactions ORDER BY 1") == [
+        (f"i{number}",) for number in range(5)
+    ]
+    assert broken_promises(lake) == []
+
+
+def test_a_file_that_is_written_anew_while_it_is_read_is_not_taken_in(lake, tmp_path):
+    file = log_file(tmp_path)
+    offered = offer(EventLog(path=file, columns=COLUMNS).files()[0])
+    file.write_text(LOG.replace("ann", "eve"))
+    ((_, outcome),) = FileIntake(lake=lake, run=open_run(lake)).append_logs([offered])
+    assert isinstance(outcome, ChangedFileError)
+    with pytest.raises(
+        ChangedFileError, match=r"log\.csv was written anew while it was read, so nothing of it"
+    ):
+        raise outcome
+    assert ask(lake, "SELECT count(*) FROM interactions") == [(0,)]
+    assert take_in_log(lake, file).accepted == 3
+
+
+def test_a_file_that_is_only_touched_or_gone_after_it_was_read_is_as_it_was_offered(tmp_path):
+    file = log_file(tmp_path)
+    offered = offer(EventLog(path=file, columns=COLUMNS).files()[0])
+    os.utime(file, (1, 1))
+    offered.check_unchanged()
+    file.unlink()
+    offered.check_unchanged()
+
+
 def test_another_content_of_the_same_name_takes_nothing_away(lake, tmp_path):
     file = log_file(tmp_path)
     file.write_text(LOG.removesuffix("y\n"))
@@ -227,6 +298,24 @@ def test_a_delivery_in_parts_is_one_and_ranks_may_begin_anywhere(lake, tmp_path)
     assert (counts.accepted, counts.duplicate) == (3, 1)
     listed = ask(lake, "SELECT item_id, rank FROM night.targets ORDER BY ALL")
     assert listed == [("i1", 1), ("i2", 2), ("i3", 1)]
+
+
+def test_an_item_that_a_list_has_twice_has_its_best_place_whichever_comes_last_and_is_told(lake, tmp_path):
+    ranked = [("ann", "i1", 3), ("ann", "i2", 1), ("ann", "i3", 2), ("ann", "i1", 1), ("ann", "i3", 4)]
+    counts = take_in_targets(lake, tmp_path, ranked)
+    assert (counts.accepted, counts.duplicate) == (3, 2)
+    assert counts.warnings == (
+        "2 rows name an item that their user's list has already: its best place counts",
+    )
+    assert ask(lake, "SELECT item_id FROM night.targets ORDER BY rank") == [("i1",), ("i2",), ("i3",)]
+
+
+def test_an_item_that_a_list_has_twice_by_scores_has_the_place_of_the_highest(lake, tmp_path):
+    (tmp_path / "lists.csv").write_text("user_id,item_id,score\nann,i1,0.9\nann,i2,0.5\nann,i1,0.1\n")
+    offers = [offer(one) for one in Recommendations(path=tmp_path / "lists.csv").files()]
+    append_delivery(lake, offers, open_run(lake))
+    listed = ask(lake, "SELECT item_id, score FROM night.targets ORDER BY rank")
+    assert listed == [("i1", 0.9), ("i2", 0.5)]
 
 
 def test_a_longer_list_than_is_wanted_is_cut(lake, tmp_path):

@@ -144,6 +144,20 @@ def test_a_catalogue_that_is_read_otherwise_is_put_together_anew_of_all(night, t
     assert items.to_pylist() == [{"item_id": "films:i1", "title": "Alpha", "price": "9"}]
 
 
+def test_a_feed_whose_items_come_later_is_a_fault_until_then_and_told_once_they_are_there(night, tmp_path):
+    (tmp_path / "prices.csv").write_text("item,price\ni8,8\n")
+    feed = '[[sources]]\nadapter = "catalogue"\nsource = "prices"\npath = "prices.csv"\n'
+    settings = SOURCES + feed + 'columns = {item_id = "item"}\n'
+    for _ in range(2):
+        counts, notes = night(settings)
+        assert any("every row of prices.csv" in fault for fault in of("fault", notes))
+    (tmp_path / "items.csv").write_text(ITEMS + "i8,Omega\n")
+    counts, notes = night(settings)
+    told = "prices.csv is read again: 1 of its records waited for items that have come"
+    assert (told in of("note", notes), counts["faults"]) == (True, 0)
+    assert night(settings)[0]["faults"] == 0
+
+
 @pytest.mark.whole
 def test_a_log_and_a_catalogue_are_read_again_on_demand_and_then_known(night, tmp_path):
     night()
@@ -228,7 +242,7 @@ def test_a_file_that_is_gone_before_it_is_read_is_told_in_words(night, monkeypat
     def lose(file):
         raise FileAccessError(f"cannot read {file.name}: No such file or directory")
 
-    monkeypatch.setattr(take_in, "content_digest", lose)
+    monkeypatch.setattr(take_in, "offer_now", lose)
     _, notes = night()
     assert "cannot read good.csv: No such file or directory" in of("fault", notes)
 

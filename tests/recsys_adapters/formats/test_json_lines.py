@@ -1,5 +1,6 @@
 """Objects of JSON, however they are put into a file."""
 
+import gzip
 import json
 
 import pytest
@@ -71,3 +72,22 @@ def test_a_key_with_a_blank_is_named_as_it_is_written(tmp_path):
     (found,) = EventLog(path=tmp_path / "log.json", columns=COLUMNS, format="json").files()
     with pytest.raises(SourceFileError, match=r"has no column 'user'; .* It writes 'User '\."):
         found.examine()
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (gzip.compress(LINES.encode())[:-20], "a damaged gzip file, or one that was not written to its end"),
+        (b"7z\xbc\xaf\x27\x1c\x00\x04", "a 7z archive"),
+        (bytes(range(256)) * 4, "not text, but bytes of an unknown kind"),
+    ],
+)
+def test_a_file_that_is_damaged_or_no_text_costs_the_others_of_its_folder_nothing(
+    connection, tmp_path, content, what
+):
+    (tmp_path / "a.json").write_bytes(content)
+    (tmp_path / "b.json").write_text(LINES)
+    bad, good = EventLog(path=tmp_path, columns=COLUMNS, format="json").files()
+    assert [row[1] for row in stage(connection, good).rows] == ["u0", "u1", "u2"]
+    with pytest.raises(SourceFileError, match=rf"a\.json is {what}"):
+        bad.examine()

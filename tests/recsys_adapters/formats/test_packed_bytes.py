@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from recsys_adapters.errors import SourceFileError
-from recsys_adapters.formats.file_lines import read_blocks
-from recsys_adapters.formats.packed_bytes import check_unpacks, open_bytes, zip_members
+from recsys_adapters.formats.file_lines import read_blocks, read_text_head
+from recsys_adapters.formats.packed_bytes import check_packer, check_unpacks, open_bytes, zip_members
 
 TEXT = b"user,item\n" + b"u1,i1\n" * 1000
 
@@ -43,6 +43,15 @@ def test_a_packed_file_reads_like_the_file_in_it(tmp_path, packer):
         assert stream.read() == TEXT
 
 
+@pytest.mark.parametrize("packer", ["plain", "gzip", "bzip2", "xz", "zstd"])
+def test_what_was_added_to_a_file_since_is_not_read(tmp_path, packer):
+    path = tmp_path / "log.csv"
+    path.write_bytes(PACKED[packer] + PACKED[packer][:-9])
+    check_unpacks(path, len(PACKED[packer]))
+    with open_bytes(path, len(PACKED[packer])) as stream:
+        assert stream.read() == TEXT
+
+
 @pytest.mark.parametrize("packer", ["gzip", "bzip2", "xz", "zstd", "zip"])
 def test_a_packed_file_that_is_cut_short_is_an_error_that_names_it(tmp_path, packer):
     path = tmp_path / "log.csv"
@@ -64,6 +73,81 @@ def test_a_workbook_is_no_archive_of_logs(tmp_path):
     path.write_bytes(zipped(**{"[Content_Types].xml": b"<x/>", "xl/workbook.xml": b"<x/>"}))
     with pytest.raises(SourceFileError, match=r"log\.xlsx is an Excel workbook: save its sheet as CSV"):
         zip_members(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"7z\xbc\xaf\x27\x1c\x00\x04", "a 7z archive"),
+        (b"Rar!\x1a\x07\x00short", "a RAR archive"),
+        (b"\x04\x22\x4d\x18short", "an lz4 file"),
+        (b"\x1f\x9d\x90short", "a file of Unix compress"),
+        (b"PK\x07\x08", "a part of a zip archive in several parts"),
+    ],
+)
+def test_what_packs_files_and_is_not_read_is_told_with_what_is(tmp_path, content, what):
+    path = tmp_path / "log.csv"
+    path.write_bytes(content)
+    told = rf"log\.csv is {what}, which is not read here: unpack it and name the folder, or pack its files"
+    with pytest.raises(SourceFileError, match=told):
+        list(read_blocks(path))
+    with pytest.raises(SourceFileError, match=told):
+        read_text_head(path)
+    with pytest.raises(SourceFileError, match=told):
+        check_packer(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (PACKED["zip"], "a zip archive"),
+        (PACKED["gzip"], "a gzip file"),
+        (PACKED["bzip2"], "a bzip2 file"),
+        (PACKED["xz"], "an xz file"),
+        (PACKED["zstd"], "a zstd file"),
+        (b"7z\xbc\xaf\x27\x1c\x00\x04", "a 7z archive"),
+        (b"x" * 257 + b"ustar\x00", "a tar archive"),
+        (zipped(**{"[Content_Types].xml": b"<x/>"}), "an Excel workbook"),
+    ],
+)
+def test_an_archive_in_an_archive_is_told_with_the_one_to_unpack(tmp_path, content, what):
+    path = tmp_path / "logs.zip"
+    path.write_bytes(zipped(inner=content))
+    told = rf"logs\.zip holds {what} \(inner\), .*: unpack logs\.zip and name the folder"
+    with pytest.raises(SourceFileError, match=told):
+        list(read_blocks(path / "inner"))
+
+
+def test_what_is_packed_twice_is_told(tmp_path):
+    path = tmp_path / "log.csv.gz"
+    path.write_bytes(gzip.compress(PACKED["gzip"]))
+    with pytest.raises(
+        SourceFileError, match=r"log\.csv\.gz holds a gzip file, and archives inside archives"
+    ):
+        list(read_blocks(path))
+
+
+@pytest.mark.parametrize("members", [{}, {"__MACOSX/._a.csv": b"x"}, {"folder/": b""}])
+def test_a_zip_archive_without_a_file_is_told(tmp_path, members):
+    path = tmp_path / "logs.zip"
+    path.write_bytes(zipped(**members))
+    told = r"logs\.zip is a zip archive without a file in it: fetch or pack it anew, or take it away"
+    with pytest.raises(SourceFileError, match=told):
+        zip_members(path)
+    with pytest.raises(SourceFileError, match=told):
+        list(read_blocks(path))
+
+
+def test_a_method_of_zip_that_is_not_read_is_told(tmp_path):
+    content = zipped(**{"log.csv": TEXT})
+    # Where the local header, and the directory at the end, say how the file is packed.
+    directory = content.rindex(b"PK\x01\x02")
+    patched = bytearray(content)
+    patched[8:10] = patched[directory + 10 : directory + 12] = (9).to_bytes(2, "little")
+    path = tmp_path / "logs.zip"
+    path.write_bytes(patched)
+    with pytest.raises(SourceFileError, match="packed by a method of zip that is not read here: unpack it"):
+        list(read_blocks(path))
 
 
 @pytest.mark.parametrize(

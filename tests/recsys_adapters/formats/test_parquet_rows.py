@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from recsys_adapters.errors import SourceFileError
 from recsys_adapters.sources.event_log import EventLog
 from recsys_adapters.testing.line_contract import stage
 
@@ -48,3 +49,10 @@ def test_a_uuid_inside_a_structure_is_read_as_people_write_it(connection, tmp_pa
     columns = COLUMNS | {"user_id": "who.id"}
     (file,) = EventLog(path=tmp_path, columns=columns, format="parquet").files()
     assert [row[1] for row in stage(connection, file).rows] == [USER]
+
+
+def test_an_archive_in_the_place_of_parquet_is_told_as_what_it_is(tmp_path):
+    (tmp_path / "a.parquet").write_bytes(b"7z\xbc\xaf\x27\x1c\x00\x04")
+    (file,) = EventLog(path=tmp_path, columns=COLUMNS, format="parquet").files()
+    with pytest.raises(SourceFileError, match=r"a\.parquet is a 7z archive, which is not read here"):
+        file.examine()

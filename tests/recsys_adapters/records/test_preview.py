@@ -41,6 +41,13 @@ def test_the_fields_of_items_are_told(tmp_path):
     assert preview(first_file(catalogue), num_records=9).item_fields == {"title", "brand"}
 
 
+def test_a_supplement_has_the_titles_of_others_and_is_not_refused_for_it(tmp_path):
+    file = tmp_path / "prices.csv"
+    file.write_text("sku,price\n1,10\n,20\n")
+    seen = preview(first_file(Catalogue(path=file, columns={"item_id": "sku"})), num_records=9)
+    assert (seen.num_accepted, seen.refused, seen.item_fields) == (1, {"item_id is missing": 1}, {"price"})
+
+
 def test_a_file_without_records_has_none(tmp_path):
     assert preview(log_of(tmp_path, []), num_records=9).num_records == 0
 

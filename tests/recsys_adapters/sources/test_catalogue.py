@@ -80,3 +80,20 @@ def test_a_catalogue_of_more_columns_than_can_be_planned_is_refused(tmp_path, nu
     if file.fault:
         with pytest.raises(SourceFileError, match="wide.csv has 501 columns, and a catalogue may have 500"):
             file.examine()
+
+
+@pytest.mark.parametrize("written", ["books", "books:", " books "])
+def test_an_id_space_is_parted_from_ids_by_one_colon_however_it_is_written(connection, tmp_path, written):
+    (tmp_path / "books.csv").write_text("sku,name\n1,Emma\n")
+    source = Catalogue(path=tmp_path / "books.csv", columns=COLUMNS, id_space=written)
+    plain = Catalogue(path=tmp_path / "books.csv", columns=COLUMNS, id_space="books")
+    (file,) = source.files()
+    rows = connection.execute(f"SELECT item_id FROM ({file.examine().records(connection)})").fetchall()
+    assert rows == [("books:1",)]
+    assert file.reading == plain.files()[0].reading
+
+
+@pytest.mark.parametrize("written", [":", " ", " : "])
+def test_an_id_space_without_a_word_is_refused(tmp_path, written):
+    with pytest.raises(ValueError, match="id_space holds no word: write one, such as books"):
+        Catalogue(path=tmp_path, columns=COLUMNS, id_space=written)

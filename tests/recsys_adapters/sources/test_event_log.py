@@ -1,3 +1,4 @@
+import gzip
 import json
 import re
 from datetime import UTC, datetime
@@ -274,3 +275,37 @@ def test_letters_of_utf_8_that_are_read_in_another_encoding_are_told(tmp_path, f
     assert notes("jose", "latin-1") == ()
     assert notes("josé", "latin-1", written="latin-1") == ()
     assert notes("josé", "utf-8") == ()
+
+
+def test_a_damaged_file_costs_the_others_nothing_where_times_are_looked_at_first(connection, tmp_path):
+    events = b"customer,product,at\n" + b"u,i,1500000000\n" * 100
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(events)[:-9])
+    (tmp_path / "b.csv").write_bytes(events)
+    bad, good = EventLog(path=tmp_path, columns=COLUMNS, time_format="auto").files()
+    assert len(stage(connection, good).rows) == 100
+    with pytest.raises(SourceFileError, match=r"a\.csv\.gz is a damaged gzip file"):
+        bad.examine()
+
+
+@pytest.mark.parametrize(
+    ("keys", "basket"),
+    [
+        ({"format": "json"}, "[]"),
+        ({"format": "json"}, "[ ]"),
+        ({"format": "json", "separator": "|"}, '" | "'),
+    ],
+)
+def test_an_empty_list_is_refused_as_one(connection, tmp_path, keys, basket):
+    (tmp_path / "log.json").write_text(f'{{"customer": "ann", "basket": {basket}, "at": 1500000000}}\n')
+    columns = {**COLUMNS, "item_id": "basket"}
+    (file,) = EventLog(path=tmp_path, columns=columns, unnest="basket", **keys).files()
+    assert [reason for _, reason, _ in stage(connection, file).rejects] == ["basket is an empty list"]
+
+
+def test_a_list_that_is_missing_is_not_called_empty(connection, tmp_path):
+    baskets = ["", '"basket": null, ', '"basket": [{}], ']
+    lines = [f'{{"customer": "ann", {basket}"at": 1500000000}}\n' for basket in baskets]
+    (tmp_path / "log.json").write_text("".join(lines))
+    columns = {**COLUMNS, "item_id": "basket.id"}
+    (file,) = EventLog(path=tmp_path, columns=columns, unnest="basket", format="json").files()
+    assert {reason for _, reason, _ in stage(connection, file).rejects} == {"item_id is missing"}

@@ -11,6 +11,8 @@ import pytest
 from feature_store.schemas.addresses import address_of, without_secrets
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.sources.event_log import EventLog
+from recsys_adapters.sources.movielens import MovieLens
+from recsys_adapters.sources.prompt_histories import PromptHistories
 
 COLUMNS = {"user_id": "user", "item_id": "item", "event_time": "at"}
 LOG = "user,item,at\nu,i,1714550400\n"
@@ -27,6 +29,7 @@ def store():
 
 def test_an_address_stays_one_as_a_path():
     assert address_of(Path("s3://bucket/logs/*.csv")) == "s3://bucket/logs/*.csv"
+    assert address_of(Path("HTTPS://ann:secret@host/logs")) == "https://ann:secret@host/logs"
     assert address_of(Path("/data/logs")) is None
 
 
@@ -87,3 +90,43 @@ def test_what_a_client_says_of_an_address_is_not_repeated(monkeypatch):
 def test_a_path_is_told_without_what_may_be_secret_in_an_address():
     assert without_secrets(str(Path(SECRETIVE))) == "http://127.0.0.1:1/log.csv"
     assert without_secrets("/data/what?/a@b.csv") == "/data/what?/a@b.csv"
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["file://{}/a%20log.csv", "file://localhost{}/a%20log.csv", "FILE://{}/*.csv", "file:{}/a log.csv"],
+)
+def test_an_address_of_this_machine_is_a_path_of_it(tmp_path, address):
+    (tmp_path / "a log.csv").write_text(LOG)
+    (file,) = EventLog(path=Path(address.format(tmp_path)), columns=COLUMNS).files()
+    assert file.path == tmp_path / "a log.csv"
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        (
+            "gs5://bucket/log.csv",
+            r"^gs5:// is no scheme of addresses; did you mean gs://\? Write a path of this ",
+        ),
+        (
+            "foo://host/log.csv",
+            r"^foo:// is no scheme of addresses\. Write a path .* s3://, gs://, .*https://",
+        ),
+    ],
+)
+def test_a_scheme_that_nobody_knows_is_told_with_those_that_work(address, told):
+    with pytest.raises(SourceFileError, match=told):
+        EventLog(path=Path(address), columns=COLUMNS).files()
+
+
+def test_sources_that_know_their_data_sets_may_have_addresses_too(store):
+    store.pipe("/logs/ml/ratings.csv", b"userId,movieId,rating,timestamp\n1,2,3.5,1500000000\n")
+    store.pipe("/logs/ml/movies.csv", b"movieId,title,genres\n2,Heat,Crime\n")
+    assert [file.name for file in MovieLens(path=Path("memory://logs/ml")).files()] == [
+        "movies.csv",
+        "ratings.csv",
+    ]
+    store.pipe("/logs/pip/ann.jsonl", b'{"prompt": "a", "user_id": "ann", "id": "1"}\n')
+    histories = PromptHistories(path=Path("memory://logs/pip"))
+    assert [file.table for file in histories.files()] == ["items", "interactions"]
