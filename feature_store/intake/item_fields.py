@@ -16,6 +16,8 @@ _SAID = """
         map_entries(CAST(CAST({fields} AS JSON) AS MAP(VARCHAR, VARCHAR))), lambda entry: entry.value <> ''
     ))) AS VARCHAR)"""
 
+_ENTRIES = "list_sort(map_entries(CAST(CAST({fields} AS JSON) AS MAP(VARCHAR, VARCHAR))))"
+
 
 @dataclass(frozen=True, order=True)
 class Collision:
@@ -67,13 +69,20 @@ def combine_with_known(connection: DuckDBPyConnection, made: Corrections) -> lis
         "coalesce(new.stock_image_uri, old.stock_image_uri) AS stock_image_uri) "
         f"FROM {made.fresh} AS new LEFT JOIN {made.known} AS old USING (item_id)"
     )
-    values = [name for name in ITEMS.staged if name not in ITEMS.key]
-    same = " AND ".join(f"old.{name} IS NOT DISTINCT FROM new.{name}" for name in values)
+    same = " AND ".join(_same(name) for name in ITEMS.staged if name not in ITEMS.key)
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE {made.fresh} AS FROM combined AS new "
         f"ANTI JOIN {made.known} AS old ON old.item_id = new.item_id AND {same}"
     )
     return collisions
+
+
+def _same(name: str) -> str:
+    """SQL: whether a column says the same; of fields, whatever their order, which merging does not keep."""
+    if name != "fields":
+        return f"old.{name} IS NOT DISTINCT FROM new.{name}"
+    old, new = (_ENTRIES.format(fields=f"{side}.fields") for side in ("old", "new"))
+    return f"CASE WHEN old.fields = new.fields THEN true ELSE {old} = {new} END"
 
 
 def _collisions(connection: DuckDBPyConnection, made: Corrections) -> list[Collision]:

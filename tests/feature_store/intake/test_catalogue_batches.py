@@ -166,6 +166,21 @@ def test_what_waited_changes_nothing_that_another_feed_has_said_since(lake, tmp_
     assert ask(lake, PRICES) == [("i1", "99"), ("i2", "20")]
 
 
+def test_a_whole_catalogue_and_a_feed_each_day_change_only_what_they_say_otherwise(lake, tmp_path):
+    write(tmp_path, f1=("i1", "Film 1", "1.png"))
+    write_prices(tmp_path, "p", i1=10)
+    outcomes(lake, films(tmp_path), prices(tmp_path))
+    write_csv(
+        tmp_path / "f1.csv", ("item", "title", "tag"), [("i1", "Film 1", "1.png"), ("i2", "Film 2", "2.png")]
+    )
+    write_prices(tmp_path, "p", i1=10, i2=20)
+    made = outcomes(lake, films(tmp_path), prices(tmp_path))
+    assert made == {"f1.csv": (2, 1, 1, 0), "p.csv": (2, 1, 1, 0)}
+    write_prices(tmp_path, "p", i1=11, i2=20)
+    assert outcomes(lake, films(tmp_path), prices(tmp_path)) == {"f1.csv": False, "p.csv": (2, 1, 1, 0)}
+    assert ask(lake, PRICES) == [("i1", "11"), ("i2", "20")]
+
+
 def test_a_feed_none_of_whose_items_come_stays_refused_whatever_else_comes(lake, tmp_path):
     write_prices(tmp_path, "p", x=1, y=2)
     assert outcomes(lake, prices(tmp_path)) == {"p.csv": (2, 0, 0, 2)}
