@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from flows.settings_lines import Key, find_line
 
+Problem = Mapping[str, Any]
+"""What pydantic tells of one wrong value: its `type`, `loc`, `msg`, `input` and `ctx`."""
 NO_SOURCES = {"missing", "too_short"}
 """What pydantic calls a list that is not there, and one with nothing in it."""
 UNKNOWN_KEY = {"extra_forbidden", "unexpected_keyword_argument"}
@@ -58,7 +59,7 @@ def describe_problems(path: Path, error: ValidationError, settings: type[BaseMod
 
 
 def say_problems(
-    errors: Iterable[ErrorDetails], settings: type[BaseModel] | None = None
+    errors: Iterable[Problem], settings: type[BaseModel] | None = None
 ) -> dict[tuple[Key, ...], str]:
     """Say what is wrong with each setting: what it holds, by its kind and no text of it, and must be.
 
@@ -86,7 +87,7 @@ def say_problems(
     }
 
 
-def _sentence(problem: ErrorDetails, keys: Sequence[Key], settings: type[BaseModel] | None) -> str | None:
+def _sentence(problem: Problem, keys: Sequence[Key], settings: type[BaseModel] | None) -> str | None:
     """What is to be said of a problem that is not of what one value is; None of such a one."""
     kind, held = problem["type"], problem["input"]
     name = ".".join(str(key) for key in keys if isinstance(key, str))
@@ -103,7 +104,7 @@ def _sentence(problem: ErrorDetails, keys: Sequence[Key], settings: type[BaseMod
     return None if kind in WANTED else problem["msg"].removeprefix("Value error, ")
 
 
-def _wanted(problem: ErrorDetails) -> str:
+def _wanted(problem: Problem) -> str:
     context: dict[str, Any] = problem.get("ctx", {})
     limits = {
         name: int(limit) if isinstance(limit, float) and limit.is_integer() else limit

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import nn
+from transformers import CLIPModel
 
 from fan_model.bundled import JUDGE_FOLDER, PIPELINE_FOLDER
 from fan_model.drawing.artist import Artist
@@ -27,6 +28,7 @@ from fan_model.studio.posters.palettes import PALETTES
 from fan_model.studio.posters.poster import PosterSpec
 from fan_model.studio.posters.styles import STYLES
 from fan_model.studio.training import course as course_module
+from fan_model.studio.training.assemble import save_judge
 from fan_model.studio.training.codec import encode_posters, fit_cells
 from fan_model.studio.training.contrast import soften, to_pixel_values
 from fan_model.studio.training.course import Course, half_precision, learning_rate, train
@@ -285,11 +287,25 @@ def test_a_training_of_no_steps_gives_back_the_weights_it_started_from(posters, 
         assert (pipeline / file.relative_to(PIPELINE_FOLDER)).read_text() == file.read_text(), file.name
 
 
+@pytest.fixture
+def start_with_a_small_judge(tmp_path):
+    """The bundled weights, with a judge that is narrower and sees coarser patches."""
+    start = StartingWeights(PIPELINE_FOLDER.parent)
+    config = start.judge().config
+    config.vision_config.update({"hidden_size": 128, "intermediate_size": 512, "patch_size": 16})
+    folder = tmp_path / "start"
+    save_judge(folder / "judge", start.tokenizer(), CLIPModel(config))
+    (folder / "pipeline").symlink_to(PIPELINE_FOLDER)
+    return StartingWeights(folder)
+
+
 @pytest.mark.parametrize(("size", "width"), [("refine", 128), ("gpu", 192)])
-def test_a_judge_learns_on_in_its_width_or_begins_anew_and_sees_fine_patches(posters, tmp_path, size, width):
+def test_a_judge_learns_on_in_its_width_or_begins_anew_and_sees_fine_patches(
+    posters, tmp_path, start_with_a_small_judge, size, width
+):
     (tmp_path / "posters").symlink_to(posters.folder)
     recipe = replace(RECIPES[size], num_posters=60, judge_steps=1, judge_batch=8)
-    start = StartingWeights(PIPELINE_FOLDER.parent)
+    start = start_with_a_small_judge
     run = TrainingRun(recipe, posters.seed, tmp_path, torch.device("cpu"), lambda *_: None, start)
     vision = run._train_judge(posters, start.tokenizer()).config.vision_config
     assert (vision.hidden_size, vision.patch_size) == (width, PATCH_PIXELS)
