@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -328,12 +329,18 @@ class Artist:
     def write_file(self, image: Image.Image, digest: str, options: DrawingOptions) -> bytes:
         """The file of a picture that this model drew, with where it comes from written into it."""
         provenance = {
-            "Software": f"fan-artwork {importlib.metadata.version('fan-artwork')}",
+            "Software": f"fan-artwork {_own_version()}",
             "Generated": "by a text-to-image model",
             "Model": self.pipeline_fingerprint,
             "Artwork": digest,
         }
         return encode_image(image, options.image_format, provenance)
+
+
+@cache
+def _own_version() -> str:
+    """Looked up once: it reads files."""
+    return importlib.metadata.version("fan-artwork")
 
 
 def _sound(drawn: Artwork | Undrawn) -> Artwork:
