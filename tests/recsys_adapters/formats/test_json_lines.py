@@ -81,6 +81,7 @@ def test_a_key_with_a_blank_is_named_as_it_is_written(tmp_path):
         (b"7z\xbc\xaf\x27\x1c\x00\x04", "a 7z archive"),
         (bytes(range(256)) * 4, "not text, but bytes of an unknown kind"),
     ],
+    ids=["cut short", "packed", "no text"],
 )
 def test_a_file_that_is_damaged_or_no_text_costs_the_others_of_its_folder_nothing(
     connection, tmp_path, content, what

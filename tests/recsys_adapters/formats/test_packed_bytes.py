@@ -109,6 +109,7 @@ def test_what_packs_files_and_is_not_read_is_told_with_what_is(tmp_path, content
         (b"x" * 257 + b"ustar\x00", "a tar archive"),
         (zipped(**{"[Content_Types].xml": b"<x/>"}), "an Excel workbook"),
     ],
+    ids=["zip", "gzip", "bzip2", "xz", "zstd", "7z", "tar", "Excel"],
 )
 def test_an_archive_in_an_archive_is_told_with_the_one_to_unpack(tmp_path, content, what):
     path = tmp_path / "logs.zip"
