@@ -53,7 +53,12 @@ def save_pipeline(
 def save_judge(folder: Path, tokenizer: CLIPTokenizer, judge: CLIPModel) -> None:
     """Write the judge in half precision, with its tokenizer and how it was shown pictures."""
     _forget_lengths(tokenizer)
-    judge.cpu().half().save_pretrained(folder, safe_serialization=True)
+    judge.cpu().half()
+    towers: list[Any] = [judge.config.text_config, judge.config.vision_config]
+    for tower in towers:
+        # Kept in halves; who reads a tower alone is to read it in single precision.
+        tower.dtype = torch.float32
+    judge.save_pretrained(folder, safe_serialization=True)
     tokenizer.save_pretrained(folder)
     image_processor_of(judge).save_pretrained(folder)
 

@@ -15,7 +15,7 @@ from tests.fan_model.language_pipelines import LANGUAGE_FAMILIES
 from tests.fan_model.pipelines import FAMILIES
 
 BUNDLED = str(files("fan_model") / "bundled" / "pipeline")
-NEARLY_THE_SAME = 0.5
+NEARLY_THE_SAME = 1.0
 """Of a visible change: from 2 or 3 on people tell colours apart."""
 
 
