@@ -132,6 +132,7 @@ def open_bytes(path: Path, num_bytes: int | None = None) -> Iterator[BinaryIO]:
                 "Fetch it anew."
             ) from error
         except NotImplementedError as error:
+            # What zipfile says of a method of packing that it does not know.
             raise SourceFileError(
                 f"{path.name} is packed by a method of zip that is not read here: unpack it and name the "
                 "folder, or pack it anew."
