@@ -49,13 +49,39 @@ def describe_problems(path: Path, error: ValidationError, settings: type[BaseMod
         error: what is wrong with it, or with the environment.
         settings: the model of all settings, whose keys are named where another was meant.
     """
+    return list_problems(path, say_problems(error.errors(include_url=False), settings))
+
+
+def list_problems(path: Path, problems: Mapping[tuple[Key, ...], str]) -> str:
+    """List what is wrong with each setting, with its line, where the file has one."""
     text = path.read_text(encoding="utf-8")
     lines = []
-    for keys, message in say_problems(error.errors(include_url=False), settings).items():
+    for keys, message in problems.items():
         line = find_line(text, keys)
         place = f"line {line}, " if line else ""
         lines.append(f"  {place}{'.'.join(map(str, keys))}: {message}")
     return f"{path} (with the FAN_* variables):\n" + "\n".join(lines)
+
+
+def find_truths(content: object, made: object, keys: tuple[Key, ...] = ()) -> dict[tuple[Key, ...], str]:
+    """Say which settings are true or false where a number is wanted: pydantic takes them for 1 and 0.
+
+    Args:
+        content: of the settings file, or a part of it.
+        made: what pydantic made of it.
+        keys: of the part.
+    """
+    if isinstance(content, bool):
+        is_number = isinstance(made, int | float) and not isinstance(made, bool)
+        return {keys: f"holds {_held(content)}, and must be a number"} if is_number else {}
+    parts: Iterable[tuple[Key, object, object]] = ()
+    if isinstance(content, Mapping):
+        inside = made if isinstance(made, Mapping) else getattr(made, "__dict__", {})
+        parts = ((name, part, inside.get(name)) for name, part in content.items())
+    elif isinstance(content, list | tuple) and isinstance(made, list | tuple):
+        parts = ((place, *both) for place, both in enumerate(zip(content, made, strict=False)))
+    found = (find_truths(part, inner, (*keys, key)) for key, part, inner in parts)
+    return {key: told for some in found for key, told in some.items()}
 
 
 def say_problems(

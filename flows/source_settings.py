@@ -1,7 +1,7 @@
 """Settings of the sources: each `[[sources]]` table names an adapter, and gives it its own keys."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -9,7 +9,8 @@ from typing import Any, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator, model_validator
 
-from flows.settings_problems import say_problems
+from flows.settings_lines import Key
+from flows.settings_problems import find_truths, say_problems
 from flows.settings_section import refuse_blank
 from recsys_adapters.records.source_file import SourceFile
 from recsys_adapters.sources.catalogue import Catalogue
@@ -71,9 +72,12 @@ class Source(BaseModel):
                 f"{self.adapter} has no key {', '.join(unknown)}{hint}; its keys are {', '.join(known)}"
             )
         try:
-            return TypeAdapter(kind).validate_python(values)
+            made: Adapter = TypeAdapter(kind).validate_python(values)
         except ValidationError as error:
-            raise ValueError(_problems(self.adapter, error)) from error
+            raise ValueError(_listed(self.adapter, say_problems(error.errors(include_url=False)))) from error
+        if truths := find_truths(values, made):
+            raise ValueError(_listed(self.adapter, truths))
+        return made
 
     def files(self) -> Iterable[SourceFile]:
         """List the files that the source offers now."""
@@ -97,7 +101,8 @@ def told_apart(sources: Sequence[Source]) -> tuple[list[tuple[str, Adapter]], li
     return named, [name for name, times in number.items() if times > 1]
 
 
-def _problems(adapter: str, error: ValidationError) -> str:
+def _listed(adapter: str, problems: Mapping[tuple[Key, ...], str]) -> str:
     """All problems of an adapter's own keys."""
-    said = say_problems(error.errors(include_url=False))
-    return "; ".join(f"{'.'.join(map(str, (adapter, *keys)))}: {message}" for keys, message in said.items())
+    return "; ".join(
+        f"{'.'.join(map(str, (adapter, *keys)))}: {message}" for keys, message in problems.items()
+    )

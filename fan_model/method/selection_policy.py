@@ -4,10 +4,10 @@ Legend: H references in the history.
 """
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Self
 
 import numpy as np
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from fan_model.method.profiling import (
@@ -69,6 +69,15 @@ class SelectionPolicy:
             description="With fewer references than this a history is little, and filled up to it.",
         ),
     ] = 3
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.max_references is not None and self.min_references > self.max_references:
+            raise ValueError(
+                f"min_references = {self.min_references} is above max_references = {self.max_references}: "
+                "change one of them"
+            )
+        return self
 
     def num_references(self, history_size: int) -> int:
         """How many of H references are kept: 0 of none, else at least 1."""

@@ -178,5 +178,4 @@ def spelling_sql(text: str) -> str:
 
 def _epoch_sql(number: str, unit: int) -> str:
     seconds = number if unit == 1 else f"{number} / {unit}"
-    in_reach = f"{seconds} BETWEEN -{_LAST_EPOCH_SECONDS} AND {_LAST_EPOCH_SECONDS}"
-    return f"CASE WHEN {in_reach} THEN to_timestamp({seconds}) END"
+    return f"CASE WHEN abs({seconds}) <= {_LAST_EPOCH_SECONDS} THEN to_timestamp({seconds}) END"

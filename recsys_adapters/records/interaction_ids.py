@@ -17,4 +17,5 @@ def interaction_id_sql(*, event_time: str, kind: str, event_id: str | None = Non
     """
     described = f"concat_ws({_SEPARATOR}, user_id, item_id, epoch_us({event_time}), {kind})"
     digest = f"'#' || md5({described})"
-    return digest if event_id is None else f"coalesce({event_id}, {digest})"
+    # A coalesce would write every id once more.
+    return digest if event_id is None else f"CASE WHEN {event_id} IS NULL THEN {digest} ELSE {event_id} END"

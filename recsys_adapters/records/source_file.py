@@ -135,9 +135,9 @@ class SourceFile:
         return f"""
             SELECT place, line, reason, {", ".join(map(_kept_value, types))},
                 CASE WHEN reason IS NOT NULL THEN replace(rtrim(raw, chr(10)), chr(0), '\\x00') END AS raw
-            FROM (SELECT *, coalesce(defect, {_first_broken(self._table.rules)}) AS reason
+            FROM (SELECT *, {_defect_or_broken(self._table.rules)} AS reason
                 FROM (SELECT place, line, raw, {staged},
-                        coalesce(defect, {_first_broken(self.rules)}) AS defect
+                        {_defect_or_broken(self.rules)} AS defect
                     FROM ({self._typed_sql(records)})))"""
 
     def users_sql(self, records: str) -> str:
@@ -206,11 +206,12 @@ class SourceFile:
         )
         roles = [f"{quoted_name(_typed(c))} AS {quoted_name(c.role)}" for c in typed]
         roles += [f"{quoted_name(_clean(c))} AS {quoted_name(c.role)}" for c in texts]
-        not_plain = _first_not_plain(texts, ids, self.decimal)
+        misfit, not_plain = _first_misfit(typed), _first_not_plain(texts, ids, self.decimal)
         position = ", position, is_listed, has_parallel" if self.unnesting else ""
         return f"""
             SELECT place, line, raw{position}, {", ".join(roles)},
-                coalesce(defect, {not_plain}, {_first_misfit(typed)}) AS defect
+                CASE WHEN defect IS NOT NULL THEN defect WHEN is_plain THEN {misfit}
+                    ELSE coalesce({not_plain}, {misfit}) END AS defect
             FROM (SELECT *{values} FROM (SELECT *, {cleaned} FROM ({records})))"""
 
     def _cleaned(self, column: FileColumn) -> str:
@@ -246,10 +247,11 @@ def _mapping_once(items: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
     return dict(items)
 
 
-def _first_broken(rules: tuple[Rule, ...]) -> str:
-    """SQL of the first broken rule's reason, NULL if none is broken."""
+def _defect_or_broken(rules: tuple[Rule, ...]) -> str:
+    """SQL of the defect, or of the first broken rule's reason, NULL if none is broken."""
+    # A coalesce would write NULL record by record, and with it each condition that asks for it later.
     cases = " ".join(f"WHEN {rule.broken} THEN {quoted_text(rule.reason)}" for rule in rules)
-    return f"CASE {cases} END" if cases else "NULL"
+    return f"CASE WHEN defect IS NOT NULL THEN defect {cases} END"
 
 
 def _kept_value(name: str) -> str:
@@ -267,14 +269,14 @@ def _typed(column: FileColumn) -> str:
 
 
 def _first_not_plain(texts: Sequence[FileColumn], ids: Sequence[FileColumn], decimal: str) -> str:
-    """SQL of the reason to refuse a record for a NUL character, or an id that is none any more, else NULL."""
+    """SQL of reasons to refuse a record: for a NUL character, for ids that are none any more; else NULLs."""
     cases = " ".join(
         f"WHEN contains({quoted_name(c.role)}, chr(0)) THEN {quoted_text(f'{c.name} has a NUL character')}"
         for c in texts
     )
     reasons = [f"CASE {cases} END"] if cases else []
     reasons += [id_defect_sql(quoted_name(c.role), c.name, decimal=decimal) for c in ids]
-    return f"CASE WHEN NOT is_plain THEN coalesce({', '.join([*reasons, 'NULL'])}) END"
+    return ", ".join([*reasons, "NULL"])
 
 
 def _first_misfit(columns: Sequence[FileColumn]) -> str:

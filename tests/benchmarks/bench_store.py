@@ -25,7 +25,7 @@ from tests.benchmarks.generated_nights import run_night, write_events, write_log
 from tests.benchmarks.registry import Measurement, alternate, benchmark, peak_mib
 from tests.feature_store.logs import append_file
 
-NUM_ROWS, NUM_STORED, NUM_PASSES = 20_000_000, 1_000_000, 3
+NUM_ROWS, NUM_STORED, NUM_PASSES = 20_000_000, 1_000_000, 5
 NUM_USERS = 100_000
 NUM_FILES, ROWS_OF_A_FILE = 10_000, 1_000
 NUM_TEXTS, WIDTH = 1_000_000, 768

@@ -113,6 +113,9 @@ COLUMNS = 'columns = {user_id = "u", item_id = "i", event_time = "t"}\n'
     ("text", "complaint"),
     [
         ('max_users = "many"\n' + MINIMAL, 'max_users: holds a text, and must be a whole number or "all"'),
+        ("max_users = true\n" + MINIMAL, "line 1, max_users: holds true, and must be a number"),
+        (MINIMAL + "[drawing]\nalpha = false\n", "line 5, drawing.alpha: holds false, and must be a number"),
+        (MINIMAL + "[drawing]\nskip_layers = [true]\n", "skip_layers.0: holds true, and must be a number"),
         ('shared = "maybe"\n' + MINIMAL, "shared: holds a text, and must be true or false"),
         ("seed = 1979-05-27\n" + MINIMAL, "seed: holds 1979-05-27, and must be a whole number"),
         ("workspace = [1]\n" + MINIMAL, "workspace: holds a list, and must be a path in quotes"),
@@ -153,6 +156,14 @@ COLUMNS = 'columns = {user_id = "u", item_id = "i", event_time = "t"}\n'
         (
             LOG + COLUMNS + 'earliest = "soon"\n',
             "event_log.earliest: holds a text, and must be a day, as 2024",
+        ),
+        (
+            LOG + COLUMNS + "kinds = {view = true}\n",
+            "event_log.kinds.view: holds true, and must be a number",
+        ),
+        (
+            MINIMAL + "[profile]\nmin_references = 30\n",
+            "profile: min_references = 30 is above max_references = 20: change one of them",
         ),
         (
             LOG + COLUMNS + 'kinds = {view = "x"}\n',

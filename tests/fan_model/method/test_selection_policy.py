@@ -106,3 +106,9 @@ def test_nobody_else_counts_or_selects_references():
         if isinstance(node, ast.alias) and node.name in OWN_WORKS
     }
     assert elsewhere == {"fan_model/method/selection_policy.py"}
+
+
+def test_a_floor_above_the_ceiling_is_refused():
+    with pytest.raises(ValidationError, match="min_references = 30 is above max_references = 20"):
+        SelectionPolicy(min_references=30)
+    assert SelectionPolicy(min_references=30, max_references=None).num_references(1000) == 100
