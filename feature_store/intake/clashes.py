@@ -21,6 +21,8 @@ Hashes = npt.NDArray[np.uint64]
 
 HASHES_AT_ONCE = 32_000_000
 """Of keys that are compared in memory: 256 MB."""
+HASHES_IN_A_BATCH = 1_000_000
+"""Of keys that are read at a time."""
 MOVED = "##"
 """How the id of an event begins that a correction gave to another user: it is a digest of the source's id
 from then on, for the source may have named the event after the first one."""
@@ -263,7 +265,7 @@ def _common(own: Hashes, known: Hashes) -> Hashes:
 def _hashes(connection: DuckDBPyConnection, table: Table, rows: str, chosen: str) -> Iterator[Hashes]:
     hashed = f"SELECT {hash_sql(table)} AS hash FROM {rows}"
     result = connection.execute(f"SELECT hash FROM ({hashed}) WHERE {chosen}")
-    for batch in result.to_arrow_reader(1_000_000):
+    for batch in result.to_arrow_reader(HASHES_IN_A_BATCH):
         yield batch["hash"].to_numpy()
 
 

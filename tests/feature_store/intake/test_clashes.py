@@ -246,9 +246,11 @@ def test_a_value_that_is_taken_back_is_a_correction(lake):
     assert fresh_rows(lake, [corrected]) == [corrected]
 
 
+@pytest.mark.parametrize("in_a_batch", [1, 2, 1000])
 @pytest.mark.parametrize("at_once", [1, 3, 10, 1000])
-def test_keys_compared_in_parts_clash_as_those_compared_at_once(lake, monkeypatch, at_once):
+def test_keys_compared_in_parts_clash_as_those_compared_at_once(lake, monkeypatch, at_once, in_a_batch):
     monkeypatch.setattr(clashes, "HASHES_AT_ONCE", at_once)
+    monkeypatch.setattr(clashes, "HASHES_IN_A_BATCH", in_a_batch)
     twice = [item(f"t{number}") for number in range(20)]
     rows = [*twice, *twice, *(item(f"once{number}") for number in range(20)), known_item(lake, "i2")]
     assert numbers(lake, rows) == (41, 20)
