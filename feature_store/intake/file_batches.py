@@ -15,7 +15,7 @@ from duckdb import DuckDBPyConnection
 from feature_store.intake.deliveries import append_lists, reading_of
 from feature_store.intake.known_files import Known, all_entries, find_known, with_awaited, with_earlier
 from feature_store.intake.ledger import FileCounts, Origin, now
-from feature_store.intake.offers import Entry, Offer, ReadableFiles
+from feature_store.intake.offers import Entry, Offer, Offering, ReadableFiles
 from feature_store.intake.source_files import IntakeError, append_together
 from feature_store.intake.staged_batches import StagedBatch, is_large, stage_together
 from feature_store.lake.lake import Lake, LakeError
@@ -92,21 +92,21 @@ class FileIntake:
     """Whether files after one that cannot be read wait until the caller has seen it."""
 
     def append_logs(
-        self, offers: Iterable[Offer], *, offering: Collection[tuple[str, str]] = ()
+        self, offers: Iterable[Offer], *, offering: Collection[Offering] = ()
     ) -> Iterator[tuple[Offer, Outcome]]:
         """Take logs in that are not known, in the place of what was read of them otherwise.
 
         Args:
             offers: files of interactions, in the order in which they count.
-            offering: source and content of all files that are offered tonight: another source that offers the
-                same content keeps its rows.
+            offering: all files that are offered tonight: another source that offers the same content keeps
+                its rows, and so does another file that is read by what its own folders tell.
         """
         for some in _in_turn(offers):
             known = find_known(self.lake, some)
             yield from self._append(with_earlier(self.lake, some, offering), known)
 
     def append_catalogues(
-        self, offers: Sequence[Offer], *, offering: Collection[tuple[str, str]] = ()
+        self, offers: Sequence[Offer], *, offering: Collection[Offering] = ()
     ) -> Iterator[tuple[Offer, Outcome]]:
         """Take catalogues in that are not known; all anew if one is read otherwise.
 
@@ -134,7 +134,7 @@ class FileIntake:
         return outcome
 
     def _earlier_catalogues(
-        self, offers: Sequence[Offer], offering: Collection[tuple[str, str]]
+        self, offers: Sequence[Offer], offering: Collection[Offering]
     ) -> tuple[Entry, ...]:
         """What all catalogues brought, if one of them is read otherwise now."""
         new: list[Offer] = []

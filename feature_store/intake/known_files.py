@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from feature_store.intake.ledger import LEDGER
-from feature_store.intake.offers import Entry, Offer
+from feature_store.intake.offers import Entry, Offer, Offering
 from feature_store.lake.lake import Lake
 from feature_store.lake.sql import arrow_rows, quote
 from feature_store.schemas import IN_THE_FUTURE, INTERACTIONS, ITEMS, NO_ITEM, REJECTED_ROWS
@@ -50,8 +50,11 @@ _IS_ALL_REFUSED = f"""(
 _LAST = f"""
     SELECT offered.place, offered.file AS offered_file, offered.reading AS offered_reading, known.*
     FROM offered JOIN {LEDGER} AS known USING (source, table_name, sha256)
-    QUALIFY row_number() OVER (PARTITION BY offered.place ORDER BY known.ingested_at DESC) = 1
+    QUALIFY row_number() OVER (
+        PARTITION BY offered.place ORDER BY known.reading = offered.reading DESC, known.ingested_at DESC) = 1
 """
+"""SQL: of each file the last entry of its content; of its reading, if there is one, for other files of the
+content may be read otherwise, where their folders tell of what."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def with_awaited(lake: Lake, offers: Sequence[Offer]) -> list[Offer]:
     return [replace(offer, is_awaited=place in awaited) for place, offer in enumerate(offers)]
 
 
-def with_earlier(lake: Lake, offers: Sequence[Offer], offering: Collection[tuple[str, str]]) -> list[Offer]:
+def with_earlier(lake: Lake, offers: Sequence[Offer], offering: Collection[Offering]) -> list[Offer]:
     """The offers with what a new reading of them replaces: of the file, and of a source renamed since.
 
     An entry of this very file, read as it is now and only not its last delivery, stays. What was read of a
@@ -105,23 +108,25 @@ def with_earlier(lake: Lake, offers: Sequence[Offer], offering: Collection[tuple
     Args:
         lake: whose ledger it is.
         offers: files of one table.
-        offering: source and content of all files that are offered tonight: another source that offers the
-            same content keeps its rows.
+        offering: all files that are offered tonight: another source that offers the same content keeps its
+            rows, and so does another file that is read by what its own folders tell.
     """
     if not offers:
         return []
     rows = _ask(
         lake,
         offers,
-        "SELECT place, known.source, sha256, known.ingested_at, "
+        "SELECT place, known.source, sha256, known.reading, known.ingested_at, "
         "bool_or(known.reading = offered.reading AND known.source = offered.source) "
         f"FROM offered JOIN {LEDGER} AS known USING (table_name, sha256) WHERE known.reading <> '' "
         "GROUP BY ALL ORDER BY known.ingested_at",
     )
     earlier = defaultdict(list)
-    for place, source, sha256, ingested_at, is_read_so in rows:
+    contents = {(source, sha256) for source, sha256, _ in offering}
+    for place, source, sha256, reading, ingested_at, is_read_so in rows:
         is_own = source == offers[place].file.source
-        if (is_own or (source, sha256) not in offering) and not is_read_so:
+        is_kept = (source, sha256, reading) in offering if is_own else (source, sha256) in contents
+        if not is_kept and not is_read_so:
             earlier[place].append(Entry(source, sha256, ingested_at))
     for place, entry in _cut_in_a_line(lake, offers):
         earlier[place].append(entry)

@@ -105,6 +105,10 @@ def state_of(path: Path) -> FileState:
     return FileState(status.st_size, status.st_mtime_ns, status.st_ino)
 
 
+Offering = tuple[str, str, str]
+"""Source, content and reading of a file."""
+
+
 @dataclass(frozen=True)
 class Offer:
     """A file that is to be taken in."""
@@ -123,6 +127,11 @@ class Offer:
     def content(self) -> tuple[str, str]:
         """Source and content, which tell it from other offers."""
         return self.file.source, self.sha256
+
+    @property
+    def offering(self) -> Offering:
+        """What tells it from other offers whose folders tell of other things."""
+        return *self.content, self.file.reading
 
     @property
     def size_bytes(self) -> int | None:

@@ -54,7 +54,7 @@ class Intake:
         offers = list(self._offers())
         items = [offer for offer in offers if offer.file.table == "items"]
         logs = [offer for offer in offers if offer.file.table == "interactions"]
-        offering = {offer.content for offer in offers}
+        offering = {offer.offering for offer in offers}
         intake = FileIntake(lake=self.lake, run=self.run, is_strict=self.settings.on_bad_file == "stop")
         items.sort(key=lambda offer: offer.file.is_supplement)
         catalogues = intake.append_catalogues(items, offering=offering)

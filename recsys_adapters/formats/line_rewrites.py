@@ -16,6 +16,8 @@ UNIT_SEPARATOR = "\x1f"
 """Stands for a delimiter of several characters."""
 
 _TOKENS = re.compile(rb'\\.|["\[\]{}]', re.DOTALL)
+_BESIDE = re.compile(rb'"(?:\\.|[^"\\])*"?|[^\s,"\[\]]+')
+"""A text, number or word that stands where objects are expected."""
 
 
 def in_turn(*rewrites: Rewrite) -> Rewrite:
@@ -81,7 +83,7 @@ def one_value_a_line(blocks: Iterator[bytes]) -> Iterator[bytes]:
         if values := splitter.split(block):
             yield b"\n".join([*values, b""])
     if rest := splitter.rest():
-        yield rest + b"\n"
+        yield b"\n".join([*rest, b""])
 
 
 class _ValueSplitter:
@@ -90,10 +92,11 @@ class _ValueSplitter:
     def __init__(self) -> None:
         self._depth, self._outer, self._is_text = 0, -1, False
         self._value: list[bytes] = []
+        self._between: list[bytes] = []
 
     def split(self, block: bytes) -> list[bytes]:
         """The values that end in this block, which is one of whole lines."""
-        done, start = [], 0
+        done, start, end = [], 0, 0
         for token in _TOKENS.finditer(block):
             if token[0] == b'"':
                 self._is_text = not self._is_text
@@ -101,20 +104,34 @@ class _ValueSplitter:
                 continue
             elif token[0] in b"[{":
                 self._outer = int(token[0] == b"[") if self._outer < 0 else self._outer
-                start = token.start() if self._depth == self._outer else start
+                if self._depth == self._outer:
+                    start = token.start()
+                    self._between.append(block[end:start])
+                    done += self._beside()
                 self._depth += 1
-            else:
+            elif self._depth:
                 self._depth -= 1
                 if self._depth == self._outer:
                     self._value.append(block[start : token.end()])
-                    done.append(self.rest())
-                    start = token.end()
+                    start = end = token.end()
+                    done.append(self._joined())
         if self._depth > self._outer >= 0:
             self._value.append(block[start:])
+        else:
+            self._between.append(block[end:])
         return done
 
-    def rest(self) -> bytes:
-        """What was begun, in one line."""
+    def rest(self) -> list[bytes]:
+        """What was begun, in one line, and what stands after the last value."""
+        return [*filter(None, [self._joined()]), *self._beside()]
+
+    def _joined(self) -> bytes:
         value = b"".join(self._value).replace(b"\n", b" ").strip()
         self._value = []
         return value
+
+    def _beside(self) -> list[bytes]:
+        """What stands between values, and is none that has an end of its own."""
+        found = _BESIDE.findall(b"".join(self._between).replace(b"\n", b" "))
+        self._between = []
+        return found

@@ -4,6 +4,7 @@ Files are alike if the query of one would read another, but for what their paths
 record knows the place of its file.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -15,6 +16,9 @@ from recsys_adapters.records.sql_quoting import quoted_name, quoted_text
 
 if TYPE_CHECKING:
     from recsys_adapters.records.source_file import SourceFile
+
+_PLAIN_ID = re.compile("[-:_0-9A-Za-z]*")
+"""No float, list, or blank that nobody sees."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,22 @@ class AlikeFiles:
     ) -> str:
         """SQL of the records with each column as the text that it is in its file, or in the file's path."""
         connection.register(SOURCE_RECORDS, JoinedStreams(tuple(each.stream for each in records)))
-        told = [self._told_sql(column) for column in columns if column.constant is not None]
-        return f"SELECT *, {', '.join(told)} FROM ({records[0].sql})" if told else records[0].sql
+        told = [column for column in columns if column.constant is not None]
+        if not told:
+            return records[0].sql
+        others = "*" if all(map(self._is_plain, told)) else "* REPLACE (false AS is_plain)"
+        return f"SELECT {others}, {', '.join(map(self._told_sql, told))} FROM ({records[0].sql})"
+
+    def _is_plain(self, column: FileColumn) -> bool:
+        """Whether what the paths tell means what it says, as the values of plain records do."""
+        values = {_constant(file, column.role) for file in self.files}
+        return all(
+            value == value.strip()
+            and value not in self.files[0].null_words
+            and "\0" not in value
+            and (not column.is_id or bool(_PLAIN_ID.fullmatch(value)))
+            for value in values
+        )
 
     def _told_sql(self, column: FileColumn) -> str:
         values = [_constant(file, column.role) for file in self.files]

@@ -75,7 +75,8 @@ class Recommendations(FileSource):
             staged={role: role for role in _ROLES} | {"rank": _RANK_SQL, "as_of": "NULL"},
             rules=(
                 *self.limit_rules,
-                Rule("rank is not a whole number", "rank <> floor(rank) OR abs(rank) > 1e9"),
+                Rule("rank is not a whole number", "rank <> floor(rank) OR NOT isfinite(rank)"),
+                Rule("rank is beyond 1,000,000,000", "abs(rank) > 1e9"),
                 Rule("score is not finite", "score IS NOT NULL AND NOT isfinite(score)"),
             ),
             null_words=self.null_values,

@@ -94,7 +94,7 @@ def name_package(scheme: str) -> SourceFileError:
 def _copy(address: str) -> Path:
     store, place = _open(address)
     is_pattern = has_magic(place.partition("?")[0]) and not address.startswith("http")
-    files = store.glob(place) if is_pattern else [place] if store.isfile(place) else store.find(place)
+    files = store.glob(place) if is_pattern else [place] if _is_file(store, place) else store.find(place)
     files = [file for file in files if is_pattern is False or store.isfile(file)]
     if not files:
         raise SourceFileError(f"{without_secrets(address)} has no files: look at the address")
@@ -105,6 +105,19 @@ def _copy(address: str) -> Path:
     if is_pattern:
         return here / _relative(place, root)
     return here / _relative(place, root) if files == [place] else here
+
+
+def _is_file(store: fsspec.AbstractFileSystem, place: str) -> bool:
+    """Whether a file is there; a server that does not answer is no server without the file."""
+    if not place.startswith("http"):
+        return bool(store.isfile(place))
+    try:
+        return bool(store.info(place)["type"] == "file")
+    except FileNotFoundError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError):
+            raise cause from None
+        return False
 
 
 def _open(address: str) -> tuple[fsspec.AbstractFileSystem, str]:

@@ -21,8 +21,8 @@ def live_files(folder: Path) -> set[Path] | None:
     """Files of the Delta table in a folder that hold its rows now; None if it is none, or has no log.
 
     Raises:
-        SourceFileError: if rows were deleted in a way that only an engine of Delta can tell, or the log is
-            damaged.
+        SourceFileError: if rows were deleted in a way that only an engine of Delta can tell, the log is
+            damaged, or a file that it names is missing.
     """
     log = folder / LOG_FOLDER
     if not log.is_dir():
@@ -41,7 +41,15 @@ def live_files(folder: Path) -> set[Path] | None:
             f"{folder.name} is a Delta table with deleted rows inside its files: purge them (REORG TABLE ... "
             "APPLY (PURGE)), or export the table."
         )
-    return {folder / unquote(path) for path in live} if is_told else None
+    if not is_told:
+        return None
+    files = {folder / unquote(path) for path in live}
+    if missing := sum(not file.is_file() for file in files):
+        raise SourceFileError(
+            f"{folder.name} is a Delta table of {len(files):,} files, of which {missing:,} are not there. "
+            "Fetch the table anew."
+        )
+    return files
 
 
 def note_on_log(folder: Path) -> str | None:

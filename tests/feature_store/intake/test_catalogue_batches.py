@@ -42,7 +42,7 @@ def take_in(lake, *catalogues):
     """What became of each file of the catalogues, by its name."""
     offers = [offer(file) for catalogue in catalogues for file in catalogue.files()]
     intake = FileIntake(lake=lake, run=open_run(lake))
-    told = intake.append_catalogues(offers, offering={(one.file.source, one.sha256) for one in offers})
+    told = intake.append_catalogues(offers, offering={one.offering for one in offers})
     return {one.file.name: type(outcome) for one, outcome in told}
 
 

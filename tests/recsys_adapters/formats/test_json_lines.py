@@ -38,6 +38,20 @@ def test_objects_are_read_however_they_are_put_into_a_file(connection, tmp_path,
     assert read(connection, tmp_path / "log.json") == (["u0", "u1", "u2"], [])
 
 
+@pytest.mark.parametrize("indent", [None, 4])
+def test_what_is_no_object_in_an_array_is_refused_by_itself(connection, tmp_path, indent):
+    beside = [5, None, "x, [y]", [1, {"user": "a"}], 'say "so"', True]
+    values = [each for pair in zip(beside[:3], EVENTS, strict=True) for each in pair] + beside[3:]
+    (tmp_path / "log.json").write_text(json.dumps([*values[1:], values[0]], indent=indent))
+    reasons = ["line is not a JSON object"] * len(beside)
+    assert read(connection, tmp_path / "log.json") == (["u0", "u1", "u2"], reasons)
+
+
+def test_brackets_too_many_cost_nothing_that_follows_them(connection, tmp_path):
+    (tmp_path / "log.json").write_text("{\n" + LINES[1:].replace("\n", "}\n", 1))
+    assert read(connection, tmp_path / "log.json") == (["u0", "u1", "u2"], ["line is not JSON"])
+
+
 @pytest.mark.parametrize("first", ['{"user": "a", "item": "}{"', '{"user": "a"} and {"more": 1}', "{}[{}"])
 def test_a_first_line_that_is_broken_costs_only_itself(connection, tmp_path, first):
     (tmp_path / "log.json").write_text(first + "\n" + LINES)

@@ -197,6 +197,23 @@ def test_keys_of_folders_are_columns_where_the_file_has_none(connection, tmp_pat
     assert (user, at.timestamp(), kind) == ("u", 1714550400, "click")
 
 
+@pytest.mark.parametrize(
+    ("key", "item"), [("7", "7"), ("7.0", "7"), (" z ", "z"), ("a\u00a0", "a"), ("x.y", "x.y")]
+)
+def test_what_a_folder_tells_is_cleaned_as_what_a_column_holds(connection, tmp_path, key, item):
+    make(tmp_path, f"what={key}/a.csv")
+    (file,) = EventLog(path=tmp_path, columns=COLUMNS | {"item_id": "what"}).files()
+    assert [row[2] for row in stage(connection, file).rows] == [item]
+
+
+@pytest.mark.parametrize("role", ["item_id", "kind", "user_id"])
+def test_a_word_for_nothing_in_a_folder_s_name_is_nothing(connection, tmp_path, role):
+    make(tmp_path, "what=NULL/a.csv")
+    (file,) = EventLog(path=tmp_path, columns=COLUMNS | {role: "what"}).files()
+    staged = stage(connection, file)
+    assert (staged.rows, [reason for _, reason, _ in staged.rejects]) == ([], [f"{role} is missing"])
+
+
 def test_keys_of_folders_are_no_columns_where_they_are_not_wanted(connection, tmp_path):
     make(tmp_path, "what=click/a.csv")
     (file,) = EventLog(path=tmp_path, columns=COLUMNS | {"kind": "what"}, hive=False).files()
@@ -235,6 +252,15 @@ def test_a_damaged_log_of_a_delta_table_is_an_error_that_names_it(tmp_path):
     (tmp_path / "t" / "_delta_log").mkdir()
     (tmp_path / "t" / "_delta_log" / "0.json").write_text('{"add": {"path": "a.par')
     with pytest.raises(SourceFileError, match=r"0\.json in the log of the Delta table t is damaged"):
+        search_files(tmp_path / "t", (".parquet",))
+
+
+def test_a_delta_table_without_one_of_its_files_is_an_error_that_counts_them(tmp_path):
+    make(tmp_path, "t/a.parquet")
+    (tmp_path / "t" / "_delta_log").mkdir()
+    added = "".join(f'{{"add": {{"path": "{name}.parquet"}}}}\n' for name in "ab")
+    (tmp_path / "t" / "_delta_log" / "0.json").write_text(added)
+    with pytest.raises(SourceFileError, match="t is a Delta table of 2 files, of which 1 are not there"):
         search_files(tmp_path / "t", (".parquet",))
 
 

@@ -20,7 +20,8 @@ class TestRankedCsv(HeaderContract):
         b"u1,i,-1,0.5": "rank is below 0",
         b"u,i,first,0.5": "rank is not a number",
         b"u,i,1.5,0.5": "rank is not a whole number",
-        b"u,i,1e12,0.5": "rank is not a whole number",
+        b"u,i,1e12,0.5": "rank is beyond 1,000,000,000",
+        b"u,i,inf,0.5": "rank is not a whole number",
         b"u,i,1,inf": "score is not finite",
         b"u,i,1,high": "score is not a number",
     }
