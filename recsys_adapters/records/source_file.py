@@ -81,9 +81,13 @@ class SourceFile:
 
     @cached_property
     def reading(self) -> str:
-        """Digest of how the file is read: the same content read otherwise is another delivery."""
+        """Digest of how the file is read: the same content read otherwise is another delivery.
+
+        What its folders tell of its records counts, and its own name does not.
+        """
+        columns = tuple(without_constant(c) if c.constant == self.name else c for c in self.columns)
         how = (
-            self.format, self.columns, sorted(self.staged.items()), self.rules, self.member, self.null_words,
+            self.format, columns, sorted(self.staged.items()), self.rules, self.member, self.null_words,
             self.decimal, self.id_space, self.unnesting, self.parallel,
         )  # fmt: skip
         return hashlib.md5(repr(how).encode(), usedforsecurity=False).hexdigest()

@@ -208,7 +208,7 @@ def test_another_content_of_the_same_name_takes_nothing_away(lake, tmp_path):
 
 def take_in_folder(lake, folder, **options):
     """Take the logs of a folder in as a night does; say of which files nothing was known."""
-    logs = EventLog(path=folder, columns=COLUMNS | {"kind": "type"}, **options).files()
+    logs = EventLog(**({"path": folder, "columns": COLUMNS | {"kind": "type"}} | options)).files()
     offers = [offer(log) for log in logs]
     intake = FileIntake(lake=lake, run=open_run(lake))
     taken = intake.append_logs(offers, offering={one.offering for one in offers})
@@ -230,6 +230,16 @@ def test_files_of_one_content_whose_folders_tell_of_other_things_stay_side_by_si
     ]
     assert take_in_folder(lake, tmp_path / "logs") == []
     assert not broken_promises(lake)
+
+
+def test_a_copy_whose_events_are_told_apart_by_their_files_alone_counts_once(lake, tmp_path):
+    (tmp_path / "logs").mkdir()
+    file = log_file(tmp_path / "logs")
+    (tmp_path / "logs" / "copy.csv").write_text(file.read_text())
+    columns = COLUMNS | {"kind": "what"}
+    for taken in (["copy.csv"], []):
+        assert take_in_folder(lake, tmp_path / "logs", columns=columns, identity="none") == taken
+        assert len(found(lake)) == 3
 
 
 def test_they_are_read_anew_once_by_other_settings(lake, tmp_path):
