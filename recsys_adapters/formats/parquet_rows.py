@@ -50,6 +50,11 @@ class ParquetRows:
         repeated = sorted({name for name in schema.names if schema.names.count(name) > 1} & {*wanted})
         if repeated:
             raise SourceFileError(f"{path.name} names a column twice: {repeated}. Rename one of them.")
+        if hidden := [name for name in wanted if _is_hidden(schema, name)]:
+            raise SourceFileError(
+                f"{path.name}: {hidden[0]} is a field beside one whose name differs by case alone. Rename "
+                "one of them, or export the file as JSON."
+            )
         times = [name for name in wanted if (found := _find(schema, name)) and pa.types.is_temporal(found[1])]
         return Layout(tuple(schema.names), frozenset(times))
 
@@ -187,6 +192,19 @@ def _descend(value: str, kind: pa.DataType, path: Sequence[str]) -> tuple[str, p
     if not pa.types.is_struct(kind) or (place := kind.get_field_index(path[0])) < 0:
         return None
     return _descend(f"struct_extract_at({value}, {place + 1})", kind.field(place).type, path[1:])
+
+
+def _is_hidden(schema: pa.Schema, name: str) -> bool:
+    """Whether a path leads to a field that DuckDB takes for one before it, which differs by case alone."""
+    for outer, inner in inner_paths(name):
+        kind = schema.field(outer).type if schema.names.count(outer) == 1 else None
+        for part in inner.split("."):
+            if kind is None or not pa.types.is_struct(kind) or (place := kind.get_field_index(part)) < 0:
+                break
+            if part.casefold() in [kind.field(before).name.casefold() for before in range(place)]:
+                return True
+            kind = kind.field(place).type
+    return False
 
 
 def _value_sql(schema: pa.Schema, column: FileColumn) -> str:

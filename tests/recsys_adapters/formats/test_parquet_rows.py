@@ -56,3 +56,21 @@ def test_an_archive_in_the_place_of_parquet_is_told_as_what_it_is(tmp_path):
     (file,) = EventLog(path=tmp_path, columns=COLUMNS, format="parquet").files()
     with pytest.raises(SourceFileError, match=r"a\.parquet is a 7z archive, which is not read here"):
         file.examine()
+
+
+def test_a_field_beside_one_of_its_name_in_other_case_is_an_error_that_names_it(connection, tmp_path):
+    kind = pa.struct([("id", pa.string()), ("ID", pa.string())])
+    users = pa.array([{"id": "7", "ID": "q"}, {"id": "8", "ID": "r"}], kind)
+    table = pa.table({"user": users, "item": [1, 2], "at": [1500000000, 1500000001]})
+    pq.write_table(table, tmp_path / "a.parquet")
+
+    def read_users(field):
+        columns = COLUMNS | {"user_id": f"user.{field}"}
+        (file,) = EventLog(path=tmp_path, columns=columns, format="parquet").files()
+        return [row[1] for row in stage(connection, file).rows]
+
+    assert read_users("id") == ["7", "8"]
+    with pytest.raises(
+        SourceFileError, match=r"a\.parquet: user\.ID is a field beside one whose name differs"
+    ):
+        read_users("ID")
