@@ -23,10 +23,11 @@ from recsys_adapters.formats.record_format import (
     Layout,
     inner_paths,
 )
+from recsys_adapters.records.plain_values import lost_digits
 from recsys_adapters.records.sql_quoting import quoted_name, quoted_text
 
 _ROWS_AT_ONCE = 1 << 16
-_LARGEST_EXACT_FLOAT32 = 1 << 24
+_LARGEST_EXACT_FLOAT16, _LARGEST_EXACT_FLOAT32 = 1 << 11, 1 << 24
 _IS_BINARY = (
     pa.types.is_binary,
     pa.types.is_large_binary,
@@ -72,7 +73,8 @@ class ParquetRows:
         raw = f"CAST(json_object({texts}) AS VARCHAR)" if schema.names else "NULL::VARCHAR"
         values = ", ".join(f"{_value_sql(schema, c)} AS {quoted_name(c.role)}" for c in columns)
         sql = f"SELECT place, line, {raw} AS raw, defect, false AS is_plain, {values} FROM {SOURCE_RECORDS}"
-        return FileRecords(_Rows(path, schema), sql)
+        ids = frozenset(column.name for column in columns if column.is_id)
+        return FileRecords(_Rows(path, schema, ids), sql)
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ class _Rows:
 
     path: Path
     file_schema: pa.Schema
+    ids: frozenset[str]
+    """Columns that hold ids."""
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -108,6 +112,9 @@ class _Rows:
                     columns.append(value)
                     if broken is not None:
                         defects = pc.coalesce(defects, pc.if_else(broken, f"{name} is not valid UTF-8", None))
+                    if name in self.ids and pa.types.is_float16(column.type):
+                        is_rounded = pc.greater(pc.abs(value), _LARGEST_EXACT_FLOAT16)
+                        defects = pc.coalesce(defects, pc.if_else(is_rounded, lost_digits(name), None))
                 yield pa.record_batch([lines, defects, *columns], schema=self.schema)
                 next_line += len(batch)
 

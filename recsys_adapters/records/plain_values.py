@@ -74,6 +74,11 @@ def id_sql(text: str, null_words: Sequence[str], *, prefix: str = "", decimal: s
     return f"{quoted_text(prefix)} || {found}" if prefix else found
 
 
+def lost_digits(name: str) -> str:
+    """Why an id that is rounded is refused."""
+    return f"{name} lost digits: it became a float before it was written; export it as a text"
+
+
 def id_defect_sql(text: str, name: str, *, decimal: str = ".") -> str:
     """SQL of the reason to refuse an id that lost its digits, or is none; NULL for any other."""
     floats = _Floats(decimal)
@@ -82,7 +87,7 @@ def id_defect_sql(text: str, name: str, *, decimal: str = ".") -> str:
         f"{floats.has_exponent(text)} AND {floats.is_whole(text)} AND NOT {floats.is_exact(text)} "
         f"OR {floats.is_plain_float(text)} AND abs({floats.number(text)}) > {_LARGEST_EXACT})"
     )
-    lost = quoted_text(f"{name} lost digits: it became a float before it was written; export it as a text")
+    lost = quoted_text(lost_digits(name))
     nested = quoted_text(f"{name} is a list or an object: name it in unnest, or a path into it")
     is_nested = f"(json_valid({text}) OR regexp_full_match(trim({text}), {quoted_text(_LISTS)}))"
     return (

@@ -21,11 +21,15 @@ def read(connection, folder):
     return [row[1] for row in staged.rows], [(line, reason) for line, reason, _ in staged.rejects]
 
 
-def test_an_id_of_single_precision_that_lost_its_digits_is_refused(connection, tmp_path):
-    users = pa.array(np.array([7, 1 << 24, 20_000_000, 123_456_789], np.float32))
+@pytest.mark.parametrize(
+    ("kind", "numbers"),
+    [(np.float32, [7, 1 << 24, 20_000_000, 123_456_789]), (np.float16, [7, 1 << 11, 2053, 4001])],
+)
+def test_an_id_of_few_bits_that_lost_its_digits_is_refused(connection, tmp_path, kind, numbers):
+    users = pa.array(np.array(numbers, kind))
     pq.write_table(pa.table({"user": users, "item": [1] * 4, "at": [1500000000] * 4}), tmp_path / "a.parquet")
     users, refused = read(connection, tmp_path)
-    assert users == ["7", "16777216"]
+    assert users == ["7", str(numbers[1])]
     assert [line for line, _ in refused] == [3, 4]
     assert all("lost digits" in reason for _, reason in refused)
 
