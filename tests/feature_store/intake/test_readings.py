@@ -206,62 +206,6 @@ def test_another_content_of_the_same_name_takes_nothing_away(lake, tmp_path):
     assert len(found(lake)) == 6
 
 
-def take_in_folder(lake, folder, **options):
-    """Take the logs of a folder in as a night does; say of which files nothing was known."""
-    logs = EventLog(**({"path": folder, "columns": COLUMNS | {"kind": "type"}} | options)).files()
-    offers = [offer(log) for log in logs]
-    intake = FileIntake(lake=lake, run=open_run(lake))
-    taken = intake.append_logs(offers, offering={one.offering for one in offers})
-    return [one.file.name for one, outcome in taken if not isinstance(outcome, Known)]
-
-
-def copies(folder, *kinds):
-    for kind in kinds:
-        (folder / f"type={kind}").mkdir(parents=True)
-        log_file(folder / f"type={kind}")
-
-
-def test_files_of_one_content_whose_folders_tell_of_other_things_stay_side_by_side(lake, tmp_path):
-    copies(tmp_path / "logs", "view", "buy")
-    assert take_in_folder(lake, tmp_path / "logs") == ["type=buy/log.csv", "type=view/log.csv"]
-    assert ask(lake, "SELECT kind, count(*) FROM interactions GROUP BY ALL ORDER BY ALL") == [
-        ("buy", 3),
-        ("view", 3),
-    ]
-    assert take_in_folder(lake, tmp_path / "logs") == []
-    assert not broken_promises(lake)
-
-
-def test_a_copy_whose_events_are_told_apart_by_their_files_alone_counts_once(lake, tmp_path):
-    (tmp_path / "logs").mkdir()
-    file = log_file(tmp_path / "logs")
-    (tmp_path / "logs" / "copy.csv").write_text(file.read_text())
-    columns = COLUMNS | {"kind": "what"}
-    for taken in (["copy.csv"], []):
-        assert take_in_folder(lake, tmp_path / "logs", columns=columns, identity="none") == taken
-        assert len(found(lake)) == 3
-
-
-def test_they_are_read_anew_once_by_other_settings(lake, tmp_path):
-    copies(tmp_path / "logs", "view", "buy")
-    take_in_folder(lake, tmp_path / "logs")
-    weights = {"view": 1.0, "buy": 3.0}
-    assert len(take_in_folder(lake, tmp_path / "logs", kinds=weights)) == 2
-    assert found(lake, "DISTINCT kind, weight") == [("buy", 3.0), ("view", 1.0)]
-    assert len(found(lake)) == 6
-    assert take_in_folder(lake, tmp_path / "logs", kinds=weights) == []
-    assert not broken_promises(lake)
-
-
-def test_a_file_that_is_moved_to_where_it_belongs_takes_its_rows_along(lake, tmp_path):
-    copies(tmp_path / "logs", "view")
-    take_in_folder(lake, tmp_path / "logs")
-    (tmp_path / "logs" / "type=view").rename(tmp_path / "logs" / "type=buy")
-    assert take_in_folder(lake, tmp_path / "logs") == ["type=buy/log.csv"]
-    assert found(lake, "DISTINCT kind") == [("buy",)]
-    assert len(found(lake)) == 3
-
-
 def test_a_source_that_is_renamed_takes_its_rows_along(lake, tmp_path):
     file = log_file(tmp_path)
     take_in_log(lake, file)
