@@ -42,9 +42,10 @@ def test_the_item_that_people_of_the_same_taste_like_comes_first(taste_log, mode
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("huge", [1e30, 1e300])
-def test_a_weight_beyond_all_measure_leaves_others_their_items(taste_log, model, huge):
+@pytest.mark.parametrize("seed", range(5))
+def test_a_weight_beyond_all_measure_leaves_others_their_items(taste_log, model, huge, seed):
     targets = recommend_targets(
-        log(*taste_log, (99, "a1", huge), (99, "a2", huge)), [3, 0], num_targets=1, model=model, seed=1
+        log(*taste_log, (99, "a1", huge), (99, "a2", huge)), [3, 0], num_targets=1, model=model, seed=seed
     )
     assert targets["item_id"].to_pylist() == ["b1", "a0"]
     assert all(math.isfinite(score) for score in targets["score"].to_pylist())
