@@ -54,10 +54,11 @@ class Execution(BaseModel):
     nearly as many times faster as there are; each takes the memory of a model. Empty: on `device` alone."""
     dtype: NumberType = "auto"
     """Number type of the weights. Halves take half the memory and are several times faster on a GPU; what is
-    too large for float16 becomes a black picture. `auto`: float32 on the CPU, where bfloat16 is two to three
-    times faster if the CPU multiplies it (AMX), and slower if not; elsewhere 16 bits, of the kind that the
-    family and the checkpoint are made for, and for each component what it bears: T5 and language models are
-    never float16, and an autoencoder whose configuration forces it is float32 where others are."""
+    too large for float16 becomes a black picture. `auto`: float32 on the CPU, where bfloat16 is up to three
+    times faster if the CPU multiplies it, and slower if not; elsewhere 16 bits, of the kind that the family
+    and the checkpoint are made for, and for each component what it bears: T5 and language models are never
+    float16, an autoencoder whose configuration forces it is float32 where others are, and so are the last
+    layers of UNets and autoencoders in bfloat16."""
     quantization: Quantization = "none"
     """Weights of the image model and of T5 or a language model in fewer bits: 8 bits take half the memory of
     16, 4 bits a quarter; pictures change a little, and each step is slower on most cards. Needs the extra

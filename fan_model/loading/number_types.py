@@ -21,6 +21,8 @@ OVERFLOWING = {"T5EncoderModel"} | {
     for name in names
 }
 """Classes of text encoders whose states are too large for float16."""
+SMALL = {"CLIPTextModel", "CLIPTextModelWithProjection"}
+"""Classes of text encoders that take little of a CPU's time; what their rounding changes can be seen."""
 AUTOENCODER = "vae"
 STORED = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}
 """What files call number types, and what torch does."""
@@ -41,7 +43,10 @@ def component_types(
     kinds = {name: value[1] for name, value in index.items() if isinstance(value, list) and value[0]}
     weighted = {name: kind for name, kind in kinds.items() if (folder / name / "config.json").exists()}
     wanted = _wanted(folder, family, asked, device)
-    return {name: _borne(kind, _config(folder / name), name, wanted) for name, kind in weighted.items()}
+    types = {name: _borne(kind, _config(folder / name), name, wanted) for name, kind in weighted.items()}
+    if device != "cpu" or wanted != "bfloat16":
+        return types
+    return types | {name: "float32" for name, kind in weighted.items() if kind in SMALL}
 
 
 def _wanted(folder: Path, family: Family, asked: NumberType, device: str) -> str:

@@ -28,6 +28,7 @@ from fan_model.loading.image_encoders import (
     reading_files,
 )
 from fan_model.loading.kernels import lay_out, set_kernels
+from fan_model.loading.last_layers import refine_last_layers
 from fan_model.loading.number_types import component_types, read_header
 from fan_model.loading.picture_input import PictureInput
 from fan_model.loading.pipeline_files import (
@@ -116,10 +117,12 @@ class PipelineLoader:
         """
         with _current(device):
             pipeline = self._load_whole() if self.files.checkpoint is None else self._load_checkpoint()
-        is_quantized = self.execution.quantization != "none"
-        adapt(pipeline, self.execution.adapters, quantized=is_quantized)
         if self.images is not None:
             load_ip_adapter(pipeline, self.images)
+        # After the IP-Adapter, which makes all of one type, and before a LoRA, which may change these layers.
+        refine_last_layers(pipeline, self._stored)
+        is_quantized = self.execution.quantization != "none"
+        adapt(pipeline, self.execution.adapters, quantized=is_quantized)
         set_kernels(pipeline, self.execution)
         if device == "cpu" and not is_quantized:
             lay_out(pipeline)
@@ -208,8 +211,15 @@ class PipelineLoader:
             "types": self._other_types,
             "files": [file_checksum(file) for file in files if file.is_file()] + self._image_checksums,
             "image_scale": self.images.scale if self.images else None,
+            "last_layers": "float32" if "bfloat16" in self.types.values() else None,
         }
         return made | {name: value for name, value in told.items() if value}
+
+    @property
+    def _stored(self) -> Path | None:
+        """The folder whose components' weights have diffusers' names; None where another file has them."""
+        is_whole = self.files.checkpoint is None and self.execution.image_model is None
+        return self.files.folder if is_whole else None
 
     @cached_property
     def _image_checksums(self) -> list[str]:

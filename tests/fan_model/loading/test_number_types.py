@@ -54,6 +54,17 @@ def test_an_autoencoder_is_single_precision_where_its_configuration_forces_it(sa
     assert types_of(save("SD XL", force_upcast=False))["vae"] == "float16"
 
 
+@pytest.mark.parametrize(("name", "small"), [("SD", 1), ("SD XL", 2), ("SD 3", 2), ("FLUX", 1), ("Sana", 0)])
+def test_what_a_clip_reads_is_single_precision_on_the_cpu_beside_an_image_model_in_bfloat16(
+    save, name, small
+):
+    types = types_of(save(name), "bfloat16", device="cpu")
+    wide = {each for each, kind in types.items() if kind == "float32"}
+    assert wide == {"text_encoder", "text_encoder_2"} & set(types) - {T5.get(name)} if small else not wide
+    assert len(wide) == small
+    assert set(types.values()) - {"float32"} == {"bfloat16"}
+
+
 def test_what_was_trained_in_bfloat16_is_loaded_in_it(save):
     assert types_of(save("SD XL", torch.bfloat16, force_upcast=True))["vae"] == "bfloat16"
     assert types_of(save("FLUX"))["transformer"] == "bfloat16"
