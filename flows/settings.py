@@ -27,7 +27,7 @@ from flows.describe_settings import Describe
 from flows.evaluation_settings import BUNDLED_PIPELINE, Evaluation
 from flows.image_settings import Images
 from flows.settings_paths import resolve_paths
-from flows.settings_problems import describe_problems, find_truths, list_problems
+from flows.settings_problems import describe_problems, find_mistaken, list_problems
 from flows.settings_section import Section, SettingsError, Texts, refuse_blank
 from flows.source_settings import Source
 from recsys_adapters.pictures.picture_rules import PictureRules
@@ -291,8 +291,8 @@ def read_settings(file: Path | None = None) -> Settings:
         raise SettingsError(
             f"a {PREFIX}* variable of a list or a table is not JSON: write it as JSON, or in {path}"
         ) from None
-    if truths := find_truths(content, settings):
-        raise SettingsError(list_problems(path, truths))
+    if mistaken := find_mistaken(content, settings):
+        raise SettingsError(list_problems(path, mistaken))
     return settings
 
 

@@ -63,24 +63,27 @@ def list_problems(path: Path, problems: Mapping[tuple[Key, ...], str]) -> str:
     return f"{path} (with the FAN_* variables):\n" + "\n".join(lines)
 
 
-def find_truths(content: object, made: object, keys: tuple[Key, ...] = ()) -> dict[tuple[Key, ...], str]:
-    """Say which settings are true or false where a number is wanted: pydantic takes them for 1 and 0.
+def find_mistaken(content: object, made: object, keys: tuple[Key, ...] = ()) -> dict[tuple[Key, ...], str]:
+    """Say which settings are true or false where a number is wanted, or 1 or 0 where those are.
+
+    Pydantic takes the ones for the others.
 
     Args:
         content: of the settings file, or a part of it.
         made: what pydantic made of it.
         keys: of the part.
     """
-    if isinstance(content, bool):
-        is_number = isinstance(made, int | float) and not isinstance(made, bool)
-        return {keys: f"holds {_held(content)}, and must be a number"} if is_number else {}
+    if isinstance(content, int | float):
+        is_mistaken = isinstance(made, int | float) and isinstance(content, bool) != isinstance(made, bool)
+        wanted = "a number" if isinstance(content, bool) else "true or false"
+        return {keys: f"holds {_held(content)}, and must be {wanted}"} if is_mistaken else {}
     parts: Iterable[tuple[Key, object, object]] = ()
     if isinstance(content, Mapping):
         inside = made if isinstance(made, Mapping) else getattr(made, "__dict__", {})
         parts = ((name, part, inside.get(name)) for name, part in content.items())
     elif isinstance(content, list | tuple) and isinstance(made, list | tuple):
         parts = ((place, *both) for place, both in enumerate(zip(content, made, strict=False)))
-    found = (find_truths(part, inner, (*keys, key)) for key, part, inner in parts)
+    found = (find_mistaken(part, inner, (*keys, key)) for key, part, inner in parts)
     return {key: told for some in found for key, told in some.items()}
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol, Self
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, field_validator, model_validator
 
 from flows.settings_lines import Key
-from flows.settings_problems import find_truths, say_problems
+from flows.settings_problems import find_mistaken, say_problems
 from flows.settings_section import refuse_blank
 from recsys_adapters.records.source_file import SourceFile
 from recsys_adapters.sources.catalogue import Catalogue
@@ -75,8 +75,8 @@ class Source(BaseModel):
             made: Adapter = TypeAdapter(kind).validate_python(values)
         except ValidationError as error:
             raise ValueError(_listed(self.adapter, say_problems(error.errors(include_url=False)))) from error
-        if truths := find_truths(values, made):
-            raise ValueError(_listed(self.adapter, truths))
+        if mistaken := find_mistaken(values, made):
+            raise ValueError(_listed(self.adapter, mistaken))
         return made
 
     def files(self) -> Iterable[SourceFile]:

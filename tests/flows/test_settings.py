@@ -116,6 +116,7 @@ COLUMNS = 'columns = {user_id = "u", item_id = "i", event_time = "t"}\n'
         ("max_users = true\n" + MINIMAL, "line 1, max_users: holds true, and must be a number"),
         (MINIMAL + "[drawing]\nalpha = false\n", "line 5, drawing.alpha: holds false, and must be a number"),
         (MINIMAL + "[drawing]\nskip_layers = [true]\n", "skip_layers.0: holds true, and must be a number"),
+        ("shared = 1\n" + MINIMAL, "line 1, shared: holds 1, and must be true or false"),
         ('shared = "maybe"\n' + MINIMAL, "shared: holds a text, and must be true or false"),
         ("seed = 1979-05-27\n" + MINIMAL, "seed: holds 1979-05-27, and must be a whole number"),
         ("workspace = [1]\n" + MINIMAL, "workspace: holds a list, and must be a path in quotes"),
