@@ -30,8 +30,8 @@ TARGETS_SCHEMA = pa.schema(
 # Below this a score marks a place that the library left empty; BM25 cannot give zero for a true neighbour.
 _LOWEST_SCORES = {"bm25": 0.0, "als": -1e30}
 _LARGEST_WEIGHT = 1e3
-"""Times the median: a larger one counts as this. It is a mistake, and would cost everybody their scores: single
-precision, in which the factorization is solved, tells apart no weights that are ten thousand times as large."""
+"""Times the median: a larger one counts as this. It is a mistake, and would cost everybody their scores, for
+single precision, in which factors are found, tells no weights apart beside one ten thousand times as large."""
 
 
 def recommend_targets(

@@ -88,19 +88,13 @@ def search_files(
         SourceFileError: if there are none.
         NothingReadyError: if all of them wait.
     """
-    passed_over: list[Path] = []
-    if path.is_file():
-        root, found = path.parent, [path]
-    elif path.is_dir():
-        root = path
-        found, passed_over = _in_folder(path, suffixes)
-    elif is_inside_archive(path):
+    if is_inside_archive(path) and not path.exists():
         archive, inside = split_archive(path)
         return FoundFiles(tuple(_expand(archive, archive.parent, suffixes, inside)[0]))
-    else:
-        root, found, passed_over = _by_pattern(path, suffixes)
+    found, passed_over, stale = _meant(path, suffixes)
     if not found:
-        raise SourceFileError(_nothing(path, suffixes, passed_over))
+        raise SourceFileError(_nothing(path, suffixes, passed_over, stale))
+    root = path if path.is_dir() else Path(commonpath([file.parent for file in found]))
     complete, waiting = _split(found, root, marker, settle_seconds)
     if not complete:
         raise NothingReadyError(f"nothing of {_legible(path.name)} is read: {waiting[0]}")
@@ -110,7 +104,8 @@ def search_files(
         files += inner
         passed_over += others
     tables = (note_on_log(folder) for folder in sorted(_folders_above(complete)))
-    return FoundFiles(tuple(files), (*_notes(path, passed_over), *filter(None, tables), *waiting))
+    notes = (*_notes(path, passed_over), *_notes_on_stale(path, stale), *filter(None, tables), *waiting)
+    return FoundFiles(tuple(files), notes)
 
 
 def named_days(path: str) -> list[date]:
@@ -127,7 +122,16 @@ def named_days(path: str) -> list[date]:
     return days
 
 
-def _by_pattern(path: Path, suffixes: tuple[str, ...]) -> tuple[Path, list[Path], list[Path]]:
+def _meant(path: Path, suffixes: tuple[str, ...]) -> tuple[list[Path], list[Path], list[Path]]:
+    """The files that count, the others, and those of tables that hold no rows any more."""
+    if path.is_file():
+        return [path], [], []
+    found, passed_over = _in_folder(path, suffixes) if path.is_dir() else _by_pattern(path, suffixes)
+    live, stale = _without_stale(found)
+    return live, passed_over, stale
+
+
+def _by_pattern(path: Path, suffixes: tuple[str, ...]) -> tuple[list[Path], list[Path]]:
     matches = [Path(match) for match in glob(_with_literal_folders(path), recursive=True)]
     found: list[Path] = []
     passed_over: list[Path] = []
@@ -138,9 +142,7 @@ def _by_pattern(path: Path, suffixes: tuple[str, ...]) -> tuple[Path, list[Path]
             inner, others = _in_folder(match, suffixes)
             found += inner
             passed_over += others
-    found, stale = _without_stale(list(dict.fromkeys(found)))
-    passed_over += stale
-    return Path(commonpath([file.parent for file in found])) if found else path, found, passed_over
+    return list(dict.fromkeys(found)), passed_over
 
 
 def _in_folder(folder: Path, suffixes: tuple[str, ...]) -> tuple[list[Path], list[Path]]:
@@ -152,8 +154,7 @@ def _in_folder(folder: Path, suffixes: tuple[str, ...]) -> tuple[list[Path], lis
             counts = _has_suffix(file.name, suffixes) or _is_part(file.name)
             # To open a pipe would wait for whoever writes into it.
             (found if counts and file.is_file() else passed_over).append(file)
-    found, stale = _without_stale(found)
-    return found, [*passed_over, *stale]
+    return found, passed_over
 
 
 def _with_literal_folders(path: Path) -> str:
@@ -295,8 +296,17 @@ def _notes(path: Path, passed_over: list[Path]) -> tuple[str, ...]:
     return (f"{what}. If they belong to it, name them by a pattern",)
 
 
-def _nothing(path: Path, suffixes: tuple[str, ...], passed_over: list[Path]) -> str:
+def _notes_on_stale(path: Path, stale: list[Path]) -> tuple[str, ...]:
+    if not stale:
+        return ()
+    where = f"{len(stale)} files in {_legible(path.name)}"
+    return (f"{where} hold no rows of their Delta table any more, and are not read: {_named(stale)}",)
+
+
+def _nothing(path: Path, suffixes: tuple[str, ...], passed_over: list[Path], stale: list[Path]) -> str:
     place = _legible(str(path))
+    if stale:
+        return f"{place} has only files that hold no rows of their Delta table any more: the table is empty."
     if passed_over:
         return (
             f"{place} has no files that end with {', '.join(suffixes)}, but {len(passed_over)} others: "

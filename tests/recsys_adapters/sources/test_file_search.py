@@ -232,7 +232,19 @@ def test_a_delta_table_is_its_live_files(tmp_path):
         (tmp_path / "_delta_log" / f"{number:020}.json").write_text("\n".join(lines))
     files = EventLog(path=tmp_path, columns=COLUMNS, format="parquet").files()
     assert [file.name for file in files] == ["b.parquet", "c.parquet"]
-    assert "1 files" in files[0].left_aside[0]
+    assert files[0].left_aside == (
+        f"1 files in {tmp_path.name} hold no rows of their Delta table any more, and are not read: a.parquet",
+    )
+
+
+def test_a_delta_table_all_of_whose_rows_were_deleted_is_told_to_be_empty(tmp_path):
+    make(tmp_path, "t/a.parquet")
+    (tmp_path / "t" / "_delta_log").mkdir()
+    actions = "".join(f'{{"{action}": {{"path": "a.parquet"}}}}\n' for action in ("add", "remove"))
+    (tmp_path / "t" / "_delta_log" / "0.json").write_text(actions)
+    for path in ("t", "t/*.parquet"):
+        with pytest.raises(SourceFileError, match="of their Delta table any more: the table is empty"):
+            search_files(tmp_path / path, (".parquet",))
 
 
 @pytest.mark.parametrize(
