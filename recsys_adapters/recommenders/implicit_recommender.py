@@ -31,7 +31,7 @@ TARGETS_SCHEMA = pa.schema(
 _LOWEST_SCORES = {"bm25": 0.0, "als": -1e30}
 _LARGEST_WEIGHT = 1e3
 """Times the median: a larger one counts as this. It is a mistake, and would cost everybody their scores, for
-single precision, in which factors are found, tells no weights apart beside one ten thousand times as large."""
+single precision, in which factors are found, tells none apart beside one ten thousand times as large."""
 
 
 def recommend_targets(
