@@ -1,6 +1,5 @@
 """A file is known by its content and by how it was read; of catalogues and lists the last delivery counts."""
 
-import hashlib
 import json
 import os
 from datetime import date
@@ -115,18 +114,6 @@ def test_a_log_that_grows_by_whole_lines_keeps_what_was_read_of_it(lake, tmp_pat
     assert ask(lake, "SELECT size_bytes FROM ingested_files ORDER BY ingested_at DESC LIMIT 1") == [
         (file.stat().st_size,)
     ]
-
-
-def test_of_a_file_that_is_gone_nobody_knows_whether_it_went_on(tmp_path):
-    file = log_file(tmp_path)
-    offered = offer(EventLog(path=file, columns=COLUMNS).files()[0])
-    begin = file.read_bytes()[:-5]
-    digest = hashlib.sha256(begin).hexdigest()
-    assert offered.goes_on_in_a_line(digest, len(begin))
-    assert not offered.goes_on_in_a_line(digest, len(begin) - 1)
-    assert not offered.goes_on_in_a_line(hashlib.sha256(b"").hexdigest(), 0)
-    file.unlink()
-    assert not offered.goes_on_in_a_line(digest, len(begin))
 
 
 def grow(file, text):
