@@ -57,6 +57,12 @@ def test_it_does_not_where_a_line_ended_or_nothing_follows(log, num_bytes):
     assert not offer.goes_on_in_a_line(digest(LOG[: max(num_bytes, 0)]), num_bytes)
 
 
+def test_a_file_whose_last_line_has_no_end_does_not_go_on_after_itself(log):
+    log.write_bytes(LOG[:-1])
+    (offer,) = offers(log)
+    assert not offer.goes_on_in_a_line(offer.sha256, offer.size_bytes)
+
+
 def test_of_a_file_that_is_gone_it_is_not_known(log):
     (offer,) = offers(log)
     log.unlink()
