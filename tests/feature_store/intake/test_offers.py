@@ -37,6 +37,7 @@ def test_a_file_in_an_archive_is_known_by_the_archive_and_its_place_and_has_no_s
         for name in ("a.csv", "b.csv"):
             archive.writestr(name, LOG)
     first, second = offers(tmp_path / "logs.zip")
+    assert offer_now(first.file).file is first.file
     assert first.sha256 != second.sha256
     assert first.size_bytes is second.size_bytes is None
     assert not first.goes_on_in_a_line(digest(LOG[:4]), 4)
