@@ -51,6 +51,16 @@ NEIGHBOURS = """
     QUALIFY row_number() OVER (PARTITION BY pair.pair_number ORDER BY near.place) <= pair.num_lacking
 """
 
+OWED = """
+    SELECT user_key, item_id FROM {profiles}
+    WHERE origin = 'neighbours' AND user_key <> $user_key AND reference_id NOT IN (
+        SELECT item.reference_id
+        FROM known_events(now(), now()) AS event JOIN items AS item ON item.item_id = event.item_id
+        WHERE event.weight > 0 AND event.user_key <> $user_key AND item.reference_id IS NOT NULL
+    )
+"""
+"""Pairs that were lent a reference which nobody but one user likes, of those who lend."""
+
 
 def add_neighbours(
     lake: Lake,

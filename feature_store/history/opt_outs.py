@@ -1,9 +1,13 @@
 """Users who want no personalized pictures: from now on nothing uses their taste, for them or for others.
 
-The next night removes what was drawn and leaves them out. Their history stays, and so do the targets that
-lists gave, so that they may change their minds. To delete a user altogether, see `upkeep.erasure`.
+The next night removes what was drawn, leaves them out, and selects references anew for whom they alone had
+lent some. Their history stays, and so do the targets that lists gave, so that they may change their minds. To
+delete a user altogether, see `upkeep.erasure`.
 """
 
+from duckdb import DuckDBPyConnection
+
+from feature_store.history.neighbours import OWED
 from feature_store.lake.lake import Lake
 from feature_store.schemas import OPT_OUTS
 from feature_store.tables.users import find_key
@@ -18,13 +22,18 @@ def opt_out(lake: Lake, user_id: str) -> None:
         UnknownUserError: if no source ever named the user.
     """
     key = find_key(lake, user_id)
-    lake.write(
-        lambda connection: connection.execute(
+    owed = OWED.format(profiles="night.profiles")
+
+    def note(connection: DuckDBPyConnection) -> None:
+        connection.execute(
+            f"DELETE FROM night.profile_states WHERE (user_key, item_id) IN ({owed})", {"user_key": key}
+        )
+        connection.execute(
             f"INSERT INTO {OPTED_OUT} SELECT $1, now() WHERE $1 NOT IN (SELECT user_key FROM {OPTED_OUT})",
             [key],
-        ),
-        "a user opts out",
-    )
+        )
+
+    lake.write(note, "a user opts out")
 
 
 def opt_in(lake: Lake, user_id: str) -> None:

@@ -56,7 +56,7 @@ def read_liked_artwork(lake: Lake, user_id: str, *, limit: int) -> list[LikedArt
         UnknownUserError: if no source ever named the user.
         OptedOutError: if the user opted out.
     """
-    asked = {"user_key": _find_willing(lake, user_id), "now": datetime.now(UTC), "limit": limit}
+    asked = {"user_key": find_willing_user(lake, user_id), "now": datetime.now(UTC), "limit": limit}
     return [LikedArtwork(**row) for row in lake.query(ARTWORK, asked).to_pylist()]
 
 
@@ -68,7 +68,7 @@ def read_taste(lake: Lake, user_id: str) -> list[LikedText]:
         OptedOutError: if the user opted out.
     """
     now = datetime.now(UTC)
-    rows = read_history(lake, _find_willing(lake, user_id), as_of=now, known_before=now).to_pylist()
+    rows = read_history(lake, find_willing_user(lake, user_id), as_of=now, known_before=now).to_pylist()
     if not rows:
         raise UnknownUserError(
             f"user {user_id} has no history with known items: check the id, or run `fan ingest`"
@@ -85,7 +85,13 @@ def read_history(lake: Lake, user_key: int, *, as_of: datetime, known_before: da
     return lake.query(TASTE, {"user_key": user_key, "as_of": as_of, "known_before": known_before})
 
 
-def _find_willing(lake: Lake, user_id: str) -> int:
+def find_willing_user(lake: Lake, user_id: str) -> int:
+    """Return the key of a user whose taste may be used.
+
+    Raises:
+        UnknownUserError: if no source ever named the user.
+        OptedOutError: if the user opted out.
+    """
     key = find_key(lake, user_id)
     if has_opted_out(lake, key):
         raise OptedOutError(

@@ -6,6 +6,7 @@ Rows go in one transaction; `maintenance.purge_lake` then takes away the old sna
 
 from duckdb import DuckDBPyConnection
 
+from feature_store.history.neighbours import OWED
 from feature_store.lake.lake import Lake
 from feature_store.lake.reader_views import freeze_view
 from feature_store.lake.sql import LAKE
@@ -79,12 +80,14 @@ DROP_NOTES = """
 """
 """A file that could not be read may be named after its user, a folder as Hive writes it."""
 
-OWING = """
+OWING = f"""
     CREATE OR REPLACE TEMP TABLE owing AS
     SELECT user_key, item_id FROM night.profiles WHERE reference_item_id IN (FROM own_items)
     UNION SELECT user_key, item_id FROM profiles WHERE reference_item_id IN (FROM own_items)
+    UNION {OWED.format(profiles="night.profiles")}
+    UNION {OWED.format(profiles="profiles")}
 """
-"""Pairs whose profile, whosever it is, owes something to an item of the user's own."""
+"""Pairs whose profile, whosever it is, owes something to an item of the user's own, or to the user alone."""
 
 
 def erase_user(lake: Lake, user_key: int) -> int:
@@ -92,9 +95,9 @@ def erase_user(lake: Lake, user_key: int) -> int:
 
     What is published stays so, without them. The ledger counts as if their accepted rows had never been
     there. Records that were refused stay in it, without the text of those that are the user's or nobody's.
-    What others got from an item of the user's own (see `neighbours`) goes, too, and the next night makes it
-    anew. Nothing else of others is touched. A salted digest stays, so that what logs say of before does not
-    bring the user back (see `suppressions`).
+    What others got from an item of the user's own, or of any that the user alone liked (see `neighbours`),
+    goes, too, and the next night makes it anew. Nothing else of others is touched. A salted digest stays, so
+    that what logs say of before does not bring the user back (see `suppressions`).
 
     Returns:
         Number of rows deleted.

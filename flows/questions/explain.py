@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from feature_store.history.population import scan_population
 from feature_store.history.taste_words import compare_tastes, list_words, taste_table
-from feature_store.history.tastes import read_history
+from feature_store.history.tastes import find_willing_user, read_history
 from feature_store.lake.lake import Lake
 from feature_store.tables.published import (
     PublishedPicture,
@@ -31,7 +31,10 @@ def explain(settings: Settings, lake: Lake, user_id: str, item_id: str) -> str:
 
     Raises:
         NoPictureError: if there is none, naming the items that the user has pictures of.
+        UnknownUserError: if no source ever named the user.
+        OptedOutError: if the user opted out: what was drawn before stays until the next night, and says nothing.
     """
+    find_willing_user(lake, user_id)
     picture = read_picture(lake, user_id, item_id)
     if picture is None:
         items = ", ".join(read_items_of(lake, user_id)) or "none"

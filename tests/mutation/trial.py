@@ -25,6 +25,8 @@ import pytest
 
 OWN = {"docs", "evaluation", "fan_model", "feature_store", "flows", "recsys_adapters", "tests", "__main__"}
 
+ALL_BUT_LONG = "not slow and not crash and not cluster and not gpu"
+
 
 @dataclass(kw_only=True)
 class Trial:
@@ -84,7 +86,8 @@ def _try(trial: Trial) -> int:
         sys.meta_path.insert(0, _Changed(trial.module, trial.source))
     watcher = _Watcher(trial.durations)
     options = ["-x", "-q", "--disable-plugin-autoload", "-p", "no:cacheprovider", "-p", "no:warnings"]
-    options += ["--basetemp", str(trial.folder / "temporary")]
+    # With those of whole nights, which are left out where everything is run.
+    options += ["-m", ALL_BUT_LONG, "--basetemp", str(trial.folder / "temporary")]
     code = int(pytest.main([*options, *trial.tests], plugins=[watcher]))
     libraries = [name for name in sys.modules if name.split(".")[0] not in OWN]
     report = {"durations": watcher.durations, "libraries": libraries}
