@@ -13,7 +13,7 @@ from feature_store.vectors.reference_store import ReferenceStore, open_as_it_is
 from flows.model.champion import load_champion
 from flows.night_lock import hold_night
 from flows.settings import Settings
-from flows.stages.crowd import crowd_drift, current_crowd, pin_crowd
+from flows.stages.crowd import CrowdChange, crowd_change, current_crowd, pin_crowd
 from flows.workspace import open_lake, open_references, open_workspace
 
 
@@ -23,20 +23,14 @@ class CrowdReport:
 
     texts: Sequence[CrowdRow]
     """Nothing if the population is too small for a crowd, or no night chose one yet."""
-    drift: float
-    """How far what everybody likes has moved since, 0 to 2."""
-    max_drift: float
-    """From there on the next night chooses another."""
+    change: CrowdChange
+    """What has changed since it was chosen."""
     num_personal: int
     """Pictures that another crowd would redraw."""
 
-    @property
-    def has_moved(self) -> bool:
-        """Whether the next night chooses another."""
-        return self.drift > self.max_drift
 
-
-NO_CROWD = CrowdReport(texts=(), drift=0.0, max_drift=0.0, num_personal=0)
+NO_CHANGE = CrowdChange(drift=0.0, max_drift=0.0, num_thin=0)
+NO_CROWD = CrowdReport(texts=(), change=NO_CHANGE, num_personal=0)
 
 
 def look_at_crowd(settings: Settings) -> CrowdReport:
@@ -68,12 +62,16 @@ def describe_crowd(report: CrowdReport) -> str:
     if not report.texts:
         return "no crowd: no night chose one yet, or too few users like the same; nothing is contrasted"
     lines = [f"  {100 * row.weight:5.1f} %  {row.num_users:>9,} users  {row.text}" for row in report.texts]
-    when = "the next night chooses another" if report.has_moved else "it stays in use"
+    change = report.change
+    due = "the next night chooses another, if enough users like the same"
+    thin = [f"{change.num_thin} of its texts fewer users like by now than must"] if change.num_thin else []
     return "\n".join(
         [
             f"crowd {report.texts[0].crowd_id} of {report.texts[0].as_of:%Y-%m-%d %H:%M} UTC",
             *lines,
-            f"moved by {report.drift:.4f} since, of {report.max_drift:g} at most: {when}",
+            *thin,
+            f"moved by {change.drift:.4f} since, of {change.max_drift:g} at most: "
+            f"{due if change.is_due else 'it stays in use'}",
             f"another crowd redraws up to {report.num_personal:,} personal pictures",
         ]
     )
@@ -83,7 +81,6 @@ def _report(settings: Settings, lake: Lake, store: ReferenceStore, now: datetime
     texts = current_crowd(settings, lake, store.encoder_fingerprint, now)
     return CrowdReport(
         texts=texts,
-        drift=crowd_drift(settings, lake, store, texts, now) if texts else 0.0,
-        max_drift=settings.crowd.max_drift,
+        change=crowd_change(settings, lake, store, texts, now) if texts else NO_CHANGE,
         num_personal=count_personal(lake),
     )

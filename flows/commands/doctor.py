@@ -97,8 +97,9 @@ def check_crowd(settings: Settings) -> Iterator[Finding]:
     if report.texts:
         yield Finding(
             promise="what everybody likes is near the crowd that pictures are contrasted with",
-            num_offenders=int(report.has_moved),
-            remedy=f"the next night chooses another and redraws up to {report.num_personal:,} pictures; "
+            num_offenders=int(report.change.is_due),
+            remedy="the next night chooses another, if enough users like the same, and redraws up to "
+            f"{report.num_personal:,} pictures; "
             "raise crowd.max_drift to choose the night yourself, with `fan crowd --renew`",
             is_broken=False,
         )

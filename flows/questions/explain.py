@@ -32,7 +32,7 @@ def explain(settings: Settings, lake: Lake, user_id: str, item_id: str) -> str:
     Raises:
         NoPictureError: if there is none, naming the items that the user has pictures of.
         UnknownUserError: if no source ever named the user.
-        OptedOutError: if the user opted out: what was drawn before stays until the next night, and says nothing.
+        OptedOutError: if the user opted out; what was drawn before stays until the next night.
     """
     find_willing_user(lake, user_id)
     picture = read_picture(lake, user_id, item_id)

@@ -1,6 +1,7 @@
 """The crowd that nights contrast with: chosen from what everybody likes, and kept until that has moved."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -24,7 +25,7 @@ TEXTS_ENCODED = 1_000
 def pin_crowd(
     settings: Settings, lake: Lake, store: ReferenceStore, run: Run, *, renew: bool = False
 ) -> dict[str, int]:
-    """Choose a crowd where there is none yet, or where what everybody likes has moved too far from it.
+    """Choose a crowd where there is none yet, or where another one is due (see `CrowdChange`).
 
     Args:
         settings: how many texts, of how many users at least, and how far is too far.
@@ -38,7 +39,7 @@ def pin_crowd(
         `crowd_renewed`, 0 or 1. One that has become too small for another keeps the crowd that it had.
     """
     pinned = current_crowd(settings, lake, store.encoder_fingerprint, run.window_end)
-    if pinned and not renew and not _has_moved(settings, lake, store, pinned, run):
+    if pinned and not renew and not crowd_change(settings, lake, store, pinned, run.window_end).is_due:
         return {"crowd_texts": len(pinned), "crowd_renewed": 0}
     chosen = _choose(settings, lake, store, run)
     if chosen:
@@ -64,22 +65,37 @@ def current_crowd(
     return read_crowd(lake, recipe_digest=crowd_recipe(settings, encoder_fingerprint), as_of=as_of)
 
 
-def crowd_drift(
+@dataclass(frozen=True, kw_only=True)
+class CrowdChange:
+    """What has changed since a crowd was chosen."""
+
+    drift: float
+    """How far what everybody likes has moved: 1 - cosine of the means, 0 to 2."""
+    max_drift: float
+    """How far it may."""
+    num_thin: int
+    """Texts of the crowd that fewer users like by now than must: who opted out or left is none of them."""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the next night chooses another, if the population is still large enough for one."""
+        return self.drift > self.max_drift or self.num_thin > 0
+
+
+def crowd_change(
     settings: Settings, lake: Lake, store: ReferenceStore, pinned: Sequence[CrowdRow], as_of: datetime
-) -> float:
-    """How far what everybody likes has moved since a crowd was chosen: 1 - cosine of the means, 0 to 2."""
-    least_users = settings.crowd.least_users
+) -> CrowdChange:
+    """Compare what everybody likes with what they did when a crowd was chosen."""
     then, now = (
-        _mean(store, scan_population(lake, as_of=time, least_users=least_users))
+        scan_population(lake, as_of=time, least_users=settings.crowd.least_users)
         for time in (pinned[0].as_of, as_of)
     )
-    return float(1 - then @ now)
-
-
-def _has_moved(
-    settings: Settings, lake: Lake, store: ReferenceStore, pinned: Sequence[CrowdRow], run: Run
-) -> bool:
-    return crowd_drift(settings, lake, store, pinned, run.window_end) > settings.crowd.max_drift
+    liked = set(now["reference_id"].to_pylist())
+    return CrowdChange(
+        drift=float(1 - _mean(store, then) @ _mean(store, now)),
+        max_drift=settings.crowd.max_drift,
+        num_thin=sum(row.reference_id not in liked for row in pinned),
+    )
 
 
 def crowd_name(rows: Sequence[CrowdRow]) -> str | None:

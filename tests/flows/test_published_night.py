@@ -10,6 +10,8 @@ import subprocess
 import pytest
 from typer.testing import CliRunner
 
+from feature_store.history.opt_outs import opt_out
+from feature_store.history.tastes import OptedOutError
 from feature_store.tables.published import read_picture
 from feature_store.tables.runs import read_last_published, read_run
 from flows.cli.program import app
@@ -108,6 +110,16 @@ def test_explaining_a_picture_that_is_not_there_names_those_that_are(settings, l
     item_id = lake.query("SELECT item_id FROM artworks WHERE user_id = '2'")["item_id"][0].as_py()
     with pytest.raises(NoPictureError, match=f"no published picture of item 0 .*of items: {item_id}$"):
         explain(settings, lake, "2", "0")
+
+
+def test_nothing_is_explained_of_who_opted_out(published_file):
+    settings = read_settings(published_file)
+    lake = open_lake(settings)
+    item_id = lake.query("SELECT item_id FROM artworks WHERE user_id = '2'")["item_id"][0].as_py()
+    opt_out(lake, "2")
+    with pytest.raises(OptedOutError, match="user 2 opted out of personalized pictures"):
+        explain(settings, lake, "2", item_id)
+    lake.close()
 
 
 def test_queries_answer_as_table_csv_and_json(settings):

@@ -25,7 +25,7 @@ def due(settings):
 
 def test_a_crowd_is_shown_with_how_many_users_like_each_of_its_texts(settings_file):
     report = look_at_crowd(read_settings(settings_file))
-    assert report.drift == pytest.approx(0, abs=1e-6)
+    assert report.change.drift == pytest.approx(0, abs=1e-6)
     words = describe_crowd(report)
     assert all(f"{row.num_users:,} users  {row.text}" in words for row in report.texts)
     assert "it stays in use" in words
@@ -41,7 +41,7 @@ def test_the_doctor_says_that_another_crowd_is_due_without_calling_that_broken(s
     (found,) = due(read_settings(moved))
     assert found.num_offenders == 1
     assert "redraws up to 3 pictures" in found.remedy
-    assert look_at_crowd(read_settings(moved)).has_moved
+    assert look_at_crowd(read_settings(moved)).change.is_due
 
 
 def test_a_crowd_is_renewed_when_it_is_asked_for_however_little_has_moved(settings_file):

@@ -3,6 +3,7 @@
 import pytest
 
 from feature_store.history.opt_outs import opt_out
+from flows.commands.crowd_renewal import describe_crowd, look_at_crowd
 from flows.settings import read_settings
 from flows.workspace import open_lake
 from tests.flows.nights import CONTRASTED, NIGHT, run, sample_ratings, write_movielens, write_settings
@@ -88,6 +89,26 @@ def test_contrasted_pictures_are_others_than_the_papers(settings_file):
     assert {row["artwork_digest"] for row in contrasted}.isdisjoint(
         row["artwork_digest"] for row in pictures(settings_file)
     )
+
+
+def test_a_crowd_with_a_text_that_too_few_users_like_by_now_is_replaced(settings_file):
+    run(settings_file)
+    settings = read_settings(settings_file)
+    rare = min(look_at_crowd(settings).texts, key=lambda row: row.num_users)
+    likers = (
+        "SELECT DISTINCT user_id FROM known_events(now(), now()) JOIN items USING (item_id) "
+        "JOIN keyed.users USING (user_key) WHERE reference_id = ?"
+    )
+    lake = open_lake(settings)
+    for user in lake.query(likers, [rare.reference_id])["user_id"].to_pylist()[1:]:
+        opt_out(lake, user)
+    lake.close()
+    report = look_at_crowd(settings)
+    assert report.change.num_thin >= 1
+    assert "fewer users like by now than must" in describe_crowd(report)
+    night = run(settings_file)
+    assert night.counts["embed"]["crowd_renewed"] == 1
+    assert look_at_crowd(settings).change.num_thin == 0
 
 
 def test_a_population_that_has_gone_keeps_the_crowd_that_it_had(settings_file):
