@@ -13,7 +13,7 @@ from transformers.generation import GenerationMixin
 from fan_model.describing.description_options import DescriptionOptions
 from fan_model.describing.model_folder import DescriberError
 from fan_model.describing.phrases import clean_phrases
-from fan_model.loading.devices import check_device
+from fan_model.loading.devices import check_device, is_out_of_memory
 
 SILENT = "the model says nothing of it"
 UNREADABLE_TO_MODEL = "the model cannot read it"
@@ -116,7 +116,9 @@ class Describer:
         """Describe a batch; where memory runs out nothing of it, and from then on smaller batches."""
         try:
             return self._describe_batch(images)
-        except torch.OutOfMemoryError as error:
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
             if len(images) == 1:
                 raise DescriberError(
                     "memory does not last for one picture: lower describe.longest_side, or name another "
@@ -128,9 +130,11 @@ class Describer:
     def _describe_batch(self, images: Sequence[Image.Image]) -> list[Description]:
         try:
             return [self._read(answer) for answer in self.answer(images)]
-        except (torch.OutOfMemoryError, torch.AcceleratorError):
+        except torch.AcceleratorError:
             raise
         except (ValueError, TypeError, LookupError, RuntimeError) as error:
+            if is_out_of_memory(error):
+                raise
             # A model's own processing fails in its own way, for example of a picture that is too narrow.
             if len(images) == 1:
                 return [Description(reason=f"{UNREADABLE_TO_MODEL} ({type(error).__name__})")]

@@ -34,6 +34,7 @@ from fan_model.encoders.text_encoders import Profile
 from fan_model.image_references.image_inputs import build_image_input, build_text_reader
 from fan_model.image_references.image_parts import ImageParts
 from fan_model.image_references.image_profile import ImageProfile
+from fan_model.loading.devices import is_out_of_memory
 from fan_model.loading.execution import LARGEST_BATCH
 from fan_model.loading.kernels import image_model_of
 from fan_model.loading.own_sampling import own_sampling
@@ -276,7 +277,9 @@ class Personalizer:
         take_break()
         try:
             return [self.conditioner.encode(texts).vectors()]
-        except torch.OutOfMemoryError:
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
             if len(texts) == 1:
                 raise DeviceFullError(
                     "one text at a time does not fit into the device's memory: set model.offload or "
@@ -392,8 +395,6 @@ class Personalizer:
         return self.complete(self.limits.parse_options(values, self.sides, EVERY_REFERENCE))
 
     def _check_negative_prompt(self, options: DrawingOptions) -> None:
-        is_unguided = self._own.is_embedded or (self._own.is_distilled and options.guidance == 1)
-        if options.negative_prompt and (is_unguided or not self.conditioner.takes_negative_prompt):
-            raise RequestError(
-                "negative_prompt must be empty: this pipeline's guidance leads away from nothing"
-            )
+        is_guided = self._own.leads_away(options.guidance) and self.conditioner.takes_negative_prompt
+        if options.negative_prompt and not is_guided:
+            raise RequestError("negative_prompt must be empty: guidance leads away from nothing here")

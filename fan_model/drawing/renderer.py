@@ -28,10 +28,11 @@ from fan_model.drawing.starting import (
 from fan_model.drawing.threads import drawing_threads
 from fan_model.encoders.breaks import break_between_steps, with_breaks
 from fan_model.encoders.conditioning import Conditioner
+from fan_model.encoders.linear_layers import fill_row_blocks
+from fan_model.loading.devices import is_out_of_memory
 from fan_model.loading.kernels import (
     Finite,
     autoencoder_of,
-    fill_row_blocks,
     image_model_of,
     watched_decoding,
 )
@@ -134,7 +135,9 @@ class Renderer:
             conditions = ahead.result() if ahead else self._encode(batch, options)
             ahead = self._ahead.submit(self._encode, following, options) if following else None
             return self._draw(batch, conditions, options), ahead
-        except torch.OutOfMemoryError:
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
             # What the thread has begun would be in the way of the next try.
             if ahead is not None:
                 ahead.exception()

@@ -24,7 +24,7 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutput
 
 from fan_model.encoders.breaks import take_break
-from fan_model.encoders.onednn_linear import multiply_by_one_dnn
+from fan_model.encoders.linear_layers import multiply_by_one_dnn
 from fan_model.method.attention import (
     RECORDING,
     Attention,

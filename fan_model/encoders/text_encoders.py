@@ -24,6 +24,7 @@ from transformers import (
 from fan_model.encoders.breaks import take_break
 from fan_model.encoders.class_token import ClassTokenDetector
 from fan_model.encoders.key_value_cache import KeyValueCache
+from fan_model.encoders.linear_layers import fill_row_blocks
 from fan_model.encoders.personalized_encoders import (
     ClipEncoder,
     Encoder,
@@ -178,6 +179,8 @@ class ClipTower(TextTower):
         stack = getattr(model, "text_model", model)
         super().__init__(ClipEncoder(stack), tokenizer, cache, tokenizer.model_max_length, spell)
         self._projection = getattr(model, "text_projection", None)
+        if self._projection is not None:
+            fill_row_blocks(self._projection)
         self._eos_token_id = cast(int, stack.config.eos_token_id)
         self._detector = detector
 

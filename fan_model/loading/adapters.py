@@ -66,7 +66,8 @@ def _change_weights(
         raise _unfit(pipeline, Path(unread[0].path))
     pipeline.set_adapters(names, [adapter.strength for adapter in adapters])
     if not quantized:
-        pipeline.fuse_lora(adapter_names=names)
+        # Of all that they were loaded into: FLUX fuses its transformer alone where nothing is said.
+        pipeline.fuse_lora(components=[*pipeline.get_list_adapters()], adapter_names=names)
         pipeline.unload_lora_weights()
 
 

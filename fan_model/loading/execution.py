@@ -80,11 +80,13 @@ class Execution(BaseModel):
     to a third faster on a GPU. Kernels are kept in the workspace, so that the next start is quick."""
     step_cache: StepCache = "none"
     """Reuse what the image model computed a step before, by diffusers' caches: up to twice as fast with 20
-    steps or more, and pictures change a little; with few steps it gains nothing. FLUX and Qwen-Image only."""
+    steps or more, and pictures change a little; with few steps it gains nothing. FLUX,
+    FLUX.2 klein and Qwen-Image only."""
     offload: Offload = "none"
     """Keep weights in the computer's memory. `model` brings one component at a time to the device: its peak
     is that of the largest, and each batch waits for the transfers. `group` brings layer after layer while
-    the one before computes: least memory, and half as fast or slower. Neither changes a picture."""
+    the one before computes: least memory, and half as fast or slower. Neither changes
+    more of a picture than its last bits."""
     vae_tiling: bool = False
     """Decode large pictures in tiles that overlap: little memory at any size, seams that hardly show."""
     batch_size: PositiveInt | Literal["auto"] = "auto"

@@ -19,9 +19,6 @@ class Finite(NamedTuple):
     decoded: bool = True
 
 
-ROW_BLOCK = 16
-"""Rows of a matrix product, of which every kernel makes whole blocks."""
-
 DECODED: ContextVar[list[Finite] | None] = ContextVar("decoded", default=None)
 """Of each latent that was decoded in this context."""
 
@@ -50,6 +47,7 @@ def set_kernels(pipeline: DiffusionPipeline, execution: Execution) -> None:
     if execution.compile:
         compile_blocks(image_model)
     watch_decoding(autoencoder_of(pipeline))
+    hold_type(autoencoder_of(pipeline))
 
 
 def lay_out(pipeline: DiffusionPipeline) -> None:
@@ -65,24 +63,6 @@ def lay_out(pipeline: DiffusionPipeline) -> None:
         # Convolutions of films, in three dimensions, know no such order.
         if isinstance(module, torch.nn.Conv2d):
             module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
-
-
-def fill_row_blocks(image_model: torch.nn.Module) -> None:
-    """Let layers that take one row a picture, such as those of its time step, compute whole blocks of rows.
-
-    Processors with wide registers multiply fewer than eight rows by another kernel, whose last bits differ: a
-    picture would depend on the number of pictures beside it. Other layers have rows enough.
-    """
-    for module in image_model.modules():
-        if type(module) is torch.nn.Linear and "forward" not in vars(module):
-            module.forward = functools.partial(_in_whole_blocks, module.forward)  # type: ignore[method-assign]
-
-
-def _in_whole_blocks(linear: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor) -> torch.Tensor:
-    if rows.dim() != 2:
-        return linear(rows)
-    filled = torch.nn.functional.pad(rows, (0, 0, 0, -len(rows) % ROW_BLOCK))
-    return linear(filled)[: len(rows)]
 
 
 def _decode_in_tiles(autoencoder: Any) -> None:  # noqa: ANN401
@@ -132,6 +112,41 @@ def watch_decoding(autoencoder: Any) -> None:  # noqa: ANN401
     It may be float32 where the image model is not.
     """
     autoencoder.decode = functools.partial(_decode, autoencoder, autoencoder.decode)
+
+
+def hold_type(autoencoder: Any) -> None:  # noqa: ANN401
+    """Let an autoencoder encode pictures of any number type, and stay in the one that it was loaded in.
+
+    Pipelines that begin with a picture cast those of `force_upcast` back and forth, and leave them in the
+    image model's type, in which the next picture would come out otherwise, or not at all.
+    """
+    autoencoder.encode = functools.partial(_encode, autoencoder, autoencoder.encode)
+    autoencoder.to = functools.partial(_move, autoencoder, autoencoder.to)
+
+
+def _encode(
+    autoencoder: ModelMixin,
+    encode: Callable[..., Any],
+    pictures: torch.Tensor,
+    *given: object,
+    **options: object,
+) -> Any:  # noqa: ANN401 - what the autoencoder gives
+    output = encode(pictures.to(autoencoder.dtype), *given, **options)
+    if hasattr(output, "latent_dist"):
+        latents = output.latent_dist
+        output.latent_dist = type(latents)(latents.parameters.to(pictures.dtype))
+    elif hasattr(output, "latents"):
+        output.latents = output.latents.to(pictures.dtype)
+    return output
+
+
+def _move(
+    autoencoder: ModelMixin, to: Callable[..., ModelMixin], *given: object, **named: object
+) -> ModelMixin:
+    """Move to a device, and to no other number type."""
+    places = [place for place in given if not isinstance(place, torch.dtype)]
+    named = {name: value for name, value in named.items() if name != "dtype"}
+    return to(*places, **named) if places or named else autoencoder
 
 
 @contextmanager

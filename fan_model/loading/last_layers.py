@@ -4,6 +4,7 @@ The weights of the bundled UNet's last two layers, 12,000 of nine million, round
 as much as all the others do (measured, docs/how-to/gpu.md).
 """
 
+from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,19 +21,25 @@ FILES = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model-?????-o
 """Of the weights that are loaded, whole or in parts; others beside them are variants of them."""
 
 
-def refine_last_layers(pipeline: DiffusionPipeline, folder: Path | None) -> None:
+def has_last_layers(types: Mapping[str, str]) -> bool:
+    """Whether components of these number types, by torch's names, may have layers of another."""
+    return any(types.get(name) == "bfloat16" for name in (*IMAGE_MODELS, *AUTOENCODERS))
+
+
+def refine_last_layers(pipeline: DiffusionPipeline, stored: Mapping[str, Path]) -> None:
     """Let the last layers of a UNet and of an autoencoder that are in bfloat16 compute in single precision.
 
     Args:
         pipeline: In the computer's memory or on a device.
-        folder: Where its weights are stored, a folder per component; what is not found there is widened.
+        stored: The folders in which weights of components are stored under diffusers' names; those of others
+            are widened as they were loaded.
     """
     for name in (*IMAGE_MODELS, *AUTOENCODERS):
         component = getattr(pipeline, name, None)
         if component is None or component.dtype != torch.bfloat16:
             continue
         layers = _last_layers(component)
-        _refine(component, layers, folder and folder / name)
+        _refine(component, layers, stored.get(name))
         if layers and name in IMAGE_MODELS:
             # What it predicts is single precision, and so are the latents that it is given next.
             component.register_forward_pre_hook(_narrow, with_kwargs=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fan_model.encoders.families import FAMILIES, Family
+from fan_model.loading.devices import is_cpu
 from fan_model.loading.execution import NumberType
 
 OVERFLOWING = {"T5EncoderModel"} | {
@@ -44,7 +45,7 @@ def component_types(
     weighted = {name: kind for name, kind in kinds.items() if (folder / name / "config.json").exists()}
     wanted = _wanted(folder, family, asked, device)
     types = {name: _borne(kind, _config(folder / name), name, wanted) for name, kind in weighted.items()}
-    if device != "cpu" or wanted != "bfloat16":
+    if not is_cpu(device) or wanted != "bfloat16":
         return types
     return types | {name: "float32" for name, kind in weighted.items() if kind in SMALL}
 
@@ -53,7 +54,7 @@ def _wanted(folder: Path, family: Family, asked: NumberType, device: str) -> str
     """What components have where nothing speaks against it."""
     if asked != "auto":
         return asked
-    if device == "cpu":
+    if is_cpu(device):
         return "float32"
     # A checkpoint that was saved in bfloat16 was trained in it, and may be too large for float16.
     is_wide = stored_type(folder / family.image_model[0]) == "bfloat16"

@@ -42,6 +42,10 @@ class OwnSampling:
     is_embedded: bool = False
     """Whether guidance is an input of the image model: nothing ever leads away from a negative prompt."""
 
+    def leads_away(self, guidance: float) -> bool:
+        """Whether guidance of this scale leads away from a negative prompt."""
+        return not self.is_embedded and guidance > 1
+
 
 USUAL = OwnSampling(USUAL_STEPS, USUAL_GUIDANCE)
 
@@ -102,18 +106,29 @@ def _few_steps(pipeline: DiffusionPipeline) -> int | None:
     kind = type(scheduler).__name__
     if kind in CONSISTENCY_SCHEDULERS:
         return NAMES["lcm"]
-    if kind in EULER_SCHEDULERS and scheduler.config.get("timestep_spacing") == "trailing":
-        return NAMES["turbo"]
+    named = _named_steps(pipeline)
+    # Trailing steps also go with a noise that ends in nothing, of models that take as many as others.
+    is_trailing = scheduler.config.get("timestep_spacing") == "trailing"
+    if kind in EULER_SCHEDULERS and is_trailing and not scheduler.config.get("rescale_betas_zero_snr"):
+        return named or NAMES["turbo"]
     if pipeline.config.get("is_distilled"):
-        return NAMES["schnell"]
-    return next((steps for word, steps in NAMES.items() if word in _words(pipeline)), None)
+        return named or NAMES["schnell"]
+    return named
 
 
-def _words(pipeline: DiffusionPipeline) -> set[str]:
-    """Words of the pipeline's name: its folder's, or the hub's for it."""
+def _named_steps(pipeline: DiffusionPipeline) -> int | None:
+    """Steps that the name of a distilled model says, or that such models take; None of any other name."""
+    name = _last_name(pipeline)
+    usual = next((steps for word, steps in NAMES.items() if word in re.split(r"[^a-z]+", name)), None)
+    said = re.search(r"(?<!\d)(\d{1,2})[-_ ]?steps?(?![a-z])", name)
+    return int(said[1]) if usual and said and int(said[1]) else usual
+
+
+def _last_name(pipeline: DiffusionPipeline) -> str:
+    """The pipeline's name in small letters: its folder's, or the hub's for it."""
     path = Path(_name(pipeline))
     names = [part for part in path.parts if part.startswith(HUB_FOLDER)] or [path.name]
-    return set(re.split(r"[^a-z]+", names[-1].lower()))
+    return names[-1].lower()
 
 
 def _name(pipeline: DiffusionPipeline) -> str:

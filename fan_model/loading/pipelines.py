@@ -18,7 +18,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from fan_model.image_references.image_parts import ImageParts
 from fan_model.loading.adapters import adapt, check_adapters
 from fan_model.loading.checkpoints import recognize
-from fan_model.loading.devices import check_device
+from fan_model.loading.devices import check_device, is_cpu
 from fan_model.loading.execution import Execution, ExecutionError
 from fan_model.loading.image_encoders import (
     check_images,
@@ -28,7 +28,7 @@ from fan_model.loading.image_encoders import (
     reading_files,
 )
 from fan_model.loading.kernels import lay_out, set_kernels
-from fan_model.loading.last_layers import refine_last_layers
+from fan_model.loading.last_layers import has_last_layers, refine_last_layers
 from fan_model.loading.number_types import component_types, read_header
 from fan_model.loading.picture_input import PictureInput
 from fan_model.loading.pipeline_files import (
@@ -121,10 +121,9 @@ class PipelineLoader:
             load_ip_adapter(pipeline, self.images)
         # After the IP-Adapter, which makes all of one type, and before a LoRA, which may change these layers.
         refine_last_layers(pipeline, self._stored)
-        is_quantized = self.execution.quantization != "none"
-        adapt(pipeline, self.execution.adapters, quantized=is_quantized)
+        adapt(pipeline, self.execution.adapters, quantized=self._is_quantized)
         set_kernels(pipeline, self.execution)
-        if device == "cpu" and not is_quantized:
+        if is_cpu(device) and self.execution.quantization == "none":
             lay_out(pipeline)
         if self.execution.step_cache != "none":
             set_step_cache(pipeline, self.execution.step_cache)
@@ -211,15 +210,25 @@ class PipelineLoader:
             "types": self._other_types,
             "files": [file_checksum(file) for file in files if file.is_file()] + self._image_checksums,
             "image_scale": self.images.scale if self.images else None,
-            "last_layers": "float32" if "bfloat16" in self.types.values() else None,
+            "last_layers": "float32" if has_last_layers(self.types) else None,
         }
         return made | {name: value for name, value in told.items() if value}
 
     @property
-    def _stored(self) -> Path | None:
-        """The folder whose components' weights have diffusers' names; None where another file has them."""
-        is_whole = self.files.checkpoint is None and self.execution.image_model is None
-        return self.files.folder if is_whole else None
+    def _is_quantized(self) -> bool:
+        """Whether the image model is, by a setting or in its file."""
+        file = self.execution.image_model
+        return self.execution.quantization != "none" or (file is not None and file.suffix == ".gguf")
+
+    @property
+    def _stored(self) -> dict[str, Path]:
+        """Folders of the components whose weights have diffusers' names; those of other files have others."""
+        if self.files.checkpoint is not None:
+            return {}
+        folders = {name: self.files.folder / name for name in self.types}
+        if self.execution.image_model is not None:
+            del folders[self.files.family.image_model[0]]
+        return folders
 
     @cached_property
     def _image_checksums(self) -> list[str]:

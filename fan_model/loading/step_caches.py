@@ -19,6 +19,9 @@ CACHED: Mapping[str, frozenset[str]] = {
 }
 """Image models that each cache was tried with; diffusers offers them to others too, where some break."""
 
+WITHOUT_CONTEXTS = {"Flux2Pipeline"}
+"""Pipelines that do not tell a cache which rows it sees; of the same image model, that of klein does."""
+
 DRAWING: ContextVar[DiffusionPipeline | None] = ContextVar("drawing", default=None)
 """The pipeline that draws in this context, whose time step a cache asks for."""
 
@@ -31,6 +34,8 @@ def set_step_cache(pipeline: DiffusionPipeline, cache: StepCache) -> None:
     """
     image_model = image_model_of(pipeline)
     name = type(image_model).__name__
+    if type(pipeline).__name__ in WITHOUT_CONTEXTS:
+        raise ExecutionError(f"model.step_cache must be none: {type(pipeline).__name__} takes no cache")
     if name not in CACHED[cache]:
         others = [one for one, models in CACHED.items() if name in models] or ["none"]
         raise ExecutionError(f"model.step_cache must be {' or '.join(others)}: {cache} does not suit {name}")

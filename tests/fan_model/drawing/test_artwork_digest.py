@@ -182,7 +182,6 @@ INVISIBLE = {
     "layers without references": (replace(REQUEST, references=(), weights=None), {"skip_layers": (1,)}),
     "a crowd that nothing is contrasted with": (REQUEST, {"crowd": ("drama",), "crowd_weights": ()}),
     "a contrast without a crowd": (REQUEST, {"crowd": (), "crowd_weights": (), "contrast": 2.0}),
-    "the negative prompt without guidance": (REQUEST, {"guidance_scale": 1.0, "negative_prompt": "noir"}),
     "a layer named twice": (REQUEST, {"skip_layers": (0, 0)}),
 }
 

@@ -1,4 +1,4 @@
-"""What is done when memory runs out: fewer at a time in a night, a refusal for who waits."""
+"""How many are drawn at a time: fewer where memory runs out, and the same pictures all the same."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from fan_model.drawing.personalizer import Personalizer
 from fan_model.drawing.renderer import DeviceFullError
 from feature_store.lake.stored_files import FolderFiles
 from flows.stages.pictures import GENERATED, PictureFiles
-from tests.fan_model.pipelines import stable_diffusion
+from tests.fan_model.pipelines import stable_diffusion, stable_diffusion_xl
 
 OPTIONS = DrawingOptions(num_inference_steps=1, guidance_scale=3.0, num_references=None)
 REQUESTS = [ArtworkRequest(prompt=f"harbour {seed}", references=("neon",), seed=seed) for seed in range(8)]
@@ -18,23 +18,26 @@ REQUESTS = [ArtworkRequest(prompt=f"harbour {seed}", references=("neon",), seed=
 class SmallDevice:
     """Lets an image model run out of memory with more than so many rows; a guided picture takes two."""
 
-    def __init__(self, pipeline, most_rows):
-        self.most_rows, self.tried = most_rows, []
+    def __init__(self, pipeline, most_rows, error=torch.OutOfMemoryError):
+        self.most_rows, self.tried, self.error = most_rows, [], error
         self._forward, pipeline.unet.forward = pipeline.unet.forward, self.run
 
     def run(self, sample, *given, **options):
         self.tried.append(len(sample))
         if len(sample) > self.most_rows:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise self.error
         return self._forward(sample, *given, **options)
 
 
-def make(most_rows, batch_size=8):
+CUDA_IS_FULL = torch.OutOfMemoryError("CUDA out of memory")
+
+
+def make(most_rows, batch_size=8, error=CUDA_IS_FULL):
     pipeline = stable_diffusion()
     artist = Artist(
         [Personalizer(pipeline, batch_size=batch_size)], encoder_fingerprint="e", pipeline_fingerprint="p"
     )
-    return artist, SmallDevice(pipeline, most_rows)
+    return artist, SmallDevice(pipeline, most_rows, error)
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +51,40 @@ def test_a_batch_that_does_not_fit_is_halved_and_draws_the_same_pictures(most_ro
     artist, _ = make(most_rows)
     assert [each.image for each in artist.draw(REQUESTS, OPTIONS)] == unhindered
     assert artist.batch_size == fitting
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        MemoryError(),
+    ],
+)
+def test_memory_runs_out_in_the_words_of_every_library(error, unhindered):
+    artist, device = make(most_rows=8, error=error)
+    assert [each.image for each in artist.draw(REQUESTS, OPTIONS)] == unhindered
+    assert device.tried == [16, 8, 8]
+
+
+def test_other_faults_are_not_taken_for_a_lack_of_memory():
+    artist, _ = make(most_rows=8, error=RuntimeError("mat1 and mat2 must have the same dtype"))
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        artist.draw(REQUESTS, OPTIONS)
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize("make_pipeline", [stable_diffusion, stable_diffusion_xl])
+def test_pictures_have_the_same_bytes_however_many_are_drawn_at_a_time(make_pipeline):
+    pipeline = make_pipeline()
+
+    def draw(batch_size):
+        painter = Personalizer(pipeline, batch_size=batch_size)
+        artist = Artist([painter], encoder_fingerprint="e", pipeline_fingerprint="p")
+        return [each.image for each in artist.draw(REQUESTS, OPTIONS)]
+
+    assert draw(1) == draw(2) == draw(3) == draw(5) == draw(8)
 
 
 def test_a_size_that_was_found_is_kept_so_that_memory_runs_out_once():

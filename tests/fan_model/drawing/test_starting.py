@@ -15,6 +15,7 @@ from fan_model.drawing.limits import RequestLimits
 from fan_model.drawing.personalizer import Personalizer
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError, canonical
 from fan_model.drawing.starting import StartPicture, image_to_image, start_of, with_start
+from fan_model.loading.execution import Execution
 from fan_model.loading.placement import Placement
 from tests.fan_model.pipelines import flux, stable_diffusion, stable_diffusion_3, stable_diffusion_xl
 from tests.marks import some_of
@@ -171,3 +172,19 @@ def test_a_start_of_another_shape_is_cut_and_not_squeezed():
     fitted = StartPicture.of(halves, 0.5).fit(16, 16)
     assert fitted.size == (16, 16)
     assert pixels(fitted)[:, 2:-2].min() > 250
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_what_begins_as_another_leaves_the_next_picture_what_it_was(tmp_path, name, dtype):
+    pipeline = FAMILIES[name]()
+    pipeline.vae.register_to_config(force_upcast=True)
+    pipeline.save_pretrained(tmp_path)
+    artist = Artist.load(tmp_path, execution=Execution(dtype=dtype))
+    alone, begun, again, after = (
+        artist.draw([request], OPTIONS)[0].image for request in (REQUEST, started(), started(), REQUEST)
+    )
+    assert alone == after
+    assert begun == again
+    assert alone != begun

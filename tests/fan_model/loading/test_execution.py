@@ -165,10 +165,9 @@ def test_the_image_model_may_be_a_file_of_its_own(tmp_path):
         draw(folder, image_model=tmp_path / "nowhere.gguf")
 
 
-def test_an_image_model_quantized_by_gguf_draws_nearly_the_same(tmp_path):
+def gguf_of_flux(file):
     gguf = pytest.importorskip("gguf")
-    folder = saved("FLUX", tmp_path / "pipeline")
-    writer = gguf.GGUFWriter(tmp_path / "m.gguf", arch="flux")
+    writer = gguf.GGUFWriter(file, arch="flux")
     for name, value in FAMILIES["FLUX"]().transformer.state_dict().items():
         array = value.numpy()
         is_large = array.ndim == 2 and array.shape[1] % 32 == 0
@@ -178,9 +177,48 @@ def test_an_image_model_quantized_by_gguf_draws_nearly_the_same(tmp_path):
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+    return file
+
+
+def test_an_image_model_quantized_by_gguf_draws_nearly_the_same(tmp_path):
+    folder, file = saved("FLUX", tmp_path / "pipeline"), gguf_of_flux(tmp_path / "m.gguf")
     plain, _ = draw(folder)
-    quantized, _ = draw(folder, image_model=tmp_path / "m.gguf")
+    quantized, _ = draw(folder, image_model=file)
     assert 0 < distance(plain, quantized) < 5
+
+
+def test_a_lora_stays_beside_an_image_model_quantized_by_gguf(tmp_path):
+    pytest.importorskip("peft")
+    folder, file = saved("FLUX", tmp_path / "pipeline"), gguf_of_flux(tmp_path / "m.gguf")
+    name = "transformer.transformer_blocks.0.attn.to_q"
+    width = FAMILIES["FLUX"]().transformer.transformer_blocks[0].attn.to_q.in_features
+    parts = {"lora_A": 9 * torch.ones(1, width), "lora_B": torch.ones(width, 1)}
+    save_file({f"{name}.{part}.weight": value for part, value in parts.items()}, tmp_path / "l.safetensors")
+    lora = (StyleAdapter(path=str(tmp_path / "l.safetensors")),)
+    quantized, _ = draw(folder, image_model=file)
+    styled, _ = draw(folder, image_model=file, adapters=lora)
+    whole, _ = draw(folder, adapters=lora)
+    assert distance(quantized, styled) > 0.05
+    assert distance(whole, styled) < 5
+
+
+def test_a_lora_changes_the_text_encoder_of_flux_too(tmp_path):
+    pytest.importorskip("peft")
+    folder = saved("FLUX", tmp_path / "pipeline")
+    name = "text_encoder.text_model.encoder.layers.0.self_attn.q_proj"
+    parts = {"lora_A": torch.ones(1, 32), "lora_B": torch.ones(32, 1)}
+    save_file({f"{name}.{part}.weight": value for part, value in parts.items()}, tmp_path / "l.safetensors")
+    plain, styled = (
+        PipelineLoader(find_pipeline(folder), Execution(adapters=adapters)).load("cpu").text_encoder
+        for adapters in ((), (StyleAdapter(path=str(tmp_path / "l.safetensors")),))
+    )
+    changed = [
+        name
+        for name, weight in plain.named_parameters()
+        if not torch.equal(weight, styled.get_parameter(name))
+    ]
+    assert len(changed) == 1
+    assert changed[0].endswith("layers.0.self_attn.q_proj.weight")
 
 
 @pytest.mark.parametrize("name", ["FLUX", "Z-Image"])

@@ -105,6 +105,26 @@ def test_the_last_layers_are_named_in_the_digest(stable_diffusion):
     assert "last_layers" not in makes("float32") | makes("float16")
 
 
+def test_they_are_not_named_where_a_text_encoder_alone_is_in_bfloat16(tmp_path):
+    FAMILIES["FLUX"]().save_pretrained(tmp_path)
+    loader = PipelineLoader(find_pipeline(tmp_path), Execution(dtype="float16"))
+    assert loader.types["text_encoder_2"] == "bfloat16"
+    assert "last_layers" not in loader._makes()
+
+
+def test_those_of_an_image_model_of_its_own_are_read_from_its_file(tmp_path):
+    pipeline = FAMILIES["SD"]()
+    pipeline.save_pretrained(tmp_path / "pipeline")
+    pipeline.unet.conv_out.weight.data.mul_(2)
+    save_file(pipeline.unet.state_dict(), tmp_path / "unet.safetensors")
+    single, half = (
+        loaded(tmp_path / "pipeline", dtype=dtype, image_model=tmp_path / "unet.safetensors")
+        for dtype in ("float32", "bfloat16")
+    )
+    torch.testing.assert_close(half.unet.conv_out.weight, single.unet.conv_out.weight, rtol=0.01, atol=0)
+    assert torch.equal(half.vae.decoder.conv_out.weight, single.vae.decoder.conv_out.weight)
+
+
 @pytest.mark.whole
 @pytest.mark.parametrize("name", ALL_FAMILIES)
 def test_each_family_draws_in_bfloat16(tmp_path, name):

@@ -32,7 +32,9 @@ def types_of(folder, asked="auto", device="cuda"):
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_everything_is_single_precision_on_the_cpu(save, name):
-    assert set(types_of(save(name), device="cpu").values()) == {"float32"}
+    folder = save(name)
+    for device in ("cpu", "cpu:0"):
+        assert set(types_of(folder, device=device).values()) == {"float32"}
 
 
 @pytest.mark.parametrize("name", FAMILIES)

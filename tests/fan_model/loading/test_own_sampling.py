@@ -70,6 +70,28 @@ CASES = {
         lambda: named(stable_diffusion(), "/models/Hyper-SD15"),
         OwnSampling(8, 1.0, True),
     ),
+    "SD XL Lightning of eight steps": (
+        lambda: named(
+            with_scheduler(stable_diffusion_xl(), EULER, timestep_spacing="trailing"),
+            "/m/SDXL-Lightning_8step",
+        ),
+        OwnSampling(8, 1.0, True),
+    ),
+    "Hyper SD of one step": (
+        lambda: named(stable_diffusion(), "/models/Hyper-SDXL-1step"),
+        OwnSampling(1, 1.0, True),
+    ),
+    "a usual model whose name has steps": (lambda: named(stable_diffusion(), "/models/30-steps"), USUAL),
+    "a usual model whose noise ends in nothing": (
+        lambda: with_scheduler(
+            stable_diffusion_xl(),
+            EULER,
+            timestep_spacing="trailing",
+            prediction_type="v_prediction",
+            rescale_betas_zero_snr=True,
+        ),
+        USUAL,
+    ),
     "a folder of a folder called turbo": (lambda: named(stable_diffusion(), "/turbo/sd15"), USUAL),
 }
 
@@ -96,7 +118,13 @@ def test_what_is_not_asked_for_is_the_checkpoints_own_and_in_the_digest_as_such(
 
 
 @pytest.mark.parametrize(
-    ("case", "asked"), [("LCM", {"guidance_scale": 8}), ("SD XL Turbo", {}), ("FLUX dev", {})]
+    ("case", "asked"),
+    [
+        ("LCM", {"guidance_scale": 8}),
+        ("SD XL Turbo", {}),
+        ("FLUX dev", {}),
+        ("Stable Diffusion", {"guidance_scale": 1}),
+    ],
 )
 def test_a_negative_prompt_is_refused_where_it_would_do_nothing(case, asked):
     personalizer = Personalizer(CASES[case][0]())

@@ -6,7 +6,7 @@ import torch
 from fan_model.drawing.artist import Artist, ArtworkRequest, DrawingOptions
 from fan_model.loading.execution import Execution, ExecutionError
 from fan_model.loading.step_caches import CACHED
-from tests.fan_model.language_pipelines import flux2_klein, qwen_image
+from tests.fan_model.language_pipelines import flux2, flux2_klein, qwen_image
 from tests.fan_model.pipelines import flux, stable_diffusion
 
 pytestmark = pytest.mark.whole
@@ -43,6 +43,12 @@ def test_a_cache_draws_pictures_that_do_not_depend_on_those_before(tmp_path, cac
     make().save_pretrained(tmp_path)
     cached, artist = draw(tmp_path, cache)
     assert cached == [each.image for each in artist.draw(REQUESTS, OPTIONS)]
+
+
+def test_a_pipeline_that_tells_a_cache_nothing_of_its_rows_has_none(tmp_path):
+    flux2().save_pretrained(tmp_path)
+    with pytest.raises(ExecutionError, match="model.step_cache must be none: Flux2Pipeline takes no cache"):
+        draw(tmp_path, "taylorseer")
 
 
 def test_every_cache_is_tried_with_every_model_that_it_is_offered_to():

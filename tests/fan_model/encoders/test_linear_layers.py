@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from fan_model.encoders.onednn_linear import OneDnnLinear, multiply_by_one_dnn
+from fan_model.encoders.linear_layers import OneDnnLinear, multiply_by_one_dnn
 
 
 def faster(linear):

@@ -1,4 +1,7 @@
-"""The encoders' matrix products, by the faster of torch's two libraries."""
+"""Matrix products of linear layers: by the faster of torch's two libraries, and in whole blocks of rows."""
+
+import functools
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -37,3 +40,26 @@ def _of(linear: nn.Linear) -> OneDnnLinear:
     faster = OneDnnLinear(linear.in_features, linear.out_features, bias=False, device="meta")
     faster.weight, faster.bias = linear.weight, linear.bias
     return faster.train(linear.training)
+
+
+ROW_BLOCK = 16
+"""Rows of a matrix product, of which every kernel makes whole blocks."""
+
+
+def fill_row_blocks(part: nn.Module) -> None:
+    """Let layers that take one row a picture, such as those of its time step, compute whole blocks of rows.
+
+    So do projections of what was pooled of texts. Processors with wide registers multiply fewer than eight
+    rows by another kernel, whose last bits differ: a picture would depend on how many are beside it. Other
+    layers have rows enough.
+    """
+    for module in part.modules():
+        if type(module) is nn.Linear and "forward" not in vars(module):
+            module.forward = functools.partial(_in_whole_blocks, module.forward)  # type: ignore[method-assign]
+
+
+def _in_whole_blocks(linear: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+    if rows.dim() != 2:
+        return linear(rows)
+    filled = F.pad(rows, (0, 0, 0, -len(rows) % ROW_BLOCK))
+    return linear(filled)[: len(rows)]
