@@ -1,1 +1,4 @@
-"""What the bundled model can do: figures, and sheets of unpicked pictures."""
+"""What the bundled model can do: figures, and sheets of unpicked pictures.
+
+The commands that make and calibrate the model come here.
+"""

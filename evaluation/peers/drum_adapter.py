@@ -53,7 +53,7 @@ class ConditionAdapter(nn.Module):
         self.register_buffer("common", common)
         self.read = nn.Linear(width, inner)
         self.merge = nn.Linear(inner, inner)
-        self.blocks = nn.ModuleList(_Block(inner) for _ in range(LAYERS))
+        self.blocks = nn.ModuleList(_AdapterBlock(inner) for _ in range(LAYERS))
         self.norm = nn.LayerNorm(inner)
         self.write = nn.Linear(inner, width)
         nn.init.zeros_(self.write.weight)
@@ -93,7 +93,7 @@ class ConditionAdapter(nn.Module):
         return digest.hexdigest()[:16]
 
 
-class _Block(nn.Module):
+class _AdapterBlock(nn.Module):
     """Attention to the target and to each reference, each under its own softmax; then a small network."""
 
     def __init__(self, width: int) -> None:

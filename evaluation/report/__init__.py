@@ -1,1 +1,4 @@
-"""What people read of an evaluation: a page with tables and figures, and numbers by name."""
+"""What people read of an evaluation: a page with tables and figures, and numbers by name.
+
+The command comes here with results that were measured; nothing is measured here.
+"""

@@ -1,4 +1,7 @@
-"""The bundled image model and its judge: their weights, which `fan_model.studio` makes."""
+"""The bundled image model and its judge: their weights, which `fan_model.studio` makes.
+
+Whoever draws or judges by default names its folders; only `studio` writes them.
+"""
 
 from pathlib import Path
 

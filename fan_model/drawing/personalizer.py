@@ -39,9 +39,9 @@ from fan_model.loading.execution import LARGEST_BATCH
 from fan_model.loading.kernels import image_model_of
 from fan_model.loading.own_sampling import own_sampling
 from fan_model.loading.placement import Placement, without_encoders
-from fan_model.method.crowd_contrast import NOBODY, Crowd, normalize_weights
+from fan_model.method.crowd_contrast import NOBODY, Crowd
 from fan_model.method.personalization import Personalization
-from fan_model.method.profiling import FloatArray, ReferenceVectors
+from fan_model.method.profiling import ReferenceVectors
 from fan_model.method.selection_policy import SelectionPolicy
 from fan_model.method.taste import Taste
 
@@ -216,35 +216,35 @@ class Personalizer:
         pictures = [sound(image) for image in drawn]
         return pictures[0] if isinstance(prompt, str) else pictures
 
-    def select(self, history: Texts | Taste, num_references: int, *, prompt: str) -> dict[str, float]:
-        """The references of a history that speak best for a user in one prompt, with their weights.
+    def select(
+        self, history: Texts | Taste, num_references: int, *, prompt: str | None = None
+    ) -> dict[str, float]:
+        """The references of a history that speak best for a user, in one prompt or at all, and their weights.
 
         Tailored profiling (the paper's section 3.3): relevant to the prompt, unlike one another.
 
         Args:
             history: Texts, or texts with weights above 0.
             num_references: How many to keep, at least 1.
-            prompt: What will be drawn.
+            prompt: What will be drawn; none: they are near to all of the history.
         """
         taste = history if isinstance(history, Mapping) else dict.fromkeys(history, 1.0)
         policy = SelectionPolicy(fraction=1.0, max_references=num_references)
         return self.select_by_policy(prompt, taste, policy)
 
     def select_by_policy(
-        self, prompt: str, taste: Taste, policy: SelectionPolicy, crowd: Crowd = NOBODY
+        self, prompt: str | None, taste: Taste, policy: SelectionPolicy, crowd: Crowd = NOBODY
     ) -> dict[str, float]:
-        """The references of a taste that a policy keeps for a prompt, with their weights."""
+        """The references of a taste that a policy keeps for a prompt, or for the whole, and their weights."""
         if policy.num_references(len(taste)) == len(taste):
             return dict(taste)
         texts, weights = list(taste), list(taste.values())
-        vectors = self.encode_texts([prompt, *texts])
-        mean = self._mean(crowd) if crowd and policy.distinctive else None
-        kept = policy.select(vectors[:1], vectors[1:], weights, crowd=mean).indices
+        vectors = self.encode_texts(texts)
+        target = vectors.mean(weights) if prompt is None else self.encode_texts([prompt])
+        is_apart = bool(crowd) and policy.distinctive
+        mean = self.encode_texts(crowd.texts).mean(crowd.weights).unit_mean_tokens[0] if is_apart else None
+        kept = policy.select(target, vectors, weights, crowd=mean).indices
         return {texts[place]: weights[place] for place in kept}
-
-    def _mean(self, crowd: Crowd) -> FloatArray:
-        """[d] the weighted mean of a crowd's unit means of tokens."""
-        return np.asarray(normalize_weights(crowd.weights)) @ self.encode_texts(crowd.texts).unit_mean_tokens
 
     def profile(self, request: ArtworkRequest, options: DrawingOptions) -> ArtworkRequest:
         """Keep the references that the options select; the spelling is canonical."""

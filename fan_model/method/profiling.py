@@ -43,6 +43,11 @@ class ReferenceVectors:
         """Reduce token states [N, n, d], padding included, to the two vectors per text."""
         return cls(_unit(tokens).mean(axis=1), _unit(tokens.mean(axis=1)))
 
+    def mean(self, weights: npt.ArrayLike) -> "ReferenceVectors":
+        """The weighted means [1, d] of both vectors; weights [N] are above 0, of any scale."""
+        shares = (np.asarray(weights, np.float64) / np.sum(weights))[None]
+        return ReferenceVectors(shares @ self.mean_unit_tokens, shares @ self.unit_mean_tokens)
+
 
 @dataclass(frozen=True)
 class Selection:

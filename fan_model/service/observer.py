@@ -39,7 +39,7 @@ class RequestObserver:
         """Pass on what is no HTTP request, and observe the rest."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        answer = _Answer(send, partial(self._note, scope, time.monotonic()))
+        answer = _Observed(send, partial(self._note, scope, time.monotonic()))
         try:
             await self._app(scope, receive, answer.send)
         except Exception as error:
@@ -60,7 +60,7 @@ class RequestObserver:
         )  # fmt: skip
 
 
-class _Answer:
+class _Observed:
     """The answer to one request, on its way; `note` is told the request's id and status before it is sent."""
 
     def __init__(self, send: Send, note: Callable[[str, int], None]) -> None:

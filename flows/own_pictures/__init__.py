@@ -1,1 +1,4 @@
-"""Items' own pictures in a night: looked at for changes, begun with, or acting as references."""
+"""Items' own pictures in a night: looked at for changes, begun with, or acting as references.
+
+Stages come here where the settings say that such pictures act.
+"""

@@ -29,7 +29,7 @@ def teach_wording(
 ) -> None:
     """Teach a text encoder to name attributes from the end token of captions worded by lot."""
     torch.manual_seed(seed)
-    pupil = _Pupil(text_encoder.requires_grad_(True)).to(device)
+    pupil = _Reader(text_encoder.requires_grad_(True)).to(device)
 
     posters = PosterSet(folder, seed, recipe.wording_posters)
 
@@ -47,7 +47,7 @@ def teach_wording(
     train(course, pupil, dealer, pupil, folder, report)
 
 
-class _Pupil(nn.Module):
+class _Reader(nn.Module):
     """A text encoder and a head that is thrown away."""
 
     def __init__(self, text_encoder: CLIPTextModel) -> None:

@@ -81,12 +81,24 @@ def test_several_prompts_are_a_list_of_pictures_with_the_pixels_of_each():
     assert np.array_equal(pixels(one_seed[0]), pixels(one_seed[1]))
 
 
+def test_without_a_prompt_a_selection_is_near_to_all_of_the_history():
+    history = {"western noir": 9.0, "western": 8.0, "neon ink on rice paper by night": 1e-3}
+    kept = PERSONALIZER.select(history, 1)
+    assert len(kept) == 1
+    assert kept.items() <= history.items()
+    assert "neon ink on rice paper by night" not in kept
+    assert (
+        PERSONALIZER.select({text: 2 * weight for text, weight in history.items()}, 1).keys() == kept.keys()
+    )
+
+
 def test_a_selection_is_relevant_has_its_weights_and_can_be_drawn():
     history = {f"taste {number}": 1.0 + number for number in range(8)}
     kept = PERSONALIZER.select(history, 3, prompt="western")
     assert len(kept) == 3
     assert kept.items() <= history.items()
     assert PERSONALIZER.select(list(history), 99, prompt="western") == dict.fromkeys(history, 1.0)
+    assert PERSONALIZER.select(list(history), 99) == dict.fromkeys(history, 1.0)
     selected = PERSONALIZER.draw("western", list(history), list(history.values()), num_references=3, **TINY)
     drawn = PERSONALIZER.draw("western", list(kept), list(kept.values()), **TINY)
     assert np.array_equal(pixels(selected), pixels(drawn))
