@@ -1,6 +1,7 @@
 """Rules of the house that anybody may break by accident: names, sizes, docstrings of rooms."""
 
 import ast
+import re
 from collections import Counter
 from dataclasses import fields
 from functools import cache
@@ -38,6 +39,13 @@ def test_no_two_classes_have_one_name():
 
 def test_no_two_modules_have_one_name():
     assert repeated(file.stem for file in FILES if file.stem != "__init__") == []
+
+
+def test_flows_leave_sql_to_the_store():
+    """But for what `fan export` asks of the readers' view, as an analyst would."""
+    sql = re.compile(r"\b(SELECT [^.]|INSERT INTO|DELETE FROM|UPDATE \S+ SET|CREATE (OR|TABLE|TEMP|VIEW))")
+    users = {file.name for file in FILES if "flows" in file.parts and sql.search(file.read_text())}
+    assert users == {"export.py"}
 
 
 def test_every_folder_says_what_belongs_there():

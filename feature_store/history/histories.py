@@ -22,6 +22,13 @@ HISTORY = """
     HAVING fsum(event.weight) > 0
     ORDER BY pair.pair_number, item.reference_id
 """
+CANDIDATES = """
+    SELECT pair.bucket, pair.pair_number, pair.user_key, pair.item_id, pair.target_id, pair.as_of,
+           history.reference_item_id, history.reference_id, history.weight, history.origin
+    FROM pairs AS pair LEFT JOIN histories AS history USING (pair_number)
+    ORDER BY pair.pair_number, history.origin, history.reference_id
+"""
+"""What there is to select from, for each pair; one without any has a row whose reference is NULL."""
 
 
 def scan_histories(lake: Lake, pairs: pa.Table, *, known_before: datetime) -> pa.Table:
@@ -49,6 +56,16 @@ def make_histories(connection: DuckDBPyConnection, *, known_before: datetime) ->
     """Make the temporary table `histories` of a connection's relation `pairs`; see `scan_histories`."""
     sql = f"CREATE OR REPLACE TEMP TABLE histories AS {HISTORY}"
     connection.execute(sql, {"known_before": known_before})
+
+
+def stream_candidates(connection: DuckDBPyConnection) -> pa.RecordBatchReader:
+    """Read what there is to select from for each pair of the relations `pairs` and `histories`, pair by pair.
+
+    Returns:
+        Batches of `bucket`, the columns of `pairs`, and of a reference each; of a pair without any there is
+        one row, whose reference is NULL.
+    """
+    return connection.execute(CANDIDATES).to_arrow_reader()
 
 
 def count_unknown_items(lake: Lake) -> int:

@@ -97,6 +97,17 @@ def add_neighbours(
     )
 
 
+def fill_up_histories(
+    connection: DuckDBPyConnection, store: ReferenceStore, *, known_before: datetime, size: int
+) -> None:
+    """Add what is lacking to the temporary table `histories` of a connection's relation `pairs`."""
+    found = find_neighbours(connection, store, known_before=known_before, size=size)
+    if found is not None:
+        connection.register("found", found)
+        connection.execute("INSERT INTO histories BY NAME FROM found")
+        connection.unregister("found")
+
+
 def find_neighbours(
     connection: DuckDBPyConnection, store: ReferenceStore, *, known_before: datetime, size: int
 ) -> pa.Table | None:

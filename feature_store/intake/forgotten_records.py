@@ -6,6 +6,7 @@ with an event of after it: then the events of before stay out, and a former opt-
 
 from duckdb import DuckDBPyConnection
 
+from feature_store.lake.reader_views import WILLING
 from feature_store.schemas import INTERACTIONS, ITEMS, OPT_OUTS, USERS, Table
 from feature_store.tables.suppressions import FORGOTTEN
 from feature_store.tables.users import give_keys
@@ -62,6 +63,6 @@ def welcome(connection: DuckDBPyConnection) -> None:
     connection.execute(
         f"INSERT INTO {OPT_OUTS.qualified_name} SELECT user_key, now() "
         f"FROM {USERS.qualified_name} JOIN {FORGOTTEN} USING (user_id) "
-        f"WHERE is_back AND opted_out AND user_key NOT IN (SELECT user_key FROM {OPT_OUTS.qualified_name}) "
+        f"WHERE is_back AND opted_out AND {WILLING} "
         f"AND user_key NOT IN (SELECT user_key FROM {INTERACTIONS.qualified_name})"
     )

@@ -18,6 +18,8 @@ from feature_store.schemas import (
     Table,
 )
 
+WILLING = f"user_key NOT IN (SELECT user_key FROM {OPT_OUTS.qualified_name})"
+"""SQL: whether a row is of a user who did not opt out."""
 KNOWN_EVENTS = f"""
     CREATE OR REPLACE MACRO main.known_events(as_of, known_before) AS TABLE
     SELECT * FROM (
@@ -26,7 +28,7 @@ KNOWN_EVENTS = f"""
         UNION ALL
         SELECT {", ".join(INTERACTIONS.column_names)} FROM {SUPERSEDED_INTERACTIONS.qualified_name}
         WHERE ingested_at < known_before AND superseded_at >= known_before
-    ) WHERE event_time < as_of AND user_key NOT IN (SELECT user_key FROM {OPT_OUTS.qualified_name})
+    ) WHERE event_time < as_of AND {WILLING}
 """
 """Events of before a time, as they were known before another: late ones and later corrections are left out.
 

@@ -21,7 +21,8 @@ GIVEN_TARGETS = "given"
 
 USERS = Table(
     "users",
-    "One row is a user's pseudonym. Nothing else in the lake, or beside it, holds a user's own id.",
+    "One row is a user's pseudonym. Nothing else in the lake, or beside it, holds a user's own id, but the "
+    "text of records that were refused (rejected_rows.raw), which goes with its user.",
     (
         user_key_column("random number that stands for the user everywhere else"),
         Column("user_id", "VARCHAR", "who it is, as the sources write it"),

@@ -1,6 +1,7 @@
 """Texts of the catalogue: how an item reads as a reference, and how as a picture's prompt."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from string import Formatter
 
@@ -66,13 +67,14 @@ def render_texts(
     sql = {kind: template_sql(f"{kind}_template", templates[kind], known) for kind in KINDS}
     made = _made_sql(items, sql, f"{reader} {longest}")
     rows = lake.cursor().execute(made)
-    num_changed, shortened = 0, []
+    num_changed, shortened = 0, list[pa.Table]()
     for batch in rows.to_arrow_reader(ITEMS_AT_ONCE):
         num_changed += batch.num_rows
         texts = pa.Table.from_batches([batch])
-        shortened += fit_texts(texts, templates, count_unread, longest=longest)
+        shortened.append(fit_texts(texts, templates, count_unread, longest=longest))
     if num_changed:
-        lake.write(partial(_write, made=made, shortened=shortened), "render the items' texts")
+        write = partial(_write, made=made, shortened=pa.concat_tables(shortened))
+        lake.write(write, "render the items' texts")
     return num_changed
 
 
@@ -98,15 +100,15 @@ def _columns(text: str) -> dict[str, str]:
     return {"text": text, "id": text_id(text), "cut": "0"}
 
 
-def _write(connection: DuckDBPyConnection, *, made: str, shortened: Sequence[Mapping[str, object]]) -> None:
+def _write(connection: DuckDBPyConnection, *, made: str, shortened: pa.Table) -> None:
     """Write all texts that are new, then those of them that were shortened."""
     values = {
         f"{kind}_{what}": value for kind in KINDS for what, value in _columns(f"made.{kind}_text").items()
     }
     _update(connection, f"({made}) AS made", values | {"rendered_id": "made.whole_id"})
-    if not shortened:
+    if not shortened.num_rows:
         return
-    connection.register("shortened", pa.Table.from_pylist([*shortened]))
+    connection.register("shortened", shortened)
     values = {
         f"{kind}_{what}": value
         for kind in KINDS
@@ -136,6 +138,34 @@ def scan_texts(lake: Lake) -> pa.Table:
         "UNION SELECT DISTINCT target_id, target_text FROM items SEMI JOIN night.targets USING (item_id) "
         "ORDER BY 1"
     )
+
+
+def scan_target_texts(lake: Lake) -> pa.Table:
+    """Return the distinct texts of the catalogue's items as targets: `target_id` int64, `target_text`."""
+    return lake.query(
+        "SELECT DISTINCT target_id, target_text FROM items WHERE target_text IS NOT NULL ORDER BY 1"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredItem:
+    """An item, and how near its text as a target is to what was asked."""
+
+    item_id: str
+    title: str
+    score: float
+    """Cosine, -1 to 1."""
+
+
+def items_of_texts(lake: Lake, target_ids: Sequence[int], scores: Sequence[float]) -> list[ScoredItem]:
+    """Return the items of some texts in the order of the texts; items with the same text stand together."""
+    connection = lake.cursor()
+    found = {"target_id": target_ids, "score": scores, "place": range(len(target_ids))}
+    connection.register("found", pa.table(found))
+    rows = connection.execute(
+        "SELECT item_id, title, score FROM found JOIN items USING (target_id) ORDER BY place, item_id"
+    ).fetchall()
+    return [ScoredItem(item_id=item_id, title=title, score=score) for item_id, title, score in rows]
 
 
 def _known_fields(lake: Lake, items: str) -> list[str]:

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from feature_store.lake.lazy_lake import LazyLake
+from feature_store.lake.reader_views import WILLING
 from feature_store.lake.stored_files import open_files
 
-STORED = """
+STORED = f"""
     SELECT image_path, artwork_digest
     FROM artworks
     WHERE user_id = $user_id AND item_id = $item_id AND image_path IS NOT NULL
-        AND user_key NOT IN (SELECT user_key FROM keyed.opt_outs)
+        AND {WILLING}
 """
 
 

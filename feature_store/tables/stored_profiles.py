@@ -1,15 +1,16 @@
 """A user's stored profile, for a service that is asked for a picture without being told the user's taste."""
 
 from feature_store.lake.lazy_lake import LazyLake
+from feature_store.lake.reader_views import WILLING
 
-STORED = """
+STORED = f"""
     WITH mine AS (
         SELECT p.reference_item_id, p.position, p.weight, r.reference_text,
                t.target_text = $prompt AS is_meant
         FROM profiles AS p
         JOIN items AS r ON r.item_id = p.reference_item_id
         LEFT JOIN items AS t ON t.item_id = p.item_id
-        WHERE p.user_id = $user_id AND p.user_key NOT IN (SELECT user_key FROM keyed.opt_outs)
+        WHERE p.user_id = $user_id AND {WILLING}
             AND r.reference_text IS NOT NULL
     )
     SELECT any_value(reference_text) AS reference, max(weight) AS weight

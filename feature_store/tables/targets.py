@@ -10,8 +10,8 @@ from datetime import datetime
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
-from feature_store.history.opt_outs import OPTED_OUT
 from feature_store.lake.lake import Lake
+from feature_store.lake.reader_views import WILLING
 from feature_store.schemas import GIVEN_TARGETS, INTERACTIONS, TARGET_LISTS, USERS
 from feature_store.tables.runs import Run
 
@@ -43,9 +43,7 @@ def first_users(relation: str, max_users: int | None) -> str:
 
     New users do not change the choice.
     """
-    users = (
-        f"SELECT DISTINCT user_key FROM {relation} WHERE user_key NOT IN (SELECT user_key FROM {OPTED_OUT})"
-    )
+    users = f"SELECT DISTINCT user_key FROM {relation} WHERE {WILLING}"
     if max_users is None:
         return users
     named = f"SELECT user_key, user_id FROM ({users}) JOIN {USERS.qualified_name} USING (user_key)"
@@ -177,7 +175,7 @@ def wanted_targets(max_users: int | None) -> str:
 
     Users who opted out are never among them.
     """
-    wanted = f"user_key NOT IN (SELECT user_key FROM {OPTED_OUT})"
+    wanted = WILLING
     if max_users is not None:
         wanted = f"user_key IN ({first_users('night.targets', max_users)})"
     return f"(SELECT * FROM night.targets JOIN {USERS.qualified_name} USING (user_key) WHERE {wanted})"
@@ -189,7 +187,7 @@ def count_users_beyond(lake: Lake, max_users: int | None) -> int:
         return 0
     rows = lake.query(
         f"SELECT count(DISTINCT user_key) AS n FROM night.targets "
-        f"WHERE user_key NOT IN (SELECT user_key FROM {OPTED_OUT}) "
+        f"WHERE {WILLING} "
         f"AND user_key NOT IN ({first_users('night.targets', max_users)})"
     )
     return int(rows["n"][0].as_py())

@@ -7,6 +7,8 @@ from string import Formatter
 
 import pyarrow as pa
 
+from feature_store.lake.sql import arrow_rows
+
 CountUnread = Callable[[Sequence[str]], Sequence[int]]
 """How many tokens of each text a text encoder would not read."""
 
@@ -42,7 +44,7 @@ def shorten(template: str, fields: Mapping[str, str], fits: Callable[[str], bool
 
 def fit_texts(
     items: pa.Table, templates: Mapping[str, str], count_unread: CountUnread, *, longest: int
-) -> list[dict[str, object]]:
+) -> pa.Table:
     """Shorten texts that an encoder would not read whole.
 
     Args:
@@ -61,17 +63,23 @@ def fit_texts(
 
     rows = items.to_pylist()
     unread = {kind: count_unread([row[f"{kind}_text"] for row in rows]) for kind in templates}
-    shortened = []
+    schema = pa.schema([("item_id", pa.string()), *(column for kind in templates for column in _made(kind))])
+    shortened: list[tuple[str | int, ...]] = []
     for place, row in enumerate(rows):
-        made: dict[str, object] = {"item_id": row["item_id"]}
+        made: list[str | int] = [row["item_id"]]
         for kind, template in templates.items():
             text, cut = row[f"{kind}_text"], unread[kind][place]
             if cut or len(text) > longest:
                 text, cut = shorten(template, _texts(row["fields"]), fits)[:longest], max(cut, 1)
-            made |= {f"{kind}_text": text, f"{kind}_cut": cut}
-        if any(made[f"{kind}_cut"] for kind in templates):
-            shortened.append(made)
-    return shortened
+            made += [text, cut]
+        if any(made[2::2]):
+            shortened.append(tuple(made))
+    return arrow_rows(schema, shortened)
+
+
+def _made(kind: str) -> Sequence[tuple[str, pa.DataType]]:
+    """Columns of what is made of a kind of text."""
+    return (f"{kind}_text", pa.string()), (f"{kind}_cut", pa.int32())
 
 
 def _texts(fields: str | None) -> dict[str, str]:

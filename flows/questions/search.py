@@ -1,7 +1,7 @@
 """Personalized retrieval: a query takes on a user's taste and is searched among the catalogue's items."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from fan_model.retrieval.clip_features import FeatureEncoder, blend_features
 from feature_store.history.tastes import LikedText, read_taste
 from feature_store.lake.durable_files import checksum
 from feature_store.lake.lake import Lake
+from feature_store.tables.items import ScoredItem, items_of_texts, scan_target_texts
 from feature_store.vectors.feature_index import FeatureIndex
 from flows.model.champion import load_champion
 from flows.settings import BUNDLED_PIPELINE, Settings
@@ -30,23 +31,13 @@ MAX_LIKED = 200
 """Of a user's texts that are mixed into a query; each is encoded for every search."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Hit:
-    """One item that was found."""
-
-    item_id: str
-    title: str
-    score: float
-    """Cosine of the personalized query's feature and the item's, -1 to 1."""
-
-
 class SearchError(RuntimeError):
     """There is nothing to search with, or nothing to search in."""
 
 
 def search(
     settings: Settings, user_id: str, query: str, *, num_hits: int, alpha: float | None = None
-) -> list[Hit]:
+) -> list[ScoredItem]:
     """Find items for a query in a user's taste (paper, personalized retrieval).
 
     Args:
@@ -91,7 +82,7 @@ def personalization(settings: Settings, alpha: float | None) -> Personalization:
 
 def find_items(
     settings: Settings, lake: Lake, encoder: FeatureEncoder, feature: FloatArray, num_hits: int
-) -> list[Hit]:
+) -> list[ScoredItem]:
     """Search the catalogue's texts for a feature `[1, p]`, the most similar first.
 
     Raises:
@@ -100,7 +91,7 @@ def find_items(
     clip, _ = _clip_folders(settings)
     index = _index_items(settings, lake, encoder, checksum(clip / "model.safetensors"))
     scores, ids = index.search(feature, num_hits)
-    return _hits(lake, ids[0].tolist(), scores[0].tolist())
+    return items_of_texts(lake, ids[0].tolist(), scores[0].tolist())
 
 
 def _clip_folders(settings: Settings) -> tuple[Path, str | None]:
@@ -159,9 +150,7 @@ def _crowd(settings: Settings, lake: Lake, encoder_fingerprint: str) -> Crowd:
 
 def _index_items(settings: Settings, lake: Lake, encoder: FeatureEncoder, fingerprint: str) -> FeatureIndex:
     """Bring the index of item features up to date: only texts that are new are encoded."""
-    items = lake.query(
-        "SELECT DISTINCT target_id, target_text FROM items WHERE target_text IS NOT NULL ORDER BY 1"
-    )
+    items = scan_target_texts(lake)
     if not items.num_rows:
         raise SearchError("the catalogue has no texts yet: run `fan ingest` and `fan embed`")
     width = encoder.encode_texts([""]).shape[1]
@@ -176,13 +165,3 @@ def _index_items(settings: Settings, lake: Lake, encoder: FeatureEncoder, finger
     if new.num_rows:
         index.save()
     return index
-
-
-def _hits(lake: Lake, ids: list[int], scores: list[float]) -> list[Hit]:
-    """Name the items of the texts that were found; items with the same text are found together."""
-    connection = lake.cursor()
-    connection.register("found", pa.table({"target_id": ids, "score": scores, "place": range(len(ids))}))
-    rows = connection.execute(
-        "SELECT item_id, title, score FROM found JOIN items USING (target_id) ORDER BY place, item_id"
-    ).fetchall()
-    return [Hit(item_id=item_id, title=title, score=score) for item_id, title, score in rows]

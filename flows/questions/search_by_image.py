@@ -9,7 +9,8 @@ from PIL import Image
 from fan_model.retrieval.clip_features import blend_features
 from feature_store.history.tastes import read_liked_artwork
 from feature_store.lake.lake import Lake
-from flows.questions.search import Hit, SearchError, find_items, load_features, personalization
+from feature_store.tables.items import ScoredItem
+from flows.questions.search import SearchError, find_items, load_features, personalization
 from flows.settings import Settings
 from flows.workspace import open_lake
 from recsys_adapters.pictures.picture_reader import ItemPicture, PictureReader
@@ -25,7 +26,7 @@ WeightedImages = tuple[list[Image.Image], list[float]]
 
 def search_by_image(
     settings: Settings, user_id: str, image: Path, *, num_hits: int, alpha: float | None = None
-) -> list[Hit]:
+) -> list[ScoredItem]:
     """Find items for an image in a user's taste: its references are the artwork of liked items.
 
     Args:

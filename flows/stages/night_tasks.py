@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from feature_store.history.histories import make_histories
-from feature_store.history.neighbours import find_neighbours
+from feature_store.history.histories import make_histories, stream_candidates
+from feature_store.history.neighbours import fill_up_histories
 from feature_store.schemas import ARTWORKS, PROFILES
 from feature_store.tables import artworks, profiles
 from feature_store.tables.artworks import StalePicture, commit_artworks
@@ -29,7 +29,7 @@ from flows.stages.bucket_files import WorkFolder, delete_work, work_folder
 from flows.stages.crowd import crowd_name, current_crowd, pin_crowd
 from flows.stages.embed import embed
 from flows.stages.generate import DrawingJob, draw_pairs
-from flows.stages.profile import CANDIDATES, ProfileOrigin, profile_rows
+from flows.stages.profile import ProfileOrigin, profile_rows
 from flows.stages.publish import UnfinishedNightError, publish, report_to_mlflow
 from flows.stages.recipes import drawing_recipe, profile_recipe
 from flows.stages.task_map import Counts
@@ -94,11 +94,8 @@ def list_profiles(settings: Settings, run: Run) -> ProfileWork:
         make_histories(connection, known_before=run.window_end)
         if settings.profile.cold_start:
             size = settings.profile.little_history
-            found = find_neighbours(connection, store, known_before=run.window_end, size=size)
-            if found is not None:
-                connection.register("found", found)
-                connection.execute("INSERT INTO histories BY NAME FROM found")
-        numbers = folder.write_lists(connection.execute(CANDIDATES).to_arrow_reader())
+            fill_up_histories(connection, store, known_before=run.window_end, size=size)
+        numbers = folder.write_lists(stream_candidates(connection))
         connection.close()
     return ProfileWork(
         run=run,

@@ -54,13 +54,6 @@ def profile_pairs(
     return replace_profiles(lake, pairs, rows, recipe_digest=recipe_digest, run_id=run.run_id)
 
 
-CANDIDATES = """
-    SELECT pair.bucket, pair.pair_number, pair.user_key, pair.item_id, pair.target_id, pair.as_of,
-           history.reference_item_id, history.reference_id, history.weight, history.origin
-    FROM pairs AS pair LEFT JOIN histories AS history USING (pair_number)
-    ORDER BY pair.pair_number, history.origin, history.reference_id
-"""
-"""What there is to select from, for each pair; one without any has a row whose reference is NULL."""
 OF_PAIRS = ("pair_number", "user_key", "item_id", "target_id", "as_of")
 OF_HISTORIES = ("pair_number", "reference_item_id", "reference_id", "weight", "origin")
 
@@ -77,7 +70,7 @@ def profile_rows(
     Args:
         settings: how they are selected.
         store: where the texts' vectors are.
-        candidates: rows of `CANDIDATES`, whose pairs are numbered without a gap.
+        candidates: rows of `stream_candidates`, whose pairs are numbered without a gap.
         origin: what all rows came from.
         crowd: what users are told apart from; none if there is none.
 

@@ -47,7 +47,7 @@ class EventLog(FileSource):
     earliest: date = date(1990, 1, 1)
     """An event before this day is refused: most likely its time has another unit."""
     latest: date | None = None
-    """An event from this day on is refused; none: one of the day after tomorrow is."""
+    """An event from this day on is refused. One that is more than a day ahead of the clock always is."""
     kinds: Mapping[str, float] = field(default_factory=dict)
     """Weight of each kind of event; an event of another kind is refused. Empty: every kind weighs 1."""
     default_kind: str = "event"

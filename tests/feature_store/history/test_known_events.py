@@ -60,12 +60,23 @@ def test_whoever_is_forgotten_has_no_history(filled):
 
 
 def test_nobody_else_decides_what_counts_as_a_history():
-    """Raw events are for those who take in, correct, check or erase them, or list what is in use."""
-    raw = re.compile(r"(FROM|JOIN)\s+(keyed\.)?(superseded_)?interactions\b", re.IGNORECASE)
+    """Raw events are for the macro, and who takes in, corrects, checks or erases, or lists what is in use."""
+    table = r"((keyed\.)?(superseded_)?interactions\b|\{(SUPERSEDED_)?INTERACTIONS\.)"
+    raw = re.compile(rf"(FROM|JOIN)\s+{table}", re.IGNORECASE)
     packages = [Path(package.__file__).parent for package in (feature_store, flows, evaluation)]
     users = {
         file.name for folder in packages for file in folder.rglob("*.py") if raw.search(file.read_text())
     }
     assert users == {
-        "checks.py", "erasure.py", "past_windows.py", "items.py", "reference_pictures.py", "runs.py",
+        "reader_views.py", "checks.py", "erasure.py", "forgotten_records.py", "items.py", "past_windows.py",
+        "reference_pictures.py", "runs.py", "stale_states.py",
     }  # fmt: skip
+
+
+def test_nobody_else_decides_who_opted_out():
+    asked = re.compile(r"user_key NOT IN \(SELECT user_key FROM (keyed\.opt_outs|\{OPT_OUTS\.|\{OPTED_OUT\})")
+    packages = [Path(package.__file__).parent for package in (feature_store, flows, evaluation)]
+    files = {
+        file.name for folder in packages for file in folder.rglob("*.py") if asked.search(file.read_text())
+    }
+    assert files == {"reader_views.py"}

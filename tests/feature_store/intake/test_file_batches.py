@@ -9,6 +9,7 @@ from feature_store.intake.file_batches import FileIntake, append_delivery
 from feature_store.intake.known_files import Known
 from feature_store.intake.ledger import FileCounts
 from feature_store.intake.source_files import append_together
+from feature_store.lake.sql import LAKE
 from feature_store.tables.runs import open_run
 from feature_store.tables.users import find_key
 from feature_store.upkeep.erasure import erase_user
@@ -58,6 +59,15 @@ def test_files_of_one_header_are_one_batch_and_others_begin_the_next(lake, tmp_p
     assert ask(lake, "SELECT count(DISTINCT ingested_at), count(*) FROM ingested_files") == [(5, 5)]
     assert all(isinstance(outcome, Known) for outcome in take_in(lake, tmp_path))
     assert len(batches) == 3
+
+
+def test_the_lake_says_of_each_snapshot_which_files_came(lake, tmp_path):
+    write_logs(tmp_path, **{name: [(name, "ann", "i1", 1500000000)] for name in "abc"})
+    take_in(lake, tmp_path)
+    write_logs(tmp_path, d=[("e9", "ann", "i1", 1500000000)])
+    take_in(lake, tmp_path)
+    told = ask(lake, f"SELECT commit_message FROM {LAKE}.snapshots() WHERE commit_message LIKE 'ingest%'")
+    assert told == [("ingest a.csv and 2 more",), ("ingest d.csv",)]
 
 
 @pytest.mark.parametrize(("name", "most"), [("MOST_FILES", 2), ("MOST_BYTES", 100)])
