@@ -1,6 +1,7 @@
 """The artist in MLflow's registry: loaded by name, and answerable for its weights."""
 
 import importlib.metadata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -19,6 +20,8 @@ from fan_model.loading.pipelines import find_pipeline
 from fan_model.service.deployment import Deployment
 
 MEBIBYTE = 2**20
+IN_PARTS = {"execution", "options", "limits"}
+"""Fields of a deployment that have fields of their own."""
 DEPLOYMENT = Deployment()
 DATA_TYPES = {bool: DataType.boolean, int: DataType.long, float: DataType.double, str: DataType.string}
 """What MLflow calls the types of options."""
@@ -144,11 +147,21 @@ def load_artist(
     Args:
         uri: Where it is registered.
         tracking_uri: MLflow's database or server; the process's current one if not given.
-        **model_config: Fields of `Deployment` that this process wants otherwise.
+        **model_config: Fields of `Deployment` that this process wants otherwise; of execution, options and
+            limits those that are named, the others stay as they were registered.
     """
     if tracking_uri is not None:
         mlflow.set_tracking_uri(tracking_uri)
-    return mlflow.pyfunc.load_model(uri, model_config=model_config or None)
+    return mlflow.pyfunc.load_model(uri, model_config=_changed(uri, model_config) or None)
+
+
+def _changed(uri: str, wanted: Mapping[str, object]) -> dict[str, object]:
+    """What is wanted, with the registered fields of what is changed in part: MLflow would drop them."""
+    parts = {name: value for name, value in wanted.items() if name in IN_PARTS and isinstance(value, Mapping)}
+    if not parts:
+        return dict(wanted)
+    registered = mlflow.models.get_model_info(uri).flavors["python_function"]["config"]
+    return {**wanted, **{name: {**registered.get(name, {}), **value} for name, value in parts.items()}}
 
 
 def _place(pipeline: str | Path, files: PipelineFiles, *, carried: bool) -> dict[str, str | None]:

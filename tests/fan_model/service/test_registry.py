@@ -3,9 +3,11 @@
 import mlflow
 import pandas as pd
 import pytest
+import torch
 from mlflow.exceptions import MlflowException
 
 from fan_model.drawing.requests import DrawingOptions
+from fan_model.loading.execution import Execution
 from fan_model.loading.pipeline_files import PipelineError
 from fan_model.service.deployment import Deployment
 from fan_model.service.registry import load_artist, register_artist
@@ -126,3 +128,14 @@ def test_null_asks_for_every_reference_and_no_value_for_the_deployments_number(
     row = {"prompt": "x", "references": [f"taste {number}" for number in range(25)]}
     drawn = load_artist().predict([row], params={"num_inference_steps": 1, **params})
     assert len(drawn["references_used"].iloc[0]) == expected
+
+
+def test_what_is_overridden_in_part_keeps_its_other_parts(tmp_path, pipeline):
+    execution, options = Execution(vae_tiling=True, batch_size=3), DrawingOptions(alpha=0.7, num_references=4)
+    deployment = Deployment(execution=execution, options=options)
+    register(tmp_path, pipeline, deployment=deployment)
+    loaded = load_artist(execution={"dtype": "bfloat16"}, options={"num_references": 2}).unwrap_python_model()
+    painter = loaded.artist.personalizer
+    assert (painter.pipeline.unet.dtype, painter.batch_size) == (torch.bfloat16, 3)
+    assert painter.pipeline.vae.use_tiling
+    assert (loaded.options.alpha, loaded.options.num_references) == (0.7, 2)
