@@ -257,6 +257,11 @@ class TestAFileOfWhichNothingWasTakenIn:
         take_in(lake, 40, rejected=2)
         assert not self.is_all_refused(lake)
 
+    def test_may_have_been_refused_in_parts(self, lake):
+        take_in(lake, 60, rejected=2)
+        take_in(lake, 40, rows_read=1, rejected=1)
+        assert self.is_all_refused(lake)
+
     @pytest.mark.parametrize(
         "other", [{"source": "till"}, {"table_name": CATALOGUE}, {"sha256": "bb"}, {"reading": "otherwise"}]
     )
@@ -290,6 +295,7 @@ class TestWhatANewReadingReplaces:
         take_in(lake, 40, source="till", reading="there")
         assert self.earlier(lake, ("shop", "aa", "before")) == [("till", "aa", ago(40))]
         assert self.earlier(lake, ("till", "aa", "anyhow")) == [("shop", "aa", ago(48))]
+        assert len(self.earlier(lake, ("shop", "aa", "as now"))) == 2
         assert len(self.earlier(lake, ("shop", "bb", "before"), ("till", "bb", "there"))) == 2
 
     def test_belongs_to_the_file_that_is_offered(self, lake):
