@@ -1,6 +1,6 @@
 """The bundled image model and its judge: their weights, which `fan_model.studio` makes.
 
-Whoever draws or judges by default names its folders; only `studio` writes them.
+Whoever draws or judges by default names its folders.
 """
 
 from pathlib import Path

@@ -111,7 +111,7 @@ def watch_decoding(autoencoder: Any) -> None:  # noqa: ANN401
 
     It may be float32 where the image model is not.
     """
-    autoencoder.decode = functools.partial(_decode, autoencoder, autoencoder.decode)
+    autoencoder.decode = functools.partial(_in_own_type, autoencoder, autoencoder.decode, _note_finite)
 
 
 def hold_type(autoencoder: Any) -> None:  # noqa: ANN401
@@ -120,24 +120,8 @@ def hold_type(autoencoder: Any) -> None:  # noqa: ANN401
     Pipelines that begin with a picture cast those of `force_upcast` back and forth, and leave them in the
     image model's type, in which the next picture would come out otherwise, or not at all.
     """
-    autoencoder.encode = functools.partial(_encode, autoencoder, autoencoder.encode)
+    autoencoder.encode = functools.partial(_in_own_type, autoencoder, autoencoder.encode, _give_back_type)
     autoencoder.to = functools.partial(_move, autoencoder, autoencoder.to)
-
-
-def _encode(
-    autoencoder: ModelMixin,
-    encode: Callable[..., Any],
-    pictures: torch.Tensor,
-    *given: object,
-    **options: object,
-) -> Any:  # noqa: ANN401 - what the autoencoder gives
-    output = encode(pictures.to(autoencoder.dtype), *given, **options)
-    if hasattr(output, "latent_dist"):
-        latents = output.latent_dist
-        output.latent_dist = type(latents)(latents.parameters.to(pictures.dtype))
-    elif hasattr(output, "latents"):
-        output.latents = output.latents.to(pictures.dtype)
-    return output
 
 
 def _move(
@@ -160,19 +144,34 @@ def watched_decoding() -> Iterator[list[Finite]]:
         DECODED.reset(token)
 
 
-def _decode(
+def _in_own_type(
     autoencoder: ModelMixin,
-    decode: Callable[..., Any],
-    latents: torch.Tensor,
+    method: Callable[..., Any],
+    finish: Callable[[torch.Tensor, Any], None],
+    read: torch.Tensor,
     *given: object,
     **options: object,
 ) -> Any:  # noqa: ANN401 - what the autoencoder gives
-    output = decode(latents.to(autoencoder.dtype), *given, **options)
+    """Call a method of an autoencoder with what it reads in its own number type."""
+    output = method(read.to(autoencoder.dtype), *given, **options)
+    finish(read, output)
+    return output
+
+
+def _note_finite(latents: torch.Tensor, output: Any) -> None:  # noqa: ANN401
     decoded = DECODED.get()
     if decoded is not None:
         # Looked at here, for an infinity is a white or a black point once it is a pixel.
         decoded += map(Finite, _are_finite(latents), _are_finite(output[0]))
-    return output
+
+
+def _give_back_type(pictures: torch.Tensor, output: Any) -> None:  # noqa: ANN401
+    """Let latents have the type that the pictures came in, which the image model's is."""
+    if hasattr(output, "latent_dist"):
+        latents = output.latent_dist
+        output.latent_dist = type(latents)(latents.parameters.to(pictures.dtype))
+    elif hasattr(output, "latents"):
+        output.latents = output.latents.to(pictures.dtype)
 
 
 def _are_finite(values: torch.Tensor) -> list[bool]:

@@ -1,4 +1,4 @@
 """The registered model of the settings: registered, loaded, calibrated, told how to be served.
 
-Stages and commands come here for the model; only this room asks MLflow for it.
+Stages and commands come here for the model.
 """

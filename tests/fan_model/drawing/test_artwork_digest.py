@@ -17,6 +17,7 @@ from fan_model.drawing.artist import Artist
 from fan_model.drawing.fingerprints import artwork_digest
 from fan_model.drawing.personalizer import Personalizer
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, canonical
+from tests.fan_model.digest_changes import WEIGHTS_OF, draw_change
 from tests.fan_model.pipelines import stable_diffusion
 
 TEXTS = st.text("abc <>", min_size=1).filter(str.strip)
@@ -50,7 +51,6 @@ EVERYTHING = CHANGES_THE_PICTURE | CHANGES_NOTHING
 
 UNSEEN = {"contrasted": {"alpha"}, "the paper's": {"crowd", "crowd_weights"}}
 """Inputs that change nothing in each of the two ways to personalize."""
-WEIGHTS_OF = {"references": "weights", "crowd": "crowd_weights"}
 
 INPUTS = [
     *(field.name for kind in (ArtworkRequest, DrawingOptions) for field in fields(kind)),
@@ -83,11 +83,7 @@ def test_every_input_has_a_decision():
 @given(st.fixed_dictionaries(EVERYTHING), st.sampled_from(sorted(EVERYTHING)), st.data())
 def test_a_digest_changes_with_what_changes_the_picture_and_with_nothing_else(way, inputs, name, data):
     inputs = inputs if way == "contrasted" else inputs | {"contrast": 0.0}
-    other = data.draw(EVERYTHING[name].filter(lambda value: value != inputs[name]))
-    change = {name: other}
-    is_reordered = name in WEIGHTS_OF and set(other) == set(inputs[name])
-    if is_reordered:
-        change |= {WEIGHTS_OF[name]: inputs[WEIGHTS_OF[name]][::-1]}
+    change, is_reordered = draw_change(data, EVERYTHING, inputs, name)
     same = digest_of(inputs) == digest_of(inputs | change)
     assert same == (name in {*CHANGES_NOTHING, *UNSEEN[way]} or is_reordered)
 

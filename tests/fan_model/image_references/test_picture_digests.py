@@ -16,6 +16,7 @@ from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
 from fan_model.drawing.starting import StartedRequest, StartPicture
 from fan_model.image_references.image_profile import ImageProfile, Picture
 from fan_model.method.image_personalization import ImagePersonalization
+from tests.fan_model.digest_changes import draw_change
 
 OPTIONS = DrawingOptions()
 PICTURES = st.text("abc", min_size=1).map(lambda digest: Picture(digest, None))
@@ -42,7 +43,6 @@ UNSEEN = {
     ("the paper's", "attention"): {"contrast", "crowd", "crowd_weights"},
 }
 """Inputs that change nothing in each way to personalize; whether there is a contrast is the way."""
-WEIGHTS_OF = {"references": "weights", "crowd": "crowd_weights"}
 
 
 def digest_of(inputs):
@@ -66,11 +66,7 @@ def test_a_digest_changes_with_what_changes_the_picture_and_with_nothing_else(
         inputs |= {"contrast": 0.0}
         if name == "contrast":
             inputs |= {"crowd": (), "crowd_weights": ()}
-    other = data.draw(EVERYTHING[name].filter(lambda value: value != inputs[name]))
-    change = {name: other}
-    is_reordered = name in WEIGHTS_OF and set(other) == set(inputs[name])
-    if is_reordered:
-        change |= {WEIGHTS_OF[name]: inputs[WEIGHTS_OF[name]][::-1]}
+    change, is_reordered = draw_change(data, EVERYTHING, inputs, name)
     same = digest_of(inputs) == digest_of(inputs | change)
     assert same == (name in UNSEEN[way, method] or is_reordered)
 
