@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.protocol.measuring import EvaluationResult
+from evaluation.protocol.results import EvaluationResult
 from feature_store.schemas import ARTWORKS, EVALUATION_RESULTS, PROFILES
 from feature_store.tables.artworks import ArtworkRow
 from feature_store.tables.profiles import ProfileRow

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +21,14 @@ from evaluation.protocol.costing import COSTS, TIMED_TARGETS, measure_costs
 from evaluation.protocol.peer_plan import PeerPlan
 from evaluation.protocol.picture_store import Pictures
 from evaluation.protocol.plan import PICTURES_PER_SAVE, VariantPlan, plan_variant, read_pictures
+from evaluation.protocol.results import EvaluationResult
 from evaluation.protocol.study import Study
 from evaluation.protocol.variants import CONSTANT, PLAIN, Variant
 
 Vectors = NDArray[np.floating]
 Plan = VariantPlan | PeerPlan
-Row = dict[str, Any]
-"""A part of an `EvaluationResult`, by name."""
+
+ALL_MEASURES: Mapping[str, Measure] = {**MEASURES, **P_VALUES, **COSTS}
 
 PICTURES_AT_ONCE = 64
 """Pictures that the judge looks at together."""
@@ -38,34 +38,18 @@ THE_CLOCK = "this machine"
 """The judge of costs."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class EvaluationResult:
-    """A row of `evaluation_results`: the value of one measure of one variant for one user."""
-
-    run_id: str
-    data_set: str
-    user_key: int | None
-    """Whose pictures; None: of all users together."""
-    variant: str
-    variant_group: str
-    alpha: float
-    selection: str
-    measure: str
-    value: float | None
-    """Mean of the user's pictures; None: undefined."""
-    scale: str
-    judge: str
-    judge_fingerprint: str
-    judge_is_independent: bool
-    num_pictures: int
-    model_version: str
-    recipe_digest: str
-    snapshot_id: int
-    measured_at: datetime
-
-
 class NothingToMeasureError(RuntimeError):
     """No target has a picture in every variant."""
+
+
+@dataclass(frozen=True)
+class Witness:
+    """Who measured."""
+
+    name: str
+    fingerprint: str
+    is_independent: bool
+    """Of the model that drew."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +63,38 @@ class MeasuringBasis:
     """The judge's vector of each picture, by digest."""
     plain_images: Vectors
     """`[P, d]` of the plain pictures."""
+    judge: Witness
+    """Of pictures."""
+    measured_at: datetime
+
+    def result(
+        self, variant: Variant, measure: str, value: float, num_pictures: int, user_key: int | None
+    ) -> EvaluationResult:
+        """The row of a value, which is NaN where it is undefined."""
+        witness = self._witness(measure)
+        return EvaluationResult(
+            **asdict(self.study.origin),
+            user_key=user_key,
+            variant=variant.name,
+            variant_group=variant.group,
+            alpha=variant.alpha,
+            selection=variant.selection,
+            measure=measure,
+            value=None if np.isnan(value) else float(value),
+            scale=ALL_MEASURES[measure].scale,
+            judge=witness.name,
+            judge_fingerprint=witness.fingerprint,
+            judge_is_independent=witness.is_independent,
+            num_pictures=int(num_pictures),
+            measured_at=self.measured_at,
+        )
+
+    def _witness(self, measure: str) -> Witness:
+        if measure in COSTS:
+            return Witness(THE_CLOCK, "", is_independent=True)
+        if ALL_MEASURES[measure].by_judge:
+            return self.judge
+        return Witness(MODEL_ITSELF, self.study.artist.encoder_fingerprint[:16], is_independent=False)
 
 
 def measure(
@@ -102,14 +118,18 @@ def measure(
         truth=_ground_truth(study, judge),
         images=images,
         plain_images=np.stack([images[digest] for digest in plans[PLAIN].digests]),
+        judge=Witness(
+            study.design.judge,
+            judge.fingerprint,
+            is_independent=not judge.shares_text_encoder(study.artist.token_embeddings),
+        ),
+        measured_at=datetime.now(UTC),
     )
-    origin = asdict(study.origin) | {"measured_at": datetime.now(UTC)}
     rows = [row for variant in variants for row in _variant_rows(basis, variant, plans[variant.name])]
     rows += _constant_rows(basis, next(variant for variant in variants if variant.name == PLAIN))
     if study.peers:
-        rows += _cost_rows(study, variants)
-    judges = _judges(study, judge)
-    return [EvaluationResult(**row, **origin, **judges[_judge_of(row["measure"])]) for row in rows]
+        rows += _cost_rows(basis, variants)
+    return rows
 
 
 def _encode_pictures(pictures: Pictures, judge: ClipJudge, plans: Iterable[Plan]) -> dict[str, Vectors]:
@@ -157,7 +177,7 @@ def _ground_truth(study: Study, judge: ClipJudge) -> GroundTruth:
     )
 
 
-def _variant_rows(basis: MeasuringBasis, variant: Variant, plan: Plan) -> Iterator[Row]:
+def _variant_rows(basis: MeasuringBasis, variant: Variant, plan: Plan) -> Iterator[EvaluationResult]:
     images = np.stack([basis.images[digest] for digest in plan.digests])
     values = measure_pictures(
         basis.truth,
@@ -168,7 +188,7 @@ def _variant_rows(basis: MeasuringBasis, variant: Variant, plan: Plan) -> Iterat
     yield from _rows(basis, variant, values, images)
 
 
-def _constant_rows(basis: MeasuringBasis, plain: Variant) -> Iterator[Row]:
+def _constant_rows(basis: MeasuringBasis, plain: Variant) -> Iterator[EvaluationResult]:
     """Measure one picture given to all: the plain one that suits all histories best."""
     best = basis.truth.score_histories(basis.plain_images).mean(axis=1).argmax()
     images = np.repeat(basis.plain_images[[best]], len(basis.plain_images), axis=0)
@@ -191,61 +211,24 @@ def _text_features(plan: Plan) -> Vectors:
 
 def _rows(
     basis: MeasuringBasis, variant: Variant, values: Mapping[str, Vectors], images: Vectors
-) -> Iterator[Row]:
+) -> Iterator[EvaluationResult]:
     """One row per user and measure, and one per measure of all users together."""
     owners, users = basis.truth.owners, basis.study.users
     num_pictures = np.bincount(owners, minlength=len(users))
     for name, of_pictures in values.items():
         of_users = mean_by_user(of_pictures, owners, len(users))
         for user, value, number in zip(users, of_users, num_pictures, strict=True):
-            yield _row(variant, name, MEASURES[name], value, number) | {"user_key": user.user_key}
+            yield basis.result(variant, name, value, number, user.user_key)
     p_values = measure_p_values(
         basis.truth, images=images, plain_images=basis.plain_images, seed=basis.study.design.seed
     )
     for name, p_value in p_values.items():
-        yield _row(variant, name, P_VALUES[name], p_value, len(images)) | {"user_key": None}
+        yield basis.result(variant, name, p_value, len(images), None)
 
 
-def _cost_rows(study: Study, variants: Sequence[Variant]) -> Iterator[Row]:
+def _cost_rows(basis: MeasuringBasis, variants: Sequence[Variant]) -> Iterator[EvaluationResult]:
     """One row per variant and kind of cost."""
-    num_timed = min(TIMED_TARGETS, len(study.targets))
-    for variant, costs in measure_costs(study, variants):
+    num_timed = min(TIMED_TARGETS, len(basis.study.targets))
+    for variant, costs in measure_costs(basis.study, variants):
         for name, value in costs.items():
-            yield _row(variant, name, COSTS[name], value, num_timed) | {"user_key": None}
-
-
-def _row(variant: Variant, name: str, measured: Measure, value: float, num_pictures: int) -> Row:
-    return {
-        "variant": variant.name,
-        "variant_group": variant.group,
-        "alpha": variant.alpha,
-        "selection": variant.selection,
-        "measure": name,
-        "value": None if np.isnan(value) else float(value),
-        "scale": measured.scale,
-        "num_pictures": int(num_pictures),
-    }
-
-
-def _judge_of(measure: str) -> str:
-    """Who measured: the judge, the model or the machine's clock."""
-    if measure in COSTS:
-        return THE_CLOCK
-    return "judge" if {**MEASURES, **P_VALUES}[measure].by_judge else MODEL_ITSELF
-
-
-def _judges(study: Study, judge: ClipJudge) -> dict[str, Row]:
-    """What rows say of who measured."""
-    return {
-        "judge": {
-            "judge": study.design.judge,
-            "judge_fingerprint": judge.fingerprint,
-            "judge_is_independent": not judge.shares_text_encoder(study.artist.token_embeddings),
-        },
-        MODEL_ITSELF: {
-            "judge": MODEL_ITSELF,
-            "judge_fingerprint": study.artist.encoder_fingerprint[:16],
-            "judge_is_independent": False,
-        },
-        THE_CLOCK: {"judge": THE_CLOCK, "judge_fingerprint": "", "judge_is_independent": True},
-    }
+            yield basis.result(variant, name, value, num_timed, None)

@@ -13,7 +13,7 @@ from evaluation.peers.peer import Peer
 from evaluation.protocol.design import StudyDesign, StudyOrigin
 from fan_model.drawing.artist import Artist
 from fan_model.drawing.requests import RequestError
-from fan_model.method.crowd_contrast import NOBODY, Crowd, normalize_weights
+from fan_model.method.crowd_contrast import NOBODY, Crowd
 from fan_model.method.profiling import FloatArray, ReferenceVectors
 
 
@@ -93,8 +93,7 @@ class Study:
         """[w] weighted mean of the crowd's unit means of tokens; None if there is no crowd."""
         if not self.crowd:
             return None
-        vectors = self.vectors_of(self.crowd.texts).unit_mean_tokens
-        return np.asarray(normalize_weights(self.crowd.weights)) @ vectors
+        return self.vectors_of(self.crowd.texts).mean(self.crowd.weights).unit_mean_tokens[0]
 
     def vectors_of(self, texts: Sequence[str]) -> ReferenceVectors:
         """The model's two vectors of some of the study's texts."""

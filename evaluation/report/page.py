@@ -12,6 +12,7 @@ from evaluation.measures.identification import chance_hit, chance_reciprocal_ran
 from evaluation.measures.picture_measures import MEASURES
 from evaluation.protocol.picture_store import Pictures
 from evaluation.protocol.plan import plan_own, plan_variant, read_pictures
+from evaluation.protocol.results import EvaluationResult
 from evaluation.protocol.study import Study
 from evaluation.protocol.variants import ANOTHER, CONSTANT, FULL, PAPER, PLAIN, Variant
 from evaluation.report.markdown import write_power, write_table
@@ -78,7 +79,8 @@ def write_report(
         pictures: as they were drawn.
     """
     how = Resampling(confidence=study.design.confidence, seed=study.design.seed)
-    findings = find(results, [variant.name for variant in variants], how)
+    rows = (EvaluationResult(**row) for row in results.to_pylist())
+    findings = find(rows, [variant.name for variant in variants], how)
     figures, table = _figures(study, variants, findings, pictures), write_table(findings)
     methods, comparison = compared_methods(findings), write_comparison(findings, study.left_out)
     if methods:

@@ -1,20 +1,16 @@
 """What the rows of an evaluation say: comparisons of variants, and a verdict."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from evaluation.protocol.costing import COSTS
+from evaluation.protocol.results import EvaluationResult
 from evaluation.protocol.variants import FULL, PLAIN
 from evaluation.statistics.comparison import Comparison, compare
 from evaluation.statistics.intervals import Resampling
-
-Row = Mapping[str, Any]
-"""One row of `evaluation_results`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,47 +69,47 @@ class Findings:
         return f" Do not trust this: {' and '.join(failed)} came out personal, too; take more users."
 
 
-def find(results: pa.Table, order: Sequence[str], how: Resampling) -> Findings:
+def find(results: Iterable[EvaluationResult], order: Sequence[str], how: Resampling) -> Findings:
     """Compare the variants of one evaluation.
 
     Args:
-        results: rows of `evaluation_results`, of one run, in the order in which they were measured.
+        results: of one run, in the order in which they were measured.
         order: names of the variants; what is not among them comes last.
         how: intervals are made; `1 - confidence` is the level of the test, too.
     """
-    rows = results.to_pylist()
-    judged = [row for row in rows if row["measure"] == "clip_target" and row["num_pictures"]]
-    users = list(dict.fromkeys(row["user_key"] for row in judged))
+    rows = [*results]
+    judged = [row for row in rows if row.measure == "clip_target" and row.num_pictures]
+    users = list(dict.fromkeys(row.user_key for row in judged))
     values, of_all = _values(rows, users), _of_all_users(rows)
     places = {name: place for place, name in enumerate(order)}
-    firsts = {row["variant"]: row for row in rows}
+    firsts = {row.variant: row for row in rows}
     return Findings(
         variants={
             name: _finding(firsts[name], values, of_all[name], how)
             for name in sorted(firsts, key=lambda name: places.get(name, len(places)))
         },
-        **{
-            name: judged[0][name]
-            for name in ("judge", "judge_fingerprint", "judge_is_independent", "data_set")
-        },
+        judge=judged[0].judge,
+        judge_fingerprint=judged[0].judge_fingerprint,
+        judge_is_independent=judged[0].judge_is_independent,
+        data_set=judged[0].data_set,
         num_users=len(users),
-        num_pictures=sum(row["num_pictures"] for row in judged if row["variant"] == PLAIN),
+        num_pictures=sum(row.num_pictures for row in judged if row.variant == PLAIN),
     )
 
 
 def _finding(
-    row: Row,
+    row: EvaluationResult,
     values: Mapping[str, Mapping[str, NDArray[np.float64]]],
     of_all: Mapping[str, float],
     how: Resampling,
 ) -> VariantFinding:
     """Compare the variant that `row` is one of with `plain` and `full`."""
     p_values = {name: value for name, value in of_all.items() if name not in COSTS}
-    comparison = compare(values[row["variant"]], plain=values[PLAIN], full=values[FULL], how=how)
+    comparison = compare(values[row.variant], plain=values[PLAIN], full=values[FULL], how=how)
     return VariantFinding(
-        name=row["variant"],
-        group=row["variant_group"],
-        alpha=row["alpha"],
+        name=row.variant,
+        group=row.variant_group,
+        alpha=row.alpha,
         comparison=comparison,
         p_values=p_values,
         costs={name: value for name, value in of_all.items() if name in COSTS},
@@ -121,26 +117,28 @@ def _finding(
     )
 
 
-def _values(rows: Sequence[Row], users: Sequence[str]) -> dict[str, dict[str, NDArray[np.float64]]]:
+def _values(
+    rows: Sequence[EvaluationResult], users: Sequence[int | None]
+) -> dict[str, dict[str, NDArray[np.float64]]]:
     """`[U]` values by variant and measure, NaN where undefined."""
     places = {user: place for place, user in enumerate(users)}
     values: dict[str, dict[str, NDArray[np.float64]]] = {}
     for row in rows:
-        if row["user_key"] not in places:
+        if row.user_key not in places:
             continue
-        measures = values.setdefault(row["variant"], {})
-        of_users = measures.setdefault(row["measure"], np.full(len(users), np.nan))
-        if row["value"] is not None:
-            of_users[places[row["user_key"]]] = row["value"]
+        measures = values.setdefault(row.variant, {})
+        of_users = measures.setdefault(row.measure, np.full(len(users), np.nan))
+        if row.value is not None:
+            of_users[places[row.user_key]] = row.value
     return values
 
 
-def _of_all_users(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
+def _of_all_users(rows: Sequence[EvaluationResult]) -> dict[str, dict[str, float]]:
     """P-values and costs, by variant and name."""
     found: dict[str, dict[str, float]] = {}
     for row in rows:
-        if row["user_key"] is None:
-            found.setdefault(row["variant"], {})[row["measure"]] = row["value"]
+        if row.user_key is None and row.value is not None:
+            found.setdefault(row.variant, {})[row.measure] = row.value
     return found
 
 

@@ -45,8 +45,13 @@ class ReferenceVectors:
 
     def mean(self, weights: npt.ArrayLike) -> "ReferenceVectors":
         """The weighted means [1, d] of both vectors; weights [N] are above 0, of any scale."""
-        shares = (np.asarray(weights, np.float64) / np.sum(weights))[None]
-        return ReferenceVectors(shares @ self.mean_unit_tokens, shares @ self.unit_mean_tokens)
+        both = self.mean_unit_tokens, self.unit_mean_tokens
+        return ReferenceVectors(*(weighted_mean(vectors, weights)[None] for vectors in both))
+
+
+def weighted_mean(vectors: FloatArray, weights: npt.ArrayLike) -> FloatArray:
+    """The mean [d] of vectors [N, d] by weights [N], which are above 0, of any scale."""
+    return np.asarray(weights, np.float64) / np.sum(weights) @ vectors
 
 
 @dataclass(frozen=True)

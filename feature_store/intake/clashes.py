@@ -15,6 +15,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from feature_store.intake.offers import InseparableError
+from feature_store.lake.relations import count, keep
 from feature_store.schemas import INTERACTIONS, Table
 
 Hashes = npt.NDArray[np.uint64]
@@ -99,8 +100,8 @@ def find_clashes(
         return Clashes(rows=f"(FROM {rows} LIMIT 0)")
     connection.register("clashing_hashes", pa.table({"hash": hashes}))
     clashing = f"{hash_sql(table)} IN (SELECT hash FROM clashing_hashes)"
-    own = _keep(connection, "clashing_rows", f"FROM {rows} WHERE {clashing}")
-    versions = _keep(connection, "versions", _versions_sql(table, own, order, num_files))
+    own = keep(connection, "clashing_rows", f"FROM {rows} WHERE {clashing}")
+    versions = keep(connection, "versions", _versions_sql(table, own, order, num_files))
     most = connection.execute(f"SELECT max(version) + 1 FROM {versions}").fetchall()[0][0]
     counted = connection.execute(f"SELECT place, count(*) FROM {own} GROUP BY place").fetchall()
     return Clashes(
@@ -115,12 +116,12 @@ def find_clashes(
 def correct(connection: DuckDBPyConnection, table: Table, clashes: Clashes, version: int) -> Corrections:
     """Compare one version of each key with what the lake holds by now."""
     own = f"(SELECT * EXCLUDE version FROM {clashes.versions} WHERE version = {version})"
-    known = _keep(
+    known = keep(
         connection,
         "known_rows",
         f"FROM {table.qualified_name} WHERE {hash_sql(table)} IN (SELECT {hash_sql(table)} FROM {own})",
     )
-    fresh = _keep(connection, "fresh_rows", _fresh_sql(table, own, known))
+    fresh = keep(connection, "fresh_rows", _fresh_sql(table, own, known))
     return Corrections(known=known, fresh=fresh)
 
 
@@ -185,21 +186,11 @@ def find_replaced(connection: DuckDBPyConnection, table: Table, made: Correction
     return {place: Replaced(num_rows, example) for place, num_rows, example in rows}
 
 
-def count(connection: DuckDBPyConnection, relation: str) -> int:
-    """Count the rows of a relation."""
-    return int(connection.execute(f"SELECT count(*) FROM {relation}").fetchall()[0][0])
-
-
 def count_by_place(connection: DuckDBPyConnection, relation: str) -> Counter[int]:
     """Count the rows of a relation by the `place` of their files."""
     return Counter(
         dict(connection.execute(f"SELECT place, count(*) FROM {relation} GROUP BY place").fetchall())
     )
-
-
-def _keep(connection: DuckDBPyConnection, name: str, rows: str) -> str:
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {rows}")
-    return name
 
 
 def _versions_sql(table: Table, own: str, order: str, num_files: int) -> str:

@@ -7,17 +7,17 @@ from functools import partial
 
 from duckdb import DuckDBPyConnection
 
-from feature_store.intake.clashes import count, count_by_place
+from feature_store.intake.clashes import count_by_place
 from feature_store.intake.ledger import FileCounts
 from feature_store.intake.offers import Offer
 from feature_store.intake.source_files import account
 from feature_store.intake.staged_batches import StagedBatch
 from feature_store.lake.lake import Lake
+from feature_store.lake.relations import count, keep
 from feature_store.schemas import GIVEN_TARGETS, INGESTED_FILES, TARGETS
 from feature_store.tables.targets import append_targets
 
 LISTED = """
-    CREATE OR REPLACE TEMP TABLE listed AS
     SELECT * REPLACE (row_number() OVER (
         PARTITION BY user_key ORDER BY rank NULLS LAST, score DESC NULLS LAST, item_id) AS rank)
     FROM (SELECT DISTINCT ON (user_key, item_id) * FROM ({rows})
@@ -77,20 +77,23 @@ def _replace(
     rows = " UNION ALL BY NAME ".join(
         f"SELECT *, {part} AS part FROM {some.rows.rows}" for part, some in enumerate(staged)
     )
-    connection.execute(LISTED.format(rows=rows))
-    if count(connection, "listed"):
+    listed = keep(connection, "listed", LISTED.format(rows=rows))
+    if count(connection, listed):
         _take_places(
             connection,
+            listed,
             first.source,
             first.ingested_at,
             first.run_id,
             per_user=per_user,
             is_complete=is_complete,
         )
-    listed = (count_by_place(connection, f"(FROM listed WHERE part = {part})") for part in range(len(staged)))
+    of_parts = (
+        count_by_place(connection, f"(FROM {listed} WHERE part = {part})") for part in range(len(staged))
+    )
     return [
         counts
-        for some, accepted in zip(staged, listed, strict=True)
+        for some, accepted in zip(staged, of_parts, strict=True)
         for counts in account(connection, some, accepted, partial(_about_repeats, some, accepted))
     ]
 
@@ -105,6 +108,7 @@ def _about_repeats(staged: StagedBatch, listed: Counter[int], place: int) -> tup
 
 def _take_places(
     connection: DuckDBPyConnection,
+    listed: str,
     source: str,
     listed_at: datetime,
     run_id: str,
@@ -114,8 +118,8 @@ def _take_places(
 ) -> None:
     gone = f"OR source = $source AND recipe_digest = '{GIVEN_TARGETS}'" if is_complete else ""
     connection.execute(
-        f"DELETE FROM {TARGETS.qualified_name} WHERE user_key IN (SELECT user_key FROM listed) {gone}",
+        f"DELETE FROM {TARGETS.qualified_name} WHERE user_key IN (SELECT user_key FROM {listed}) {gone}",
         {"source": source} if is_complete else {},
     )
-    wanted = "listed" if per_user is None else f"(FROM listed WHERE rank <= {per_user})"
+    wanted = listed if per_user is None else f"(FROM {listed} WHERE rank <= {per_user})"
     append_targets(connection, wanted, source, GIVEN_TARGETS, listed_at=listed_at, run_id=run_id)

@@ -11,7 +11,7 @@ from feature_store.lake.sql import arrow_rows
 from feature_store.schemas import USERS
 from feature_store.tables.suppressions import NAMELESS, names_in
 
-NOBODY = "(SELECT NULL::INTEGER AS place, NULL::VARCHAR AS user_id WHERE false)"
+_NOBODY = "(SELECT NULL::INTEGER AS place, NULL::VARCHAR AS user_id WHERE false)"
 _WORDS = pa.schema([("place", pa.int32()), ("user_id", pa.string())])
 
 
@@ -25,7 +25,7 @@ class FileOwner:
 
 
 def name_files(
-    connection: DuckDBPyConnection, names: Sequence[str], users: str | None, *, forgotten: str = NOBODY
+    connection: DuckDBPyConnection, names: Sequence[str], users: str, *, forgotten: str = _NOBODY
 ) -> list[FileOwner]:
     """Name files for the ledger.
 
@@ -33,11 +33,9 @@ def name_files(
         connection: a cursor of the lake.
         names: what the files' source calls them: parts of a path.
         users: relation of the `place` of a file and the `user_id` of each user whom its records name, who
-            have keys; None if they are nobody's.
+            have keys.
         forgotten: relation of those of them who were forgotten, and have none.
     """
-    if users is None:
-        return [FileOwner(name) for name in names]
     words = [(place, word) for place, name in enumerate(names) for word in sorted(_words(name))]
     connection.register("words_of_names", arrow_rows(_WORDS, words))
     if not _may_be_users(connection, forgotten):

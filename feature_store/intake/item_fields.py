@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from duckdb import DuckDBPyConnection
 
 from feature_store.intake.clashes import Corrections
+from feature_store.lake.relations import keep
 from feature_store.schemas import ITEMS
 
 _SAID = """
@@ -51,11 +52,13 @@ class Collision:
         )
 
 
-def combine_with_known(connection: DuckDBPyConnection, made: Corrections) -> list[Collision]:
+def combine_with_known(
+    connection: DuckDBPyConnection, made: Corrections
+) -> tuple[Corrections, list[Collision]]:
     """Let the fresh rows of items keep what the lake knows beside them; those that change nothing go.
 
     Returns:
-        Items with a title that another source does not give them.
+        What is to be written then; items with a title that another source does not give them.
     """
     collisions = _collisions(connection, made)
     said = _SAID.format(fields="new.fields")
@@ -64,17 +67,18 @@ def combine_with_known(connection: DuckDBPyConnection, made: Corrections) -> lis
         "THEN CAST(json_merge_patch(old.fields, new.fields) AS VARCHAR) "
         f"ELSE CAST(json_merge_patch(old.fields, {said}) AS VARCHAR) END"
     )
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE combined AS SELECT new.* REPLACE ({fields} AS fields, "
+    combined = (
+        f"SELECT new.* REPLACE ({fields} AS fields, "
         "coalesce(new.stock_image_uri, old.stock_image_uri) AS stock_image_uri) "
         f"FROM {made.fresh} AS new LEFT JOIN {made.known} AS old USING (item_id)"
     )
     same = " AND ".join(_same(name) for name in ITEMS.staged if name not in ITEMS.key)
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {made.fresh} AS FROM combined AS new "
-        f"ANTI JOIN {made.known} AS old ON old.item_id = new.item_id AND {same}"
+    fresh = keep(
+        connection,
+        "combined_rows",
+        f"FROM ({combined}) AS new ANTI JOIN {made.known} AS old ON old.item_id = new.item_id AND {same}",
     )
-    return collisions
+    return replace(made, fresh=fresh), collisions
 
 
 def _same(name: str) -> str:

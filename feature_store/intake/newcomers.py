@@ -14,6 +14,7 @@ from duckdb import DuckDBPyConnection
 from duckdb.func import FunctionNullHandling
 
 from feature_store.lake.lake import Lake
+from feature_store.lake.relations import count
 from feature_store.schemas import USERS
 from feature_store.tables.suppressions import is_anybody_forgotten, list_forgotten
 from feature_store.tables.users import add_users, give_keys
@@ -104,7 +105,8 @@ class Newcomers:
             return False
         if not is_anybody_forgotten(lake):
             return True
-        return not list_forgotten(self._connection, f"(SELECT DISTINCT user_id FROM {named})")
+        forgotten = list_forgotten(self._connection, f"(SELECT DISTINCT user_id FROM {named})")
+        return not count(self._connection, forgotten)
 
     def are_any(self, staged: "StagedFile") -> bool:
         """Tell whether records name somebody without a key."""

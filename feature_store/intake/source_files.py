@@ -21,7 +21,6 @@ from feature_store.intake.clashes import (
     Replaced,
     check_separable,
     correct,
-    count,
     count_by_place,
     find_clashes,
     find_replaced,
@@ -34,8 +33,9 @@ from feature_store.intake.offers import Entry, InseparableError, Offer, Readable
 from feature_store.intake.staged_batches import StagedBatch, stage_together
 from feature_store.intake.staging import LAST_FIRST, ROW
 from feature_store.intake.stale_states import mark_stale
-from feature_store.intake.withdrawal import WITHDRAWN, forget_awaited, withdraw
+from feature_store.intake.withdrawal import forget_awaited, withdraw
 from feature_store.lake.lake import Lake
+from feature_store.lake.relations import count
 from feature_store.lake.sql import quote
 from feature_store.schemas import ITEMS, Table
 from feature_store.tables.runs import Run
@@ -73,8 +73,7 @@ def append_together(lake: Lake, offers: Sequence[Offer], files: ReadableFiles, r
             for place, (offer, origin) in enumerate(zip(offers, staged.origins, strict=True))
             for entry in offer.earlier
         ]
-        has_awaited = any(offer.is_awaited for offer in offers)
-        append = partial(_append, staged=staged, earlier=earlier, has_awaited=has_awaited)
+        append = partial(_append, staged=staged, earlier=earlier)
         more = f" and {len(offers) - 1} more" if len(offers) > 1 else ""
         return lake.write(append, f"ingest {staged.origins[0].file.name}{more}", connection=connection)
 
@@ -84,15 +83,13 @@ def _append(
     *,
     staged: StagedBatch,
     earlier: Sequence[tuple[Entry, datetime, int]],
-    has_awaited: bool,
 ) -> list[FileCounts]:
     """Write the files' rows, what was refused of them and their ledger entries."""
     table = staged.rows.table
     if earlier:
-        withdraw(connection, table, earlier)
-        _check_room(connection, staged)
-    if has_awaited:
-        forget_awaited(connection)
+        _check_room(connection, staged, withdraw(connection, table, earlier))
+    if staged.awaited:
+        forget_awaited(connection, staged.awaited)
     added = _add_rows(connection, staged)
     return account(connection, staged, added.accepted, added.warnings)
 
@@ -129,7 +126,7 @@ def account(
     return [counts for _, counts in entries]
 
 
-def _check_room(connection: DuckDBPyConnection, staged: StagedBatch) -> None:
+def _check_room(connection: DuckDBPyConnection, staged: StagedBatch, withdrawn: str) -> None:
     """See that no file speaks of rows that were withdrawn for a later one: alone, it would have met them.
 
     Raises:
@@ -138,7 +135,7 @@ def _check_room(connection: DuckDBPyConnection, staged: StagedBatch) -> None:
     key = ", ".join(staged.rows.table.key)
     if len(staged.origins) > 1 and count(
         connection,
-        f"{staged.rows.rows} AS new JOIN {WITHDRAWN} AS old USING ({key}) WHERE new.place < old.place",
+        f"{staged.rows.rows} AS new JOIN {withdrawn} AS old USING ({key}) WHERE new.place < old.place",
     ):
         raise InseparableError("a file speaks of what an earlier reading of a later file brought")
 
@@ -177,7 +174,8 @@ def _add_rows(connection: DuckDBPyConnection, staged: StagedBatch) -> _Added:
         for place, found in find_replaced(connection, table, made).items():
             replaced[place] = replaced[place] + found if place in replaced else found
         if table is ITEMS:
-            collisions += combine_with_known(connection, made)
+            made, found_collisions = combine_with_known(connection, made)
+            collisions += found_collisions
         accepted.update(_write_corrections(connection, table, clashes, made, version))
     # Last, so that what the lake holds is compared without them.
     _insert(connection, staged, clashes)

@@ -12,19 +12,19 @@ from functools import partial
 
 from duckdb import DuckDBPyConnection
 
-from feature_store.intake.clashes import MOVED, count, moved_id
-from feature_store.intake.file_names import NOBODY, FileOwner, name_files
-from feature_store.intake.forgotten_records import GONE, NAMED, WELCOME, find_returned, leave_out, welcome
+from feature_store.intake.clashes import MOVED, moved_id
+from feature_store.intake.file_names import FileOwner, name_files
+from feature_store.intake.forgotten_records import NamedUsers, find_returned, leave_out, list_named, welcome
 from feature_store.intake.ledger import ONE_FILE_AFTER_ANOTHER, Origin, now
 from feature_store.intake.newcomers import Newcomers, are_mostly_known
 from feature_store.intake.offers import InseparableError, Offer, ReadableFiles
 from feature_store.intake.staging import StagedFile, stage
 from feature_store.intake.withdrawal import choose_awaited
 from feature_store.lake.lake import Lake
+from feature_store.lake.relations import count
 from feature_store.lake.sql import quote
 from feature_store.schemas import INTERACTIONS, ITEMS, NO_ITEM, TARGETS, USERS, Table
 from feature_store.tables.runs import Run
-from feature_store.tables.suppressions import list_forgotten
 
 LARGE_FILE = 2**23
 """From so many bytes on, the lake takes the staged file of a log over, if most of its rows are new."""
@@ -38,6 +38,8 @@ class StagedBatch:
     rows: StagedFile
     origins: tuple[Origin, ...]
     """Of each file, by its place."""
+    awaited: str | None = None
+    """Relation of the lines of them that are read again (see `withdrawal.choose_awaited`)."""
 
 
 def stage_together(
@@ -116,40 +118,34 @@ class _Reading:
             stack: as long as which lasts what is staged.
             users: SQL of the `place` and `user_id` of each record; None if the records are nobody's.
         """
-        named = self._list(users) if users else None
-        records = self.files.records(self.connection)
-        if named:
-            records = self._give_keys(records)
-        owners = name_files(self.connection, self._names, named, forgotten=GONE if named else NOBODY)
-        return StagedBatch(stack.enter_context(self._stage(records)), self._origins(owners))
+        records, awaited = self.files.records(self.connection), None
+        if users:
+            with self.lake.explain_failures():
+                named = list_named(self.connection, users)
+            records = self._give_keys(records, named)
+            owners = name_files(self.connection, self._names, named.rows, forgotten=named.gone)
+        else:
+            owners = [FileOwner(name) for name in self._names]
+        if self.offers[0].file.is_supplement:
+            records = _with_known_titles(records)
+            if any(offer.is_awaited for offer in self.offers):
+                records, awaited = choose_awaited(self.connection, self.offers, records)
+        return StagedBatch(stack.enter_context(self._stage(records)), self._origins(owners), awaited)
 
-    def _list(self, users: str) -> str:
-        """Name the relation of the ids of each file's users."""
-        with self.lake.explain_failures():
-            self.connection.execute(
-                f"CREATE OR REPLACE TEMP TABLE {NAMED} AS SELECT DISTINCT place, user_id FROM ({users})"
-            )
-        return NAMED
-
-    def _give_keys(self, records: str) -> str:
+    def _give_keys(self, records: str, named: NamedUsers) -> str:
         """Give the users of files keys; return the records without those of users who were forgotten."""
-        if list_forgotten(self.connection, f"(SELECT DISTINCT user_id FROM {NAMED})"):
-            if find_returned(self.connection, self.table, records) and len(self.offers) > 1:
+        if count(self.connection, named.forgotten):
+            if find_returned(self.connection, self.table, records, named) and len(self.offers) > 1:
                 raise InseparableError("a user who was forgotten comes back with one of the files")
-            records = leave_out(self.connection, self.table, records)
-        if count(self.connection, f"(FROM {WELCOME} ANTI JOIN {USERS.qualified_name} USING (user_id))"):
-            self.lake.write(welcome, "new users", connection=self.connection)
+            records = leave_out(self.table, records, named)
+        if count(self.connection, f"(FROM {named.welcome} ANTI JOIN {USERS.qualified_name} USING (user_id))"):
+            self.lake.write(partial(welcome, named=named), "new users", connection=self.connection)
         return records
 
     def _stage(self, records: str, newcomers: Newcomers | None = None) -> AbstractContextManager[StagedFile]:
         """Read the files' records."""
-        first = self.offers[0].file
         records = _known_by_their_ids(self.lake, self.table, records, self.offers)
-        if first.is_supplement:
-            records = _with_known_titles(records)
-            if any(offer.is_awaited for offer in self.offers):
-                records = choose_awaited(self.connection, self.offers, records)
-        common = self._origins([FileOwner(first.name)])[0].common
+        common = self._origins([FileOwner(self._names[0])])[0].common
         return stage(
             self.lake,
             self.connection,

@@ -8,13 +8,10 @@ from duckdb import DuckDBPyConnection
 
 from feature_store.intake.offers import Entry, Offer
 from feature_store.intake.stale_states import mark_stale
+from feature_store.lake.relations import keep
 from feature_store.lake.sql import arrow_rows, quote
 from feature_store.schemas import INGESTED_FILES, NO_ITEM, REJECTED_ROWS, Table
 
-WITHDRAWN = "withdrawn_rows"
-"""Temporary table of the rows that go, with the `place` of the file that they make room for."""
-_AWAITED = "awaited_lines"
-"""Temporary table of the lines that are read again (`place`, `line`), with source and content of each."""
 _TIME = pa.timestamp("us", "UTC")
 _ENTRIES = pa.schema(
     [("source", pa.string()), ("sha256", pa.string()), ("ingested_at", _TIME)]
@@ -26,20 +23,23 @@ _AWAITED_FILES = pa.schema([("place", pa.int32()), ("source", pa.string()), ("sh
 
 def withdraw(
     connection: DuckDBPyConnection, table: Table, entries: Sequence[tuple[Entry, datetime, int]]
-) -> None:
+) -> str:
     """Let the rows of earlier readings be superseded, what was refused then forgotten.
 
     Args:
         connection: inside a transaction.
         table: of interactions or items.
         entries: the earlier readings, when each is superseded and the place of the file that does it.
+
+    Returns:
+        Relation of the rows that go, with the `place` of the file that they make room for.
     """
     rows = [(one.source, one.sha256, one.ingested_at, at, place) for one, at, place in entries]
     connection.register("withdrawn_entries", arrow_rows(_ENTRIES, rows))
     times = [one.ingested_at for one, _, _ in entries]
     # The span of times lets the lake pass over files that have none of the rows.
     span = f"ingested_at BETWEEN {_time(min(times))} AND {_time(max(times))}"
-    _keep_withdrawn(connection, table, span)
+    withdrawn = _keep_withdrawn(connection, table, span)
     own = "(source, ingested_at) IN (SELECT (source, ingested_at) FROM withdrawn_entries)"
     connection.execute(f"DELETE FROM {table.qualified_name} WHERE {span} AND {own}")
     of_file = (
@@ -52,15 +52,19 @@ def withdraw(
         "SET reading = '', rows_read = rows_read - rejected, rejected = 0 "
         f"WHERE {of_file} AND table_name = {quote(table.name)}"
     )
+    return withdrawn
 
 
-def choose_awaited(connection: DuckDBPyConnection, offers: Sequence[Offer], records: str) -> str:
-    """SQL of the records to take in: of files that are known, those of lines that waited and need not now.
+def choose_awaited(connection: DuckDBPyConnection, offers: Sequence[Offer], records: str) -> tuple[str, str]:
+    """Choose the records to take in: of files that are known, those of lines that waited and need not now.
 
     Args:
         connection: a cursor of the lake.
         offers: the files.
         records: SQL of their records, which is run once to find those lines.
+
+    Returns:
+        SQL of the chosen records; relation of the lines (`place`, `line`), with source and content of each.
     """
     files = [(place, one.file.source, one.sha256) for place, one in enumerate(offers) if one.is_awaited]
     connection.register("awaited_files", arrow_rows(_AWAITED_FILES, files))
@@ -68,55 +72,63 @@ def choose_awaited(connection: DuckDBPyConnection, offers: Sequence[Offer], reco
         f"SELECT DISTINCT place, line, source, sha256 FROM {REJECTED_ROWS.qualified_name} "
         f"JOIN awaited_files USING (source, sha256) WHERE reason = {quote(NO_ITEM)}"
     )
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {_AWAITED} AS SELECT DISTINCT place, line, source, sha256 "
+    awaited = keep(
+        connection,
+        "awaited_lines",
+        "SELECT DISTINCT place, line, source, sha256 "
         f"FROM (SELECT place, line FROM ({records}) WHERE reason IS NULL) "
-        f"JOIN ({waiting}) USING (place, line)"
+        f"JOIN ({waiting}) USING (place, line)",
     )
-    come = f"SELECT (place, line) FROM {_AWAITED}"
-    return (
+    known = ", ".join(str(place) for place, *_ in files)
+    chosen = (
         f"SELECT * FROM ({records}) "
-        f"WHERE place NOT IN (SELECT place FROM awaited_files) OR (place, line) IN ({come})"
+        f"WHERE place NOT IN ({known}) OR (place, line) IN (SELECT (place, line) FROM {awaited})"
     )
+    return chosen, awaited
 
 
-def forget_awaited(connection: DuckDBPyConnection) -> None:
+def forget_awaited(connection: DuckDBPyConnection, awaited: str) -> None:
     """Take what was refused of the lines that are read again out of the account of their first reading.
 
     Args:
         connection: inside a transaction, and the one that chose the lines.
+        awaited: relation of the lines, as they were chosen.
     """
-    lines = f"SELECT DISTINCT source, sha256, line FROM {_AWAITED}"
-    connection.execute(
-        "CREATE OR REPLACE TEMP TABLE forgotten_refusals AS "
+    lines = f"SELECT DISTINCT source, sha256, line FROM {awaited}"
+    gone = keep(
+        connection,
+        "forgotten_refusals",
         "SELECT source, sha256, ingested_at, count(*) AS n "
-        f"FROM {REJECTED_ROWS.qualified_name} JOIN ({lines}) USING (source, sha256, line) GROUP BY ALL"
+        f"FROM {REJECTED_ROWS.qualified_name} JOIN ({lines}) USING (source, sha256, line) GROUP BY ALL",
     )
     connection.execute(
         f"DELETE FROM {REJECTED_ROWS.qualified_name} "
-        f"WHERE (source, sha256, line) IN (SELECT (source, sha256, line) FROM {_AWAITED})"
+        f"WHERE (source, sha256, line) IN (SELECT (source, sha256, line) FROM {awaited})"
     )
     connection.execute(
         f"UPDATE {INGESTED_FILES.qualified_name} AS entry "
         "SET rows_read = entry.rows_read - gone.n, rejected = entry.rejected - gone.n "
-        "FROM forgotten_refusals AS gone WHERE entry.source = gone.source "
+        f"FROM {gone} AS gone WHERE entry.source = gone.source "
         "AND entry.sha256 = gone.sha256 AND entry.ingested_at = gone.ingested_at"
     )
 
 
-def _keep_withdrawn(connection: DuckDBPyConnection, table: Table, span: str) -> None:
+def _keep_withdrawn(connection: DuckDBPyConnection, table: Table, span: str) -> str:
     """Move the rows to those that are superseded, and their users' states away."""
     columns = ", ".join(table.column_names)
     times = "SELECT source, ingested_at, superseded_at, place FROM withdrawn_entries"
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {WITHDRAWN} AS SELECT {columns}, superseded_at, place "
-        f"FROM (FROM {table.qualified_name} WHERE {span}) JOIN ({times}) USING (source, ingested_at)"
+    withdrawn = keep(
+        connection,
+        "withdrawn_rows",
+        f"SELECT {columns}, superseded_at, place "
+        f"FROM (FROM {table.qualified_name} WHERE {span}) JOIN ({times}) USING (source, ingested_at)",
     )
-    mark_stale(connection, table, WITHDRAWN)
+    mark_stale(connection, table, withdrawn)
     connection.execute(
         f"INSERT INTO {table.schema}.superseded_{table.name} ({columns}, superseded_at) "
-        f"SELECT {columns}, superseded_at FROM {WITHDRAWN}"
+        f"SELECT {columns}, superseded_at FROM {withdrawn}"
     )
+    return withdrawn
 
 
 def _time(at: datetime) -> str:

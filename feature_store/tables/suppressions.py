@@ -11,13 +11,11 @@ from urllib.parse import unquote
 from duckdb import DuckDBPyConnection
 
 from feature_store.lake.lake import Lake
+from feature_store.lake.relations import keep
 from feature_store.lake.sql import quote
 from feature_store.schemas import OPT_OUTS, SUPPRESSIONS, USERS
 
 TABLE = SUPPRESSIONS.qualified_name
-FORGOTTEN = "forgotten_users"
-"""Temporary table of those of a file's users who were forgotten: `user_id`, `erased_at`, `opted_out`, and
-`is_back`, whether they have a key again."""
 NAMELESS = "forgotten"
 """What stands in a file's name for a user who was forgotten."""
 
@@ -82,22 +80,25 @@ def carry_on(before: Lake, lake: Lake) -> list[int]:
     return lake.write(write, "carry on who was forgotten")
 
 
-def list_forgotten(connection: DuckDBPyConnection, users: str) -> int:
-    """Find those of some users who were forgotten, as the temporary table `FORGOTTEN`; return their number.
+def list_forgotten(connection: DuckDBPyConnection, users: str) -> str:
+    """Find those of some users who were forgotten.
 
     Args:
         connection: a cursor of the lake.
         users: relation of distinct `user_id`s.
+
+    Returns:
+        Relation of `user_id`, `erased_at`, `opted_out`, and `is_back`, whether they have a key again.
     """
     salt = _salt(connection) or ""
     is_back = f"user_id IN (SELECT user_id FROM {USERS.qualified_name})"
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE {FORGOTTEN} AS "
+    return keep(
+        connection,
+        "forgotten_users",
         f"SELECT user_id, erased_at, opted_out, {is_back} AS is_back "
         f"FROM (SELECT user_id, {_digest('user_id', salt)} AS user_digest FROM {users}) "
-        f"JOIN {TABLE} USING (user_digest)"
+        f"JOIN {TABLE} USING (user_digest)",
     )
-    return int(connection.execute(f"SELECT count(*) FROM {FORGOTTEN}").fetchall()[0][0])
 
 
 def is_forgotten(lake: Lake, user_id: str) -> bool:

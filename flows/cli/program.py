@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 
 from flows.cli import (
-    OWN_PACKAGES,
     analyst_commands,
     care_commands,
     night_commands,
     picture_commands,
     studio_commands,
 )
+from flows.cli.entry import OWN_PACKAGES
 from flows.cli.terminal import printable
 from flows.concealment import concealed
 from flows.failures import explain

@@ -6,13 +6,13 @@ import sys
 from datetime import UTC, datetime
 from types import FrameType
 
-import uvicorn
 from fastapi import FastAPI
 
 from fan_model.method.crowd_contrast import NOBODY, Crowd
 from fan_model.service.application import build_application
 from fan_model.service.artwork_service import ArtworkService
 from fan_model.service.request_log import open_log
+from fan_model.service.sleeping_server import SleepingServer
 from feature_store.lake.lake import LakeError
 from flows.model.champion import Champion, load_champion
 from flows.model.served_model import deployment
@@ -39,15 +39,10 @@ def serve(settings: Settings, host: str, port: int) -> None:
     listener = _reserve(host, port)
     signal.signal(signal.SIGTERM, _leave)
     application = load_application(settings)
-    config = uvicorn.Config(
-        application,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=int(settings.serving.max_wait_seconds) + GRACE_SECONDS,
-    )
+    server = SleepingServer(application, int(settings.serving.max_wait_seconds) + GRACE_SECONDS)
     open_log()
     print(f"listening at http://{host}:{listener.getsockname()[1]}, described at /docs", file=sys.stderr)
-    uvicorn.Server(config).run(sockets=[listener])
+    server.run(sockets=[listener])
 
 
 def load_application(settings: Settings) -> FastAPI:

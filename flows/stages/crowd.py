@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from fan_model.drawing.artist import Artist
 from fan_model.method.crowd_contrast import NOBODY, Crowd, choose_crowd
-from fan_model.method.profiling import FloatArray
+from fan_model.method.profiling import FloatArray, weighted_mean
 from feature_store.history.population import scan_population
 from feature_store.lake.lake import Lake
 from feature_store.tables.crowds import CrowdRow, add_crowd, crowd_id, read_crowd
@@ -113,7 +113,7 @@ def crowd_mean(store: ReferenceStore, rows: Sequence[CrowdRow]) -> FloatArray | 
     if not rows:
         return None
     vectors = store.gather([row.reference_id for row in rows]).unit_mean_tokens
-    return np.array([row.weight for row in rows]) @ vectors
+    return weighted_mean(vectors, [row.weight for row in rows])
 
 
 def _mean(store: ReferenceStore, population: pa.Table) -> FloatArray:
@@ -121,7 +121,7 @@ def _mean(store: ReferenceStore, population: pa.Table) -> FloatArray:
     if not population.num_rows:
         return np.zeros(store.width)
     vectors = store.gather(population["reference_id"].to_numpy()).unit_mean_tokens
-    mean = population["weight"].to_numpy() @ vectors
+    mean = weighted_mean(vectors, population["weight"].to_numpy())
     return mean / np.linalg.norm(mean)
 
 

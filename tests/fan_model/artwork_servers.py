@@ -70,6 +70,11 @@ class Server:
         stats = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2] for pid in self.processes()]
         return sum(sum(map(int, stat.split()[11:13])) for stat in stats) / os.sysconf("SC_CLK_TCK")
 
+    def wakings(self) -> int:
+        """How often the server's main thread has gone to sleep, and so woken, since it began."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+
 
 @contextmanager
 def fan_serve(settings_file: Path, log: Path, **environment: str):

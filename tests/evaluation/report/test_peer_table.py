@@ -3,7 +3,6 @@
 import io
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from PIL import Image
 
@@ -16,7 +15,7 @@ from evaluation.statistics.findings import find
 from evaluation.statistics.intervals import Resampling
 from tests.evaluation.result_rows import result_row
 
-USERS = [f"u{number}" for number in range(12)]
+USERS = range(12)
 VIPER = "ViPer (one's rule)"
 GROUPS = {"plain": "baseline", "full": "baseline", "PMG": "peer", VIPER: "peer", "FABRIC": "peer"}
 ADDED = {"plain": 0.0, "full": 2.0, "PMG": 4.0, VIPER: 1.0, "FABRIC": 2.0}
@@ -37,7 +36,7 @@ def findings(groups=GROUPS):
     rows += [row(variant, measure, None, 0.5) for variant in groups for measure in P_VALUES]
     costs = dict(zip(COSTS, (1.25, 298752.0, 6.5, 1.0), strict=True))
     rows += [row(variant, name, None, value) for variant in groups for name, value in costs.items()]
-    return find(pa.Table.from_pylist(rows), list(groups), Resampling())
+    return find(rows, list(groups), Resampling())
 
 
 def test_the_table_has_a_row_per_method_with_its_cost():

@@ -1,9 +1,9 @@
 """What is said of rows whose truth is known."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from evaluation.measures.picture_measures import MEASURES, P_VALUES
@@ -12,7 +12,7 @@ from evaluation.statistics.findings import find
 from evaluation.statistics.intervals import Resampling
 from tests.evaluation.result_rows import result_row
 
-USERS = [f"u{number}" for number in range(12)]
+USERS = range(12)
 GROUPS = {"plain": "baseline", "full": "baseline", "history of another user": "control"}
 NOISE = np.random.default_rng(0).normal(size=len(USERS))
 
@@ -36,7 +36,7 @@ def results(added, p_values):
         for variant, p_value in {"plain": 1.0, **p_values}.items()
         for measure in P_VALUES
     ]
-    return pa.Table.from_pylist(rows)
+    return rows
 
 
 def found(full, another, p_full=0.001, p_another=0.5):
@@ -69,11 +69,11 @@ def test_a_control_that_comes_out_personal_casts_doubt_on_the_verdict():
 
 
 def test_users_without_a_picture_are_not_counted():
-    rows = results({"full": 2.0}, {"full": 0.01}).to_pylist()
-    for one in rows:
-        if one["user_key"] == "u3":
-            one |= {"value": None, "num_pictures": 0}
-    findings = find(pa.Table.from_pylist(rows), ["plain", "full"], Resampling())
+    rows = [
+        replace(one, value=None, num_pictures=0) if one.user_key == 3 else one
+        for one in results({"full": 2.0}, {"full": 0.01})
+    ]
+    findings = find(rows, ["plain", "full"], Resampling())
     assert findings.num_users == 11
     assert findings.variants["full"].comparison.means["clip_target"].num_users == 11
 

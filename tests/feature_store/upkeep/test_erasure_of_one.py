@@ -16,7 +16,7 @@ from feature_store.upkeep.maintenance import purge_lake
 from tests.feature_store.logs import ask, hours, take_in_events, take_in_items, take_in_targets
 from tests.feature_store.nights import finish_night
 
-USERS = ("1", "11", "111", "a1", "ann", "anna", "an n", "o'ann", "Жанна", "安", "null", "event", '"q"')
+USERS = ("1", "11", "111", "a1", "ann", "anna", "an n", "o'ann", "Жанна", "安", "user_id", "event", '"q"')
 """Numbers, words of the log, parts of one another, quotes, other scripts."""
 EVENTS = [
     (f"{user}:{item}:1", user, item, hours(place), 1.0 + place)

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import pytest
 from starlette.testclient import TestClient
@@ -35,6 +37,17 @@ def test_the_settings_of_the_day_hold_and_a_stopped_server_answers_what_it_has_t
     log = (tmp_path / "server.log").read_text()
     assert "Finished server process" in log
     assert "Traceback" not in log
+
+
+def test_an_idle_service_sleeps_and_its_answers_bear_the_date(settings_file, tmp_path):
+    with fan_serve(settings_file, tmp_path / "server.log") as server:
+        answered = parsedate_to_datetime(server.ask("/health").headers["date"])
+        assert abs(datetime.now(UTC) - answered) < timedelta(minutes=1)
+        time.sleep(0.5)
+        before = server.wakings()
+        time.sleep(2)
+        # A server that looks about itself wakes twenty times.
+        assert server.wakings() - before < 5
 
 
 def test_a_port_that_is_taken_is_said_so(settings_file):
