@@ -25,7 +25,7 @@ from fan_model.service.messages.payloads import MLFLOW, OWN, Protocol, encode_an
 from fan_model.service.messages.refusals import refuse
 from fan_model.service.night_pictures import describe, hand_out
 from fan_model.service.observer import RequestObserver
-from fan_model.service.openapi import describe_invocations, describe_own
+from fan_model.service.openapi import describe_invocations, describe_own, name_types
 
 T = TypeVar("T")
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -60,6 +60,7 @@ def build_application(service: ArtworkService) -> FastAPI:
     )
     _add_drawing(application, service)
     _add_probes(application, service)
+    name_types(application, service)
     application.add_exception_handler(RequestError, _answer_refusal)
     application.add_exception_handler(HTTPException, _answer_http_error)
     paths = frozenset(getattr(route, "path", "") for route in application.routes)

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from fastapi import FastAPI
 from pydantic import TypeAdapter
 from starlette.responses import Response
 
@@ -16,7 +17,7 @@ from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
 from fan_model.service.artwork_service import ArtworkService
 from fan_model.service.messages.answers import Answer
 from fan_model.service.messages.json_bodies import CONTENT_TYPE
-from fan_model.service.messages.payloads import MLFLOW_ROW_KEYS
+from fan_model.service.messages.payloads import MLFLOW_ROW_KEYS, Refusal
 from fan_model.service.messages.request_rows import MAX_ID_CHARACTERS
 
 Schema = dict[str, Any]
@@ -66,7 +67,7 @@ def describe_own(service: ArtworkService) -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "required": ["rows"],
-        "properties": {"rows": rows_schema(service.limits), "options": _options_of(service)},
+        "properties": {"rows": _rows_of(service), "options": _refer(DrawingOptions)},
     }
     example = {"rows": [EXAMPLE_ROW], "options": {"alpha": 0.6, "format": "webp"}}
     return _describe("Draw pictures", body, example, "artworks")
@@ -74,7 +75,7 @@ def describe_own(service: ArtworkService) -> dict[str, Any]:
 
 def describe_invocations(service: ArtworkService) -> dict[str, Any]:
     """Describe `POST /invocations`, MLflow's scoring protocol, as FastAPI takes it."""
-    rows = {key: rows_schema(service.limits) for key in MLFLOW_ROW_KEYS if key != "dataframe_split"}
+    rows = {key: _rows_of(service) for key in MLFLOW_ROW_KEYS if key != "dataframe_split"}
     split = {
         "type": "object",
         "description": "Names of columns, and the values of each row.",
@@ -88,11 +89,35 @@ def describe_invocations(service: ArtworkService) -> dict[str, Any]:
     body = {
         "type": "object",
         "additionalProperties": False,
-        "properties": {**rows, "dataframe_split": split, "params": _options_of(service)},
+        "properties": {**rows, "dataframe_split": split, "params": _refer(DrawingOptions)},
         "oneOf": [{"required": [key]} for key in MLFLOW_ROW_KEYS],
     }
     example = {"dataframe_records": [EXAMPLE_ROW], "params": {"alpha": 0.6, "format": "webp"}}
     return _describe("Draw pictures, in MLflow's scoring protocol", body, example, "predictions")
+
+
+def name_types(application: FastAPI, service: ArtworkService) -> None:
+    """Put the types of bodies into an application's description by name, as makers of clients want them.
+
+    FastAPI does so with bodies that it reads itself; these are read within the deployment's limits, and
+    refused in its own words.
+    """
+    sides, defaults = service.artist.sides, service.options
+    types = {
+        ArtworkRequest: rows_schema(service.limits)["items"],
+        DrawingOptions: options_schema(service.limits, sides, defaults),
+        Answer: _answer_schema(),
+        Refusal: TypeAdapter(Refusal).json_schema(),
+    }
+    describe_paths = application.openapi
+
+    def describe() -> Schema:
+        document = describe_paths()
+        named = document.setdefault("components", {}).setdefault("schemas", {})
+        named.update({kind.__name__: schema for kind, schema in types.items()})
+        return document
+
+    application.openapi = describe  # type: ignore[method-assign]  # FastAPI's documented way
 
 
 def rows_schema(limits: RequestLimits) -> Schema:
@@ -143,8 +168,12 @@ def _range_of(allowed: Allowed) -> Schema:
     return {name: value for name, value in bounds.items() if value not in (None, math.inf, -math.inf)}
 
 
-def _options_of(service: ArtworkService) -> Schema:
-    return options_schema(service.limits, service.artist.sides, service.options)
+def _rows_of(service: ArtworkService) -> Schema:
+    return {**rows_schema(service.limits), "items": _refer(ArtworkRequest)}
+
+
+def _refer(kind: type) -> Schema:
+    return {"$ref": f"#/components/schemas/{kind.__name__}"}
 
 
 def _type_of(field: Schema) -> Schema:
@@ -159,9 +188,9 @@ def _add_examples(fields: dict[str, Schema], examples: Mapping[str, object]) -> 
 
 def _describe(summary: str, body: Schema, example: object, answer_key: str) -> dict[str, Any]:
     content = {CONTENT_TYPE: {"schema": body, "example": example}}
-    answer = {"type": "object", "properties": {answer_key: {"type": "array", "items": _artwork_schema()}}}
+    answer = {"type": "object", "properties": {answer_key: {"type": "array", "items": _refer(Answer)}}}
     refusals = {
-        status: {"description": why, "content": {CONTENT_TYPE: {"schema": REFUSAL_SCHEMA}}}
+        status: {"description": why, "content": {CONTENT_TYPE: {"schema": _refer(Refusal)}}}
         for status, why in REFUSALS.items()
     }
     pictures = {
@@ -176,16 +205,7 @@ def _describe(summary: str, body: Schema, example: object, answer_key: str) -> d
     }
 
 
-REFUSAL_SCHEMA: Schema = {
-    "type": "object",
-    "properties": {
-        "error_code": {"type": "string", "examples": ["INVALID_PARAMETER_VALUE"]},
-        "message": {"type": "string", "examples": ["alpha must be a number from 0 to 1"]},
-    },
-}
-
-
-def _artwork_schema() -> Schema:
+def _answer_schema() -> Schema:
     schema = TypeAdapter(Answer).json_schema(mode="serialization")
     schema["properties"]["image"] = {
         "type": "string",

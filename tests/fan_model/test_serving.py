@@ -276,9 +276,8 @@ def test_the_docs_describe_every_field_with_its_default_and_an_example(server):
     loaded = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert len(loaded) >= 2
     assert all(path.startswith("/") and server.ask(path).status == 200 for path in loaded)
-    operation = server.ask("/openapi.json").json()["paths"]["/artworks"]["post"]
-    body = operation["requestBody"]["content"]["application/json"]["schema"]["properties"]
-    row, options = body["rows"]["items"]["properties"], body["options"]["properties"]
+    types = server.ask("/openapi.json").json()["components"]["schemas"]
+    row, options = (types[name]["properties"] for name in ("ArtworkRequest", "DrawingOptions"))
     assert set(row) == {"prompt", "references", "weights", "seed", "user_id"}
     assert row["references"]["maxItems"] == 50
     assert options["alpha"]["default"] == 0.3

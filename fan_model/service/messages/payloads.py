@@ -4,7 +4,10 @@ import base64
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 from fan_model.drawing.limits import refuse_unknown
 from fan_model.drawing.requests import RequestError
@@ -24,6 +27,16 @@ ERROR_CODES = {
 """MLflow's names of what is wrong, where it is not the content of the request."""
 
 Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What is answered in place of pictures."""
+
+    error_code: Annotated[str, Field(examples=["INVALID_PARAMETER_VALUE"])]
+    """MLflow's name of what is wrong."""
+    message: Annotated[str, Field(examples=["alpha must be a number from 0 to 1"])]
+    """One sentence, which repeats nothing that was sent."""
 
 
 class Payload(NamedTuple):
@@ -88,7 +101,7 @@ def encode_answers(answers: Iterable[Answer], answer_key: str) -> bytes:
 def encode_refusal(http_status: int, sentence: str) -> bytes:
     """Write the body of a refusal, with MLflow's name of its status."""
     error_code = ERROR_CODES.get(http_status, "INVALID_PARAMETER_VALUE")
-    return json.dumps({"error_code": error_code, "message": sentence}).encode()
+    return json.dumps(asdict(Refusal(error_code, sentence))).encode()
 
 
 def _payload(rows_key: str, rows: list[Row], options_key: str, options: object, max_rows: int) -> Payload:

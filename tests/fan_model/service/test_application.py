@@ -4,8 +4,10 @@ import asyncio
 import hashlib
 import json
 import logging
+import re
 import time
 
+import jsonschema
 import pytest
 import torch
 from starlette.testclient import TestClient
@@ -150,6 +152,27 @@ def test_an_answer_says_how_much_of_a_prompt_was_not_read_and_why_a_picture_is_p
     assert long["unread_tokens"] > 100
     assert long["taste"] == "none: not asked for"
     assert (short["unread_tokens"], short["taste"]) == (0, "given")
+
+
+def test_bodies_that_are_sent_and_answered_are_of_the_types_that_the_description_names(artist):
+    client = client_of(artist)
+    named = client.get("/openapi.json").json()["components"]["schemas"]
+
+    def check(content, kind):
+        jsonschema.validate(content, {**named[kind], "additionalProperties": False})
+
+    check(ROW, "ArtworkRequest")
+    check({"alpha": 0.4, "format": "png"}, "DrawingOptions")
+    (answer,) = client.post("/artworks", json={"rows": [ROW]}).json()["artworks"]
+    check(answer, "Answer")
+    check(client.post("/artworks", json={"rows": []}).json(), "Refusal")
+
+
+def test_every_type_that_the_description_speaks_of_is_in_it(artist):
+    text = client_of(artist).get("/openapi.json").text
+    named = json.loads(text)["components"]["schemas"]
+    spoken_of = set(re.findall(r'"\$ref":"#/components/schemas/(\w+)"', text))
+    assert {"ArtworkRequest", "DrawingOptions", "Answer", "Refusal"} <= spoken_of <= set(named)
 
 
 def test_a_full_queue_says_when_to_come_back(artist):
