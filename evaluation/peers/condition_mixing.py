@@ -8,15 +8,15 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from evaluation.peers.easel import Easel
+from evaluation.peers.shared_image_model import SharedImageModel
 from fan_model.encoders.conditions import POOLED, PROMPT_EMBEDS, Condition
 
 NO_COMMON_SHAPE = "this model's conditions keep their texts' lengths, or have masks: they cannot be added"
 
 
-def refuse_unequal(easel: Easel) -> str | None:
+def refuse_unequal(image_model: SharedImageModel) -> str | None:
     """Say why a model's conditions cannot be added; None if they can."""
-    condition = easel.encode(["a", "a longer text"])
+    condition = image_model.encode(["a", "a longer text"])
     known = set(condition.arguments) <= {PROMPT_EMBEDS, POOLED}
     return None if known and isinstance(condition.prompt_embeds, Tensor) else NO_COMMON_SHAPE
 

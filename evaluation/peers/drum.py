@@ -47,8 +47,8 @@ import torch
 
 from evaluation.peers.condition_mixing import join, refuse_unequal, weigh
 from evaluation.peers.drum_adapter import AdapterOrigin, ConditionAdapter
-from evaluation.peers.easel import Easel
 from evaluation.peers.peer import Peer, PeerCase, PeerRequest
+from evaluation.peers.shared_image_model import SharedImageModel
 from evaluation.protocol.selection import select_coreset
 from fan_model.encoders.conditions import Condition
 from fan_model.method.selection_policy import SelectionPolicy
@@ -87,9 +87,9 @@ class Drum(Peer):
         """What the adapter's training took."""
         return self.origin.minutes
 
-    def unfit(self, easel: Easel) -> str | None:
+    def unfit(self, image_model: SharedImageModel) -> str | None:
         """Say why it cannot draw with a model."""
-        return refuse_unequal(easel)
+        return refuse_unequal(image_model)
 
     def personalize(self, case: PeerCase) -> PeerRequest:
         """Keep a coreset of the history, whatever the target."""
@@ -97,15 +97,15 @@ class Drum(Peer):
         kept = select_coreset(case.vectors.unit_mean_tokens, count, np.random.default_rng(case.seed))
         return case.keep(kept)
 
-    def condition(self, easel: Easel, requests: Sequence[PeerRequest]) -> Condition:
+    def condition(self, image_model: SharedImageModel, requests: Sequence[PeerRequest]) -> Condition:
         """What the adapter makes of targets and references."""
-        return join([self._adapt(easel, request) for request in requests])
+        return join([self._adapt(image_model, request) for request in requests])
 
     @torch.inference_mode()
-    def _adapt(self, easel: Easel, request: PeerRequest) -> Condition:
+    def _adapt(self, image_model: SharedImageModel, request: PeerRequest) -> Condition:
         if request.is_plain:
-            return easel.encode([request.prompt])
-        condition = easel.encode([request.prompt, *request.liked])
+            return image_model.encode([request.prompt])
+        condition = image_model.encode([request.prompt, *request.liked])
         states = condition.prompt_embeds.float()
         weights = states.new_tensor([request.weights])
         alpha = states.new_tensor([self.alpha])

@@ -34,9 +34,9 @@ from diffusers import UNet2DConditionModel
 from PIL import Image
 from torch import Tensor
 
-from evaluation.peers.easel import Easel
 from evaluation.peers.fabric_attention import Feedback, attend_to_pictures
 from evaluation.peers.peer import Peer, PeerCase, PeerRequest
+from evaluation.peers.shared_image_model import SharedImageModel
 from fan_model.drawing.renderer import Painted
 from fan_model.encoders.conditions import Condition
 
@@ -62,9 +62,9 @@ class Fabric(Peer):
         """What tables call it."""
         return "FABRIC"
 
-    def unfit(self, easel: Easel) -> str | None:
+    def unfit(self, image_model: SharedImageModel) -> str | None:
         """Say why it cannot draw with a model."""
-        unet = getattr(easel.pipeline, "unet", None)
+        unet = getattr(image_model.pipeline, "unet", None)
         return None if isinstance(unet, UNet2DConditionModel) else "this family has no UNet"
 
     def personalize(self, case: PeerCase) -> PeerRequest:
@@ -81,31 +81,31 @@ class Fabric(Peer):
         """Forget the reference pictures."""
         self._latents.clear()
 
-    def draw(self, easel: Easel, requests: Sequence[PeerRequest]) -> list[Painted]:
+    def draw(self, image_model: SharedImageModel, requests: Sequence[PeerRequest]) -> list[Painted]:
         """The pictures; each that has references is drawn by itself, for it has a UNet of its own."""
-        self._draw_references(easel, requests)
-        nothing = easel.encode_nothing()
-        return [self._draw_one(easel, request, nothing) for request in requests]
+        self._draw_references(image_model, requests)
+        nothing = image_model.encode_nothing()
+        return [self._draw_one(image_model, request, nothing) for request in requests]
 
-    def _draw_one(self, easel: Easel, request: PeerRequest, nothing: Condition) -> Painted:
+    def _draw_one(self, image_model: SharedImageModel, request: PeerRequest, nothing: Condition) -> Painted:
         liked, disliked = (self._pictures(texts) for texts in (request.liked, request.disliked))
-        if not easel.is_guided:
+        if not image_model.is_guided:
             disliked = []
         if not liked and not disliked:
-            return super().draw(easel, [request])[0]
+            return super().draw(image_model, [request])[0]
         feedback = Feedback(
             pictures=torch.cat([*liked, *disliked]),
             nothing=nothing,
             weights=(self.liked_weight,) * len(liked) + (-self.disliked_weight,) * len(disliked),
-            num_steps=easel.options.steps,
+            num_steps=image_model.options.steps,
             last_share=self.last_share,
-            is_guided=easel.is_guided,
+            is_guided=image_model.is_guided,
         )
-        return easel.paint(
+        return image_model.paint(
             [request.seed],
-            lambda _: easel.encode([request.prompt]),
-            lambda _: easel.encode_negative(),
-            attend_to_pictures(easel.pipeline, feedback),
+            lambda _: image_model.encode([request.prompt]),
+            lambda _: image_model.encode_negative(),
+            attend_to_pictures(image_model.pipeline, feedback),
             alone=True,
         )[0]
 
@@ -113,20 +113,20 @@ class Fabric(Peer):
         found = (self._latents[text] for text in texts)
         return [latents for latents in found if latents is not None]
 
-    def _draw_references(self, easel: Easel, requests: Sequence[PeerRequest]) -> None:
+    def _draw_references(self, image_model: SharedImageModel, requests: Sequence[PeerRequest]) -> None:
         """Draw the reference pictures that are not in memory."""
         wanted = list(dict.fromkeys(text for one in requests for text in (*one.liked, *one.disliked)))
         if len(self._latents) + len(wanted) > MAX_KEPT:
             self._latents.clear()
         missing = [text for text in wanted if text not in self._latents]
         seeds = [_seed(text) for text in missing]
-        drawn = easel.paint(
+        drawn = image_model.paint(
             seeds,
-            lambda places: easel.encode([missing[place] for place in places]),
-            lambda places: easel.encode_negative().repeat(len(places)),
+            lambda places: image_model.encode([missing[place] for place in places]),
+            lambda places: image_model.encode_negative().repeat(len(places)),
         )
         self._latents.update(
-            (text, _encode(easel, picture)) for text, picture in zip(missing, drawn, strict=True)
+            (text, _encode(image_model, picture)) for text, picture in zip(missing, drawn, strict=True)
         )
 
 
@@ -136,11 +136,11 @@ def _seed(text: str) -> int:
 
 
 @torch.inference_mode()
-def _encode(easel: Easel, picture: Painted) -> Tensor | None:
+def _encode(image_model: SharedImageModel, picture: Painted) -> Tensor | None:
     """[1, channels, height, width] latents of a picture; None if the model gave none."""
     if not isinstance(picture, Image.Image):
         return None
-    codec = easel.pipeline.vae
+    codec = image_model.pipeline.vae
     pixels = torch.from_numpy(np.asarray(picture.convert("RGB"), np.float32) / 127.5 - 1)
     encoded = codec.encode(pixels.permute(2, 0, 1)[None].to(codec.device, codec.dtype))
     latents = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mode()

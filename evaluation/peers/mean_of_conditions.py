@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluation.peers.condition_mixing import join, refuse_unequal, weigh
-from evaluation.peers.easel import Easel
 from evaluation.peers.peer import Peer, PeerCase, PeerRequest
+from evaluation.peers.shared_image_model import SharedImageModel
 from fan_model.encoders.conditions import Condition
 from fan_model.method.selection_policy import SelectionPolicy
 
@@ -41,24 +41,24 @@ class MeanOfConditions(Peer):
         """The degree; references are a part of the request."""
         return f"mean of conditions, alpha {self.alpha}"
 
-    def unfit(self, easel: Easel) -> str | None:
+    def unfit(self, image_model: SharedImageModel) -> str | None:
         """Say why it cannot draw with a model."""
-        return refuse_unequal(easel)
+        return refuse_unequal(image_model)
 
     def personalize(self, case: PeerCase) -> PeerRequest:
         """Keep the references that tailored profiling keeps."""
         kept = self.policy.select(case.target, case.vectors, case.weights).indices
         return case.keep(kept)
 
-    def condition(self, easel: Easel, requests: Sequence[PeerRequest]) -> Condition:
+    def condition(self, image_model: SharedImageModel, requests: Sequence[PeerRequest]) -> Condition:
         """The weighted means; of a request without references, the plain condition."""
-        return join([self._mean(easel, request) for request in requests])
+        return join([self._mean(image_model, request) for request in requests])
 
-    def _mean(self, easel: Easel, request: PeerRequest) -> Condition:
+    def _mean(self, image_model: SharedImageModel, request: PeerRequest) -> Condition:
         if request.is_plain:
-            return easel.encode([request.prompt])
+            return image_model.encode([request.prompt])
         shares = [1 - self.alpha, *(self.alpha * weight for weight in request.weights)]
-        return weigh(easel.encode([request.prompt, *request.liked]), shares)
+        return weigh(image_model.encode([request.prompt, *request.liked]), shares)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.peers.easel import Easel
+from evaluation.peers.shared_image_model import SharedImageModel
 from fan_model.drawing.personalizer import Painted
 from fan_model.encoders.conditions import Condition
 from fan_model.method.profiling import ReferenceVectors
@@ -84,9 +84,9 @@ class Peer(ABC):
         """What of the peer its pictures depend on, beside requests: a part of their digests."""
         return repr(self)
 
-    def unfit(self, easel: Easel) -> str | None:
+    def unfit(self, image_model: SharedImageModel) -> str | None:
         """Say why it cannot draw with a model; None if it can."""
-        del easel
+        del image_model
         return None
 
     def plan(self, case: PeerCase) -> PeerRequest:
@@ -99,21 +99,21 @@ class Peer(ABC):
     def personalize(self, case: PeerCase) -> PeerRequest:
         """What the picture is made of, for a user with a history of one text or more."""
 
-    def condition(self, easel: Easel, requests: Sequence[PeerRequest]) -> Condition:
+    def condition(self, image_model: SharedImageModel, requests: Sequence[PeerRequest]) -> Condition:
         """[b] what the image model consumes in place of the prompts."""
-        return easel.encode([request.prompt for request in requests])
+        return image_model.encode([request.prompt for request in requests])
 
-    def negative(self, easel: Easel, requests: Sequence[PeerRequest]) -> Condition:
+    def negative(self, image_model: SharedImageModel, requests: Sequence[PeerRequest]) -> Condition:
         """[b] what guidance leads away from."""
-        return easel.encode_negative().repeat(len(requests))
+        return image_model.encode_negative().repeat(len(requests))
 
     def forget(self) -> None:  # noqa: B027 - most remember nothing
         """Forget what was drawn before: pictures do not depend on it, the time that they take does."""
 
-    def draw(self, easel: Easel, requests: Sequence[PeerRequest]) -> list[Painted]:
+    def draw(self, image_model: SharedImageModel, requests: Sequence[PeerRequest]) -> list[Painted]:
         """[b] the pictures, each whatever it is drawn together with."""
-        return easel.paint(
+        return image_model.paint(
             [request.seed for request in requests],
-            lambda places: self.condition(easel, [requests[place] for place in places]),
-            lambda places: self.negative(easel, [requests[place] for place in places]),
+            lambda places: self.condition(image_model, [requests[place] for place in places]),
+            lambda places: self.negative(image_model, [requests[place] for place in places]),
         )

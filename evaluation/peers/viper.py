@@ -32,9 +32,9 @@ from dataclasses import dataclass
 
 from evaluation.peers.attributes import attribute_shares, words_of
 from evaluation.peers.condition_mixing import add, join, refuse_unequal
-from evaluation.peers.easel import Easel
 from evaluation.peers.peer import Peer, PeerCase, PeerRequest
 from evaluation.peers.rewriters import Rewriter, read_list
+from evaluation.peers.shared_image_model import SharedImageModel
 from fan_model.encoders.conditions import Condition
 
 RULE = "attributes compared by rule"
@@ -77,9 +77,9 @@ class Viper(Peer):
         """The strength; attributes are a part of the request."""
         return f"ViPer, attributes added at strength {self.strength}"
 
-    def unfit(self, easel: Easel) -> str | None:
+    def unfit(self, image_model: SharedImageModel) -> str | None:
         """Say why it cannot draw with a model."""
-        return refuse_unequal(easel)
+        return refuse_unequal(image_model)
 
     def personalize(self, case: PeerCase) -> PeerRequest:
         """Find the attributes."""
@@ -89,28 +89,30 @@ class Viper(Peer):
             prompt=case.prompt, seed=case.seed, liked=liked, weights=weights, disliked=disliked
         )
 
-    def condition(self, easel: Easel, requests: Sequence[PeerRequest]) -> Condition:
+    def condition(self, image_model: SharedImageModel, requests: Sequence[PeerRequest]) -> Condition:
         """c+ of each request, or the sum of both where nothing is guided."""
-        return join([self._towards(easel, request) for request in requests])
+        return join([self._towards(image_model, request) for request in requests])
 
-    def negative(self, easel: Easel, requests: Sequence[PeerRequest]) -> Condition:
+    def negative(self, image_model: SharedImageModel, requests: Sequence[PeerRequest]) -> Condition:
         """c- of each request."""
-        return join([self._away(easel, request) for request in requests])
+        return join([self._away(image_model, request) for request in requests])
 
-    def _towards(self, easel: Easel, request: PeerRequest) -> Condition:
-        target = easel.encode([request.prompt])
+    def _towards(self, image_model: SharedImageModel, request: PeerRequest) -> Condition:
+        target = image_model.encode([request.prompt])
         if request.is_plain:
             return target
-        liked = _read(easel, request.liked)
-        if easel.is_guided:
+        liked = _read(image_model, request.liked)
+        if image_model.is_guided:
             return add(target, liked, [self.strength])
-        return add(target, join([liked, _read(easel, request.disliked)]), [self.strength, -self.strength])
+        return add(
+            target, join([liked, _read(image_model, request.disliked)]), [self.strength, -self.strength]
+        )
 
-    def _away(self, easel: Easel, request: PeerRequest) -> Condition:
-        negative = easel.encode_negative()
-        if request.is_plain or not easel.is_guided:
+    def _away(self, image_model: SharedImageModel, request: PeerRequest) -> Condition:
+        negative = image_model.encode_negative()
+        if request.is_plain or not image_model.is_guided:
             return negative
-        return add(negative, _read(easel, request.disliked), [self.strength])
+        return add(negative, _read(image_model, request.disliked), [self.strength])
 
     def _ask(self, case: PeerCase) -> tuple[tuple[str, ...], tuple[str, ...]]:
         assert self.rewriter is not None
@@ -122,9 +124,9 @@ class Viper(Peer):
         return _without(likes, dislikes)[:MAX_ATTRIBUTES], _without(dislikes, likes)[:MAX_ATTRIBUTES]
 
 
-def _read(easel: Easel, attributes: Sequence[str]) -> Condition:
+def _read(image_model: SharedImageModel, attributes: Sequence[str]) -> Condition:
     """The condition of one list of attributes."""
-    return easel.encode([", ".join(attributes)]) if attributes else easel.encode_nothing()
+    return image_model.encode([", ".join(attributes)]) if attributes else image_model.encode_nothing()
 
 
 def _without(attributes: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:

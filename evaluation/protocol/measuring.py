@@ -43,7 +43,7 @@ class NothingToMeasureError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Witness:
+class Measurer:
     """Who measured."""
 
     name: str
@@ -63,7 +63,7 @@ class MeasuringBasis:
     """The judge's vector of each picture, by digest."""
     plain_images: Vectors
     """`[P, d]` of the plain pictures."""
-    judge: Witness
+    judge: Measurer
     """Of pictures."""
     measured_at: datetime
 
@@ -71,7 +71,7 @@ class MeasuringBasis:
         self, variant: Variant, measure: str, value: float, num_pictures: int, user_key: int | None
     ) -> EvaluationResult:
         """The row of a value, which is NaN where it is undefined."""
-        witness = self._witness(measure)
+        measurer = self._measurer(measure)
         return EvaluationResult(
             **asdict(self.study.origin),
             user_key=user_key,
@@ -82,19 +82,19 @@ class MeasuringBasis:
             measure=measure,
             value=None if np.isnan(value) else float(value),
             scale=ALL_MEASURES[measure].scale,
-            judge=witness.name,
-            judge_fingerprint=witness.fingerprint,
-            judge_is_independent=witness.is_independent,
+            judge=measurer.name,
+            judge_fingerprint=measurer.fingerprint,
+            judge_is_independent=measurer.is_independent,
             num_pictures=int(num_pictures),
             measured_at=self.measured_at,
         )
 
-    def _witness(self, measure: str) -> Witness:
+    def _measurer(self, measure: str) -> Measurer:
         if measure in COSTS:
-            return Witness(THE_CLOCK, "", is_independent=True)
+            return Measurer(THE_CLOCK, "", is_independent=True)
         if ALL_MEASURES[measure].by_judge:
             return self.judge
-        return Witness(MODEL_ITSELF, self.study.artist.encoder_fingerprint[:16], is_independent=False)
+        return Measurer(MODEL_ITSELF, self.study.artist.encoder_fingerprint[:16], is_independent=False)
 
 
 def measure(
@@ -118,7 +118,7 @@ def measure(
         truth=_ground_truth(study, judge),
         images=images,
         plain_images=np.stack([images[digest] for digest in plans[PLAIN].digests]),
-        judge=Witness(
+        judge=Measurer(
             study.design.judge,
             judge.fingerprint,
             is_independent=not judge.shares_text_encoder(study.artist.token_embeddings),

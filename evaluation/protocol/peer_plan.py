@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from evaluation.peers.easel import Easel
 from evaluation.peers.peer import Peer, PeerCase, PeerRequest
+from evaluation.peers.shared_image_model import SharedImageModel
 from evaluation.protocol.picture_store import Pictures
 from evaluation.protocol.study import Study, StudyTarget
 from fan_model.drawing.artist import ArtworkRequest
@@ -21,7 +21,7 @@ class PeerPlan:
     """How a peer draws, and one request per target of the study."""
 
     peer: Peer
-    easel: Easel
+    image_model: SharedImageModel
     requests: tuple[PeerRequest, ...]
     digests: tuple[str, ...]
     """Of the pictures: a peer's picture of a prompt alone is anybody's picture of that prompt."""
@@ -36,29 +36,31 @@ class PeerPlan:
 
     def draw(self, places: Sequence[int], pictures: Pictures) -> None:
         """Draw and keep the pictures of some of the targets; one with a blocked text is refused."""
-        artist = self.easel.artist
+        artist = self.image_model.artist
         allowed = [place for place in places if not artist.is_blocked(_texts_of(self.requests[place]))]
         for place in set(places) - set(allowed):
             pictures.keep(self.digests[place], b"")
-        drawn = self.peer.draw(self.easel, [self.requests[place] for place in allowed])
+        drawn = self.peer.draw(self.image_model, [self.requests[place] for place in allowed])
         for place, painted in zip(allowed, drawn, strict=True):
             digest = self.digests[place]
             if isinstance(painted, Image.Image):
-                pictures.keep(digest, artist.write_file(painted, digest, self.easel.options))
+                pictures.keep(digest, artist.write_file(painted, digest, self.image_model.options))
             elif painted is None:
                 pictures.keep(digest, b"")
 
     def features(self, places: Sequence[int]) -> NDArray[np.floating]:
         """`[places, w]` the unit mean of the tokens of personalized conditions."""
-        condition = self.peer.condition(self.easel, [self.requests[place] for place in places])
+        condition = self.peer.condition(self.image_model, [self.requests[place] for place in places])
         return condition.vectors().unit_mean_tokens
 
 
 def plan_peer(study: Study, peer: Peer) -> PeerPlan:
     """Ask a peer what each target's picture is made of."""
-    easel = Easel(study.artist, study.artist.complete(study.design.options))
+    image_model = SharedImageModel(study.artist, study.artist.complete(study.design.options))
     requests = tuple(peer.plan(make_case(study, target)) for target in study.targets)
-    return PeerPlan(peer, easel, requests, tuple(_digest(peer, easel, request) for request in requests))
+    return PeerPlan(
+        peer, image_model, requests, tuple(_digest(peer, image_model, request) for request in requests)
+    )
 
 
 def make_case(study: Study, target: StudyTarget) -> PeerCase:
@@ -75,9 +77,9 @@ def make_case(study: Study, target: StudyTarget) -> PeerCase:
     )
 
 
-def _digest(peer: Peer, easel: Easel, request: PeerRequest) -> str:
+def _digest(peer: Peer, image_model: SharedImageModel, request: PeerRequest) -> str:
     plain = ArtworkRequest(prompt=request.prompt, seed=request.seed)
-    digest = easel.artist.digest(plain, easel.options)
+    digest = image_model.artist.digest(plain, image_model.options)
     if request.is_plain:
         return digest
     made_of = [digest, peer.recipe, asdict(request)]

@@ -15,8 +15,8 @@ import pytest
 from diffusers import DDIMScheduler, DiffusionPipeline
 from numpy.typing import NDArray
 
-from evaluation.peers.easel import Easel
 from evaluation.peers.peer import Peer, PeerCase
+from evaluation.peers.shared_image_model import SharedImageModel
 from fan_model import Artist, ArtworkRequest, DrawingOptions, Personalizer
 from fan_model.bundled import PIPELINE_FOLDER
 
@@ -89,7 +89,7 @@ class PeerContract(ABC):
     def draw(self, artist: Artist, peer: Peer, *cases: PeerCase, **changes: Any) -> list[Pixels]:  # noqa: ANN401
         """The pixels of each picture."""
         options = DrawingOptions(**{**vars(self.options), **changes})
-        pictures = peer.draw(Easel(artist, options), [peer.plan(case) for case in cases])
+        pictures = peer.draw(SharedImageModel(artist, options), [peer.plan(case) for case in cases])
         return [np.asarray(picture, np.int16) for picture in pictures]
 
     def anns(self, artist: Artist, **changes: Any) -> PeerCase:  # noqa: ANN401

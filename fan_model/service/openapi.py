@@ -17,7 +17,7 @@ from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
 from fan_model.service.artwork_service import ArtworkService
 from fan_model.service.messages.answers import Answer
 from fan_model.service.messages.json_bodies import CONTENT_TYPE
-from fan_model.service.messages.payloads import MLFLOW_ROW_KEYS, Refusal
+from fan_model.service.messages.payloads import MLFLOW_ROW_KEYS, RefusalBody
 from fan_model.service.messages.request_rows import MAX_ID_CHARACTERS
 
 Schema = dict[str, Any]
@@ -107,7 +107,7 @@ def name_types(application: FastAPI, service: ArtworkService) -> None:
         ArtworkRequest: rows_schema(service.limits)["items"],
         DrawingOptions: options_schema(service.limits, sides, defaults),
         Answer: _answer_schema(),
-        Refusal: TypeAdapter(Refusal).json_schema(),
+        RefusalBody: TypeAdapter(RefusalBody).json_schema(),
     }
     describe_paths = application.openapi
 
@@ -190,7 +190,7 @@ def _describe(summary: str, body: Schema, example: object, answer_key: str) -> d
     content = {CONTENT_TYPE: {"schema": body, "example": example}}
     answer = {"type": "object", "properties": {answer_key: {"type": "array", "items": _refer(Answer)}}}
     refusals = {
-        status: {"description": why, "content": {CONTENT_TYPE: {"schema": _refer(Refusal)}}}
+        status: {"description": why, "content": {CONTENT_TYPE: {"schema": _refer(RefusalBody)}}}
         for status, why in REFUSALS.items()
     }
     pictures = {

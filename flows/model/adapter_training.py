@@ -12,7 +12,7 @@ from tqdm import tqdm
 from evaluation.peers.condition_mixing import refuse_unequal
 from evaluation.peers.drum_adapter import AdapterOrigin, save_adapter
 from evaluation.peers.drum_training import AdapterCourse, train_adapter
-from evaluation.peers.easel import Easel
+from evaluation.peers.shared_image_model import SharedImageModel
 from fan_model.drawing.artist import Artist
 from fan_model.drawing.requests import DrawingOptions
 from flows.environment import quiet_libraries
@@ -70,8 +70,8 @@ def train_drum(
     artist = Artist.load(
         pipeline_source(settings), revision=settings.model.revision, execution=settings.model.execution
     )
-    easel = Easel(artist, artist.complete(DrawingOptions()))
-    reason = refuse_unequal(easel)
+    image_model = SharedImageModel(artist, artist.complete(DrawingOptions()))
+    reason = refuse_unequal(image_model)
     if reason:
         raise UnfitEncoderError(reason)
     file = adapter_path(settings, artist.encoder_fingerprint)
@@ -84,7 +84,7 @@ def train_drum(
     )
     with tqdm(total=num_steps, desc="adapter", unit="step", disable=None) as bar:
         adapter, origin = train_adapter(
-            _encode(easel, texts), course, checkpoint, lambda done, _: bar.update(done - bar.n)
+            _encode(image_model, texts), course, checkpoint, lambda done, _: bar.update(done - bar.n)
         )
     save_adapter(adapter, origin, file)
     checkpoint.unlink(missing_ok=True)
@@ -113,9 +113,9 @@ def _read_captions(settings: Settings, file: Path | None, seed: int) -> list[str
 
 
 @torch.inference_mode()
-def _encode(easel: Easel, texts: Sequence[str]) -> Tensor:
+def _encode(image_model: SharedImageModel, texts: Sequence[str]) -> Tensor:
     """[N, n, w] the plain conditions of captions."""
     starts = range(0, len(texts), ENCODED_AT_ONCE)
-    batches = [easel.encode(texts[start : start + ENCODED_AT_ONCE]).prompt_embeds for start in starts]
+    batches = [image_model.encode(texts[start : start + ENCODED_AT_ONCE]).prompt_embeds for start in starts]
     # Clones of what inference made may take part in a training.
     return torch.cat([batch.float().cpu() for batch in batches]).clone()

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from evaluation.peers.drum import Drum
 from evaluation.peers.drum_adapter import AdapterFileError, load_adapter
-from evaluation.peers.easel import Easel
 from evaluation.peers.fabric import Fabric
 from evaluation.peers.mean_of_conditions import MeanOfConditions, OneCondition
 from evaluation.peers.peer import Peer
 from evaluation.peers.pmg import Pmg
 from evaluation.peers.rewriters import LocalRewriter, RememberingRewriter, RemoteRewriter, Rewriter
+from evaluation.peers.shared_image_model import SharedImageModel
 from evaluation.peers.tailored_visions import TailoredVisions
 from evaluation.peers.viper import Viper
 from fan_model.bundled import ADAPTER_FILE
@@ -67,8 +67,8 @@ def open_peers(settings: Settings, artist: Artist) -> PeerMethods:
         return PeerMethods({}, {})
     drum = _open_drum(settings, artist)
     peers = [drum, *_make_peers(settings)] if drum else _make_peers(settings)
-    easel = Easel(artist, artist.complete(drawing_options(settings, num_references=None)))
-    reasons = {peer.name: peer.unfit(easel) for peer in peers}
+    image_model = SharedImageModel(artist, artist.complete(drawing_options(settings, num_references=None)))
+    reasons = {peer.name: peer.unfit(image_model) for peer in peers}
     left_out = {name: reason for name, reason in reasons.items() if reason}
     return PeerMethods(
         {peer.name: peer for peer in peers if peer.name not in left_out},

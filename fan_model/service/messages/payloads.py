@@ -30,7 +30,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RefusalBody:
     """What is answered in place of pictures."""
 
     error_code: Annotated[str, Field(examples=["INVALID_PARAMETER_VALUE"])]
@@ -101,7 +101,7 @@ def encode_answers(answers: Iterable[Answer], answer_key: str) -> bytes:
 def encode_refusal(http_status: int, sentence: str) -> bytes:
     """Write the body of a refusal, with MLflow's name of its status."""
     error_code = ERROR_CODES.get(http_status, "INVALID_PARAMETER_VALUE")
-    return json.dumps(asdict(Refusal(error_code, sentence))).encode()
+    return json.dumps(asdict(RefusalBody(error_code, sentence))).encode()
 
 
 def _payload(rows_key: str, rows: list[Row], options_key: str, options: object, max_rows: int) -> Payload:

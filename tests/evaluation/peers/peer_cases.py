@@ -4,10 +4,10 @@ import torch
 
 from evaluation.peers.drum import Drum
 from evaluation.peers.drum_adapter import AdapterOrigin, ConditionAdapter
-from evaluation.peers.easel import Easel
 from evaluation.peers.fabric import Fabric
 from evaluation.peers.mean_of_conditions import MeanOfConditions, OneCondition
 from evaluation.peers.pmg import Pmg
+from evaluation.peers.shared_image_model import SharedImageModel
 from evaluation.peers.tailored_visions import TailoredVisions
 from evaluation.peers.viper import Viper
 from evaluation.testing.peer_contract import open_artist
@@ -63,5 +63,5 @@ def make_peers():
     ]
 
 
-def make_easel(artist, **changes):
-    return Easel(artist, OPTIONS.__class__(**{**OPTIONS.__dict__, **changes}))
+def share_image_model(artist, **changes):
+    return SharedImageModel(artist, OPTIONS.__class__(**{**OPTIONS.__dict__, **changes}))

@@ -55,8 +55,8 @@ class TestTheFirstPeerWithTheBundledModel(PeerContract):
 class Forgetful(type(PEERS[8])):
     """A method that draws everybody's picture from the first user's likings."""
 
-    def condition(self, easel, requests):
-        return super().condition(easel, [requests[0]] * len(requests))
+    def condition(self, image_model, requests):
+        return super().condition(image_model, [requests[0]] * len(requests))
 
 
 def test_the_contract_sees_a_method_that_mixes_users_up():

@@ -12,7 +12,7 @@ from evaluation.peers.fabric_attention import Feedback, attend_to_pictures
 from evaluation.testing.peer_contract import make_case
 from fan_model.encoders.conditions import Condition
 from fan_model.loading.kernels import watch_decoding
-from tests.evaluation.peers.peer_cases import make_artist, make_easel
+from tests.evaluation.peers.peer_cases import make_artist, share_image_model
 from tests.fan_model.pipelines import stable_diffusion, stable_diffusion_xl
 
 NOTHING = Condition.of_states(torch.zeros(1, 24, 32))
@@ -41,13 +41,13 @@ def unet_calls(monkeypatch):
     return calls
 
 
-def draw_with_one_reference(easel, unet_calls):
+def draw_with_one_reference(image_model, unet_calls):
     """Draw a picture, and leave no calls but those of drawing it: its reference is drawn before."""
     peer = Fabric(last_share=0.5)
-    request = peer.plan(make_case(easel.artist, texts=("ox, red ink",)))
-    peer.draw(easel, [request])
+    request = peer.plan(make_case(image_model.artist, texts=("ox, red ink",)))
+    peer.draw(image_model, [request])
     unet_calls.clear()
-    peer.draw(easel, [request])
+    peer.draw(image_model, [request])
 
 
 def test_weight_1_gives_a_reference_the_attention_of_the_pictures_own_positions():
@@ -71,7 +71,7 @@ def test_references_are_read_in_the_first_share_of_the_steps_whatever_a_step_is(
 ):
     pipeline = stable_diffusion()
     pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config)
-    draw_with_one_reference(make_easel(make_artist(pipeline), num_inference_steps=4), unet_calls)
+    draw_with_one_reference(share_image_model(make_artist(pipeline), num_inference_steps=4), unet_calls)
     rows = [len(call.sample) for call in unet_calls]
     assert rows == [1, 2] * read + [2] * (calls - read)
 
@@ -79,9 +79,9 @@ def test_references_are_read_in_the_first_share_of_the_steps_whatever_a_step_is(
 @pytest.mark.parametrize("options", [{"guidance_scale": 1}, {"negative_prompt": "a bog"}])
 @pytest.mark.parametrize("make_pipeline", [stable_diffusion, stable_diffusion_xl])
 def test_references_go_through_the_unet_under_the_empty_text(unet_calls, make_pipeline, options):
-    easel = make_easel(make_artist(make_pipeline()), **options)
-    draw_with_one_reference(easel, unet_calls)
-    nothing, reading = easel.encode_nothing(), unet_calls[0]
+    image_model = share_image_model(make_artist(make_pipeline()), **options)
+    draw_with_one_reference(image_model, unet_calls)
+    nothing, reading = image_model.encode_nothing(), unet_calls[0]
     torch.testing.assert_close(reading.states, nothing.prompt_embeds)
     torch.testing.assert_close(reading.pooled, nothing.pooled_prompt_embeds)
 
@@ -91,7 +91,7 @@ def test_text_encoder_unet_and_autoencoder_may_have_number_types_of_their_own(un
     pipeline.text_encoder.to(torch.bfloat16)
     pipeline.vae.to(torch.float64)
     watch_decoding(pipeline.vae)
-    draw_with_one_reference(make_easel(make_artist(pipeline)), unet_calls)
+    draw_with_one_reference(share_image_model(make_artist(pipeline)), unet_calls)
     assert {tensor.dtype for call in unet_calls for tensor in (call.sample, call.states)} == {torch.float32}
 
 

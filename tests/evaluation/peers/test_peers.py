@@ -15,7 +15,7 @@ from evaluation.peers.viper import Viper
 from evaluation.testing.peer_contract import ANN, make_case
 from fan_model.encoders.conditions import Condition
 from fan_model.method.selection_policy import SelectionPolicy
-from tests.evaluation.peers.peer_cases import ORIGIN, Echo, make_adapter, make_artist, make_easel
+from tests.evaluation.peers.peer_cases import ORIGIN, Echo, make_adapter, make_artist, share_image_model
 from tests.fan_model.pipelines import stable_diffusion_3
 
 EVERYTHING = SelectionPolicy(fraction=1.0)
@@ -27,8 +27,8 @@ def artist():
 
 
 @pytest.fixture(scope="module")
-def easel(artist):
-    return make_easel(artist)
+def image_model(artist):
+    return share_image_model(artist)
 
 
 def test_attributes_are_the_words_after_the_name():
@@ -63,13 +63,13 @@ def test_a_condition_with_others_added_keeps_its_pooled_state():
     torch.testing.assert_close(moved.pooled_prompt_embeds, pooled[:1])
 
 
-def test_the_mean_of_conditions_is_weighted_by_preference(artist, easel):
+def test_the_mean_of_conditions_is_weighted_by_preference(artist, image_model):
     peer = MeanOfConditions(0.4, EVERYTHING)
     request = peer.plan(make_case(artist, texts=ANN[:2], weights=[3, 1]))
     assert dict(zip(request.liked, request.weights, strict=True)) == {ANN[0]: 0.75, ANN[1]: 0.25}
-    plain = easel.encode(["a dog", ANN[0], ANN[1]]).prompt_embeds
+    plain = image_model.encode(["a dog", ANN[0], ANN[1]]).prompt_embeds
     expected = 0.6 * plain[0] + 0.3 * plain[1] + 0.1 * plain[2]
-    torch.testing.assert_close(peer.condition(easel, [request]).prompt_embeds[0], expected)
+    torch.testing.assert_close(peer.condition(image_model, [request]).prompt_embeds[0], expected)
 
 
 def test_one_condition_is_that_of_the_most_relevant_reference(artist):
@@ -79,17 +79,17 @@ def test_one_condition_is_that_of_the_most_relevant_reference(artist):
     assert OneCondition(0.4).plan(heavy).liked == (ANN[3],)
 
 
-def test_drum_at_alpha_0_leaves_the_condition_and_the_references_order_does_not_matter(artist, easel):
+def test_drum_at_alpha_0_leaves_the_condition_and_the_references_order_does_not_matter(artist, image_model):
     case = make_case(artist)
-    plain = easel.encode(["a dog"]).prompt_embeds
+    plain = image_model.encode(["a dog"]).prompt_embeds
     untouched = Drum(0.0, make_adapter(), ORIGIN, EVERYTHING)
-    torch.testing.assert_close(untouched.condition(easel, [untouched.plan(case)]).prompt_embeds, plain)
+    torch.testing.assert_close(untouched.condition(image_model, [untouched.plan(case)]).prompt_embeds, plain)
     peer = Drum(0.5, make_adapter(), ORIGIN, EVERYTHING)
     request = peer.plan(case)
     turned = request.__class__(
         prompt="a dog", seed=3, liked=request.liked[::-1], weights=request.weights[::-1]
     )
-    one, other = (peer.condition(easel, [some]).prompt_embeds for some in (request, turned))
+    one, other = (peer.condition(image_model, [some]).prompt_embeds for some in (request, turned))
     torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
     assert (one - plain).abs().max() > 0.01
 
@@ -153,37 +153,37 @@ def test_viper_tells_liked_from_disliked_attributes_and_leaves_the_targets_own_a
 
 
 def test_viper_adds_liked_attributes_to_the_prompt_and_disliked_ones_to_the_negative_prompt(artist):
-    easel = make_easel(artist, negative_prompt="a bog")
+    image_model = share_image_model(artist, negative_prompt="a bog")
     request = Viper().plan(make_case(artist, disliked=ANN[3:]))
     lists = [", ".join(request.liked), ", ".join(request.disliked)]
-    target, negative, liked, disliked = easel.encode(["a dog", "a bog", *lists]).prompt_embeds
+    target, negative, liked, disliked = image_model.encode(["a dog", "a bog", *lists]).prompt_embeds
     for strength in (0.0, 0.3, 1.0):
         peer = Viper(strength)
-        towards, away = peer.condition(easel, [request]), peer.negative(easel, [request])
+        towards, away = peer.condition(image_model, [request]), peer.negative(image_model, [request])
         torch.testing.assert_close(towards.prompt_embeds[0], target + strength * liked)
         torch.testing.assert_close(away.prompt_embeds[0], negative + strength * disliked)
 
 
 def test_viper_without_guidance_adds_what_liked_attributes_have_before_disliked_ones(artist):
-    easel = make_easel(artist, guidance_scale=1)
+    image_model = share_image_model(artist, guidance_scale=1)
     request = Viper().plan(make_case(artist, disliked=ANN[3:]))
     lists = [", ".join(request.liked), ", ".join(request.disliked)]
-    target, liked, disliked = easel.encode(["a dog", *lists]).prompt_embeds
+    target, liked, disliked = image_model.encode(["a dog", *lists]).prompt_embeds
     peer = Viper(0.3)
-    towards = peer.condition(easel, [request]).prompt_embeds[0]
+    towards = peer.condition(image_model, [request]).prompt_embeds[0]
     torch.testing.assert_close(towards, target + 0.3 * (liked - disliked))
     torch.testing.assert_close(
-        peer.negative(easel, [request]).prompt_embeds, easel.encode_negative().prompt_embeds
+        peer.negative(image_model, [request]).prompt_embeds, image_model.encode_negative().prompt_embeds
     )
 
 
 def test_a_list_that_viper_did_not_find_is_the_empty_text(artist):
-    easel = make_easel(artist, guidance_scale=1)
+    image_model = share_image_model(artist, guidance_scale=1)
     request = Viper().plan(make_case(artist))
     assert request.disliked == ()
-    target, liked = easel.encode(["a dog", ", ".join(request.liked)]).prompt_embeds
-    nothing = easel.encode_nothing().prompt_embeds[0]
-    towards = Viper(0.3).condition(easel, [request]).prompt_embeds[0]
+    target, liked = image_model.encode(["a dog", ", ".join(request.liked)]).prompt_embeds
+    nothing = image_model.encode_nothing().prompt_embeds[0]
+    towards = Viper(0.3).condition(image_model, [request]).prompt_embeds[0]
     torch.testing.assert_close(towards, target + 0.3 * (liked - nothing))
 
 
@@ -213,16 +213,18 @@ def test_fabrics_disliked_pictures_need_guidance_and_change_what_is_drawn(artist
     both = make_case(artist, disliked=("a bog",))
     liked = make_case(artist)
 
-    def draw(easel):
+    def draw(image_model):
         peer = Fabric()
-        return [np.asarray(picture) for picture in peer.draw(easel, [peer.plan(both), peer.plan(liked)])]
+        return [
+            np.asarray(picture) for picture in peer.draw(image_model, [peer.plan(both), peer.plan(liked)])
+        ]
 
-    guided, unguided = draw(make_easel(artist)), draw(make_easel(artist, guidance_scale=1))
+    guided, unguided = draw(share_image_model(artist)), draw(share_image_model(artist, guidance_scale=1))
     assert (guided[0] != guided[1]).any()
     np.testing.assert_array_equal(unguided[0], unguided[1])
 
 
 def test_a_family_without_a_unet_leaves_fabric_out():
-    easel = make_easel(make_artist(stable_diffusion_3()))
-    assert Fabric().unfit(easel) == "this family has no UNet"
-    assert MeanOfConditions(0.5).unfit(easel) is None
+    image_model = share_image_model(make_artist(stable_diffusion_3()))
+    assert Fabric().unfit(image_model) == "this family has no UNet"
+    assert MeanOfConditions(0.5).unfit(image_model) is None

@@ -165,14 +165,14 @@ def test_bodies_that_are_sent_and_answered_are_of_the_types_that_the_description
     check({"alpha": 0.4, "format": "png"}, "DrawingOptions")
     (answer,) = client.post("/artworks", json={"rows": [ROW]}).json()["artworks"]
     check(answer, "Answer")
-    check(client.post("/artworks", json={"rows": []}).json(), "Refusal")
+    check(client.post("/artworks", json={"rows": []}).json(), "RefusalBody")
 
 
 def test_every_type_that_the_description_speaks_of_is_in_it(artist):
     text = client_of(artist).get("/openapi.json").text
     named = json.loads(text)["components"]["schemas"]
     spoken_of = set(re.findall(r'"\$ref":"#/components/schemas/(\w+)"', text))
-    assert {"ArtworkRequest", "DrawingOptions", "Answer", "Refusal"} <= spoken_of <= set(named)
+    assert {"ArtworkRequest", "DrawingOptions", "Answer", "RefusalBody"} <= spoken_of <= set(named)
 
 
 def test_a_full_queue_says_when_to_come_back(artist):

@@ -19,7 +19,7 @@ Conditions = Callable[[Sequence[int]], Condition]
 
 
 @dataclass(frozen=True)
-class Easel:
+class SharedImageModel:
     """An image model, and how everybody draws with it."""
 
     artist: Artist
