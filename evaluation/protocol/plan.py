@@ -68,6 +68,7 @@ def plan_own(study: Study, variant: Variant) -> VariantPlan:
         crowd=study.crowd.texts,
         crowd_weights=study.crowd.weights,
         skip_layers=variant.skip_layers,
+        keep_words=variant.keep_words,
         target_query=variant.target_query,
     )
     requests = tuple(_request(study, variant, target) for target in study.targets)

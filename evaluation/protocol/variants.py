@@ -38,6 +38,8 @@ class Variant:
     """How far to go along what sets the user apart from the crowd; 0: the paper's way."""
     skip_layers: tuple[int, ...]
     """Layers without personalized attention."""
+    keep_words: bool = Personalization.keep_words
+    """Whether the target's own words stay as they are; the paper's do not."""
     selection: Selection = "tailored"
     """How references are selected from the history."""
     policy: SelectionPolicy = SelectionPolicy()
@@ -62,6 +64,7 @@ def make_variants(
     alpha: float,
     skip_layers: tuple[int, ...],
     contrast: float = 0.0,
+    keep_words: bool = Personalization.keep_words,
     policy: SelectionPolicy | None = None,
     alphas: Sequence[float] = (),
     contrasts: Sequence[float] = (),
@@ -75,6 +78,7 @@ def make_variants(
         alpha: degree of personalization of `full`.
         skip_layers: layers that `full` draws without personalized attention.
         contrast: how far `full` goes along what sets a user apart; 0 for the paper's way.
+        keep_words: whether `full` leaves the target's own words as they are.
         policy: how `full` selects references; the paper's way if not given.
         alphas: other degrees of the paper's method, and of `full` where it differs by its references alone.
         contrasts: ways to go along what sets a user apart, if `full` does so, or selects by it.
@@ -92,6 +96,7 @@ def make_variants(
         alpha=alpha,
         contrast=contrast,
         skip_layers=skip_layers,
+        keep_words=keep_words,
         policy=policy or SelectionPolicy(),
     )
     distinct: dict[str, Variant] = {}
@@ -114,7 +119,7 @@ def _all_variants(
     skips: Sequence[tuple[int, ...]],
 ) -> Iterator[Variant]:
     """Yield every variant but the control; of two that draw the same, the first gives it its name."""
-    paper = replace(full, name=PAPER, contrast=0.0, policy=SelectionPolicy())
+    paper = replace(full, name=PAPER, contrast=0.0, keep_words=False, policy=SelectionPolicy())
     yield replace(full, name=PLAIN, alpha=0.0, contrast=0.0, selection="none")
     yield full
     yield paper
@@ -122,11 +127,13 @@ def _all_variants(
     yield replace(full, name="without profiling", group="ablation", selection="all")
     yield replace(full, name="without target query", group="ablation", target_query=False)
     yield replace(full, name="without skip", group="ablation", skip_layers=())
+    if full.keep_words:
+        yield replace(full, name="without kept words", group="ablation", keep_words=False)
     if full.contrast or full.policy.distinctive:
         yield from _remedies(full, paper, contrasts)
     for alpha in alphas:
         yield replace(paper, name=f"alpha {alpha:g}", group="alpha", alpha=alpha)
-    if not full.contrast and full.policy != paper.policy:
+    if not full.contrast and (full.keep_words or full.policy != paper.policy):
         for alpha in alphas:
             yield replace(full, name=f"full at alpha {alpha:g}", group="strength", alpha=alpha)
     for layers in skips:

@@ -191,3 +191,23 @@ def _plain(value: object, allowed: Allowed) -> object:
     if allowed.kind is int and isinstance(value, float) and value.is_integer():
         return int(value) if abs(value) < MAX_EXACT_FLOAT else value
     return value
+
+
+def check_reading(options: DrawingOptions, *, is_guided: bool, keeps_words: bool) -> None:
+    """See that a pipeline can read prompts as options say.
+
+    Args:
+        options: How to draw.
+        is_guided: Whether guidance leads away from a negative prompt.
+        keeps_words: Whether the prompt's own words can be told from what is read after them.
+
+    Raises:
+        RequestError: It cannot.
+    """
+    if options.negative_prompt and not is_guided:
+        raise RequestError("negative_prompt must be empty: guidance leads away from nothing here")
+    if options.keep_words and not keeps_words:
+        raise RequestError(
+            "keep_words must be false: this pipeline reads with a language model, in which every token "
+            "takes on the taste"
+        )

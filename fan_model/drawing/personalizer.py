@@ -19,7 +19,7 @@ from diffusers import DiffusionPipeline
 from PIL import Image
 
 from fan_model.drawing.batch_sizes import BatchSize
-from fan_model.drawing.limits import RequestLimits, Sides
+from fan_model.drawing.limits import RequestLimits, Sides, check_reading
 from fan_model.drawing.pictured_requests import check_images, images_of
 from fan_model.drawing.prompt_columns import Images, Texts, Weights, read_requests
 from fan_model.drawing.renderer import DeviceFullError, Painted, Renderer, free_memory, sound
@@ -113,6 +113,7 @@ class Personalizer:
         crowd: Texts = (),
         crowd_weights: Sequence[float] = (),
         skip_layers: Sequence[int] = Personalization.skip_layers,
+        keep_words: bool = Personalization.keep_words,
         target_query: bool = Personalization.target_query,
         negative_prompt: str = "",
     ) -> dict[str, Any]:
@@ -131,6 +132,7 @@ class Personalizer:
             crowd: Texts that stand for what everybody likes.
             crowd_weights: One per text of the crowd; all equal if not given.
             skip_layers: Layers of the text encoder without personalized attention.
+            keep_words: Whether only what is read after the prompt's own words takes on the taste.
             target_query: Whether the personalized query starts as the prompt; if not, as the empty text.
             negative_prompt: What guidance leads away from, for families that take one.
 
@@ -141,9 +143,9 @@ class Personalizer:
         Raises:
             RequestError: There is nothing to read in a text, or a value is out of its range.
         """
-        how = {"alpha": alpha, "skip_layers": skip_layers, "target_query": target_query}
+        how = {"skip_layers": skip_layers, "keep_words": keep_words, "target_query": target_query}
         contrasted = {"contrast": contrast, "crowd": crowd, "crowd_weights": crowd_weights}
-        options = self._options({**how, **contrasted, "negative_prompt": negative_prompt})
+        options = self._options({"alpha": alpha, **how, **contrasted, "negative_prompt": negative_prompt})
         requests = read_requests(self.limits, prompt, references, weights, 0, images)
         return self.prompt_arguments(requests, options)
 
@@ -305,11 +307,10 @@ class Personalizer:
         Raises:
             RequestError: It is.
         """
-        options = self.complete(options)
+        options, least = self.complete(options), self.conditioner.least_steps
         self.limits.check_options(options, self.sides)
-        self._check_negative_prompt(options)
+        self._check_reading(options)
         check_images(requests, self.image_input, reads_texts=self.conditioner.reads_texts)
-        least = self.conditioner.least_steps
         if options.steps < least:
             raise RequestError(f"num_inference_steps must be at least {least}: this pipeline cannot do fewer")
         check_starts(
@@ -329,12 +330,12 @@ class Personalizer:
         """Condition and negative condition, by diffusers' names.
 
         Raises:
-            RequestError: The pipeline takes one prompt at a time, or no negative prompt.
+            RequestError: The pipeline takes one prompt at a time, or cannot do what options say.
         """
         takes_one = self.image_input is not None and self.image_input.takes_one_picture
         if (takes_one or self.conditioner.takes_one_prompt) and len(requests) > 1:
             raise RequestError("prompt must be one: this pipeline takes the condition of one at a time")
-        self._check_negative_prompt(options)
+        self._check_reading(options)
         check_images(requests, self.image_input, reads_texts=self.conditioner.reads_texts)
         arguments = self._text_arguments(requests, options)
         if self.image_input is not None:
@@ -394,7 +395,6 @@ class Personalizer:
     def _options(self, values: Mapping[str, Any]) -> DrawingOptions:
         return self.complete(self.limits.parse_options(values, self.sides, EVERY_REFERENCE))
 
-    def _check_negative_prompt(self, options: DrawingOptions) -> None:
+    def _check_reading(self, options: DrawingOptions) -> None:
         is_guided = self._own.leads_away(options.guidance) and self.conditioner.takes_negative_prompt
-        if options.negative_prompt and not is_guided:
-            raise RequestError("negative_prompt must be empty: guidance leads away from nothing here")
+        check_reading(options, is_guided=is_guided, keeps_words=self.conditioner.keeps_words)

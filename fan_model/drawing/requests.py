@@ -227,7 +227,7 @@ def _unseen(request: ArtworkRequest, options: DrawingOptions) -> set[str]:
     unseen = set()
     if not request.references:
         # The query that starts from the empty text still attends itself in a skipped layer.
-        unseen |= {"alpha", "skip_layers"} if options.target_query else {"alpha"}
+        unseen |= {"alpha", "skip_layers", "keep_words"} if options.target_query else {"alpha"}
     if request.references and options.contrasted_crowd:
         unseen.add("alpha")
     else:

@@ -34,6 +34,8 @@ class Conditioner(ABC):
     """Denoising steps that the pipeline's call needs at least."""
     draws_alone = False
     """Whether a picture would depend on what it is drawn together with."""
+    keeps_words = True
+    """Whether a prompt's own words can be told from what is read after them."""
     reads_texts = True
     """Whether texts play any part in a picture; where they do not, other pictures say all."""
 

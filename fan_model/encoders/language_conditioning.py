@@ -32,6 +32,7 @@ class LanguageConditioner(Conditioner):
     """Any family whose row in the table says how its `encode_prompt` is asked."""
 
     draws_alone = True
+    keeps_words = False
 
     def __init__(self, pipeline: DiffusionPipeline, cache: KeyValueCache, how: PromptCall) -> None:
         super().__init__(pipeline, cache)

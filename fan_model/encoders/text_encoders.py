@@ -93,9 +93,11 @@ class TextTower(ABC):
         tokenizer: PreTrainedTokenizerBase,
         cache: KeyValueCache,
         num_tokens: int,
+        eos_token_id: int,
         spell: Callable[[str], str] = str,
     ) -> None:
         self.encoder = encoder
+        self._eos_token_id = eos_token_id
         self._spell = spell
         self._tokenizer = tokenizer
         self._cache = cache
@@ -118,7 +120,21 @@ class TextTower(ABC):
         preferences = {profile: preference_of(profile, how, streams) for profile in dict.fromkeys(profiles)}
         alike = [preferences[profile] for profile in profiles]
         hidden_states = self.encoder.personalize(alike, alpha=how.alpha, skip_layers=how.skip_layers)
-        return self._read(hidden_states, self._tokenize(targets))
+        token_ids = self._tokenize(targets)
+        if how.keep_words:
+            hidden_states = self._keep_words(hidden_states, token_ids)
+        return self._read(hidden_states, token_ids)
+
+    def _keep_words(self, hidden_states: Sequence[Tensor], token_ids: Tensor) -> tuple[Tensor, ...]:
+        """Hidden states [b, n, w] with the plain ones up to the end of each text.
+
+        No token of the personalized query sees another, but in skipped layers: those after the words are what
+        they would be without them.
+        """
+        plain = self.encoder.encode(token_ids)[-len(hidden_states) :]
+        places = torch.arange(token_ids.shape[1], device=token_ids.device)
+        is_word = (places < end_positions(token_ids, self._eos_token_id)[:, None])[..., None]
+        return tuple(torch.where(is_word, *both) for both in zip(plain, hidden_states, strict=True))
 
     def count_unread(self, texts: Sequence[str]) -> list[int]:
         """How many tokens of each text, from its end, are not read."""
@@ -177,11 +193,12 @@ class ClipTower(TextTower):
         spell: Callable[[str], str] = str,
     ) -> None:
         stack = getattr(model, "text_model", model)
-        super().__init__(ClipEncoder(stack), tokenizer, cache, tokenizer.model_max_length, spell)
+        eos_token_id = cast(int, stack.config.eos_token_id)
+        num_tokens = tokenizer.model_max_length
+        super().__init__(ClipEncoder(stack), tokenizer, cache, num_tokens, eos_token_id, spell)
         self._projection = getattr(model, "text_projection", None)
         if self._projection is not None:
             fill_row_blocks(self._projection)
-        self._eos_token_id = cast(int, stack.config.eos_token_id)
         self._detector = detector
 
     @torch.no_grad()
@@ -211,7 +228,8 @@ class SiglipTower(TextTower):
         cache: KeyValueCache,
         num_tokens: int,
     ) -> None:
-        super().__init__(SiglipTextEncoder(model.text_model), tokenizer, cache, num_tokens)
+        eos_token_id = cast(int, tokenizer.eos_token_id)
+        super().__init__(SiglipTextEncoder(model.text_model), tokenizer, cache, num_tokens, eos_token_id)
 
     def _read(self, hidden_states: Sequence[Tensor], token_ids: Tensor) -> Encoding:
         last = self.encoder.normalize(hidden_states[-1])
@@ -228,7 +246,8 @@ class T5Tower(TextTower):
         cache: KeyValueCache,
         num_tokens: int,
     ) -> None:
-        super().__init__(T5Encoder(model.encoder), tokenizer, cache, num_tokens)
+        eos_token_id = cast(int, model.config.eos_token_id)
+        super().__init__(T5Encoder(model.encoder), tokenizer, cache, num_tokens, eos_token_id)
 
     def _read(self, hidden_states: Sequence[Tensor], token_ids: Tensor) -> Encoding:
         return Encoding(hidden_states[-2], hidden_states[-1])

@@ -42,6 +42,15 @@ class Personalization:
             'none is the ablation "without skip".',
         ),
     ] = (0,)
+    keep_words: Annotated[
+        bool,
+        Field(
+            description="Whether the prompt's own words stay as they are. What the encoder reads after them, "
+            "the end of the text and its padding, then takes on the taste; a prompt that fills the encoder "
+            "leaves little to do so. False is the paper's method, in which every token does. Not for "
+            "pipelines that read with a language model."
+        ),
+    ] = False
     target_query: Annotated[
         bool,
         Field(

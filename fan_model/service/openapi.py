@@ -43,6 +43,7 @@ EXAMPLE_OPTIONS = {
     "negative_prompt": "blurry",
     "format": "webp",
     "skip_layers": [0],
+    "keep_words": False,
     "target_query": True,
     "profiling": True,
 }

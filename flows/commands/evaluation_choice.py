@@ -56,6 +56,7 @@ def make_variants(settings: Settings) -> list[Variant]:
         alpha=drawing.alpha,
         skip_layers=drawing.skip_layers,
         contrast=drawing.contrast,
+        keep_words=drawing.keep_words,
         policy=settings.profile,
         contrasts=evaluation.contrasts,
         alphas=evaluation.alphas,

@@ -28,7 +28,8 @@ distinctive = true         # prefer what sets the user apart from everybody
 pipeline = "bundled"       # or the folder of a diffusers pipeline, or a hub id
 
 [drawing]
-alpha = 0.45               # 0 draws the item only, 1 the taste only
+alpha = 0.55               # 0 draws the item only, 1 the taste only
+keep_words = true          # the item's own words stay; leave the line out where a language model reads
 contrast = 0               # above 0: how far to go along what sets a user apart, in place of alpha
 skip_layers = []           # for the bundled model; leave the line out with others
 """

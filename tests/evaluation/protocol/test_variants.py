@@ -12,6 +12,7 @@ CHANGEABLE = (
     "skip_layers",
     "selection",
     "policy",
+    "keep_words",
     "target_query",
     "concatenates",
     "of_another",
@@ -67,6 +68,15 @@ def test_each_remedy_of_a_contrast_is_drawn_alone_and_taken_away():
     assert variants["without distinctiveness"].policy.min_references == 20
     assert variants["with the paper's references"].policy == SelectionPolicy()
     assert (variants["alpha 0.5"].contrast, variants["alpha 0.5"].policy) == (0, SelectionPolicy())
+
+
+def test_kept_words_are_taken_away_alone_and_the_paper_keeps_none():
+    found = changes(**PLAINLY | {"keep_words": True, "policy": POLICY}, alphas=(0.5,))
+    assert found["without kept words"] == {"keep_words"}
+    assert found[PAPER] == {"keep_words", "policy"}
+    assert found["alpha 0.5"] == {"alpha", "keep_words", "policy"}
+    assert found["full at alpha 0.5"] == {"alpha"}
+    assert found[ANOTHER] == {"of_another"}
 
 
 def test_degrees_and_layers_are_added():

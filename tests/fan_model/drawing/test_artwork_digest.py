@@ -32,6 +32,7 @@ CHANGES_THE_PICTURE = {
     "crowd": st.lists(TEXTS, min_size=2, max_size=2, unique=True).map(tuple),
     "crowd_weights": st.sampled_from([(), (2.0, 1.0), (1.0, 2.0), (1e-3, 1e3)]),
     "skip_layers": st.frozensets(st.integers(0, 5)).map(lambda layers: tuple(sorted(layers))),
+    "keep_words": st.booleans(),
     "target_query": st.booleans(),
     "num_inference_steps": st.integers(1, 200),
     "guidance_scale": st.floats(1.01, 50),
@@ -111,6 +112,7 @@ ANOTHER = {
     "crowd": ("noir", "flat"),
     "crowd_weights": (1.0, 3.0),
     "skip_layers": (1,),
+    "keep_words": True,
     "target_query": False,
     "num_inference_steps": 2,
     "guidance_scale": 5.0,
@@ -178,6 +180,7 @@ INVISIBLE = {
     "layers without references": (replace(REQUEST, references=(), weights=None), {"skip_layers": (1,)}),
     "a crowd that nothing is contrasted with": (REQUEST, {"crowd": ("drama",), "crowd_weights": ()}),
     "a contrast without a crowd": (REQUEST, {"crowd": (), "crowd_weights": (), "contrast": 2.0}),
+    "kept words of a plain picture": (replace(REQUEST, references=(), weights=None), {"keep_words": True}),
     "a layer named twice": (REQUEST, {"skip_layers": (0, 0)}),
 }
 

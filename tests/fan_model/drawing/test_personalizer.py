@@ -45,6 +45,19 @@ def test_without_references_it_is_the_pipelines_own_prompt(pipeline):
     assert abs(pixels(own) - pixels(given_embeds)).max() <= 1
 
 
+def test_words_are_kept_where_they_can_be_told_from_what_follows(pipeline):
+    personalizer = Personalizer(pipeline)
+    if personalizer.conditioner.keeps_words:
+        moved, kept = (
+            personalizer.condition("western", REFERENCES, alpha=0.5, keep_words=keeps)["prompt_embeds"]
+            for keeps in (False, True)
+        )
+        assert not torch.equal(moved, kept)
+        return
+    with pytest.raises(RequestError, match="keep_words must be false: this pipeline reads with a language"):
+        personalizer.condition("western", REFERENCES, keep_words=True)
+
+
 def test_references_and_the_negative_prompt_move_the_condition(pipeline):
     personalizer = Personalizer(pipeline)
     plain, personal = (personalizer.condition("western", given, alpha=0.5) for given in ([], REFERENCES))

@@ -160,6 +160,45 @@ def test_a_contrast_does_not_depend_on_what_it_is_computed_with(conditioner):
         torch.testing.assert_close(alone.prompt_embeds[0], together[place], rtol=0, atol=1e-5)
 
 
+def is_word(pipeline, condition, text):
+    """Which states of a condition are those of a text's own words, and of the mark before them."""
+    places = torch.zeros(condition.prompt_embeds.shape[1], dtype=torch.bool)
+    begin = 0
+    for tokenizer in read_by(pipeline):
+        places[begin : begin + len(tokenizer(text).input_ids) - 1] = True
+        begin += tokenizer.model_max_length
+    return places
+
+
+def read_by(pipeline):
+    """The tokenizers of the encoders whose states follow each other in a condition."""
+    if isinstance(pipeline, diffusers.FluxPipeline):
+        return [pipeline.tokenizer_2]
+    return [one for one in (pipeline.tokenizer, getattr(pipeline, "tokenizer_3", None)) if one is not None]
+
+
+@pytest.mark.parametrize("changes", [{}, {"contrast": 0.8}, {"skip_layers": (0,)}])
+def test_kept_words_are_the_plain_ones_and_all_else_is_as_without_keeping(pipeline, conditioner, changes):
+    text, how = "western film poster", Personalization(**{"alpha": 0.5, "skip_layers": ()} | changes)
+    profile = [Profile(text, ("pastel watercolor", "neon"), (2.0, 1.0), Crowd(("noir",), (1.0,)))]
+    plain, moved = conditioner.encode([text]), conditioner.personalize(profile, how)
+    kept = conditioner.personalize(profile, replace(how, keep_words=True))
+    words = is_word(pipeline, kept, text)
+    assert torch.equal(kept.prompt_embeds[0, words], plain.prompt_embeds[0, words])
+    assert torch.equal(kept.prompt_embeds[0, ~words], moved.prompt_embeds[0, ~words])
+    assert not torch.equal(kept.prompt_embeds[0, words], moved.prompt_embeds[0, words])
+    if moved.pooled_prompt_embeds is not None:
+        assert torch.equal(kept.pooled_prompt_embeds, moved.pooled_prompt_embeds)
+
+
+def test_kept_words_do_not_depend_on_what_they_are_encoded_with(conditioner):
+    how = Personalization(alpha=0.5, keep_words=True)
+    together = conditioner.personalize(PROFILES, how).prompt_embeds
+    for place, profile in enumerate(PROFILES):
+        alone = conditioner.personalize([profile], how).prompt_embeds
+        torch.testing.assert_close(alone[0], together[place], rtol=0, atol=1e-5)
+
+
 def test_target_query_matters(conditioner):
     with_it, without_it = (
         conditioner.personalize(PROFILES, Personalization(target_query=flag)).prompt_embeds
