@@ -16,12 +16,14 @@ from mlflow.exceptions import MlflowException
 
 from fan_model.bundled import PIPELINE_FOLDER
 from fan_model.drawing.artist import Artist
+from fan_model.drawing.requests import RequestError
 from fan_model.service.registry import load_artist, register_artist
 from feature_store.lake.durable_files import name_aside
 from flows.environment import keep_kernels, quiet_libraries
 from flows.keeping.sealing import seal
-from flows.model.served_model import deployment, registered_deployment
+from flows.model.served_model import deployment, drawing_options, registered_deployment
 from flows.settings import BUNDLED_PIPELINE, Settings
+from flows.settings_section import SettingsError
 from flows.workspace import open_workspace
 
 logger = logging.getLogger(__name__)
@@ -166,6 +168,9 @@ def load_champion(settings: Settings, *, cache_bytes: int = NIGHTLY_CACHE_BYTES)
     Args:
         settings: What holds of the model's deployment, whatever was registered with it.
         cache_bytes: Memory that recorded references may take.
+
+    Raises:
+        SettingsError: The model cannot draw as the settings say.
     """
     configure_mlflow(settings, REGISTRY_EXPERIMENT)
     model = settings.model
@@ -179,7 +184,19 @@ def load_champion(settings: Settings, *, cache_bytes: int = NIGHTLY_CACHE_BYTES)
     # A night looks nobody's profile up through the model, and its machines need not know the catalogue.
     told = replace(deployment(settings), stored_profiles=None, cache_bytes=cache_bytes)
     config = told.to_config()
-    return load_source(_source(settings, str(version), json.dumps(config)))
+    champion = load_source(_source(settings, str(version), json.dumps(config)))
+    _check_drawing(settings, champion.artist)
+    return champion
+
+
+def _check_drawing(settings: Settings, artist: Artist) -> None:
+    """See, before any picture is begun, that all of them can be drawn so."""
+    try:
+        artist.check([], drawing_options(settings, num_references=None))
+    except RequestError as error:
+        raise SettingsError(
+            f"[drawing] of the settings, with {settings.model.name}@{settings.model.alias}: {error}"
+        ) from error
 
 
 def _source(settings: Settings, version: str, config: str) -> ModelSource:

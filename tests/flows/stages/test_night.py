@@ -9,6 +9,7 @@ import pytest
 from flows.night_lock import NightInProgressError, hold_night
 from flows.questions.explain import explain
 from flows.settings import read_settings
+from flows.settings_section import SettingsError
 from flows.stages.night import STAGES
 from flows.stages.publish import UnfinishedNightError
 from flows.workspace import open_lake
@@ -149,6 +150,16 @@ def test_a_night_is_not_published_before_its_pictures_are_drawn(settings_file):
     assert ask(settings_file, "SELECT status, reason FROM runs") == [
         ("failed", "publish stopped: UnfinishedNightError")
     ]
+
+
+def test_a_night_whose_pictures_the_model_cannot_draw_stops_before_the_first(published_file):
+    before = pictures(published_file)
+    write_settings(published_file.parent, NIGHT + 'guidance_scale = 1.0\nnegative_prompt = "noir"\n')
+    with pytest.raises(
+        SettingsError, match=r"\[drawing\] of the settings, with .*@champion: negative_prompt must"
+    ):
+        run(published_file)
+    assert pictures(published_file) == before
 
 
 @pytest.mark.whole
