@@ -8,9 +8,10 @@ from datetime import datetime
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
+from feature_store.history.liking import IS_LIKED
 from feature_store.lake.lake import Lake
 
-HISTORY = """
+HISTORY = f"""
     SELECT pair.pair_number, arg_max(event.item_id, event.event_time) AS reference_item_id,
            item.reference_id, fsum(event.weight) AS weight, 'history' AS origin
     FROM pairs AS pair,
@@ -19,7 +20,7 @@ HISTORY = """
     JOIN items AS item ON item.item_id = event.item_id
     WHERE event.item_id <> pair.item_id
     GROUP BY pair.pair_number, item.reference_id
-    HAVING fsum(event.weight) > 0
+    HAVING {IS_LIKED}
     ORDER BY pair.pair_number, item.reference_id
 """
 CANDIDATES = """

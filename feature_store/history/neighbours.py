@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
+from feature_store.history.liking import liked_texts
 from feature_store.lake.lake import Lake
 from feature_store.vectors.reference_store import ReferenceStore
 
@@ -23,13 +24,10 @@ COLD = """
         ON own.pair_number = pair.pair_number
     WHERE coalesce(own.size, 0) < $size
 """
-LIKED = """
-    SELECT item.reference_id, arg_min(event.item_id, event.event_time) AS reference_item_id,
-           min(event.event_time) AS liked_since
-    FROM known_events($known_before, $known_before) AS event
-    JOIN items AS item ON item.item_id = event.item_id
-    WHERE event.weight > 0
-    GROUP BY item.reference_id ORDER BY item.reference_id
+LIKED = f"""
+    SELECT reference_id, arg_min(item_id, liked_since) AS reference_item_id, min(liked_since) AS liked_since
+    FROM {liked_texts("known_events($known_before, $known_before)")}
+    GROUP BY reference_id ORDER BY reference_id
 """
 NEIGHBOURS = """
     WITH met AS (
@@ -51,12 +49,10 @@ NEIGHBOURS = """
     QUALIFY row_number() OVER (PARTITION BY pair.pair_number ORDER BY near.place) <= pair.num_lacking
 """
 
-OWED = """
-    SELECT user_key, item_id FROM {profiles}
+OWED = f"""
+    SELECT user_key, item_id FROM {{profiles}}
     WHERE origin = 'neighbours' AND user_key <> $user_key AND reference_id NOT IN (
-        SELECT item.reference_id
-        FROM known_events(now(), now()) AS event JOIN items AS item ON item.item_id = event.item_id
-        WHERE event.weight > 0 AND event.user_key <> $user_key AND item.reference_id IS NOT NULL
+        SELECT reference_id FROM {liked_texts("known_events(now(), now())", "event.user_key <> $user_key")}
     )
 """
 """Pairs that were lent a reference which nobody but one user likes, of those who lend."""

@@ -8,15 +8,16 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from feature_store.history.liking import IS_LIKED
 from feature_store.lake.lake import Lake
 
-POPULATION = """
+POPULATION = f"""
     WITH taste AS (
         SELECT event.user_key, item.reference_id, any_value(item.reference_text) AS text,
                fsum(event.weight) AS weight
         FROM known_events($as_of, $as_of) AS event JOIN items AS item USING (item_id)
         WHERE item.reference_id IS NOT NULL
-        GROUP BY ALL HAVING fsum(event.weight) > 0
+        GROUP BY ALL HAVING {IS_LIKED}
     ), share AS (
         SELECT *, weight / sum(weight) OVER (PARTITION BY user_key) AS share FROM taste
     )

@@ -5,23 +5,24 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
+from feature_store.history.liking import IS_LIKED
 from feature_store.history.opt_outs import has_opted_out
 from feature_store.lake.lake import Lake
 from feature_store.tables.users import UnknownUserError, find_key
 
-TASTE = """
+TASTE = f"""
     SELECT item.reference_id, any_value(item.reference_text) AS text, fsum(event.weight) AS weight
     FROM known_events($as_of, $known_before) AS event JOIN items AS item USING (item_id)
     WHERE event.user_key = $user_key AND item.reference_id IS NOT NULL
-    GROUP BY item.reference_id HAVING fsum(event.weight) > 0
+    GROUP BY item.reference_id HAVING {IS_LIKED}
     ORDER BY item.reference_id
 """
 
-ARTWORK = """
+ARTWORK = f"""
     SELECT item.stock_image_uri AS uri, fsum(event.weight) AS weight
     FROM known_events($now, $now) AS event JOIN items AS item USING (item_id)
     WHERE event.user_key = $user_key AND item.stock_image_uri IS NOT NULL
-    GROUP BY uri HAVING fsum(event.weight) > 0
+    GROUP BY uri HAVING {IS_LIKED}
     ORDER BY weight DESC, uri LIMIT $limit
 """
 

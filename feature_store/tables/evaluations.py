@@ -5,13 +5,16 @@ from datetime import datetime
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
+from feature_store.history.liking import IS_LIKED
 from feature_store.lake.lake import Lake
 from feature_store.schemas import EVALUATION_RESULTS
 
-SAMPLE = """
-    SELECT user_key FROM known_events($known_before, $known_before) JOIN keyed.users USING (user_key)
-    WHERE weight > 0
-    GROUP BY user_key, user_id HAVING count(DISTINCT item_id) >= $least_items
+SAMPLE = f"""
+    SELECT user_key FROM (
+        SELECT user_key, item_id FROM known_events($known_before, $known_before) AS event
+        GROUP BY ALL HAVING {IS_LIKED}
+    ) JOIN keyed.users USING (user_key)
+    GROUP BY user_key, user_id HAVING count(*) >= $least_items
     ORDER BY md5(user_id), user_id LIMIT $num_users OFFSET $num_users * $sample
 """
 

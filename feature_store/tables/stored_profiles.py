@@ -1,21 +1,28 @@
 """A user's stored profile, for a service that is asked for a picture without being told the user's taste."""
 
+from feature_store.history.liking import liked_texts
 from feature_store.lake.lazy_lake import LazyLake
 from feature_store.lake.reader_views import WILLING
 
+BORROWED = "item.reference_id IN (SELECT reference_id FROM mine WHERE origin = 'neighbours')"
 STORED = f"""
     WITH mine AS (
-        SELECT p.reference_item_id, p.position, p.weight, r.reference_text,
-               t.target_text = $prompt AS is_meant
+        SELECT p.user_key, p.reference_item_id, p.reference_id, p.position, p.weight, p.origin,
+               r.reference_text, t.target_text = $prompt AS is_meant
         FROM profiles AS p
         JOIN items AS r ON r.item_id = p.reference_item_id
         LEFT JOIN items AS t ON t.item_id = p.item_id
         WHERE p.user_id = $user_id AND {WILLING}
             AND r.reference_text IS NOT NULL
+    ), lent AS (
+        SELECT liked.user_key, liked.reference_id
+        FROM {liked_texts("known_events(now(), now())", BORROWED)} AS liked
     )
     SELECT any_value(reference_text) AS reference, max(weight) AS weight
     FROM mine
-    WHERE is_meant OR NOT EXISTS (FROM mine WHERE is_meant)
+    WHERE (is_meant OR NOT EXISTS (FROM mine WHERE is_meant))
+        AND (origin <> 'neighbours' OR EXISTS (
+            FROM lent WHERE lent.reference_id = mine.reference_id AND lent.user_key <> mine.user_key))
     GROUP BY reference_item_id
     ORDER BY min(position), reference_item_id
 """
@@ -38,7 +45,8 @@ class StoredProfiles:
         """Return the references and weights of a user, both empty for a user without a profile.
 
         If the prompt is the text of an item that the user has a profile for, it is that profile; else it is
-        all that the user's profiles hold. Users who opted out have none.
+        all that the user's profiles hold. Users who opted out have none, and what they alone had lent to
+        others is not among theirs.
 
         Raises:
             LakeError: There is no lake.

@@ -10,9 +10,10 @@ from datetime import datetime
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
+from feature_store.history.liking import IS_LIKED, LAST_LIKED
 from feature_store.lake.lake import Lake
 from feature_store.lake.reader_views import WILLING
-from feature_store.schemas import GIVEN_TARGETS, INTERACTIONS, TARGET_LISTS, USERS
+from feature_store.schemas import GIVEN_TARGETS, TARGET_LISTS, USERS
 from feature_store.tables.runs import Run
 
 
@@ -36,12 +37,14 @@ def bucket_number(column: str, count: int) -> str:
 
 
 EVERYBODY = Bucket()
+KNOWN = "known_events($known_before, $known_before)"
+"""Events of a night: those of the future choose nobody."""
 
 
 def first_users(relation: str, max_users: int | None) -> str:
     """Write the SQL of the users of a relation that a limit leaves, without those who opted out.
 
-    New users do not change the choice.
+    Those with short ids come first: where users are numbered, new ones do not change the choice.
     """
     users = f"SELECT DISTINCT user_key FROM {relation} WHERE {WILLING}"
     if max_users is None:
@@ -50,19 +53,22 @@ def first_users(relation: str, max_users: int | None) -> str:
     return f"SELECT user_key FROM ({named}) ORDER BY length(user_id), user_id LIMIT {max_users}"
 
 
-def scan_stale_users(lake: Lake, *, recipe_digest: str, max_users: int | None) -> list[int]:
+def scan_stale_users(
+    lake: Lake, *, known_before: datetime, recipe_digest: str, max_users: int | None
+) -> list[int]:
     """Return the keys of the users whose targets have to be made: new, changed, or made by other settings.
 
     Args:
         lake: where interactions and targets are.
+        known_before: only who did something that happened and was ingested before this time counts.
         recipe_digest: settings that targets depend on.
         max_users: look at this many users only, or None for all.
     """
     rows = lake.query(
-        f"SELECT user_key FROM ({first_users(INTERACTIONS.qualified_name, max_users)}) "
-        "ANTI JOIN (FROM night.target_states WHERE recipe_digest = ?) USING (user_key) "
+        f"SELECT user_key FROM ({first_users(KNOWN, max_users)}) "
+        "ANTI JOIN (FROM night.target_states WHERE recipe_digest = $recipe_digest) USING (user_key) "
         f"JOIN {USERS.qualified_name} USING (user_key) ORDER BY length(user_id), user_id",
-        [recipe_digest],
+        {"recipe_digest": recipe_digest, "known_before": known_before},
     )
     return rows["user_key"].to_pylist()
 
@@ -90,12 +96,11 @@ def scan_latest_items(lake: Lake, run: Run, users: list[int], *, num_targets: in
     connection = lake.cursor()
     connection.register("users", pa.table({"user_key": pa.array(users, pa.int64())}))
     return connection.execute(
-        """
+        f"""
         WITH latest AS (
-            SELECT user_key, item_id, max(event_time) AS event_time
-            FROM known_events($window_end, $window_end) SEMI JOIN users USING (user_key)
-            WHERE weight > 0
-            GROUP BY ALL
+            SELECT user_key, item_id, {LAST_LIKED} AS event_time
+            FROM known_events($window_end, $window_end) AS event SEMI JOIN users USING (user_key)
+            GROUP BY ALL HAVING {IS_LIKED}
         ),
         ranked AS (
             SELECT *, row_number() OVER (PARTITION BY user_key ORDER BY event_time DESC, item_id) AS rank
@@ -193,23 +198,25 @@ def count_users_beyond(lake: Lake, max_users: int | None) -> int:
     return int(rows["n"][0].as_py())
 
 
-def drop_unwanted(lake: Lake, *, max_users: int | None, only_given: bool) -> int:
+def drop_unwanted(lake: Lake, *, known_before: datetime, max_users: int | None, only_given: bool) -> int:
     """Drop targets that settings made and no longer want, and the profiles and pictures of unwanted targets.
 
     Targets given in a recommendation list stay, since their file is taken in only once.
 
     Args:
         lake: where they are.
+        known_before: as for `scan_stale_users`.
         max_users: targets are wanted for this many users only, or None for all.
         only_given: targets come from recommendation lists only.
 
     Returns:
         Number of targets dropped.
     """
-    users = "SELECT NULL LIMIT 0" if only_given else first_users(INTERACTIONS.qualified_name, max_users)
+    users = "SELECT NULL LIMIT 0" if only_given else first_users(KNOWN, max_users)
+    asked = {} if only_given else {"known_before": known_before}
 
     def drop(connection: DuckDBPyConnection) -> int:
-        connection.execute(f"DELETE FROM night.target_states WHERE user_key NOT IN ({users})")
+        connection.execute(f"DELETE FROM night.target_states WHERE user_key NOT IN ({users})", asked)
         dropped = connection.execute(
             f"DELETE FROM night.targets WHERE recipe_digest <> '{GIVEN_TARGETS}' "
             "AND user_key NOT IN (SELECT user_key FROM night.target_states)"

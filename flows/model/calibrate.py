@@ -44,9 +44,7 @@ def describe_calibration(found: Calibration, settings: Settings) -> str:
     is_same = now == (found.chosen.alpha, found.chosen.skip_layers)
     verdict = "as the settings have it" if is_same else f"the settings have {now[0]}, {list(now[1])}"
     kept = ["# of every token; with keep_words, as you have it, an alpha changes less"]
-    return "\n".join(
-        [*lines, "", f"# {verdict}", *(kept if settings.drawing.keep_words else []), found.toml]
-    )
+    return "\n".join([*lines, "", f"# {verdict}", *(kept if settings.drawing.keep_words else []), found.toml])
 
 
 def _line(point: TradeOff, *, is_chosen: bool) -> str:

@@ -34,7 +34,10 @@ def ingest(settings: Settings, lake: Lake, run: Run) -> dict[str, int]:
     run = close_window(lake, run)
     counts["users_with_new_targets"] = refresh_targets(settings, lake, run)
     counts["targets_dropped"] = drop_unwanted(
-        lake, max_users=settings.users_limit, only_given=settings.targets.method == "given"
+        lake,
+        known_before=run.window_end,
+        max_users=settings.users_limit,
+        only_given=settings.targets.method == "given",
     )
     if beyond := count_users_beyond(lake, settings.users_limit):
         append_note(lake, run.run_id, _about_users_beyond(settings, beyond))
@@ -70,7 +73,9 @@ def refresh_targets(settings: Settings, lake: Lake, run: Run) -> int:
     if settings.targets.method == "given":
         return 0
     recipe = targets_recipe(settings)
-    users = scan_stale_users(lake, recipe_digest=recipe, max_users=settings.users_limit)
+    users = scan_stale_users(
+        lake, known_before=run.window_end, recipe_digest=recipe, max_users=settings.users_limit
+    )
     if users:
         targets = _make_targets(settings, lake, run, users)
         source = settings.targets.method

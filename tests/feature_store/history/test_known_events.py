@@ -73,6 +73,16 @@ def test_nobody_else_decides_what_counts_as_a_history():
     }  # fmt: skip
 
 
+def test_nobody_else_decides_what_is_liked():
+    """Whether events add up to liking is said once, and no single event is enough."""
+    asked = re.compile(r"HAVING f?sum\([\w.]*weight\) > 0|WHERE [\w.]*weight > 0|AND [\w.]*weight > 0 ")
+    packages = [Path(package.__file__).parent for package in (feature_store, flows, evaluation)]
+    files = {
+        file.name for folder in packages for file in folder.rglob("*.py") if asked.search(file.read_text())
+    }
+    assert files == set()
+
+
 def test_nobody_else_decides_who_opted_out():
     asked = re.compile(r"user_key NOT IN \(SELECT user_key FROM (keyed\.opt_outs|\{OPT_OUTS\.|\{OPTED_OUT\})")
     packages = [Path(package.__file__).parent for package in (feature_store, flows, evaluation)]

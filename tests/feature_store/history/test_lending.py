@@ -4,6 +4,7 @@ import pytest
 
 from feature_store.history.opt_outs import opt_in, opt_out
 from feature_store.tables.runs import open_run
+from feature_store.tables.stored_profiles import StoredProfiles
 from feature_store.tables.users import find_key
 from feature_store.upkeep.erasure import erase_user
 from tests.feature_store.logs import ask, hours, take_in_events, take_in_items, take_in_targets
@@ -72,6 +73,15 @@ def test_a_users_own_opting_out_and_coming_back_leaves_what_was_lent_to_them(fil
     opt_out(filled, "bob")
     opt_in(filled, "bob")
     assert waiting(filled) == set()
+
+
+def test_the_service_stops_at_once_to_use_what_nobody_lends_any_more(filled):
+    profiles = StoredProfiles(str(filled.folder))
+    assert sorted(profiles("bob", "any prompt")[0]) == ["lent", "shared"]
+    opt_out(filled, "ann")
+    assert profiles("bob", "any prompt")[0] == ["shared"]
+    opt_in(filled, "ann")
+    assert sorted(profiles("bob", "any prompt")[0]) == ["lent", "shared"]
 
 
 @pytest.mark.parametrize("opts_out_before", [False, True])

@@ -196,6 +196,6 @@ def test_a_past_window_has_the_styles_of_then(lake, tmp_path):
     assert references(past)["night"] == "Film night,"
     embed(past, tmp_path)
     assert profile(past, run)["user_key"].to_pylist() == [key_of(lake, "ann")]
-    stale = scan_stale_users(past, recipe_digest="t", max_users=None)
+    stale = scan_stale_users(past, known_before=run.window_end, recipe_digest="t", max_users=None)
     assert stale == [key_of(lake, "ann")]
     past.close()

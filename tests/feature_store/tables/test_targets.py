@@ -1,5 +1,7 @@
 """Targets: who is to get pictures of what, made anew only for who changed."""
 
+from datetime import UTC, datetime
+
 import pyarrow as pa
 import pytest
 
@@ -75,7 +77,12 @@ def render_items(lake, tmp_path):
 
 
 def stale(lake, *, recipe="r", max_users=None):
-    return [id_of(lake, key) for key in scan_stale_users(lake, recipe_digest=recipe, max_users=max_users)]
+    users = scan_stale_users(lake, known_before=datetime.now(UTC), recipe_digest=recipe, max_users=max_users)
+    return [id_of(lake, key) for key in users]
+
+
+def drop(lake, *, max_users=None, only_given=False):
+    return drop_unwanted(lake, known_before=datetime.now(UTC), max_users=max_users, only_given=only_given)
 
 
 def test_users_are_stale_until_they_have_targets_by_the_recipe_of_today(filled):
@@ -91,6 +98,15 @@ def test_users_come_in_the_order_of_their_ids_and_numbers_by_their_size(lake, tm
     take_in_events(lake, tmp_path, [(user, user, "i1", hours(1), 1.0) for user in users])
     assert stale(lake) == ["9", "a", "b", "10", "100"]
     assert stale(lake, max_users=3) == ["9", "a", "b"]
+
+
+def test_whose_events_are_all_in_the_future_is_nobody_yet_and_takes_no_place(filled, tmp_path):
+    take_in_events(filled, tmp_path, [("soon", "a", "i1", hours(24 * 365 * 30), 5.0)], name="soon")
+    assert stale(filled) == ["ann", "bob"]
+    assert stale(filled, max_users=1) == ["ann"]
+    replace(filled, ["ann", "bob"], [("ann", "i1"), ("bob", "i2")])
+    assert drop(filled, max_users=1) == 1
+    assert users_of(filled, "night.targets") == ["ann"]
 
 
 def test_a_limit_counts_users_once_and_not_those_who_opted_out(filled):
@@ -130,6 +146,12 @@ def test_the_latest_liked_items_are_targets_targets_with_the_history_before_them
         (id_of(filled, row["user_key"]), row["item_id"], row["rank"], row["as_of"].hour) for row in rows
     )
     assert found == [("ann", "i1", 2, 1), ("ann", "i2", 1, 1), ("bob", "i1", 1, 2)]
+
+
+def test_what_was_liked_and_then_disliked_more_is_no_latest_liked_item(filled, tmp_path):
+    take_in_events(filled, tmp_path, [("e12", "ann", "i2", hours(4), -4.5)], name="regret")
+    rows = scan_latest_items(filled, close(filled), [key_of(filled, "ann")], num_targets=2)
+    assert rows["item_id"].to_pylist() == ["i1"]
 
 
 def test_preferences_add_up_each_users_events_with_an_item(filled):
@@ -185,7 +207,7 @@ def test_what_was_made_for_targets_that_are_not_wanted_goes_with_them(filled, tm
     profile(filled, run)
     draw(filled, tmp_path, run)
     replace(filled, ["ann"], [("ann", "i2")])
-    assert drop_unwanted(filled, max_users=1, only_given=False) == 2
+    assert drop(filled, max_users=1) == 2
     made = ("targets", "profiles", "profile_states", "artworks")
     assert {table: pairs_of(filled, table) for table in made} == dict.fromkeys(made, [("ann", "i2")])
     assert users_of(filled, "night.target_states") == ["ann"]
@@ -194,9 +216,9 @@ def test_what_was_made_for_targets_that_are_not_wanted_goes_with_them(filled, tm
 def test_what_is_not_wanted_any_more_goes_and_lists_that_were_given_stay(filled):
     replace(filled, ["ann", "bob"], [("ann", "i1"), ("bob", "i2")])
     replace(filled, ["cid"], [("cid", "i1")], recipe="given")
-    assert drop_unwanted(filled, max_users=1, only_given=False) == 1
+    assert drop(filled, max_users=1) == 1
     assert users_of(filled, "night.targets") == ["ann", "cid"]
-    assert drop_unwanted(filled, max_users=None, only_given=True) == 1
+    assert drop(filled, only_given=True) == 1
     assert users_of(filled, "night.targets") == ["cid"]
 
 
@@ -205,13 +227,13 @@ def test_the_targets_of_a_user_whose_only_event_was_anothers_go(filled, tmp_path
     mistaken = [(event, "ann", *rest) for event, user, *rest in EVENTS if user == "bob"]
     take_in_events(filled, tmp_path, mistaken, name="correction")
     replace(filled, ["ann"], [("ann", "i2")])
-    assert drop_unwanted(filled, max_users=None, only_given=False) == 1
+    assert drop(filled) == 1
     assert users_of(filled, "night.targets") == ["ann"]
 
 
 def test_a_user_who_likes_nothing_is_looked_at_once(filled):
     replace(filled, ["ann", "bob"], [("ann", "i2")])
-    drop_unwanted(filled, max_users=None, only_given=False)
+    drop(filled)
     assert stale(filled) == []
 
 

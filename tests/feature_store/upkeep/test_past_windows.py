@@ -64,7 +64,7 @@ def test_a_past_window_makes_the_profiles_of_then(lake, tmp_path):
 
 def make_targets(lake, run):
     """As a recommender might: who met i0 is to see it, and the goal, which nobody met."""
-    users = scan_stale_users(lake, recipe_digest="t", max_users=None)
+    users = scan_stale_users(lake, known_before=run.window_end, recipe_digest="t", max_users=None)
     met = [row[0] for row in ask(lake, "SELECT DISTINCT user_key FROM interactions WHERE item_id = 'i0'")]
     rows = [
         {"user_key": user, "item_id": item, "rank": rank, "score": None, "as_of": None}
