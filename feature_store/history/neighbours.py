@@ -8,6 +8,7 @@ from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from duckdb import DuckDBPyConnection
 
 from feature_store.history.liking import liked_texts
@@ -49,6 +50,18 @@ NEIGHBOURS = """
     QUALIFY row_number() OVER (PARTITION BY pair.pair_number ORDER BY near.place) <= pair.num_lacking
 """
 
+OTHERS = f"""
+    WITH met AS (
+        SELECT item.reference_id FROM known_events(now(), now()) AS event JOIN items AS item USING (item_id)
+        WHERE event.user_key = $user_key
+        UNION ALL SELECT unnest([reference_id, target_id]) FROM items WHERE target_text = $prompt
+    )
+    SELECT reference_id, any_value(item.reference_text) AS text
+    FROM {liked_texts("known_events(now(), now())")} AS liked JOIN items AS item USING (reference_id)
+    ANTI JOIN met USING (reference_id)
+    GROUP BY reference_id ORDER BY reference_id
+"""
+"""What is liked, and neither met by somebody nor what a prompt itself is made of."""
 OWED = f"""
     SELECT user_key, item_id FROM {{profiles}}
     WHERE origin = 'neighbours' AND user_key <> $user_key AND reference_id NOT IN (
@@ -121,6 +134,38 @@ def find_neighbours(
         "near", _search(store, cold["target_id"].to_numpy(), liked["reference_id"].to_numpy())
     )
     return connection.execute(NEIGHBOURS, {"known_before": known_before}).to_arrow_table()
+
+
+def lend(
+    lake: Lake, store: ReferenceStore, vector: np.ndarray, user_key: int, prompt: str, *, size: int
+) -> pa.Table:
+    """Find what others like that is near to a prompt, for somebody who asks for a picture now.
+
+    Args:
+        lake: where interactions and items are.
+        store: where the vectors of their texts are.
+        vector: `[1, width]` mean unit tokens of the prompt.
+        user_key: who has met none of it.
+        prompt: whose own items are not among it.
+        size: texts at most.
+
+    Returns:
+        `reference_id`, `text`; the nearest first.
+    """
+    connection = lake.cursor()
+    asked = {"user_key": user_key, "prompt": prompt}
+    others = connection.execute(OTHERS, asked).to_arrow_table()
+    if not others.num_rows:
+        return others
+    _, ids = store.search(vector, size, among=others["reference_id"].to_numpy())
+    near = {reference_id: place for place, reference_id in enumerate(ids[0].tolist())}
+    places = [near.get(reference_id) for reference_id in others["reference_id"].to_pylist()]
+    return (
+        others.append_column("place", pa.array(places, pa.int32()))
+        .filter(pc.is_valid(pc.field("place")))
+        .sort_by("place")
+        .drop_columns("place")
+    )
 
 
 def _search(store: ReferenceStore, target_ids: np.ndarray, among: np.ndarray) -> pa.Table:

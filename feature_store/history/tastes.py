@@ -14,6 +14,7 @@ TASTE = f"""
     SELECT item.reference_id, any_value(item.reference_text) AS text, fsum(event.weight) AS weight
     FROM known_events($as_of, $known_before) AS event JOIN items AS item USING (item_id)
     WHERE event.user_key = $user_key AND item.reference_id IS NOT NULL
+        AND ($without IS NULL OR item.target_text IS DISTINCT FROM $without)
     GROUP BY item.reference_id HAVING {IS_LIKED}
     ORDER BY item.reference_id
 """
@@ -68,22 +69,42 @@ def read_taste(lake: Lake, user_id: str) -> list[LikedText]:
         UnknownUserError: if that is nothing.
         OptedOutError: if the user opted out.
     """
+    taste = read_liked(lake, find_willing_user(lake, user_id))
+    if not taste:
+        raise no_history(user_id)
+    return taste
+
+
+def no_history(user_id: str) -> UnknownUserError:
+    """Say that there is nothing to go by."""
+    return UnknownUserError(
+        f"user {user_id} has no history with known items: check the id, or run `fan ingest`"
+    )
+
+
+def read_liked(lake: Lake, user_key: int, *, without: str | None = None) -> list[LikedText]:
+    """Return what a user likes now, by reference id; that may be nothing.
+
+    Args:
+        lake: where interactions and items are.
+        user_key: whose taste.
+        without: prompt of a target, whose own items are no references of it.
+    """
     now = datetime.now(UTC)
-    rows = read_history(lake, find_willing_user(lake, user_id), as_of=now, known_before=now).to_pylist()
-    if not rows:
-        raise UnknownUserError(
-            f"user {user_id} has no history with known items: check the id, or run `fan ingest`"
-        )
-    return [LikedText(**row) for row in rows]
+    rows = read_history(lake, user_key, as_of=now, known_before=now, without=without)
+    return [LikedText(**row) for row in rows.to_pylist()]
 
 
-def read_history(lake: Lake, user_key: int, *, as_of: datetime, known_before: datetime) -> pa.Table:
+def read_history(
+    lake: Lake, user_key: int, *, as_of: datetime, known_before: datetime, without: str | None = None
+) -> pa.Table:
     """Return what a user liked before a time, as it was known before another; nothing of who opted out.
 
     Returns:
-        `reference_id`, `text`, `weight` (above 0).
+        `reference_id`, `text`, `weight` (above 0); nothing of the items whose prompt is `without`.
     """
-    return lake.query(TASTE, {"user_key": user_key, "as_of": as_of, "known_before": known_before})
+    asked = {"user_key": user_key, "as_of": as_of, "known_before": known_before, "without": without}
+    return lake.query(TASTE, asked)
 
 
 def find_willing_user(lake: Lake, user_id: str) -> int:

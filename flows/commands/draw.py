@@ -14,10 +14,10 @@ from PIL import Image
 from fan_model.drawing.artist import Artist, Artwork
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, ImageFormat
 from fan_model.method.taste import blend_tastes
-from feature_store.history.tastes import read_taste
-from feature_store.lake.lake import Lake
+from feature_store.history.tastes import find_willing_user
 from flows.model.champion import load_champion
 from flows.model.served_model import drawing_options
+from flows.questions.asked_taste import select_taste
 from flows.settings import Settings
 from flows.stages.crowd import as_crowd, current_crowd
 from flows.workspace import open_lake
@@ -63,16 +63,17 @@ def draw(
         DrawError: if the picture was flagged, or a degree is none.
     """
     lake = open_lake(settings, read_only=True)
-    histories = [_read_texts(lake, user) for user in users]
+    for user in users:
+        find_willing_user(lake, user)
     artist = load_champion(settings).artist
-    crowd = as_crowd(current_crowd(settings, lake, artist.encoder_fingerprint, datetime.now(UTC)))
-    used = [artist.select(prompt, history, settings.profile, crowd) for history in histories]
+    rows = current_crowd(settings, lake, artist.encoder_fingerprint, datetime.now(UTC))
+    used = [select_taste(settings, lake, artist, user, prompt, rows) for user in users]
     taste = blend_tastes(used, style=style, style_share=style_share)
     row = {"prompt": prompt, "references": [*taste], "weights": [*taste.values()], "seed": settings.seed}
     request = artist.limits.parse_request(row)
     if unread := artist.count_unread([prompt])[0]:
         logger.warning("the text encoder does not read the last %d tokens of the prompt", unread)
-    options = drawing_options(settings, num_references=None, crowd=crowd)
+    options = drawing_options(settings, num_references=None, crowd=as_crowd(rows))
     if image_format:
         options = replace(options, image_format=image_format)
     artworks = [_draw(artist, request, at) for at in _at_degrees(options, degrees) or [options]]
@@ -138,7 +139,3 @@ def format_of(file: Path) -> ImageFormat:
     if not file.resolve().parent.is_dir():
         raise DrawError(f"there is no folder {file.parent}: make it first, or name another file")
     return found
-
-
-def _read_texts(lake: Lake, user_id: str) -> dict[str, float]:
-    return {liked.text: liked.weight for liked in read_taste(lake, user_id)}

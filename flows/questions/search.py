@@ -11,20 +11,21 @@ from tqdm import tqdm
 
 from fan_model.bundled import JUDGE_FOLDER
 from fan_model.encoders.text_encoders import Profile
-from fan_model.method.crowd_contrast import NOBODY, Crowd
+from fan_model.method.crowd_contrast import NOBODY
 from fan_model.method.personalization import Personalization
-from fan_model.method.profiling import FloatArray, ReferenceVectors
+from fan_model.method.profiling import FloatArray
 from fan_model.retrieval.clip import Clip
 from fan_model.retrieval.clip_features import FeatureEncoder, blend_features
-from feature_store.history.tastes import LikedText, read_taste
+from feature_store.history.tastes import LikedText, find_willing_user, read_taste
 from feature_store.lake.durable_files import checksum
 from feature_store.lake.lake import Lake
 from feature_store.tables.items import ScoredItem, items_of_texts, scan_target_texts
 from feature_store.vectors.feature_index import FeatureIndex
 from flows.model.champion import load_champion
+from flows.questions.asked_taste import select_taste
 from flows.settings import BUNDLED_PIPELINE, Settings
 from flows.stages.crowd import as_crowd, current_crowd
-from flows.workspace import open_lake, open_workspace, share_references
+from flows.workspace import open_lake, open_workspace
 
 TEXTS_PER_BATCH = 256
 MAX_LIKED = 200
@@ -73,11 +74,15 @@ def load_features(settings: Settings) -> FeatureEncoder:
 
 
 def personalization(settings: Settings, alpha: float | None) -> Personalization:
-    """Personalize as the settings search, in the layers that they draw with, or to another degree."""
+    """Personalize as the settings search, in the layers that they draw with, or to another degree.
+
+    All tokens are: what a text means as a whole is read from its words, too.
+    """
     degree = settings.search.alpha if alpha is None else alpha
+    how = replace(settings.drawing, keep_words=False)
     if settings.search.method == "contrast":
-        return replace(settings.drawing, alpha=0.0, contrast=degree)
-    return replace(settings.drawing, alpha=degree)
+        return replace(how, alpha=0.0, contrast=degree)
+    return replace(how, alpha=degree)
 
 
 def find_items(
@@ -114,38 +119,22 @@ def _mix(encoder: FeatureEncoder, query: str, taste: Sequence[LikedText], share:
 
 
 def _profile(settings: Settings, lake: Lake, user_id: str, query: str) -> Profile:
-    """Select the references of the user's taste for the query, as for a target (tailored profiling)."""
-    taste = read_taste(lake, user_id)
-    artist = load_champion(settings).artist
-    store = share_references(settings, encoder_fingerprint=artist.encoder_fingerprint, width=artist.width)
-    stored = store.gather([liked.reference_id for liked in taste])
-    selection = settings.profile.select(
-        artist.encode_texts([query]),
-        ReferenceVectors(stored.mean_unit_tokens, stored.unit_mean_tokens),
-        [liked.weight for liked in taste],
-    )
-    chosen = [taste[place] for place in selection.indices]
-    crowd = NOBODY
-    if settings.search.method == "contrast":
-        crowd = _crowd(settings, lake, artist.encoder_fingerprint)
-    return Profile(
-        query, tuple(liked.text for liked in chosen), tuple(liked.weight for liked in chosen), crowd
-    )
-
-
-def _crowd(settings: Settings, lake: Lake, encoder_fingerprint: str) -> Crowd:
-    """The crowd that nights contrast with.
+    """Select the references of the user's taste for the query, as for a target (tailored profiling).
 
     Raises:
-        SearchError: if no night has chosen one.
+        SearchError: if there is to be contrasted, and no night has chosen a crowd.
     """
-    rows = current_crowd(settings, lake, encoder_fingerprint, datetime.now(UTC))
-    if not rows:
+    find_willing_user(lake, user_id)
+    artist = load_champion(settings).artist
+    rows = current_crowd(settings, lake, artist.encoder_fingerprint, datetime.now(UTC))
+    contrasts = settings.search.method == "contrast"
+    if contrasts and not rows:
         raise SearchError(
             "no night has chosen a crowd to contrast with: run `fan nightly` with drawing.contrast or "
             'profile.distinctive, or search with search.method = "mean"'
         )
-    return as_crowd(rows)
+    chosen = select_taste(settings, lake, artist, user_id, query, rows)
+    return Profile(query, (*chosen,), (*chosen.values(),), as_crowd(rows) if contrasts else NOBODY)
 
 
 def _index_items(settings: Settings, lake: Lake, encoder: FeatureEncoder, fingerprint: str) -> FeatureIndex:
