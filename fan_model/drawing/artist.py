@@ -217,7 +217,7 @@ class Artist:
                 pass
 
     def complete(self, options: DrawingOptions) -> DrawingOptions:
-        """Options with the checkpoint's own steps and guidance, where they do not say otherwise."""
+        """Options with the checkpoint's own steps, guidance and sides, where they do not say otherwise."""
         return self.personalizer.complete(options)
 
     def digest(self, request: ArtworkRequest, options: DrawingOptions) -> str:

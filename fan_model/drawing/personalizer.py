@@ -385,12 +385,8 @@ class Personalizer:
         return self._placement.encoders_at_work(self.conditioner.modules)
 
     def complete(self, options: DrawingOptions) -> DrawingOptions:
-        """Options with the checkpoint's own steps and guidance, where they do not say otherwise."""
-        return replace(
-            options,
-            num_inference_steps=options.num_inference_steps or self._own.steps,
-            guidance_scale=options.guidance_scale or self._own.guidance,
-        )
+        """Options with the checkpoint's own steps, guidance and sides, where they do not say otherwise."""
+        return self._own.complete(options.within(self.num_layers), self.sides.own)
 
     def _options(self, values: Mapping[str, Any]) -> DrawingOptions:
         return self.complete(self.limits.parse_options(values, self.sides, EVERY_REFERENCE))

@@ -162,6 +162,13 @@ class DrawingOptions(PictureOptions):
             return NOBODY
         return Crowd(*merge_weighted(self.crowd, self.crowd_weights or (1.0,) * len(self.crowd)))
 
+    def within(self, num_layers: int) -> "DrawingOptions":
+        """The one spelling of layers, of encoders of so many; where all are skipped, nothing is personal."""
+        layers = tuple(layer for layer in sorted(set(self.skip_layers)) if layer < num_layers)
+        if layers and len(layers) == num_layers:
+            return replace(self, skip_layers=(), alpha=0.0, contrast=0.0, target_query=True)
+        return replace(self, skip_layers=layers)
+
     @property
     def selection(self) -> SelectionPolicy:
         """Which of the given references are used."""
@@ -204,7 +211,7 @@ def describe(request: ArtworkRequest, options: DrawingOptions) -> dict[str, Any]
 
     Options must be completed by the model (`Artist.complete`), if it is not drawn with as usual.
 
-    Without references there is nothing to personalize, and a plain picture is the same at every alpha;
+    Without references, or at alpha 0, there is nothing to personalize, and plain pictures are the same;
     without guidance nothing leads away from the negative prompt. Contrasted with a crowd, alpha plays no
     part; without one, neither do the crowd and how far to go from it.
     """
@@ -213,6 +220,8 @@ def describe(request: ArtworkRequest, options: DrawingOptions) -> dict[str, Any]
     drawn_with |= {"num_inference_steps": options.steps, "guidance_scale": options.guidance}
     drawn_with["skip_layers"] = sorted(set(options.skip_layers))
     drawn_with |= {"crowd": crowd.texts, "crowd_weights": crowd.weights}
+    if not options.alpha and not (request.references and crowd):
+        request = replace(request, references=(), weights=None)
     spelt = canonical(request)
     return {
         **spelt.own_fields,

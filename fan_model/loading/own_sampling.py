@@ -8,13 +8,13 @@ by their name.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from diffusers import DiffusionPipeline
 
-from fan_model.drawing.requests import USUAL_GUIDANCE, USUAL_STEPS
+from fan_model.drawing.requests import USUAL_GUIDANCE, USUAL_STEPS, DrawingOptions
 from fan_model.loading.kernels import image_model_of
 from fan_model.loading.pipeline_files import STATEMENT, PipelineError
 
@@ -45,6 +45,16 @@ class OwnSampling:
     def leads_away(self, guidance: float) -> bool:
         """Whether guidance of this scale leads away from a negative prompt."""
         return not self.is_embedded and guidance > 1
+
+    def complete(self, options: DrawingOptions, side: int) -> DrawingOptions:
+        """Options with these steps and guidance, and the side in pixels, where they do not say otherwise."""
+        return replace(
+            options,
+            num_inference_steps=options.num_inference_steps or self.steps,
+            guidance_scale=options.guidance_scale or self.guidance,
+            height=options.height or side,
+            width=options.width or side,
+        )
 
 
 USUAL = OwnSampling(USUAL_STEPS, USUAL_GUIDANCE)

@@ -194,6 +194,34 @@ def test_what_this_picture_does_not_show_is_not_in_its_digest(artist, case):
     assert np.array_equal(one[2], other[2])
 
 
+ALL_LAYERS = tuple(range(99))
+ALIKE = {
+    "references at alpha 0": [(REQUEST, {"alpha": 0.0}), (replace(REQUEST, references=(), weights=None), {})],
+    "layers that there are not": [(REQUEST, {"skip_layers": layers}) for layers in ((0,), (0, 98))],
+    "any degree with all layers skipped": [
+        (REQUEST, {"skip_layers": ALL_LAYERS, "alpha": alpha}) for alpha in (0.2, 0.9)
+    ],
+    "any start with all layers skipped": [
+        (REQUEST, {"skip_layers": ALL_LAYERS, "target_query": starts}) for starts in (True, False)
+    ],
+    "the pipeline's own side": [(REQUEST, {"height": side, "width": side}) for side in (None, "own")],
+}
+
+
+@pytest.mark.parametrize("case", ALIKE)
+def test_pictures_that_are_the_same_in_other_words_have_one_digest(artist, case):
+    one, other = (
+        draw(artist, request, replace(OPTIONS, **_with_own_side(artist, values)))
+        for request, values in ALIKE[case]
+    )
+    assert np.array_equal(one[2], other[2])
+    assert one[0] == other[0]
+
+
+def _with_own_side(artist, values):
+    return {name: artist.sides.own if value == "own" else value for name, value in values.items()}
+
+
 def test_a_plain_picture_that_starts_from_the_empty_text_shows_which_layers_are_skipped(artist):
     plain, options = replace(REQUEST, references=(), weights=None), replace(OPTIONS, target_query=False)
     one, other = (draw(artist, plain, replace(options, skip_layers=layers)) for layers in ((), (1,)))

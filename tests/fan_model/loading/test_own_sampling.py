@@ -109,7 +109,10 @@ def test_what_is_not_asked_for_is_the_checkpoints_own_and_in_the_digest_as_such(
     assert [(turbo.complete(one).steps, turbo.complete(one).guidance) for one in (plain, asked)] == [
         (4, 1.0), (7, 2.0),
     ]  # fmt: skip
-    assert usual.complete(plain) == DrawingOptions(num_inference_steps=20, guidance_scale=3.5)
+    own = usual.sides.own
+    assert usual.complete(plain) == DrawingOptions(
+        num_inference_steps=20, guidance_scale=3.5, height=own, width=own
+    )
     drawn = turbo.draw("western", seed=3, **QUICK)
     assert (
         drawn.tobytes()
