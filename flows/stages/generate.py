@@ -132,8 +132,6 @@ def draw_pairs(
 
     A thread draws pairs while the rows of those before them are made, so that the device is never idle.
 
-    A thread draws pairs while the rows of those before them are stored, so that the device is never idle.
-
     Args:
         job: what to draw with, and where to.
         pairs: users and items whose picture is to be drawn.
