@@ -10,11 +10,12 @@ from duckdb import DuckDBPyConnection
 
 from feature_store.history.liking import IS_LIKED
 from feature_store.lake.lake import Lake
+from feature_store.lake.relations import keep
 
 HISTORY = f"""
     SELECT pair.pair_number, arg_max(event.item_id, event.event_time) AS reference_item_id,
            item.reference_id, fsum(event.weight) AS weight, 'history' AS origin
-    FROM pairs AS pair,
+    FROM {pairs} AS pair,
         LATERAL (FROM known_events(pair.as_of, $known_before) AS known WHERE known.user_key = pair.user_key)
             AS event
     JOIN items AS item ON item.item_id = event.item_id
@@ -26,7 +27,7 @@ HISTORY = f"""
 CANDIDATES = """
     SELECT pair.bucket, pair.pair_number, pair.user_key, pair.item_id, pair.target_id, pair.as_of,
            history.reference_item_id, history.reference_id, history.weight, history.origin
-    FROM pairs AS pair LEFT JOIN histories AS history USING (pair_number)
+    FROM {pairs} AS pair LEFT JOIN {histories} AS history USING (pair_number)
     ORDER BY pair.pair_number, history.origin, history.reference_id
 """
 """What there is to select from, for each pair; one without any has a row whose reference is NULL."""
@@ -50,23 +51,30 @@ def scan_histories(lake: Lake, pairs: pa.Table, *, known_before: datetime) -> pa
     """
     connection = lake.cursor()
     connection.register("pairs", pairs)
-    return connection.execute(HISTORY, {"known_before": known_before}).to_arrow_table()
+    return connection.execute(HISTORY.format(pairs="pairs"), {"known_before": known_before}).to_arrow_table()
 
 
-def make_histories(connection: DuckDBPyConnection, *, known_before: datetime) -> None:
-    """Make the temporary table `histories` of a connection's relation `pairs`; see `scan_histories`."""
-    sql = f"CREATE OR REPLACE TEMP TABLE histories AS {HISTORY}"
-    connection.execute(sql, {"known_before": known_before})
+def make_histories(connection: DuckDBPyConnection, pairs: str, *, known_before: datetime) -> str:
+    """Keep the references of a connection's relation of pairs in another, which is returned.
+
+    Both are as `scan_histories` has them.
+    """
+    return keep(connection, "histories", HISTORY.format(pairs=pairs), {"known_before": known_before})
 
 
-def stream_candidates(connection: DuckDBPyConnection) -> pa.RecordBatchReader:
-    """Read what there is to select from for each pair of the relations `pairs` and `histories`, pair by pair.
+def stream_candidates(connection: DuckDBPyConnection, pairs: str, histories: str) -> pa.RecordBatchReader:
+    """Read what there is to select from for each pair, pair by pair.
+
+    Args:
+        connection: whose relations the others are.
+        pairs: what `number_stale_pairs` returned.
+        histories: what `make_histories` returned for them.
 
     Returns:
         Batches of `bucket`, the columns of `pairs`, and of a reference each; of a pair without any there is
         one row, whose reference is NULL.
     """
-    return connection.execute(CANDIDATES).to_arrow_reader()
+    return connection.execute(CANDIDATES.format(pairs=pairs, histories=histories)).to_arrow_reader()
 
 
 def count_unknown_items(lake: Lake) -> int:

@@ -20,9 +20,10 @@ NUM_SEARCHED = 64
 
 COLD = """
     SELECT pair.*, coalesce(own.weight, 1.0) AS weight, $size - coalesce(own.size, 0) AS num_lacking
-    FROM pairs AS pair
-    LEFT JOIN (SELECT pair_number, count(*) AS size, avg(weight) AS weight FROM histories GROUP BY ALL) AS own
-        ON own.pair_number = pair.pair_number
+    FROM {pairs} AS pair
+    LEFT JOIN (
+        SELECT pair_number, count(*) AS size, avg(weight) AS weight FROM {histories} GROUP BY ALL
+    ) AS own ON own.pair_number = pair.pair_number
     WHERE coalesce(own.size, 0) < $size
 """
 LIKED = f"""
@@ -98,7 +99,7 @@ def add_neighbours(
     connection = lake.cursor()
     connection.register("pairs", pairs)
     connection.register("histories", histories)
-    found = find_neighbours(connection, store, known_before=known_before, size=size)
+    found = find_neighbours(connection, store, "pairs", "histories", known_before=known_before, size=size)
     if found is None:
         return histories
     return pa.concat_tables([histories, found.cast(histories.schema)]).sort_by(
@@ -107,24 +108,37 @@ def add_neighbours(
 
 
 def fill_up_histories(
-    connection: DuckDBPyConnection, store: ReferenceStore, *, known_before: datetime, size: int
+    connection: DuckDBPyConnection,
+    store: ReferenceStore,
+    pairs: str,
+    histories: str,
+    *,
+    known_before: datetime,
+    size: int,
 ) -> None:
-    """Add what is lacking to the temporary table `histories` of a connection's relation `pairs`."""
-    found = find_neighbours(connection, store, known_before=known_before, size=size)
+    """Add what is lacking to the histories of pairs, both relations of the connection."""
+    found = find_neighbours(connection, store, pairs, histories, known_before=known_before, size=size)
     if found is not None:
         connection.register("found", found)
-        connection.execute("INSERT INTO histories BY NAME FROM found")
+        connection.execute(f"INSERT INTO {histories} BY NAME FROM found")
         connection.unregister("found")
 
 
 def find_neighbours(
-    connection: DuckDBPyConnection, store: ReferenceStore, *, known_before: datetime, size: int
+    connection: DuckDBPyConnection,
+    store: ReferenceStore,
+    pairs: str,
+    histories: str,
+    *,
+    known_before: datetime,
+    size: int,
 ) -> pa.Table | None:
-    """Find what is lacking in the relation `histories` of the relation `pairs`, both of the connection.
+    """Find what is lacking in the histories of pairs, both relations of the connection.
 
     Each distinct target is looked up once, however many pairs have it. None if nothing is lacking.
     """
-    cold = connection.execute(COLD, {"size": size}).to_arrow_table()
+    sql = COLD.format(pairs=pairs, histories=histories)
+    cold = connection.execute(sql, {"size": size}).to_arrow_table()
     if not cold.num_rows:
         return None
     liked = connection.execute(LIKED, {"known_before": known_before}).to_arrow_table()

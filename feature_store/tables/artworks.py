@@ -10,6 +10,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from feature_store.lake.lake import Lake
+from feature_store.lake.relations import keep
 from feature_store.lake.sql import quote
 from feature_store.schemas import ARTWORKS
 from feature_store.tables.profiles import NO_PROFILE
@@ -33,12 +34,11 @@ STALE = """
         OR (drawn.status = 'failed' AND drawn.run_id <> $run_id)
     )
 """
-PAIR = "CREATE OR REPLACE TEMP TABLE pair AS SELECT {bucket} AS bucket, * FROM ({pairs}) ORDER BY bucket"
+PAIR = "SELECT {bucket} AS bucket, * FROM ({pairs}) ORDER BY bucket"
 REFERENCE = """
-    CREATE OR REPLACE TEMP TABLE reference AS
     SELECT pair.bucket, p.user_key, p.item_id, p.position, p.weight, i.reference_text,
            struct_pack(uri := i.stock_image_uri, sha256 := seen.picture_sha256) AS picture
-    FROM night.profiles AS p JOIN pair ON pair.user_key = p.user_key AND pair.item_id = p.item_id
+    FROM night.profiles AS p JOIN {pair} AS pair ON pair.user_key = p.user_key AND pair.item_id = p.item_id
     JOIN items AS i ON i.item_id = p.reference_item_id
     LEFT JOIN reference_pictures AS seen
         ON seen.item_id = i.item_id AND seen.stock_image_uri = i.stock_image_uri
@@ -49,13 +49,13 @@ PAIRS = """
     WITH profile AS (
         SELECT user_key, item_id, list(reference_text ORDER BY position) AS references,
                list(weight ORDER BY position) AS weights, list(picture ORDER BY position) AS pictures
-        FROM reference WHERE bucket BETWEEN $first AND $last GROUP BY ALL
+        FROM {reference} WHERE bucket BETWEEN $first AND $last GROUP BY ALL
     )
     SELECT bucket, user_key, item_id, target_id, target_text, tokens_cut, profile_digest,
            artwork_digest, stock_image_uri, start_sha256, own_sha256,
            coalesce(profile.references, []) AS references, coalesce(profile.weights, []) AS weights,
            coalesce(profile.pictures, []) AS pictures
-    FROM pair LEFT JOIN profile USING (user_key, item_id)
+    FROM {pair} LEFT JOIN profile USING (user_key, item_id)
     WHERE bucket BETWEEN $first AND $last
     ORDER BY bucket, place
 """
@@ -84,7 +84,6 @@ DRAWN_PAIRS = """
     LIMIT $most
 """
 MADE = """
-    CREATE OR REPLACE TEMP TABLE made AS
     SELECT * EXCLUDE (place, repeats) REPLACE (
         CASE WHEN status = 'generated' AND (
             repeats > 1 OR artwork_digest IN (SELECT artwork_digest FROM night.artworks)
@@ -184,11 +183,12 @@ def _with_references(
 ) -> pa.RecordBatchReader:
     """Return pairs with the references of their profiles, a few buckets at a time."""
     cursor = lake.cursor()
-    cursor.execute(PAIR.format(pairs=pairs, bucket=bucket), dict(parameters))
-    cursor.execute(REFERENCE)
+    pair = keep(cursor, "pair", PAIR.format(pairs=pairs, bucket=bucket), parameters)
+    reference = keep(cursor, "reference", REFERENCE.format(pair=pair))
+    sql = PAIRS.format(pair=pair, reference=reference)
 
     def read(first: int) -> pa.RecordBatchReader:
-        return cursor.execute(PAIRS, {"first": first, "last": first + BUCKETS_AT_ONCE - 1}).to_arrow_reader()
+        return cursor.execute(sql, {"first": first, "last": first + BUCKETS_AT_ONCE - 1}).to_arrow_reader()
 
     schema = read(num_buckets).schema
     batches = (batch for first in range(0, num_buckets, BUCKETS_AT_ONCE) for batch in read(first))
@@ -266,15 +266,15 @@ def commit_artworks(lake: Lake, files: Sequence[str]) -> dict[str, int]:
     )
 
     def replace(connection: DuckDBPyConnection) -> dict[str, int]:
-        connection.execute(MADE.format(rows=rows))
+        made = keep(connection, "made", MADE.format(rows=rows))
         connection.execute(
-            "DELETE FROM night.artworks AS old USING made "
+            f"DELETE FROM night.artworks AS old USING {made} AS made "
             "WHERE old.user_key = made.user_key AND old.item_id = made.item_id"
         )
         columns = ", ".join(ARTWORKS.column_names)
-        connection.execute(f"INSERT INTO night.artworks ({columns}) SELECT {columns} FROM made")
-        counts = connection.execute("SELECT status, count(*) FROM made GROUP BY status").fetchall()
-        connection.execute("DROP TABLE made")
+        connection.execute(f"INSERT INTO night.artworks ({columns}) SELECT {columns} FROM {made}")
+        counts = connection.execute(f"SELECT status, count(*) FROM {made} GROUP BY status").fetchall()
+        connection.execute(f"DROP TABLE {made}")
         return dict(counts)
 
     return lake.write(replace, "artworks")

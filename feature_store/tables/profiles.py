@@ -10,6 +10,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from feature_store.lake.lake import Lake
+from feature_store.lake.relations import keep
 from feature_store.lake.sql import quote
 from feature_store.schemas import PROFILE_STATES, PROFILES
 from feature_store.tables.runs import Run
@@ -30,7 +31,6 @@ COLUMNS = "target.user_key, target.item_id, item.target_id, coalesce(target.as_o
 IN_ORDER = "length(target.user_id), target.user_id, target.rank"
 PAIRS = f"SELECT {COLUMNS} {{stale}} ORDER BY {IN_ORDER}"
 NUMBERED = f"""
-    CREATE OR REPLACE TEMP TABLE pairs AS
     SELECT row_number() OVER (ORDER BY {{bucket}}, {IN_ORDER}) - 1 AS pair_number,
            {{bucket}} AS bucket, {COLUMNS}
     {{stale}}
@@ -72,14 +72,16 @@ def scan_stale_pairs(
 
 def number_stale_pairs(
     connection: DuckDBPyConnection, run: Run, *, recipe_digest: str, max_users: int | None, num_buckets: int
-) -> None:
-    """Make the temporary table `pairs` of all that is to be profiled, sorted and numbered by bucket of users.
+) -> str:
+    """Keep all that is to be profiled, sorted and numbered by bucket of users.
 
-    Its columns are `pair_number`, `bucket`, both from 0, and those of `scan_stale_pairs`.
+    Returns:
+        A relation of the connection: `pair_number`, `bucket`, both from 0, and the columns of
+        `scan_stale_pairs`.
     """
     number = bucket_number("target.user_id", num_buckets)
     sql = NUMBERED.format(stale=_stale(max_users, EVERYBODY), bucket=number)
-    connection.execute(sql, _parameters(recipe_digest, run))
+    return keep(connection, "pairs", sql, _parameters(recipe_digest, run))
 
 
 def _stale(max_users: int | None, bucket: Bucket) -> str:

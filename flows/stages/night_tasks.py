@@ -84,18 +84,18 @@ def list_profiles(settings: Settings, run: Run) -> ProfileWork:
     folder.empty()
     if buckets:
         connection = lake.cursor()
-        profiles.number_stale_pairs(
+        pairs = profiles.number_stale_pairs(
             connection,
             run,
             recipe_digest=profile_recipe(settings, store.encoder_fingerprint, crowd_name(crowd)),
             max_users=settings.users_limit,
             num_buckets=len(buckets),
         )
-        make_histories(connection, known_before=run.window_end)
+        histories = make_histories(connection, pairs, known_before=run.window_end)
         if settings.profile.cold_start:
             size = settings.profile.little_history
-            fill_up_histories(connection, store, known_before=run.window_end, size=size)
-        numbers = folder.write_lists(stream_candidates(connection))
+            fill_up_histories(connection, store, pairs, histories, known_before=run.window_end, size=size)
+        numbers = folder.write_lists(stream_candidates(connection, pairs, histories))
         connection.close()
     return ProfileWork(
         run=run,
