@@ -11,16 +11,23 @@ from tests.flows.nights import NIGHT, ask, run, sample_ratings, write_movielens,
 pytestmark = pytest.mark.whole
 
 
+def gallery_of(workspace):
+    """All pages of the gallery."""
+    return "".join(page.read_text() for page in (workspace / "gallery").glob("*.html"))
+
+
 def test_a_user_who_opts_out_loses_pictures_files_and_place_in_the_gallery(published_file):
     workspace = read_settings(published_file).workspace
-    ((image,),) = ask(published_file, "SELECT image_path FROM artworks WHERE user_id = '2'")
+    ((image, key),) = ask(published_file, "SELECT image_path, user_key FROM artworks WHERE user_id = '2'")
+    assert f"User {key}<" in gallery_of(workspace)
     said = CliRunner().invoke(app, ["opt-out", "2", "--settings", str(published_file)])
     assert "user 2 gets no personalized pictures" in said.output
     run(published_file)
     assert ask(published_file, "SELECT count(*) FROM artworks WHERE user_id = '2'") == [(0,)]
     assert ask(published_file, "SELECT count(*) FROM profiles WHERE user_id = '2'") == [(0,)]
     assert not (workspace / image).exists()
-    assert "User 2<" not in (workspace / "gallery" / "index.html").read_text()
+    assert "User " in gallery_of(workspace)
+    assert str(key) not in gallery_of(workspace)
     for (path,) in ask(published_file, "SELECT image_path FROM artworks"):
         assert (workspace / path).exists()
 

@@ -268,3 +268,13 @@ def test_as_many_bytes_as_are_allowed_are_read_together(lake, tmp_path, batches,
     monkeypatch.setattr(file_batches, "MOST_BYTES", 2 * (tmp_path / "a.csv").stat().st_size)
     log_outcomes(lake, tmp_path)
     assert batches == [["a.csv", "b.csv"], ["c.csv", "d.csv"]]
+
+
+def test_titles_that_go_as_one_file_of_a_feed_is_read_otherwise_are_not_those_of_the_next_file(
+    lake, tmp_path
+):
+    write(tmp_path, f1=("i1", "Film 1", "1.png"), f2=("i2", "Film 2", "2.png"))
+    outcomes(lake, films(tmp_path))
+    made = outcomes(lake, prices(tmp_path, "f*.csv", stock_image_uri="tag"))
+    assert made["f2.csv"] == (1, 0, 0, 1)
+    assert ask(lake, "SELECT file, reason FROM rejected_rows") == [("f2.csv", "no catalogue has the item")]

@@ -68,6 +68,12 @@ def test_an_event_of_after_the_erasure_brings_the_user_back_with_their_opt_out_a
     assert ask(left, "SELECT count(*) FROM interactions WHERE user_id = ?", LEAVER) == [(2,)]
 
 
+def test_an_event_of_the_very_moment_of_the_erasure_brings_the_user_back(left, tmp_path):
+    ((erased_at,),) = ask(left, "SELECT erased_at FROM suppressions")
+    take_in_events(left, tmp_path, [*OLD, ("new", LEAVER, "i2", erased_at.isoformat(), 1.0)], name="again")
+    assert ask(left, "SELECT item_id FROM interactions WHERE user_id = ?", LEAVER) == [("i2",)]
+
+
 def test_a_list_of_targets_does_not_bring_them_back(left, tmp_path):
     take_in_targets(left, tmp_path, [(LEAVER, "i1", 1), (STAYER, "i1", 1)])
     assert look_up_key(left, LEAVER) is None

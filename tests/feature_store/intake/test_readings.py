@@ -4,17 +4,14 @@ import json
 import os
 from datetime import date
 
-import pyarrow as pa
 import pytest
 
-from feature_store.history.joins import describe_joins
 from feature_store.intake.deliveries import is_delivered
 from feature_store.intake.file_batches import FileIntake, append_delivery
 from feature_store.intake.known_files import Known
 from feature_store.intake.ledger import UnknownFileError, read_again
 from feature_store.intake.offers import ChangedFileError
 from feature_store.tables.runs import open_run
-from feature_store.tables.targets import replace_targets
 from feature_store.upkeep.checks import check_tables
 from recsys_adapters.sources.catalogue import Catalogue
 from recsys_adapters.sources.event_log import EventLog
@@ -308,38 +305,6 @@ def test_an_item_that_a_list_has_twice_by_scores_has_the_place_of_the_highest(la
 def test_a_longer_list_than_is_wanted_is_cut(lake, tmp_path):
     take_in_targets(lake, tmp_path, [("ann", f"i{rank}", rank) for rank in range(9)], per_user=2)
     assert ask(lake, "SELECT item_id FROM night.targets ORDER BY rank") == [("i0",), ("i1",)]
-
-
-def test_joins_that_meet_little_are_told_with_ids_of_both_sides(lake, tmp_path):
-    take_in_events(lake, tmp_path, [("e1", "ann", "film-1", "2024-05-01", 1.0)])
-    take_in_items(lake, tmp_path, {"1": "Alpha"})
-    ((severity, message),) = describe_joins(lake)
-    assert severity == "warning"
-    assert (
-        message
-        == "0.0% of 1 events meet an item of a catalogue: no catalogue has 'film-1'; the catalogues have '1'"
-    )
-
-
-def test_targets_made_of_the_events_of_before_are_not_told_as_joins(lake, tmp_path):
-    take_in_events(lake, tmp_path, [("e1", "ann", "1", "2024-05-01", 1.0)])
-    take_in_items(lake, tmp_path, {"1": "Alpha"})
-    run = open_run(lake)
-    keys = [key for (key,) in ask(lake, "SELECT user_key FROM keyed.users")]
-    made = pa.table(
-        {
-            "user_key": pa.array(keys, pa.int64()),
-            "item_id": ["gone"],
-            "rank": pa.array([1], pa.int32()),
-            "score": pa.nulls(1, pa.float64()),
-            "as_of": pa.nulls(1, pa.timestamp("us", "UTC")),
-        }
-    )
-    replace_targets(lake, run, keys, made, source="latest", recipe_digest="made")
-    assert ask(lake, "SELECT item_id FROM night.targets") == [("gone",)]
-    assert [message for _, message in describe_joins(lake)] == [
-        "100.0% of 1 events meet an item of a catalogue"
-    ]
 
 
 def test_a_file_is_read_again_where_that_is_asked_for_and_its_rows_are_there_once(lake, tmp_path):

@@ -43,6 +43,10 @@ def test_the_number_of_targets_belongs_to_the_targets():
     assert changed(targets=Targets(per_user=3)) == (True, False, False)
 
 
+def test_the_seed_belongs_to_targets_and_pictures():
+    assert changed(seed=7) == (True, False, True)
+
+
 def test_limits_and_folders_belong_to_nothing():
     assert changed(max_users="all", workspace="elsewhere", bucket_users=3) == (False, False, False)
 
