@@ -1,6 +1,8 @@
 """Who may import whom: the arrows of the architecture, and no others."""
 
 import ast
+import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,8 @@ ALLOWED = {
 }
 
 
-def _imports(file: Path) -> set[str]:
+@cache
+def _imports(file: Path) -> frozenset[str]:
     """Name every module that a file imports, also inside functions."""
     modules = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -25,7 +28,7 @@ def _imports(file: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file} imports relatively: name the package"
             modules |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return modules
+    return frozenset(modules)
 
 
 def _foreign_imports(package: str) -> set[str]:
@@ -74,3 +77,48 @@ def test_no_container_is_named_after_nothing():
     names = {path.stem for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
     names |= {path.name for package in PACKAGES for path in (ROOT / package).rglob("*") if path.is_dir()}
     assert not names & {"utils", "common", "helpers"}
+
+
+ROOMS = {
+    ".".join(file.parent.relative_to(ROOT).parts): file
+    for package in sorted(PACKAGES)
+    for file in sorted((ROOT / package).rglob("__init__.py"))
+}
+ONLY = re.compile(r"[Oo]nly ((?:`[\w.]+`(?:, | and )?)+) comes? here")
+"""How the docstring of a room names all who may come in."""
+
+
+def _room(module: str) -> str:
+    """The room that a module, or a name of a module, lies in."""
+    while module not in ROOMS:
+        module = module.rpartition(".")[0]
+    return module
+
+
+def _visitors(room: str) -> set[str]:
+    """Rooms that import from a room; what a package shows of its rooms in its own `__init__` is no visit."""
+    package = room.split(".")[0]
+    return {
+        visitor
+        for file in (file for name in PACKAGES for file in (ROOT / name).rglob("*.py"))
+        if (visitor := ".".join(file.parent.relative_to(ROOT).parts)) != room
+        and file != ROOMS[package]
+        and any(_room(module) == room for module in _imports(file) if module.split(".")[0] == package)
+    }
+
+
+def _claims() -> dict[str, set[str]]:
+    """Who comes in, for each room that says so, as it is written there."""
+    told = {room: " ".join(file.read_text().split()) for room, file in ROOMS.items()}
+    said = {room: found[1] for room, text in told.items() if (found := ONLY.search(text))}
+    return {room: set(re.findall(r"`([\w.]+)`", names)) for room, names in said.items()}
+
+
+@pytest.mark.parametrize("room", _claims())
+def test_a_room_that_names_all_who_come_in_names_them_truly(room):
+    package = room.split(".")[0]
+    assert {name.removeprefix(f"{package}.") for name in _visitors(room)} == _claims()[room]
+
+
+def test_the_rooms_of_which_few_know_say_who_comes_in():
+    assert len(_claims()) > 15

@@ -1,4 +1,5 @@
 """What the bundled model can do: figures, and sheets of unpicked pictures.
 
-The commands that make and calibrate the model come here.
+Only `flows.commands` and `flows.model` come here: to show what it can, and to train an
+adapter for it.
 """

@@ -1,4 +1,4 @@
 """What people read of an evaluation: a page with tables and figures, and numbers by name.
 
-The command comes here with results that were measured; nothing is measured here.
+Only `flows.commands` comes here, with results that were measured; nothing is measured here.
 """

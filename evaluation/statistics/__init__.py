@@ -1,4 +1,4 @@
 """From values per user to what can be said: intervals, comparisons, findings.
 
-`report` and `measures` come here with numbers; no picture or text does.
+Only `report` and `measures` come here, with numbers; no picture or text does.
 """

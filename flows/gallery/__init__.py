@@ -1,4 +1,4 @@
 """The gallery: pages on which people see what was drawn, of whose taste, beside what it would be without.
 
-The stage that publishes comes here, and the command that writes it anew.
+Only `stages` and `commands` come here: the stage that publishes, and the command that writes it anew.
 """

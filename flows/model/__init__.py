@@ -1,4 +1,4 @@
 """The registered model of the settings: registered, loaded, calibrated, told how to be served.
 
-Stages and commands come here for the model.
+Whoever in `flows` draws, asks or looks ahead comes here for the model.
 """

@@ -1,5 +1,5 @@
 """Items' own pictures in a night: looked at for changes, begun with, or acting as references.
 
-Stages come here where the settings say that such pictures act, and who looks ahead at a night or keeps a
-workspace whole.
+Only `stages`, `setup` and `keeping` come here: where the settings say that such pictures act, to
+look ahead at a night, and to try whether pictures can be drawn again.
 """

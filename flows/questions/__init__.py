@@ -1,4 +1,4 @@
 """What is asked of a workspace, read only: SQL, why a picture is as it is, search, copies of pictures.
 
-The command line comes here. What is written are copies for whoever asks, and the index that is searched.
+Only `cli` comes here. What is written are copies for whoever asks, and the index that is searched.
 """

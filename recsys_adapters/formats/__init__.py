@@ -1,4 +1,5 @@
 """One module per format of files: how bytes become records of named texts.
 
-A format knows no meaning: it is told which columns are wanted. Only `sources` and `records` come here.
+A format knows no meaning: it is told which columns are wanted. Only `sources`, `records`, `guesses` and
+`testing` come here.
 """

@@ -1,4 +1,4 @@
 """What goes over the wire: bodies and rows of requests, answers and refusals.
 
-Endpoints come in, and the model that MLflow loads.
+Only `service` comes here: its endpoints, and the model that MLflow loads.
 """

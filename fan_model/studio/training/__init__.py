@@ -1,4 +1,4 @@
 """How the bundled model is made from posters: reader, judge, codec and painter, each resumes.
 
-The command `fan studio` comes here, and nobody else.
+Only `flows.commands` comes here, for `fan studio`.
 """
