@@ -3,11 +3,13 @@
 No refusal repeats a text that was sent: it may be private, and it may be markup.
 """
 
+import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import cached_property, partial
+from numbers import Real
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -191,6 +193,28 @@ def _plain(value: object, allowed: Allowed) -> object:
     if allowed.kind is int and isinstance(value, float) and value.is_integer():
         return int(value) if abs(value) < MAX_EXACT_FLOAT else value
     return value
+
+
+def check_strengths(weights: Collection[float]) -> None:
+    """Refuse weights that no preference has.
+
+    Raises:
+        RequestError: One is not a finite number above 0.
+    """
+    if not all(isinstance(weight, Real) and 0 < weight < math.inf for weight in weights):
+        raise RequestError("weights must be finite numbers above 0")
+
+
+def check_num_prompts(num_prompts: int, *, takes_one: bool) -> None:
+    """See that a pipeline takes the condition of so many prompts in one call.
+
+    Raises:
+        RequestError: There are none, or more than one where it takes one at a time.
+    """
+    if not num_prompts:
+        raise RequestError("prompt must be at least one text: there is nothing to read in an empty list")
+    if takes_one and num_prompts > 1:
+        raise RequestError("prompt must be one: this pipeline takes the condition of one at a time")
 
 
 def check_reading(options: DrawingOptions, *, is_guided: bool, keeps_words: bool) -> None:

@@ -19,9 +19,9 @@ from diffusers import DiffusionPipeline
 from PIL import Image
 
 from fan_model.drawing.batch_sizes import BatchSize
-from fan_model.drawing.limits import RequestLimits, Sides, check_reading
+from fan_model.drawing.limits import RequestLimits, Sides, check_num_prompts, check_reading, check_strengths
 from fan_model.drawing.pictured_requests import check_images, images_of
-from fan_model.drawing.prompt_columns import Images, Texts, Weights, read_requests
+from fan_model.drawing.prompt_columns import Images, Texts, Weights, read_history, read_requests
 from fan_model.drawing.renderer import DeviceFullError, Painted, Renderer, free_memory, sound
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError, canonical
 from fan_model.drawing.starting import USUAL_STRENGTH, Starts, check_starts, with_starts
@@ -52,8 +52,7 @@ EVERY_REFERENCE = DrawingOptions(num_references=None)
 class Personalizer:
     """Personalizes the prompts of a pipeline, whose family must be one of those in `families`.
 
-    The pipeline stays as it is: it can be called with or without what this gives. May be shared between
-    threads.
+    The pipeline stays as it is, to be called with or without what this gives. Threads may share it.
 
     Args:
         pipeline: A text-to-image pipeline of diffusers, where its weights are.
@@ -209,9 +208,8 @@ class Personalizer:
             SpoiltPictureError: The image model gave what is no picture.
         """
         drawing = self._options(options)
-        requests = with_starts(
-            read_requests(self.limits, prompt, references, weights, seed, images), start, strength
-        )
+        requests = read_requests(self.limits, prompt, references, weights, seed, images)
+        requests = with_starts(requests, start, strength)
         self.check(requests, drawing)
         with drawing_threads():
             drawn = list(self.paint([self.profile(request, drawing) for request in requests], drawing))
@@ -229,15 +227,21 @@ class Personalizer:
             history: Texts, or texts with weights above 0.
             num_references: How many to keep, at least 1.
             prompt: What will be drawn; none: they are near to all of the history.
+
+        Raises:
+            RequestError: The history is no such texts, a weight is not above 0, or so many cannot be kept.
         """
-        taste = history if isinstance(history, Mapping) else dict.fromkeys(history, 1.0)
-        policy = SelectionPolicy(fraction=1.0, max_references=num_references)
-        return self.select_by_policy(prompt, taste, policy)
+        return self.select_by_policy(prompt, *read_history(history, num_references))
 
     def select_by_policy(
         self, prompt: str | None, taste: Taste, policy: SelectionPolicy, crowd: Crowd = NOBODY
     ) -> dict[str, float]:
-        """The references of a taste that a policy keeps for a prompt, or for the whole, and their weights."""
+        """The references of a taste that a policy keeps for a prompt, or for the whole, and their weights.
+
+        Raises:
+            RequestError: A weight is not a finite number above 0.
+        """
+        check_strengths(taste.values())
         if policy.num_references(len(taste)) == len(taste):
             return dict(taste)
         texts, weights = list(taste), list(taste.values())
@@ -261,10 +265,7 @@ class Personalizer:
             starts = range(0, len(texts), LARGEST_BATCH)
             encoded = [one for start in starts for one in self._encode(texts[start : start + LARGEST_BATCH])]
         encoded = encoded or [ReferenceVectors(*np.empty((2, 0, self.width), np.float32))]
-        return ReferenceVectors(
-            np.concatenate([batch.mean_unit_tokens for batch in encoded]),
-            np.concatenate([batch.unit_mean_tokens for batch in encoded]),
-        )
+        return ReferenceVectors.join(encoded)
 
     def count_unread(self, texts: Texts) -> list[int]:
         """How many tokens of each text are beyond what the text encoder reads, and play no part."""
@@ -330,11 +331,10 @@ class Personalizer:
         """Condition and negative condition, by diffusers' names.
 
         Raises:
-            RequestError: The pipeline takes one prompt at a time, or cannot do what options say.
+            RequestError: There is no prompt, or the pipeline takes one at a time or cannot do as options say.
         """
         takes_one = self.image_input is not None and self.image_input.takes_one_picture
-        if (takes_one or self.conditioner.takes_one_prompt) and len(requests) > 1:
-            raise RequestError("prompt must be one: this pipeline takes the condition of one at a time")
+        check_num_prompts(len(requests), takes_one=takes_one or self.conditioner.takes_one_prompt)
         self._check_reading(options)
         check_images(requests, self.image_input, reads_texts=self.conditioner.reads_texts)
         arguments = self._text_arguments(requests, options)

@@ -1,16 +1,22 @@
 """What the library's door is given for one prompt or for several, as one request for each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
+from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
-from fan_model.drawing.limits import RequestLimits
+from fan_model.drawing.limits import OPTIONS, RequestLimits
 from fan_model.drawing.pictured_requests import with_images
 from fan_model.drawing.requests import ArtworkRequest, RequestError
 from fan_model.image_references.image_profile import ImageProfile
+from fan_model.method.selection_policy import SelectionPolicy
+from fan_model.method.taste import Taste
 
 Texts = Sequence[str]
 Weights = Sequence[float] | None
 Images = ImageProfile | Sequence[ImageProfile | None] | None
+NUM_KEPT = replace(OPTIONS["num_references"], optional=False)
+"""How many references a selection may keep."""
 
 
 def read_requests(
@@ -47,10 +53,15 @@ def _columns(
         return {"prompt": [prompt], "references": [references], "weights": [weights], "seed": [seed]}
     return {
         "prompt": prompt,
-        "references": references or [()] * len(prompt),
-        "weights": weights or [None] * len(prompt),
-        "seed": [seed] * len(prompt) if isinstance(seed, int) else seed,
+        "references": _given(references) or [()] * len(prompt),
+        "weights": _given(weights) or [None] * len(prompt),
+        "seed": seed if isinstance(seed, Sized) else [seed] * len(prompt),
     }
+
+
+def _given(column: Iterable[Any] | None) -> list[Any]:
+    """A column as a list; an array of several values is by itself neither true nor false."""
+    return [] if column is None else list(column)
 
 
 def _listed(images: Images, num_prompts: int) -> list[ImageProfile | None]:
@@ -65,3 +76,20 @@ def _listed(images: Images, num_prompts: int) -> list[ImageProfile | None]:
     if not all(one is None or isinstance(one, ImageProfile) for one in listed):
         raise RequestError("images must be an ImageProfile for each prompt: make one with ImageProfile.of")
     return listed
+
+
+def read_history(history: Texts | Taste, num_references: int) -> tuple[Taste, SelectionPolicy]:
+    """A history as a taste, and the policy that keeps so many references of it.
+
+    Raises:
+        RequestError: It is no collection of texts, or the number is none of references.
+    """
+    is_number = isinstance(num_references, Integral) and not isinstance(num_references, bool)
+    if not is_number or not NUM_KEPT.admits(num_references):
+        raise RequestError(f"num_references must be {NUM_KEPT.in_words()}")
+    # A text is a sequence of texts as well: of its letters.
+    texts = tuple(history) if isinstance(history, Iterable) and not isinstance(history, str) else None
+    if texts is None or not all(isinstance(text, str) for text in texts):
+        raise RequestError("history must be a list of texts, or texts with their weights")
+    taste = history if isinstance(history, Mapping) else dict.fromkeys(texts, 1.0)
+    return taste, SelectionPolicy(fraction=1.0, max_references=int(num_references))

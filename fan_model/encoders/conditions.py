@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -61,10 +60,7 @@ class Condition:
     def vectors(self) -> ReferenceVectors:
         """The two vectors of each text."""
         each = [ReferenceVectors.of_tokens(tokens.float().cpu().numpy()[None]) for tokens in self.tokens]
-        return ReferenceVectors(
-            np.concatenate([one.mean_unit_tokens for one in each]),
-            np.concatenate([one.unit_mean_tokens for one in each]),
-        )
+        return ReferenceVectors.join(each)
 
 
 def _repeat(value: Any, batch_size: int) -> Any:  # noqa: ANN401

@@ -43,6 +43,14 @@ class ReferenceVectors:
         """Reduce token states [N, n, d], padding included, to the two vectors per text."""
         return cls(_unit(tokens).mean(axis=1), _unit(tokens.mean(axis=1)))
 
+    @classmethod
+    def join(cls, parts: Sequence["ReferenceVectors"]) -> "ReferenceVectors":
+        """The vectors of the texts of all parts, in their order; there is at least one part."""
+        return cls(
+            np.concatenate([part.mean_unit_tokens for part in parts]),
+            np.concatenate([part.unit_mean_tokens for part in parts]),
+        )
+
     def mean(self, weights: npt.ArrayLike) -> "ReferenceVectors":
         """The weighted means [1, d] of both vectors; weights [N] are above 0, of any scale."""
         both = self.mean_unit_tokens, self.unit_mean_tokens

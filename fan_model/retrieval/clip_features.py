@@ -85,10 +85,7 @@ class FeatureEncoder:
             ReferenceVectors.of_tokens(self._vision.encode(batch)[-1].numpy())
             for batch in self._clip.pixels(images)
         ]
-        return ReferenceVectors(
-            np.concatenate([one.mean_unit_tokens for one in made]),
-            np.concatenate([one.unit_mean_tokens for one in made]),
-        )
+        return ReferenceVectors.join(made)
 
     def select_images(
         self,

@@ -117,6 +117,35 @@ def test_a_selection_is_relevant_has_its_weights_and_can_be_drawn():
     assert np.array_equal(pixels(selected), pixels(drawn))
 
 
+@pytest.mark.parametrize("weight", [-1.0, 0.0, float("nan"), float("inf"), "1"])
+@pytest.mark.parametrize("kept", [1, 2, 3])
+def test_a_selection_of_any_size_refuses_weights_that_no_preference_has(weight, kept):
+    with pytest.raises(RequestError, match="weights must be finite numbers above 0"):
+        PERSONALIZER.select({"a": weight, "b": 1}, kept)
+
+
+def test_a_selections_size_and_weights_may_be_numbers_of_numpy():
+    assert PERSONALIZER.select({"a": np.float32(2), "b": np.int64(1)}, np.int64(2)) == {"a": 2, "b": 1}
+    assert PERSONALIZER.select(np.array(["a", "b"]), 5) == {"a": 1.0, "b": 1.0}
+
+
+def test_columns_may_be_arrays_and_a_seed_a_number_of_numpy():
+    prompts, references = ["western", "noir"], [["neon", "flat"], ["pastel", "flat"]]
+    weights = [[1.0, 2.0], [1.0, 1.0]]
+    lists = PERSONALIZER.condition(prompts, references, weights)
+    arrays = PERSONALIZER.condition(np.array(prompts), np.array(references), np.array(weights))
+    assert torch.equal(lists["prompt_embeds"], arrays["prompt_embeds"])
+    plain = PERSONALIZER.condition(prompts, np.array([]), np.array([]))
+    assert torch.equal(plain["prompt_embeds"], PERSONALIZER.condition(prompts)["prompt_embeds"])
+    drawn = (PERSONALIZER.draw(prompts, seed=seed, **TINY) for seed in (3, np.int64(3)))
+    for own, numpys in zip(*drawn, strict=True):
+        assert np.array_equal(pixels(own), pixels(numpys))
+
+
+def test_no_prompts_are_no_pictures():
+    assert PERSONALIZER.draw([]) == []
+
+
 def test_the_pipeline_itself_stays_as_it_is():
     pipeline = stable_diffusion()
     before = {name: type(part) for name, part in pipeline.components.items()}
@@ -140,6 +169,14 @@ def test_what_the_safety_checker_refuses_is_no_picture():
         (lambda one: one.condition(["a", "b"], [["x"]]), "references must be as many as the prompts"),
         (lambda one: one.condition("western", ["x", "y"], [1.0]), "1 weights and 2 references"),
         (lambda one: one.draw(["a", "b"], seed=[1]), "seed must be as many as the prompts"),
+        (lambda one: one.condition([]), "prompt must be at least one text"),
+        (lambda one: one.draw(["a", "b"], seed=1.5), "seed must be a whole number"),
+        (lambda one: one.select(["a"], 0), "num_references must be a whole number from 1 to 1000$"),
+        (lambda one: one.select(["a"], True), "num_references must be a whole number from 1 to 1000$"),
+        (lambda one: one.select(["a"], 1.5), "num_references must be a whole number from 1 to 1000$"),
+        (lambda one: one.select("abc", 2), "history must be a list of texts"),
+        (lambda one: one.select([1, 2], 2), "history must be a list of texts"),
+        (lambda one: one.select(3, 2), "history must be a list of texts"),
         (lambda one: one.draw("a", steps=3), "params must have no fields but alpha"),
         (lambda one: one.draw("a", height=13), "height must be a multiple of"),
     ],
