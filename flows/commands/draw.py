@@ -12,6 +12,7 @@ from typing import get_args
 from PIL import Image
 
 from fan_model.drawing.artist import Artist, Artwork
+from fan_model.drawing.limits import OPTIONS
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, ImageFormat
 from fan_model.method.taste import blend_tastes
 from feature_store.history.tastes import find_willing_user
@@ -100,11 +101,12 @@ def parse_degrees(text: str) -> tuple[float, ...]:
 
 def _at_degrees(options: DrawingOptions, degrees: Sequence[float]) -> list[DrawingOptions]:
     """The options at each degree; 0 is the plain picture in either way."""
+    name = "contrast" if options.contrast and options.crowd else "alpha"
+    if not all(map(OPTIONS[name].admits, degrees)):
+        raise DrawError(f"--degrees must each be {OPTIONS[name].in_words()}: they are of {name} here")
     plain = replace(options, alpha=0.0, contrast=0.0)
-    if options.contrast and options.crowd:
+    if name == "contrast":
         return [replace(options, contrast=degree) if degree else plain for degree in degrees]
-    if any(degree > 1 for degree in degrees):
-        raise DrawError("alpha is a share of 0 to 1; only contrast with a crowd may be more")
     return [replace(plain, alpha=degree) for degree in degrees]
 
 

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from flows.commands.crowd_renewal import renew_crowd
 from flows.commands.draw import DrawError, draw, format_of, parse_degrees
 from flows.settings import read_settings
+from tests.flows.nights import CONTRASTED, write_settings
 
 pytestmark = pytest.mark.whole
 
@@ -61,5 +63,14 @@ def test_what_is_no_list_of_degrees_is_refused(text):
 
 
 def test_more_than_all_of_alpha_is_refused(published_file):
-    with pytest.raises(DrawError, match="alpha is a share of 0 to 1"):
+    with pytest.raises(DrawError, match="^--degrees must each be a number from 0 to 1: they are of alpha"):
         draw(read_settings(published_file), "a western", ["1"], degrees=(0.0, 2.0))
+
+
+def test_more_contrast_than_may_be_set_is_refused(published_file):
+    settings = read_settings(write_settings(published_file.parent, CONTRASTED))
+    renew_crowd(settings)
+    with pytest.raises(
+        DrawError, match="^--degrees must each be a number from 0 to 10: they are of con"
+    ):
+        draw(settings, "a western", ["1"], degrees=(0.0, 20.0))
