@@ -4,7 +4,7 @@ import asyncio
 import importlib.metadata
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -20,15 +20,21 @@ from starlette.responses import Response
 from fan_model.drawing.requests import RequestError
 from fan_model.service.artwork_service import ArtworkService
 from fan_model.service.callers.bearer_tokens import Caller
+from fan_model.service.callers.paced_endpoints import Endpoint, paced
 from fan_model.service.messages.json_bodies import CONTENT_TYPE, read_json
 from fan_model.service.messages.payloads import MLFLOW, OWN, Protocol, encode_answers
 from fan_model.service.messages.refusals import refuse
-from fan_model.service.night_pictures import describe, hand_out
+from fan_model.service.night_pictures import hand_out
 from fan_model.service.observer import RequestObserver
-from fan_model.service.openapi import describe_invocations, describe_own, name_types
+from fan_model.service.openapi import (
+    describe_invocations,
+    describe_own,
+    describe_pictures,
+    describe_ready,
+    name_types,
+)
 
 T = TypeVar("T")
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 DESCRIPTION = """Pictures in a user's taste, drawn now.
 
@@ -70,8 +76,8 @@ def build_application(service: ArtworkService) -> FastAPI:
 
 def _add_drawing(application: FastAPI, service: ArtworkService) -> None:
     application.post("/artworks", tags=["pictures"], **describe_own(service))(_drawing(service, OWN))
-    application.get("/pictures", tags=["pictures"], **describe())(
-        hand_out(service.stored_pictures, service.tokens)
+    application.get("/pictures", tags=["pictures"], **describe_pictures())(
+        paced(hand_out(service.stored_pictures), service.tokens, service.refusal_pace)
     )
     application.post("/invocations", tags=["MLflow"], **describe_invocations(service))(
         _drawing(service, MLFLOW)
@@ -79,6 +85,7 @@ def _add_drawing(application: FastAPI, service: ArtworkService) -> None:
 
 
 def _add_probes(application: FastAPI, service: ArtworkService) -> None:
+    described = {"/ready": describe_ready()}
     for path, endpoint, tag in (
         ("/health", _say_alive, "probes"),
         ("/ready", _readiness(service), "probes"),
@@ -86,22 +93,11 @@ def _add_probes(application: FastAPI, service: ArtworkService) -> None:
         ("/ping", _say_alive, "MLflow"),
         ("/version", _say_version, "MLflow"),
     ):
-        application.get(path, tags=[tag], response_class=Response)(endpoint)
+        application.get(path, tags=[tag], response_class=Response, **described.get(path, {}))(endpoint)
 
 
 def _drawing(service: ArtworkService, protocol: Protocol) -> Endpoint:
-    async def draw(request: Request) -> Response:
-        # Who shows a token that nobody knows is known by the address alone.
-        asker = address = request.client.host if request.client else ""
-        try:
-            caller = service.tokens.identify(request.headers, address)
-            asker = caller.name
-            return await answer(request, caller)
-        except RequestError:
-            await service.refusal_pace.hold(asker)
-            raise
-
-    async def answer(request: Request, caller: Caller) -> Response:
+    async def draw(request: Request, caller: Caller) -> Response:
         started = time.monotonic()
         content = await read_json(request, service.limits.max_body_bytes)
         payload = protocol.read(content, service.limits.max_rows)
@@ -110,7 +106,7 @@ def _drawing(service: ArtworkService, protocol: Protocol) -> Endpoint:
         request.state.num_pictures = len(answers)
         return Response(encode_answers(answers, protocol.answer_key), media_type=CONTENT_TYPE)
 
-    return draw
+    return paced(draw, service.tokens, service.refusal_pace)
 
 
 def _readiness(service: ArtworkService) -> Endpoint:

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from starlette.responses import Response
 
 from fan_model.drawing.fields import Allowed
+from fan_model.drawing.images import MIME_TYPES
 from fan_model.drawing.limits import PUBLIC_NAMES, RequestLimits, Sides
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
 from fan_model.service.artwork_service import ArtworkService
@@ -60,6 +61,13 @@ REFUSALS = {
     500: "The service failed, or the model gave no picture; its log names the request by `X-Request-ID`.",
     503: "Pictures were not drawn in time, or stored profiles cannot be read: see `Retry-After`.",
 }
+REFUSALS_OF_PICTURES = {
+    400: "An id is missing, too long, or has a character NUL in it.",
+    401: REFUSALS[401],
+    403: REFUSALS[403],
+    404: "There is none: not drawn, refused, or the user has opted out.",
+    503: "The stored pictures cannot be read: see `Retry-After`.",
+}
 
 
 def describe_own(service: ArtworkService) -> dict[str, Any]:
@@ -95,6 +103,31 @@ def describe_invocations(service: ArtworkService) -> dict[str, Any]:
     }
     example = {"dataframe_records": [EXAMPLE_ROW], "params": {"alpha": 0.6, "format": "webp"}}
     return _describe("Draw pictures, in MLflow's scoring protocol", body, example, "predictions")
+
+
+def describe_pictures() -> dict[str, Any]:
+    """Describe `GET /pictures`, as FastAPI takes it."""
+    files = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in MIME_TYPES.values()}
+    parameters = [
+        {"name": name, "in": "query", "required": True, "schema": {"type": "string"}, "description": what}
+        for name, what in (("user_id", "Whose picture."), ("item_id", "Of what."))
+    ]
+    return {
+        "summary": "The picture that nights have drawn",
+        "response_class": Response,
+        "responses": {
+            200: {"description": "The file; `ETag` is its digest.", "content": files},
+            304: {"description": "`If-None-Match` names the digest that it still has."},
+            **_refuse(REFUSALS_OF_PICTURES),
+        },
+        "openapi_extra": {"parameters": parameters},
+    }
+
+
+def describe_ready() -> dict[str, Any]:
+    """Describe what `GET /ready` answers, as FastAPI takes it."""
+    not_ready = {503: "It could not: the stored profiles cannot be read. See `Retry-After`."}
+    return {"responses": {200: {"description": "Any good request could be answered."}, **_refuse(not_ready)}}
 
 
 def name_types(application: FastAPI, service: ArtworkService) -> None:
@@ -177,6 +210,12 @@ def _refer(kind: type) -> Schema:
     return {"$ref": f"#/components/schemas/{kind.__name__}"}
 
 
+def _refuse(reasons: Mapping[int, str]) -> dict[int, dict[str, Any]]:
+    """Describe refusals, by their status and what each of them means."""
+    content = {CONTENT_TYPE: {"schema": _refer(RefusalBody)}}
+    return {status: {"description": why, "content": content} for status, why in reasons.items()}
+
+
 def _type_of(field: Schema) -> Schema:
     """What a field is if it is not null."""
     return field["anyOf"][0] if "anyOf" in field else field
@@ -190,10 +229,6 @@ def _add_examples(fields: dict[str, Schema], examples: Mapping[str, object]) -> 
 def _describe(summary: str, body: Schema, example: object, answer_key: str) -> dict[str, Any]:
     content = {CONTENT_TYPE: {"schema": body, "example": example}}
     answer = {"type": "object", "properties": {answer_key: {"type": "array", "items": _refer(Answer)}}}
-    refusals = {
-        status: {"description": why, "content": {CONTENT_TYPE: {"schema": _refer(RefusalBody)}}}
-        for status, why in REFUSALS.items()
-    }
     pictures = {
         "description": "One picture per row, in order.",
         "content": {CONTENT_TYPE: {"schema": answer}},
@@ -201,7 +236,7 @@ def _describe(summary: str, body: Schema, example: object, answer_key: str) -> d
     return {
         "summary": summary,
         "response_class": Response,
-        "responses": {200: pictures, **refusals},
+        "responses": {200: pictures, **_refuse(REFUSALS)},
         "openapi_extra": {"requestBody": {"required": True, "content": content}},
     }
 

@@ -209,6 +209,9 @@ def test_a_service_without_a_lake_is_alive_but_not_ready(artist, tmp_path):
     assert refusal.status_code == 503
     assert "Retry-After" in refusal.headers
     assert "the stored profiles cannot be read" in refusal.json()["message"]
+    described = client.get("/openapi.json").json()["paths"]["/ready"]["get"]["responses"]
+    assert [*described] == ["200", "503"]
+    assert described["503"]["content"]["application/json"]["schema"]["$ref"].endswith("/RefusalBody")
     assert client.post("/artworks", json={"rows": [ROW]}).status_code == 200
 
 

@@ -1,6 +1,7 @@
 """`GET /pictures`: what nights have drawn, handed out by user and item."""
 
 import hashlib
+import json
 import logging
 
 import pytest
@@ -10,6 +11,7 @@ from fan_model.drawing.artist import Artist
 from fan_model.drawing.personalizer import Personalizer
 from fan_model.service.application import build_application
 from fan_model.service.artwork_service import ArtworkService
+from fan_model.service.callers.refusal_pace import RefusalPace
 from fan_model.service.deployment import Deployment
 from tests.fan_model.pipelines import stable_diffusion
 from tests.fan_model.service.picture_hooks import PNG
@@ -74,12 +76,55 @@ def test_a_lookup_that_fails_is_worth_another_try_and_names_nobody(artist, caplo
     assert "4711" not in "".join(told) + answer.text
 
 
-def test_a_token_hands_out_only_its_own_users_pictures(artist, tmp_path):
+TOKEN = {"Authorization": "Bearer secret"}
+
+
+def bobs_client(artist, folder, **settings):
     digest = hashlib.sha256(b"secret").hexdigest()
-    file = tmp_path / "tokens.toml"
+    file = folder / "tokens.toml"
     file.write_text(f'[[tokens]]\nname = "app"\nsha256 = "{digest}"\nusers = ["bob"]\n')
-    client = client_of(artist, tokens_file=str(file))
-    token = {"Authorization": "Bearer secret"}
+    return client_of(artist, tokens_file=str(file), **settings)
+
+
+def test_a_token_hands_out_only_its_own_users_pictures(artist, tmp_path):
+    client = bobs_client(artist, tmp_path)
     assert client.get("/pictures", params=ANNS).status_code == 401
-    assert client.get("/pictures", params=ANNS, headers=token).status_code == 403
-    assert client.get("/pictures", params={**ANNS, "user_id": "bob"}, headers=token).status_code == 404
+    assert client.get("/pictures", params=ANNS, headers=TOKEN).status_code == 403
+    assert client.get("/pictures", params={**ANNS, "user_id": "bob"}, headers=TOKEN).status_code == 404
+
+
+BOBS = {**ANNS, "user_id": "bob"}
+
+
+def test_refusals_are_paced_by_token_or_address_and_what_was_not_drawn_is_no_refusal(
+    artist, tmp_path, monkeypatch
+):
+    held = []
+
+    async def hold(_, caller):
+        held.append(caller)
+
+    monkeypatch.setattr(RefusalPace, "hold", hold)
+    client = bobs_client(artist, tmp_path)
+    client.get("/pictures", params=BOBS, headers=TOKEN)
+    assert held == []
+    client.get("/pictures", params=ANNS, headers=TOKEN)
+    client.get("/pictures", params={"user_id": "bob"}, headers=TOKEN)
+    client.get("/pictures", params=BOBS, headers={"Authorization": "Bearer guess"})
+    assert held == ["app", "app", "testclient"]
+
+
+def test_every_refusal_is_described_with_its_type(artist, tmp_path):
+    client = bobs_client(artist, tmp_path)
+    refused = [
+        client.get("/pictures", params=ANNS),
+        client.get("/pictures", params=ANNS, headers=TOKEN),
+        client.get("/pictures", headers=TOKEN),
+        client.get("/pictures", params=BOBS, headers=TOKEN),
+        bobs_client(artist, tmp_path, hook="always_failing").get("/pictures", params=BOBS, headers=TOKEN),
+    ]
+    described = client.get("/openapi.json").json()["paths"]["/pictures"]["get"]
+    typed = {status for status, told in described["responses"].items() if "RefusalBody" in json.dumps(told)}
+    assert typed == {str(answer.status_code) for answer in refused} == {"400", "401", "403", "404", "503"}
+    assert set(described["responses"]) == {"200", "304", *typed}
+    assert described["description"] == "Hand out the picture that nights have drawn for a user and an item."
