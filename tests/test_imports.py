@@ -1,6 +1,8 @@
 """Who may import whom: the arrows of the architecture, and no others."""
 
 import ast
+import importlib
+import inspect
 import re
 from functools import cache
 from pathlib import Path
@@ -71,6 +73,22 @@ def test_only_the_schedule_imports_prefect():
         if any(module.split(".")[0] == "prefect" for module in _imports(file))
     }
     assert importers == {("flows", "schedule")}
+
+
+ROOMS = sorted(
+    ".".join(file.parent.relative_to(ROOT).parts)
+    for package in PACKAGES
+    for file in (ROOT / package).rglob("__init__.py")
+)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_shows_no_names_of_others(room):
+    module = importlib.import_module(room)
+    shown = [getattr(module, name) for name in dir(module) if not name.startswith("_")]
+    named = [one for one in shown if inspect.ismodule(one) or inspect.isclass(one) or inspect.isroutine(one)]
+    homes = {getattr(one, "__module__", one.__name__).split(".")[0] for one in named}
+    assert homes <= PACKAGES
 
 
 def test_no_container_is_named_after_nothing():

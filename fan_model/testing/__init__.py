@@ -3,3 +3,5 @@
 import pytest
 
 pytest.register_assert_rewrite(f"{__name__}.family_contract")
+# Nobody is to find it here.
+del pytest
