@@ -15,7 +15,7 @@ from feature_store.lake.relations import keep
 HISTORY = f"""
     SELECT pair.pair_number, arg_max(event.item_id, event.event_time) AS reference_item_id,
            item.reference_id, fsum(event.weight) AS weight, 'history' AS origin
-    FROM {pairs} AS pair,
+    FROM {{pairs}} AS pair,
         LATERAL (FROM known_events(pair.as_of, $known_before) AS known WHERE known.user_key = pair.user_key)
             AS event
     JOIN items AS item ON item.item_id = event.item_id

@@ -70,7 +70,5 @@ def test_more_than_all_of_alpha_is_refused(published_file):
 def test_more_contrast_than_may_be_set_is_refused(published_file):
     settings = read_settings(write_settings(published_file.parent, CONTRASTED))
     renew_crowd(settings)
-    with pytest.raises(
-        DrawError, match="^--degrees must each be a number from 0 to 10: they are of con"
-    ):
+    with pytest.raises(DrawError, match="^--degrees must each be a number from 0 to 10: they are of con"):
         draw(settings, "a western", ["1"], degrees=(0.0, 20.0))
