@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from fan_model.drawing.personalizer import Personalizer
 from fan_model.drawing.requests import RequestError
-from tests.fan_model.pipelines import FAMILIES, stable_diffusion, strict_stable_diffusion
+from fan_model.method.selection_policy import SelectionPolicy
+from tests.fan_model.pipelines import FAMILIES, flux, stable_diffusion, strict_stable_diffusion
 
 REFERENCES, WEIGHTS = ["pastel watercolor", "neon sci-fi", "flat"], [2.0, 1.0, 1.0]
 TINY = {"num_inference_steps": 1, "height": 16, "width": 16}
@@ -103,6 +104,22 @@ def test_without_a_prompt_a_selection_is_near_to_all_of_the_history():
     assert (
         PERSONALIZER.select({text: 2 * weight for text, weight in history.items()}, 1).keys() == kept.keys()
     )
+
+
+def test_without_a_prompt_a_selection_is_near_to_what_of_the_history_is_liked_most():
+    history = {"flat": 5.0, "harbour": 3.0, "western": 3.0}
+    vectors, weights = PERSONALIZER.encode_texts([*history]), [*history.values()]
+    most_liked, middle = (
+        SelectionPolicy().select(vectors.mean(counted), vectors, weights).indices
+        for counted in (weights, [1.0] * 3)
+    )
+    assert [*history][most_liked[0]] == "flat" != [*history][middle[0]]
+    assert PERSONALIZER.select(history, 1) == {"flat": 5.0}
+
+
+def test_a_model_that_knows_no_negative_prompt_refuses_one_at_any_guidance():
+    with pytest.raises(RequestError, match="negative_prompt must be empty"):
+        Personalizer(flux()).draw("western", negative_prompt="noir", guidance_scale=3.0, **TINY)
 
 
 def test_a_selection_is_relevant_has_its_weights_and_can_be_drawn():

@@ -155,3 +155,12 @@ def test_sizes_are_remembered_by_model_and_device_whatever_becomes_of_the_file(t
     assert BatchSize(16, file, "model on card").size == 16
     one.halve(1)
     assert one.size == 8
+
+
+def test_a_batch_that_began_before_others_failed_may_still_take_the_size_down_and_never_up():
+    size = BatchSize(8)
+    size.halve(8)
+    size.halve(6)
+    assert size.size == 3
+    size.halve(8)
+    assert size.size == 3

@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import time
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
@@ -14,11 +15,14 @@ from starlette.testclient import TestClient
 
 from fan_model.drawing.artist import Artist, DrawingOptions
 from fan_model.drawing.personalizer import Personalizer
+from fan_model.service import application
 from fan_model.service.application import build_application
 from fan_model.service.artwork_service import ArtworkService
 from fan_model.service.callers.refusal_pace import RefusalPace
 from fan_model.service.deployment import Deployment
+from fan_model.service.drawing_queue import QueueTooSlowError
 from fan_model.service.messages import json_bodies
+from fan_model.service.messages.payloads import Payload
 from tests.fan_model.pipelines import stable_diffusion
 
 QUICK = DrawingOptions(num_inference_steps=1)
@@ -304,3 +308,22 @@ def test_refusals_are_paced_by_token_and_those_without_a_known_one_by_address(ar
     for token in ("t0ken", "guess"):
         client.post("/artworks", json={"rows": []}, headers={"Authorization": f"Bearer {token}"})
     assert held == ["web", "testclient"]
+
+
+def test_what_the_body_took_to_arrive_is_taken_off_the_wait(artist, monkeypatch):
+    clock = SimpleNamespace(monotonic=iter([1000.0, 1060.0]).__next__)
+    monkeypatch.setattr(application, "time", clock)
+    refused = client_of(artist, max_wait_seconds=50.0).post("/artworks", json={"rows": [ROW]})
+    assert refused.status_code == 503
+    assert "too busy to draw within 50 s" in refused.text
+
+
+@pytest.mark.parametrize("waited", [0.0, 60.0])
+def test_nobody_is_kept_longer_than_the_wait_with_what_they_have_waited_already(artist, waited):
+    service = service_of(artist, max_wait_seconds=50.0)
+    drawing = service.draw(Payload([ROW], {}), "options", waited=waited)
+    if not waited:
+        assert len(asyncio.run(drawing)) == 1
+        return
+    with pytest.raises(QueueTooSlowError, match="too busy to draw within 50 s"):
+        asyncio.run(drawing)

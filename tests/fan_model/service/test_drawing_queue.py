@@ -22,6 +22,7 @@ class CountingArtist(Artist):
 
     def draw_each(self, requests, options, **how):
         self.__dict__.setdefault("batches", []).append(len(requests))
+        self.__dict__.setdefault("prompts", []).append([request.prompt for request in requests])
         time.sleep(self.seconds)
         return super().draw_each(requests, options, **how)
 
@@ -229,6 +230,58 @@ def test_what_was_waited_for_the_body_counts(artist):
         asyncio.run(ask())
 
 
+def _named(name, count, num_references=0):
+    references = tuple(f"reference {number}" for number in range(num_references))
+    return [ArtworkRequest(prompt=f"{name} {place}", references=references) for place in range(count)]
+
+
+def test_whoever_is_owed_nothing_is_let_in_with_one_however_long_it_may_take(artist):
+    artist.seconds = 0.1
+
+    async def ask():
+        queue = DrawingQueue(artist, max_pictures=16, max_seconds=60)
+        queue._costs.learn(requests(1), OPTIONS, 1000.0)
+        first = asyncio.create_task(queue.draw(requests(1), OPTIONS, caller="first"))
+        await asyncio.sleep(0.01)
+        with pytest.raises(QueueFullError, match="room for 1 pictures"):
+            await queue.draw(requests(2), OPTIONS, caller="second")
+        return await queue.draw(requests(1), OPTIONS, caller="second"), await first
+
+    assert [len(drawn) for drawn in asyncio.run(ask())] == [1, 1]
+
+
+def test_a_batch_holds_each_callers_first_picture_before_anybodys_second(artist):
+    artist.seconds = 0.1
+
+    async def ask():
+        queue = DrawingQueue(artist, max_pictures=64, max_seconds=60)
+        queue._costs.learn(requests(1), OPTIONS, 0.01)
+        waiting = [asyncio.create_task(queue.draw(_named("served", 1), OPTIONS, caller="served"))]
+        await asyncio.sleep(0.01)
+        for caller in ("served", "new"):
+            wanted = queue.draw(_named(caller, 4), OPTIONS, caller=caller)
+            waiting.append(asyncio.create_task(wanted))
+        await asyncio.gather(*waiting)
+
+    asyncio.run(ask())
+    assert artist.prompts[1] == ["new 0", "served 0", "new 1", "served 1"]
+
+
+def test_a_dear_picture_is_not_drawn_together_with_cheap_ones(artist):
+    artist.seconds = 0.05
+
+    async def ask():
+        queue = DrawingQueue(artist, max_pictures=64, max_seconds=60)
+        for _ in range(4):
+            queue._costs.learn(_named("cheap", 1), OPTIONS, 0.01)
+            queue._costs.learn(_named("dear", 1, num_references=100), OPTIONS, 0.5)
+        wanted = [*_named("cheap", 2), *_named("dear", 1, num_references=100), *_named("also cheap", 1)]
+        await queue.draw(wanted, OPTIONS)
+
+    asyncio.run(ask())
+    assert artist.prompts == [["cheap 0", "cheap 1", "also cheap 0"], ["dear 0"]]
+
+
 LONG = DrawingOptions(num_inference_steps=60)
 
 
@@ -328,3 +381,17 @@ def test_a_picture_whose_caller_has_left_is_drawn_no_further(artist):
 
     assert asyncio.run(leave())
     assert 0 < artist.num_breaks < 10_000
+
+
+def test_what_was_given_up_early_does_not_count_as_quick(artist):
+    artist.__class__ = PatientArtist
+
+    async def leave():
+        queue = DrawingQueue(artist, max_pictures=4, max_seconds=60)
+        queue._costs.learn(requests(1), OPTIONS, 1000.0)
+        with pytest.raises(QueueTooSlowError, match="too busy"):
+            await queue.draw(requests(1), OPTIONS, seconds=0.05)
+        await asyncio.to_thread(queue.close)
+        return queue._costs.expect(requests(1)[0], OPTIONS)
+
+    assert asyncio.run(leave()) == pytest.approx(1000.0)
