@@ -73,17 +73,12 @@ def _lent(
 
 def _vectors(store: ReferenceStore, artist: Artist, taste: Sequence[LikedText]) -> ReferenceVectors:
     """Those that the nights have made, and new ones of texts that came after the last."""
-    ids = [one.reference_id for one in taste]
-    new = set(store.missing(ids).tolist())
-    if not new:
-        stored = store.gather(ids)
-        return ReferenceVectors(stored.mean_unit_tokens, stored.unit_mean_tokens)
-    made = artist.encode_texts([one.text for one in taste if one.reference_id in new])
-    stored = store.gather([reference_id for reference_id in ids if reference_id not in new])
-    order = np.argsort(
-        np.argsort([reference_id in new for reference_id in ids], kind="stable"), kind="stable"
-    )
-    return ReferenceVectors(
-        np.concatenate([stored.mean_unit_tokens, made.mean_unit_tokens])[order],
-        np.concatenate([stored.unit_mean_tokens, made.unit_mean_tokens])[order],
-    )
+    ids = np.array([one.reference_id for one in taste])
+    is_new = np.isin(ids, store.missing(ids))
+    stored = store.gather(ids[~is_new])
+    made = ReferenceVectors(stored.mean_unit_tokens, stored.unit_mean_tokens)
+    if not is_new.any():
+        return made
+    new = artist.encode_texts([one.text for one, new in zip(taste, is_new, strict=True) if new])
+    places = np.argsort(np.argsort(is_new, kind="stable"))
+    return ReferenceVectors.join([made, new])[places]

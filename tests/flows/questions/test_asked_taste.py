@@ -2,11 +2,13 @@
 
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 
 from feature_store.history.opt_outs import opt_out
 from feature_store.history.tastes import OptedOutError
 from feature_store.tables.users import UnknownUserError
+from feature_store.vectors.reference_store import ReferenceStore
 from flows.model.champion import load_champion
 from flows.questions.asked_taste import select_taste
 from flows.settings import read_settings
@@ -71,3 +73,14 @@ def test_nobody_asks_for_those_who_opted_out_or_were_never_there(shop):
     lake.close()
     with pytest.raises(OptedOutError, match="user 9 opted out"):
         selected(shop, "9", "a western")
+
+
+def test_texts_that_came_after_the_last_night_are_compared_as_well(shop, monkeypatch):
+    stored = selected(shop, "1", "a western")
+    missing = ReferenceStore.missing
+
+    def forget_some(store, ids):
+        return np.union1d(missing(store, ids), np.unique(ids)[::2])
+
+    monkeypatch.setattr(ReferenceStore, "missing", forget_some)
+    assert selected(shop, "1", "a western") == stored
