@@ -73,7 +73,7 @@ def test_a_judge_that_is_not_there_is_told_before_anything_is_drawn(tmp_path):
 
 def numbers(settings_file, result):
     """Every value of an evaluation, by variant, measure and user."""
-    columns = "variant, measure, user_key, value"
+    columns = "variant, measure, user_id, value"
     sql = f"SELECT {columns} FROM evaluation_results WHERE run_id = '{result.run_id}'"
     return {row[:3]: row[3] for row in ask(settings_file, sql)}
 
