@@ -1,7 +1,7 @@
 """Cold start: references for who has little or no history, from what others liked.
 
 They are the neighbours of the user's target in the reference store, by mean token cosine, among the texts
-that somebody had liked by then and the user has not met.
+that somebody had liked by then, and has not come to dislike since, and the user has not met.
 """
 
 from datetime import datetime
