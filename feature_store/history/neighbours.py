@@ -1,7 +1,7 @@
 """Cold start: references for who has little or no history, from what others liked.
 
 They are the neighbours of the user's target in the reference store, by mean token cosine, among the texts
-that somebody had liked by then, and has not come to dislike since, and the user has not met.
+that somebody liked then, and the user had not met.
 """
 
 from datetime import datetime
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from duckdb import DuckDBPyConnection
 
-from feature_store.history.liking import liked_texts
+from feature_store.history.liking import liked_spans, liked_texts
 from feature_store.lake.lake import Lake
 from feature_store.vectors.reference_store import ReferenceStore
 
@@ -27,9 +27,8 @@ COLD = """
     WHERE coalesce(own.size, 0) < $size
 """
 LIKED = f"""
-    SELECT reference_id, arg_min(item_id, liked_since) AS reference_item_id, min(liked_since) AS liked_since
-    FROM {liked_texts("known_events($known_before, $known_before)")}
-    GROUP BY reference_id ORDER BY reference_id
+    SELECT reference_id, item_id AS reference_item_id, liked_since, liked_until
+    FROM {liked_spans("known_events($known_before, $known_before)")} ORDER BY ALL
 """
 NEIGHBOURS = """
     WITH met AS (
@@ -46,7 +45,8 @@ NEIGHBOURS = """
     SELECT pair.pair_number, liked.reference_item_id, near.reference_id, pair.weight, 'neighbours' AS origin
     FROM cold AS pair
     JOIN near ON near.target_id = pair.target_id
-    JOIN liked ON liked.reference_id = near.reference_id AND liked.liked_since < pair.as_of
+    JOIN liked ON liked.reference_id = near.reference_id
+        AND liked.liked_since < pair.as_of AND pair.as_of <= liked.liked_until
     ANTI JOIN met ON met.pair_number = pair.pair_number AND met.reference_id = near.reference_id
     QUALIFY row_number() OVER (PARTITION BY pair.pair_number ORDER BY near.place) <= pair.num_lacking
 """
@@ -145,7 +145,7 @@ def find_neighbours(
     connection.register("cold", cold)
     connection.register("liked", liked)
     connection.register(
-        "near", _search(store, cold["target_id"].to_numpy(), liked["reference_id"].to_numpy())
+        "near", _search(store, cold["target_id"].to_numpy(), np.unique(liked["reference_id"]))
     )
     return connection.execute(NEIGHBOURS, {"known_before": known_before}).to_arrow_table()
 

@@ -80,7 +80,7 @@ def test_nobody_else_decides_what_is_liked():
     files = {
         file.name for folder in packages for file in folder.rglob("*.py") if asked.search(file.read_text())
     }
-    assert files == set()
+    assert files == {"liking.py"}
 
 
 def test_nobody_else_decides_who_opted_out():

@@ -124,6 +124,20 @@ def test_what_the_user_meets_only_after_the_time_is_not_met_yet(lake, store, tmp
     assert ("far", "neighbours") in references(lake, store, "cid", size=2)
 
 
+def test_who_comes_to_dislike_something_has_lent_it_until_then(lake, store, tmp_path):
+    take_in_events(lake, tmp_path, [("e17", "bob", "near", hours(15), -9.0)], name="dislikes later")
+    assert ("near", "neighbours") in references(lake, store, "new", size=9)
+    take_in_events(lake, tmp_path, [("e18", "bob", "near", hours(5), -9.0)], name="dislikes before")
+    assert ("near", "neighbours") not in references(lake, store, "new", size=9)
+
+
+def test_a_text_that_was_liked_twice_is_lent_once(lake, store, tmp_path):
+    changes = [("e17", "bob", "near", hours(2), -9.0), ("e18", "bob", "near", hours(3), 9.0)]
+    take_in_events(lake, tmp_path, changes, name="changes")
+    rows = filled_up(lake, store, [("new", "goal")], size=9)
+    assert sorted(row["reference_item_id"] for row in rows) == ["far", "near", "own"]
+
+
 def test_nobody_gets_what_only_those_liked_who_opted_out(lake, store):
     opt_out(lake, "bob")
     assert references(lake, store, "new", size=9) == {("own", "neighbours"): 1.0}
