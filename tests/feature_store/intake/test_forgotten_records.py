@@ -5,12 +5,24 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from feature_store.history.opt_outs import has_opted_out, opt_in, opt_out
+from feature_store.intake.file_batches import FileIntake
+from feature_store.tables.runs import open_run
 from feature_store.tables.suppressions import NAMELESS, lift, without_forgotten
 from feature_store.tables.users import find_key, look_up_key
 from feature_store.upkeep.checks import check_tables
 from feature_store.upkeep.erasure import erase_user
 from feature_store.upkeep.maintenance import purge_lake
-from tests.feature_store.logs import ask, hours, take_in_events, take_in_items, take_in_targets
+from recsys_adapters.sources.event_log import EventLog
+from tests.feature_store.logs import (
+    EVENT_COLUMNS,
+    ask,
+    hours,
+    offer,
+    take_in_events,
+    take_in_items,
+    take_in_targets,
+    write_csv,
+)
 
 pytestmark = pytest.mark.whole
 
@@ -66,6 +78,27 @@ def test_an_event_of_after_the_erasure_brings_the_user_back_with_their_opt_out_a
     take_in_events(left, tmp_path, [*OLD, ("newer", LEAVER, "i1", soon(), 1.0)], name="once more")
     assert not has_opted_out(left, key)
     assert ask(left, "SELECT count(*) FROM interactions WHERE user_id = ?", LEAVER) == [(2,)]
+
+
+def test_a_file_that_names_who_is_back_is_named_after_them_again(left, tmp_path):
+    returned = [*OLD, ("new", LEAVER, "i2", soon(), 1.0)]
+    assert take_in_events(left, tmp_path, returned, name=LEAVER).file != f"{NAMELESS}.csv"
+
+
+def test_only_files_that_name_who_left_lose_the_text_of_records_that_are_nobodys(left, tmp_path):
+    write_csv(tmp_path / "new" / "a.csv", EVENT_COLUMNS, [("n1", "", "met somebody", hours(5), 1.0)])
+    write_csv(tmp_path / "new" / "b.csv", EVENT_COLUMNS, [("", "", "", "", 2), *OLD[:2]])
+    write_csv(
+        tmp_path / "new" / "c.csv",
+        EVENT_COLUMNS,
+        [("n2", STAYER, "i1", hours(5), 1.0), ("n3", "", "", "", 1)],
+    )
+    columns = {"user_id": "user", "item_id": "item", "event_time": "time", "event_id": "event"}
+    log = EventLog(path=tmp_path / "new", columns=columns, time_format="iso8601")
+    intake = FileIntake(lake=left, run=open_run(left))
+    assert len(list(intake.append_logs([offer(file) for file in log.files()]))) == 3
+    kept = ask(left, "SELECT file, raw IS NOT NULL FROM rejected_rows WHERE file <> 'log.csv'")
+    assert sorted(kept) == [("a.csv", True), ("b.csv", False), ("c.csv", True)]
 
 
 def test_an_event_of_the_very_moment_of_the_erasure_brings_the_user_back(left, tmp_path):
