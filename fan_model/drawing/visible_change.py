@@ -27,11 +27,20 @@ def visible_change(image: bytes, plain: bytes) -> float:
     Raises:
         OSError: if a file is no picture.
     """
-    return float(np.linalg.norm(_cells(image) - _cells(plain), axis=-1).mean())
+    return colour_difference(read_cells(image), read_cells(plain))
 
 
-def _cells(image: bytes) -> NDArray[np.float64]:
-    """[CELLS, CELLS, 3] lightness and both colours of CIELAB."""
+def colour_difference(cells: NDArray[np.float64], others: NDArray[np.float64]) -> float:
+    """Mean Delta E*ab of two pictures, both as `read_cells` returns them."""
+    return float(np.linalg.norm(cells - others, axis=-1).mean())
+
+
+def read_cells(image: bytes) -> NDArray[np.float64]:
+    """`[CELLS, CELLS, 3]` lightness and both colours of CIELAB, of a picture's file.
+
+    Raises:
+        OSError: if the file is no picture.
+    """
     picture = Image.open(io.BytesIO(image)).convert("RGB").resize((CELLS, CELLS), Image.Resampling.BOX)
     lab = ImageCms.applyTransform(picture, _to_lab())
     if lab is None:

@@ -9,7 +9,7 @@ IS_LIKED = f"{_SUM} > 0"
 LAST_LIKED = "max(event.event_time) FILTER (event.weight > 0)"
 """SQL: when last, of such a group."""
 
-_WAVERING = "wavering AS (SELECT DISTINCT user_key, reference_id FROM told WHERE weight < 0)"
+_WAVERING = "wavering AS (SELECT user_key, reference_id FROM told WHERE weight < 0)"
 """Who took something back: all others like a text for good from the first time on, without any sum."""
 _STEADY = """steady AS (
     SELECT reference_id, arg_min(item_id, event_time) AS item_id, min(event_time) AS liked_since,

@@ -9,6 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from string import ascii_uppercase
 
+import numpy as np
+from numpy.typing import NDArray
+
+from fan_model.drawing.visible_change import colour_difference, read_cells
+from feature_store.lake.stored_files import StoredFiles
 from feature_store.tables.published import PublishedPicture
 
 MOST_PICTURES = 6
@@ -34,20 +39,44 @@ class BlindMatching:
         ]
 
 
-def blind_matching(pictures: Sequence[PublishedPicture]) -> BlindMatching | None:
-    """Make a matching of an item's personal pictures, the first ones that can be told apart by their words.
+def blind_matching(pictures: Sequence[PublishedPicture], files: StoredFiles) -> BlindMatching | None:
+    """Make a matching of an item's personal pictures: with words that differ, those that look least alike.
 
     Args:
         pictures: of one item, each of another user.
+        files: where they are.
 
     Returns:
         The matching, whose orders are the same for the same pictures; None if fewer than two tastes differ.
     """
     apart = {_say(picture): picture for picture in reversed(pictures) if picture.words}
-    chosen = [picture for picture in pictures if apart.get(_say(picture)) is picture][:MOST_PICTURES]
+    told = [picture for picture in pictures if apart.get(_say(picture)) is picture]
+    chosen = _least_alike(told, files)
     if len(chosen) < 2:
         return None
     return BlindMatching(_shuffle(chosen, "picture"), _shuffle(chosen, "taste"))
+
+
+def _least_alike(pictures: Sequence[PublishedPicture], files: StoredFiles) -> list[PublishedPicture]:
+    """Take the first one, and then again and again what is farthest from all that were taken."""
+    looks = {place: look for place, one in enumerate(pictures) if (look := _look(one, files)) is not None}
+    distances = dict.fromkeys(looks, float("inf"))
+    taken: list[int] = []
+    while distances and len(taken) < MOST_PICTURES:
+        taken.append(max(distances, key=distances.__getitem__))
+        del distances[taken[-1]]
+        for place, distance in distances.items():
+            distances[place] = min(distance, colour_difference(looks[place], looks[taken[-1]]))
+    return [pictures[place] for place in taken]
+
+
+def _look(picture: PublishedPicture, files: StoredFiles) -> NDArray[np.float64] | None:
+    """Read a picture as the eye sees it; None if it is damaged or gone, which `fan doctor` tells."""
+    content = files.read(picture.image_path) if picture.image_path else None
+    try:
+        return read_cells(content) if content else None
+    except OSError:
+        return None
 
 
 def _say(picture: PublishedPicture) -> str:

@@ -128,7 +128,7 @@ def _write_pages(
         "blind_link": links.to(f"{GALLERY}/{BLIND_PAGE}"),
     }
     items = choose_items(pictures, gallery)
-    matchings = [found for item in items if (found := blind_matching(item.pictures))]
+    matchings = [found for item in items if (found := blind_matching(item.pictures, links.files))]
     pages = {
         page_name(page): of_users.render(
             users=users[(page - 1) * size : page * size], page=page, here=None, **shared

@@ -1,10 +1,14 @@
 """Whose picture is which? Every picture has its taste, and no order tells which."""
 
+import io
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from feature_store.history.taste_words import TasteWord
+from feature_store.lake.stored_files import open_files
 from feature_store.tables.published import PublishedPicture
 from flows.gallery.blind_matching import MOST_PICTURES, blind_matching
 
@@ -23,18 +27,36 @@ def picture(user_key, *words):
     )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where pictures are."""
+    folder = tmp_path_factory.mktemp("pictures")
+    (folder / "images").mkdir()
+    return folder
+
+
+def match(pictures, folder, shades=None):
+    """The matching of pictures that were painted in shades of grey: by user, 0 to 255."""
+    for one in pictures:
+        shade = (shades or {}).get(one.user_key, one.user_key % 256)
+        content = io.BytesIO()
+        Image.new("RGB", (32, 32), (shade,) * 3).save(content, "WEBP", lossless=True)
+        (folder / one.image_path).write_bytes(content.getvalue())
+    return blind_matching(pictures, open_files(folder))
+
+
 @given(st.lists(st.integers(0, 2**63 - 1), min_size=2, max_size=12, unique=True))
-def test_every_picture_is_answered_by_the_number_of_its_own_taste(keys):
-    matching = blind_matching([picture(key, f"word {key}") for key in keys])
+def test_every_picture_is_answered_by_the_number_of_its_own_taste(folder, keys):
+    matching = match([picture(key, f"word {key}") for key in keys], folder)
     assert len(matching.pictures) == min(len(keys), MOST_PICTURES)
     for (letter, number), shown in zip(matching.answers, matching.pictures, strict=True):
         assert letter == "ABCDEF"[matching.pictures.index(shown)]
         assert matching.tastes[number - 1] is shown
 
 
-def test_the_orders_are_those_of_the_page_before_and_differ_from_one_another():
+def test_the_orders_are_those_of_the_page_before_and_differ_from_one_another(folder):
     pictures = [picture(key, f"word {key}") for key in range(6)]
-    first, again = blind_matching(pictures), blind_matching(pictures)
+    first, again = match(pictures, folder), match(pictures, folder)
     assert first == again
     assert first.pictures != first.tastes
     assert first.pictures != pictures
@@ -45,10 +67,26 @@ def test_the_orders_are_those_of_the_page_before_and_differ_from_one_another():
     [[], [picture(1, "western")], [picture(1, "western"), picture(2, "western")], [picture(1), picture(2)]],
     ids=["none", "one", "the same taste", "no words"],
 )
-def test_tastes_that_cannot_be_told_apart_are_not_asked_for(pictures):
-    assert blind_matching(pictures) is None
+def test_tastes_that_cannot_be_told_apart_are_not_asked_for(folder, pictures):
+    assert match(pictures, folder) is None
 
 
-def test_of_two_like_tastes_the_first_is_shown():
+def test_of_two_like_tastes_the_first_is_shown(folder):
     pictures = [picture(1, "western"), picture(2, "western"), picture(3, "drama")]
-    assert {shown.user_key for shown in blind_matching(pictures).pictures} == {1, 3}
+    assert {shown.user_key for shown in match(pictures, folder).pictures} == {1, 3}
+
+
+def test_the_pictures_that_look_least_alike_are_shown(folder):
+    pictures = [picture(key, f"word {key}") for key in range(10)]
+    shades = {0: 100, 1: 101, 2: 99, 3: 0, 4: 255, 5: 102, 6: 50, 7: 180, 8: 220, 9: 98}
+    shown = {one.user_key for one in match(pictures, folder, shades).pictures}
+    assert shown == {0, 3, 4, 6, 7, 8}
+
+
+def test_a_picture_that_is_damaged_or_gone_is_not_asked_for(folder):
+    pictures = [picture(key, f"word {key}") for key in range(4)]
+    match(pictures, folder)
+    (folder / pictures[1].image_path).write_bytes(b"no picture")
+    (folder / pictures[2].image_path).unlink()
+    matching = blind_matching(pictures, open_files(folder))
+    assert {one.user_key for one in matching.pictures} == {0, 3}
