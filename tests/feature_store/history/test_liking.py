@@ -77,6 +77,24 @@ def test_what_one_user_dislikes_another_may_like_meanwhile():
     assert spans(events) == [(1, 1, 6, "film")]
 
 
+def test_spans_that_meet_are_one_and_other_texts_cut_none():
+    relay = [
+        ("ann", "film", 1, 1.0),
+        ("ann", "film", 3, -1.0),
+        ("bob", "film", 3, 1.0),
+        ("bob", "film", 6, -1.0),
+    ]
+    assert spans(relay) == [(1, 1, 6, "film")]
+    overlap = [
+        ("ann", "film", 1, 1.0),
+        ("ann", "film", 5, -1.0),
+        ("bob", "film", 3, 1.0),
+        ("bob", "film", 6, -1.0),
+    ]
+    between = [("cid", "other", 2, 1.0), ("cid", "other", 7, -1.0)]
+    assert spans(overlap + between) == [(1, 1, 6, "film"), (2, 2, 7, "other")]
+
+
 def test_what_a_user_did_at_one_time_counts_together():
     assert spans([("ann", "film", 1, 2.0), ("ann", "film", 1, -2.0)]) == []
     assert spans([("ann", "film", 1, -1.0), ("ann", "film", 1, 2.0)]) == [(1, 1, None, "film")]

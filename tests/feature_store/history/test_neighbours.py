@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from feature_store.history.histories import scan_histories
-from feature_store.history.neighbours import NUM_SEARCHED, add_neighbours
+from feature_store.history.neighbours import NUM_SEARCHED, add_neighbours, lend
 from feature_store.history.opt_outs import opt_out
 from feature_store.vectors.reference_store import ReferenceStore, StoredVectors
 from tests.feature_store.logs import (
@@ -125,7 +125,7 @@ def test_what_the_user_meets_only_after_the_time_is_not_met_yet(lake, store, tmp
 
 
 def test_who_comes_to_dislike_something_has_lent_it_until_then(lake, store, tmp_path):
-    take_in_events(lake, tmp_path, [("e17", "bob", "near", hours(15), -9.0)], name="dislikes later")
+    take_in_events(lake, tmp_path, [("e17", "bob", "near", hours(10), -9.0)], name="dislikes at that time")
     assert ("near", "neighbours") in references(lake, store, "new", size=9)
     take_in_events(lake, tmp_path, [("e18", "bob", "near", hours(5), -9.0)], name="dislikes before")
     assert ("near", "neighbours") not in references(lake, store, "new", size=9)
@@ -141,6 +141,11 @@ def test_a_text_that_was_liked_twice_is_lent_once(lake, store, tmp_path):
 def test_nobody_gets_what_only_those_liked_who_opted_out(lake, store):
     opt_out(lake, "bob")
     assert references(lake, store, "new", size=9) == {("own", "neighbours"): 1.0}
+
+
+def test_a_little_history_is_filled_up_to_the_size_and_no_further(lake, store, tmp_path):
+    take_in_events(lake, tmp_path, [("e17", "eve", "other goal", hours(1), 1.0)], name="more")
+    assert set(references(lake, store, "cid", size=2)) == {("own", "history"), ("far", "neighbours")}
 
 
 def test_who_has_enough_history_gets_nothing_from_others(lake, store):
@@ -187,3 +192,22 @@ def test_texts_that_nobody_likes_take_no_place_among_those_that_are_looked_up(la
     take_in_items(lake, tmp_path, {item: item for item in crowd}, name="crowd")
     embed(lake, tmp_path, ANGLES | crowd)
     assert set(references(lake, open_store(tmp_path), "new", size=1)) == {("near", "neighbours")}
+
+
+def lent(lake, store, user, prompt, *, size=9, angle=0):
+    """Texts that are lent to who asks for a picture now, of a prompt at an angle."""
+    vector = np.array([circle(angle)], np.float32)
+    return lend(lake, store, vector, key_of(lake, user), prompt, size=size)["text"].to_pylist()
+
+
+def test_who_asks_for_a_picture_is_lent_what_others_like_nearest_first(lake, store):
+    assert lent(lake, store, "new", "a prompt") == ["later", "at the very time", "near", "own", "far"]
+    assert lent(lake, store, "new", "a prompt", size=2) == ["later", "at the very time"]
+    assert lent(lake, store, "new", "a prompt", angle=90)[:2] == ["far", "own"]
+
+
+def test_who_asks_is_lent_nothing_of_their_own_and_no_text_of_what_they_ask_for(lake, store):
+    assert lent(lake, store, "bob", "a prompt") == ["own"]
+    (prompt,) = ask(lake, "SELECT target_text FROM items WHERE item_id = 'far'")
+    assert "far" not in lent(lake, store, "new", *prompt)
+    assert "own" in lent(lake, store, "new", *prompt)
