@@ -4,6 +4,7 @@ They are the neighbours of the user's target in the reference store, by mean tok
 that somebody liked then, and the user had not met.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -72,82 +73,64 @@ OWED = f"""
 """Pairs that were lent a reference which nobody but one user likes, of those who lend."""
 
 
-def add_neighbours(
-    lake: Lake,
-    store: ReferenceStore,
-    pairs: pa.Table,
-    histories: pa.Table,
-    *,
-    known_before: datetime,
-    size: int,
-) -> pa.Table:
-    """Fill up the histories that are smaller than `size` with the neighbours of their targets.
+@dataclass(frozen=True, kw_only=True)
+class Neighbours:
+    """What fills up the histories that are too small.
 
     A neighbour weighs as much as the user's own references do on average, or 1 where there are none.
-
-    Args:
-        lake: where interactions and items are.
-        store: where the vectors of their texts are.
-        pairs: `pair_number`, `user_key`, `item_id`, `target_id`, `as_of`.
-        histories: what `scan_histories` returned for them.
-        known_before: only what was ingested before this time counts.
-        size: references that everybody should have.
-
-    Returns:
-        `histories` with the neighbours' rows, whose `origin` is `neighbours`; sorted by `pair_number`.
     """
-    connection = lake.cursor()
-    connection.register("pairs", pairs)
-    connection.register("histories", histories)
-    found = find_neighbours(connection, store, "pairs", "histories", known_before=known_before, size=size)
-    if found is None:
-        return histories
-    return pa.concat_tables([histories, found.cast(histories.schema)]).sort_by(
-        [("pair_number", "ascending"), ("origin", "ascending"), ("reference_id", "ascending")]
-    )
 
+    store: ReferenceStore
+    """Where the vectors of texts are."""
+    known_before: datetime
+    """Only what was ingested before this time counts."""
+    size: int
+    """References that everybody should have."""
 
-def fill_up_histories(
-    connection: DuckDBPyConnection,
-    store: ReferenceStore,
-    pairs: str,
-    histories: str,
-    *,
-    known_before: datetime,
-    size: int,
-) -> None:
-    """Add what is lacking to the histories of pairs, both relations of the connection."""
-    found = find_neighbours(connection, store, pairs, histories, known_before=known_before, size=size)
-    if found is not None:
-        connection.register("found", found)
-        connection.execute(f"INSERT INTO {histories} BY NAME FROM found")
-        connection.unregister("found")
+    def add(self, lake: Lake, pairs: pa.Table, histories: pa.Table) -> pa.Table:
+        """Return histories with what is lacking.
 
+        Args:
+            lake: where interactions and items are.
+            pairs: `pair_number`, `user_key`, `item_id`, `target_id`, `as_of`.
+            histories: what `scan_histories` returned for them.
 
-def find_neighbours(
-    connection: DuckDBPyConnection,
-    store: ReferenceStore,
-    pairs: str,
-    histories: str,
-    *,
-    known_before: datetime,
-    size: int,
-) -> pa.Table | None:
-    """Find what is lacking in the histories of pairs, both relations of the connection.
+        Returns:
+            `histories` with the neighbours' rows, whose `origin` is `neighbours`; sorted by `pair_number`.
+        """
+        connection = lake.cursor()
+        connection.register("pairs", pairs)
+        connection.register("histories", histories)
+        found = self._find(connection, "pairs", "histories")
+        if found is None:
+            return histories
+        return pa.concat_tables([histories, found.cast(histories.schema)]).sort_by(
+            [("pair_number", "ascending"), ("origin", "ascending"), ("reference_id", "ascending")]
+        )
 
-    Each distinct target is looked up once, however many pairs have it. None if nothing is lacking.
-    """
-    sql = COLD.format(pairs=pairs, histories=histories)
-    cold = connection.execute(sql, {"size": size}).to_arrow_table()
-    if not cold.num_rows:
-        return None
-    liked = connection.execute(LIKED, {"known_before": known_before}).to_arrow_table()
-    connection.register("cold", cold)
-    connection.register("liked", liked)
-    connection.register(
-        "near", _search(store, cold["target_id"].to_numpy(), np.unique(liked["reference_id"]))
-    )
-    return connection.execute(NEIGHBOURS, {"known_before": known_before}).to_arrow_table()
+    def fill_up(self, connection: DuckDBPyConnection, pairs: str, histories: str) -> None:
+        """Add what is lacking to the histories of pairs, both relations of the connection."""
+        found = self._find(connection, pairs, histories)
+        if found is not None:
+            connection.register("found", found)
+            connection.execute(f"INSERT INTO {histories} BY NAME FROM found")
+            connection.unregister("found")
+
+    def _find(self, connection: DuckDBPyConnection, pairs: str, histories: str) -> pa.Table | None:
+        """Find what is lacking; None if nothing is.
+
+        Each distinct target is looked up once, however many pairs have it.
+        """
+        sql = COLD.format(pairs=pairs, histories=histories)
+        cold = connection.execute(sql, {"size": self.size}).to_arrow_table()
+        if not cold.num_rows:
+            return None
+        known = {"known_before": self.known_before}
+        liked = connection.execute(LIKED, known).to_arrow_table()
+        near = _search(self.store, cold["target_id"].to_numpy(), np.unique(liked["reference_id"]))
+        for name, rows in (("cold", cold), ("liked", liked), ("near", near)):
+            connection.register(name, rows)
+        return connection.execute(NEIGHBOURS, known).to_arrow_table()
 
 
 def lend(

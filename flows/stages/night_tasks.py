@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from feature_store.history.histories import make_histories, stream_candidates
-from feature_store.history.neighbours import fill_up_histories
+from feature_store.history.neighbours import Neighbours
 from feature_store.schemas import ARTWORKS, PROFILES
 from feature_store.tables import artworks, profiles
 from feature_store.tables.artworks import StalePicture, commit_artworks
@@ -94,7 +94,8 @@ def list_profiles(settings: Settings, run: Run) -> ProfileWork:
         histories = make_histories(connection, pairs, known_before=run.window_end)
         if settings.profile.cold_start:
             size = settings.profile.little_history
-            fill_up_histories(connection, store, pairs, histories, known_before=run.window_end, size=size)
+            lent = Neighbours(store=store, known_before=run.window_end, size=size)
+            lent.fill_up(connection, pairs, histories)
         numbers = folder.write_lists(stream_candidates(connection, pairs, histories))
         connection.close()
     return ProfileWork(

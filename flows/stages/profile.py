@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from fan_model.method.profiling import FloatArray, ReferenceVectors, Selection
 from feature_store.history.histories import scan_histories
-from feature_store.history.neighbours import add_neighbours
+from feature_store.history.neighbours import Neighbours
 from feature_store.lake.lake import Lake
 from feature_store.tables.crowds import CrowdRow
 from feature_store.tables.profiles import ProfileRow, profile_digest, replace_profiles
@@ -95,7 +95,7 @@ def _scan_references(
     if not settings.profile.cold_start:
         return histories
     size = settings.profile.little_history
-    return add_neighbours(lake, store, pairs, histories, known_before=run.window_end, size=size)
+    return Neighbours(store=store, known_before=run.window_end, size=size).add(lake, pairs, histories)
 
 
 def _select_all(

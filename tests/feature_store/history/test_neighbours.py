@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from feature_store.history.histories import scan_histories
-from feature_store.history.neighbours import NUM_SEARCHED, add_neighbours, lend
+from feature_store.history.histories import make_histories, scan_histories
+from feature_store.history.neighbours import NUM_SEARCHED, Neighbours, lend
 from feature_store.history.opt_outs import opt_out
 from feature_store.vectors.reference_store import ReferenceStore, StoredVectors
 from tests.feature_store.logs import (
@@ -92,8 +92,23 @@ def filled_up(lake, store, asked, *, size):
     )
     known_before = close(lake).window_end
     histories = scan_histories(lake, pairs, known_before=known_before)
-    found = add_neighbours(lake, store, pairs, histories, known_before=known_before, size=size)
-    return found.to_pylist()
+    neighbours = Neighbours(store=store, known_before=known_before, size=size)
+    found = neighbours.add(lake, pairs, histories).to_pylist()
+    assert filled_up_in_sql(lake, neighbours, pairs) == sorted(map(by_text, found))
+    return found
+
+
+def filled_up_in_sql(lake, neighbours, pairs):
+    """The same in relations, as nights of many users do it."""
+    connection = lake.cursor()
+    connection.register("asked_pairs", pairs)
+    histories = make_histories(connection, "asked_pairs", known_before=neighbours.known_before)
+    neighbours.fill_up(connection, "asked_pairs", histories)
+    return sorted(map(by_text, connection.execute(f"FROM {histories}").to_arrow_table().to_pylist()))
+
+
+def by_text(row):
+    return (row["pair_number"], row["origin"], row["reference_item_id"], row["weight"])
 
 
 def references(lake, store, user, *, size, target="goal"):
