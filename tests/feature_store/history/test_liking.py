@@ -110,6 +110,11 @@ def test_the_item_that_stands_for_a_text_was_liked_not_only_met():
     assert spans(events) == [(1, 1, None, "film")]
 
 
+def test_the_item_that_stands_for_a_text_that_was_disliked_later_was_liked_too():
+    events = [("ann", "twin", 0, 0.0), ("ann", "film", 1, 1.0), ("ann", "film", 2, -1.0)]
+    assert spans(events) == [(1, 1, 2, "film")]
+
+
 @given(events=EVENTS)
 def test_a_text_is_liked_at_a_time_exactly_if_what_somebody_did_before_adds_up_to_it(events):
     rows = spans(events)
