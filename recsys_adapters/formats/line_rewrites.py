@@ -122,8 +122,9 @@ class _ValueSplitter:
         return done
 
     def rest(self) -> list[bytes]:
-        """What was begun, in one line, and what stands after the last value."""
-        return [*filter(None, [self._joined()]), *self._beside()]
+        """What was begun, in one line; what follows the last value; the bracket of a cut list."""
+        unclosed = [b"["] if self._depth == self._outer == 1 else []
+        return [*filter(None, [self._joined()]), *self._beside(), *unclosed]
 
     def _joined(self) -> bytes:
         value = b"".join(self._value).replace(b"\n", b" ").strip()

@@ -29,8 +29,8 @@ PROPERTY = settings(max_examples=15, deadline=None, suppress_health_check=[Healt
 
 
 PACKED = (b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"PK\x05\x06")
-OTHER_FILES = (*PACKED, *NOT_UNPACKED, b"\xfe\xff", b"\xff\xfe", b"<!doctype html", b"<html")
-"""How packed files, texts in UTF-16 and web pages begin: what follows is read so, or refused with it."""
+OTHER_FILES = (*PACKED, *NOT_UNPACKED, b"\xfe\xff", b"\xff\xfe", b"<!doctype html", b"<html", b"[")
+"""How packed files, UTF-16, web pages and lists begin: what follows is read so, or refused with it."""
 
 
 Record = tuple[Any, ...]

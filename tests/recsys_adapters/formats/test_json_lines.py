@@ -47,6 +47,14 @@ def test_what_is_no_object_in_an_array_is_refused_by_itself(connection, tmp_path
     assert read(connection, tmp_path / "log.json") == (["u0", "u1", "u2"], reasons)
 
 
+@pytest.mark.parametrize("end", ["", ",", ",\n"])
+def test_a_list_that_was_cut_between_its_objects_is_told(connection, tmp_path, end):
+    (tmp_path / "log.json").write_text(json.dumps(EVENTS, indent=1).removesuffix("\n]") + end)
+    users, reasons = read(connection, tmp_path / "log.json")
+    assert users == ["u0", "u1", "u2"]
+    assert reasons == ["line is not JSON"]
+
+
 def test_brackets_too_many_cost_nothing_that_follows_them(connection, tmp_path):
     (tmp_path / "log.json").write_text("{\n" + LINES[1:].replace("\n", "}\n", 1))
     assert read(connection, tmp_path / "log.json") == (["u0", "u1", "u2"], ["line is not JSON"])
