@@ -305,3 +305,9 @@ def test_an_event_that_a_correction_gives_to_another_user_loses_its_name_and_oth
     assert ask(lake, whose) == [
         ("ann", f"##{digest}"), ("bob", "e3"), ("bob", "e4")
     ]  # fmt: skip
+
+
+def test_another_sources_event_of_the_same_id_keeps_it(lake, tmp_path):
+    take_in_events(lake, tmp_path, [("e1", "bob", "i1", hours(1), 5.0)], name="moved")
+    take_in_events(lake, tmp_path, [("e1", "ann", "i2", hours(5), 1.0)], name="other", source="shop")
+    assert ask(lake, "SELECT interaction_id FROM interactions WHERE source = 'shop'") == [("e1",)]
