@@ -1,6 +1,7 @@
 """How much the eye sees of personalization: the distance in colour between a picture and its plain twin."""
 
 import io
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -33,6 +34,26 @@ def visible_change(image: bytes, plain: bytes) -> float:
 def colour_difference(cells: NDArray[np.float64], others: NDArray[np.float64]) -> float:
     """Mean Delta E*ab of two pictures, both as `read_cells` returns them."""
     return float(np.linalg.norm(cells - others, axis=-1).mean())
+
+
+def least_alike(looks: Sequence[NDArray[np.float64]], count: int) -> list[int]:
+    """Choose pictures that differ: the first, then again and again the farthest from all that were chosen.
+
+    Args:
+        looks: each as `read_cells` returns it.
+        count: how many are chosen, or all that there are.
+
+    Returns:
+        Their places, in the order in which they were chosen.
+    """
+    distances = dict.fromkeys(range(len(looks)), float("inf"))
+    chosen: list[int] = []
+    while distances and len(chosen) < count:
+        chosen.append(max(distances, key=distances.__getitem__))
+        del distances[chosen[-1]]
+        for place, distance in distances.items():
+            distances[place] = min(distance, colour_difference(looks[place], looks[chosen[-1]]))
+    return chosen
 
 
 def read_cells(image: bytes) -> NDArray[np.float64]:

@@ -31,6 +31,7 @@ _JOINED = """joined AS (
           FROM spans WINDOW texts AS (PARTITION BY reference_id ORDER BY liked_since))
     WINDOW texts AS (PARTITION BY reference_id ORDER BY liked_since)
 )"""
+"""Numbers the spans of a text, so that those of several users which meet have one number."""
 
 
 def liked_texts(events: str, condition: str = "true") -> str:

@@ -12,7 +12,7 @@ from string import ascii_uppercase
 import numpy as np
 from numpy.typing import NDArray
 
-from fan_model.drawing.visible_change import colour_difference, read_cells
+from fan_model.drawing.visible_change import least_alike, read_cells
 from feature_store.lake.stored_files import StoredFiles
 from feature_store.tables.published import PublishedPicture
 
@@ -51,23 +51,11 @@ def blind_matching(pictures: Sequence[PublishedPicture], files: StoredFiles) -> 
     """
     apart = {_say(picture): picture for picture in reversed(pictures) if picture.words}
     told = [picture for picture in pictures if apart.get(_say(picture)) is picture]
-    chosen = _least_alike(told, files)
+    shown = [(picture, look) for picture in told if (look := _look(picture, files)) is not None]
+    chosen = [shown[place][0] for place in least_alike([look for _, look in shown], MOST_PICTURES)]
     if len(chosen) < 2:
         return None
     return BlindMatching(_shuffle(chosen, "picture"), _shuffle(chosen, "taste"))
-
-
-def _least_alike(pictures: Sequence[PublishedPicture], files: StoredFiles) -> list[PublishedPicture]:
-    """Take the first one, and then again and again what is farthest from all that were taken."""
-    looks = {place: look for place, one in enumerate(pictures) if (look := _look(one, files)) is not None}
-    distances = dict.fromkeys(looks, float("inf"))
-    taken: list[int] = []
-    while distances and len(taken) < MOST_PICTURES:
-        taken.append(max(distances, key=distances.__getitem__))
-        del distances[taken[-1]]
-        for place, distance in distances.items():
-            distances[place] = min(distance, colour_difference(looks[place], looks[taken[-1]]))
-    return [pictures[place] for place in taken]
 
 
 def _look(picture: PublishedPicture, files: StoredFiles) -> NDArray[np.float64] | None:

@@ -29,8 +29,10 @@ PROPERTY = settings(max_examples=15, deadline=None, suppress_health_check=[Healt
 
 
 PACKED = (b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"PK\x05\x06")
-OTHER_FILES = (*PACKED, *NOT_UNPACKED, b"\xfe\xff", b"\xff\xfe", b"<!doctype html", b"<html", b"[")
-"""How packed files, UTF-16, web pages and lists begin: what follows is read so, or refused with it."""
+OTHER_FILES = (*PACKED, *NOT_UNPACKED, b"\xfe\xff", b"\xff\xfe", b"<!doctype html", b"<html")
+"""How packed files, texts in UTF-16 and web pages begin: what follows is read so, or refused with it."""
+A_LIST = re.compile(rb"\[\s*[{\]]")
+"""How a JSON list begins, whose objects are counted, not its lines."""
 
 
 Record = tuple[Any, ...]
@@ -186,6 +188,7 @@ class LineContract(ABC):
         lines[place] = noise
         content = self.content(lines).lstrip()
         assume(not content.startswith(OTHER_FILES) and not content.lower().startswith(OTHER_FILES))
+        assume(not A_LIST.match(content))
         assume(noise.strip(b"\r") or place < 2)  # an empty line at the end is none
         staged = self.stage_bytes(self.content(lines))
         assert len(staged.rows) + len(staged.rejects) == len(lines)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from fan_model.drawing.visible_change import visible_change
+from fan_model.drawing.visible_change import least_alike, read_cells, visible_change
 
 
 def _file(colour, size=(64, 64), image_format="png"):
@@ -61,3 +61,13 @@ def test_grain_finer_than_a_cell_is_not_seen():
 def test_what_is_no_picture_is_refused():
     with pytest.raises(OSError, match="cannot identify image file"):
         visible_change(b"", _file("red"))
+
+
+@given(shades=st.lists(st.integers(0, 255), max_size=8), count=st.integers(0, 9))
+def test_pictures_that_look_least_alike_are_each_chosen_once_and_never_a_twin_before_another(shades, count):
+    looks = [read_cells(_file((shade,) * 3)) for shade in shades]
+    chosen = least_alike(looks, count)
+    assert len(chosen) == len(set(chosen)) == min(count, len(shades))
+    assert chosen[:1] == ([0] if shades and count else [])
+    first = chosen[: len(set(shades))]
+    assert len({shades[place] for place in first}) == len(first)
