@@ -64,12 +64,9 @@ class _Batch:
             return True
         if len(self.offers) >= MOST_FILES or self.num_bytes + _size(offer) > MOST_BYTES:
             return False
-        first = self.offers[0]
-        if is_large(offer) or is_large(first):
+        if is_large(offer) or is_large(self.offers[0]):
             return False
-        # A supplement's titles are those that the lake has when it is read.
-        is_alone = offer.file.is_supplement and bool(offer.earlier or first.earlier)
-        return not is_alone and examined.likeness == self.examined[0].likeness
+        return bool(examined.likeness == self.examined[0].likeness)
 
     def add(self, offer: Offer, step: Step) -> None:
         """Let the file come next."""

@@ -17,9 +17,9 @@ from feature_store.intake.file_names import FileOwner, name_files
 from feature_store.intake.forgotten_records import NamedUsers, find_returned, leave_out, list_named, welcome
 from feature_store.intake.ledger import ONE_FILE_AFTER_ANOTHER, Origin, now
 from feature_store.intake.newcomers import Newcomers, are_mostly_known
-from feature_store.intake.offers import InseparableError, Offer, ReadableFiles
+from feature_store.intake.offers import Entry, InseparableError, Offer, ReadableFiles
 from feature_store.intake.staging import StagedFile, stage
-from feature_store.intake.withdrawal import choose_awaited
+from feature_store.intake.withdrawal import choose_awaited, rows_that_stay
 from feature_store.lake.lake import Lake
 from feature_store.lake.relations import count
 from feature_store.lake.sql import quote
@@ -127,7 +127,7 @@ class _Reading:
         else:
             owners = [FileOwner(name) for name in self._names]
         if self.offers[0].file.is_supplement:
-            records = _with_known_titles(records)
+            records = _with_known_titles(self.connection, records, self.offers[0].earlier)
             if any(offer.is_awaited for offer in self.offers):
                 records, awaited = choose_awaited(self.connection, self.offers, records)
         return StagedBatch(stack.enter_context(self._stage(records)), self._origins(owners), awaited)
@@ -195,13 +195,19 @@ def _known_by_their_ids(lake: Lake, table: Table, records: str, offers: Sequence
     return f"SELECT * REPLACE ({known_as} AS interaction_id) FROM ({records})"
 
 
-def _with_known_titles(records: str) -> str:
-    """Records of items without titles of their own, with those that the lake knows."""
+def _with_known_titles(connection: DuckDBPyConnection, records: str, earlier: Sequence[Entry]) -> str:
+    """Records of items without titles of their own, with those that the lake knows and that stay there.
+
+    Args:
+        connection: that runs the query.
+        records: SQL of the records.
+        earlier: readings whose items go as these come.
+    """
     reason = (
         "CASE WHEN reason = 'title is missing' AND known_title IS NOT NULL THEN NULL "
         f"WHEN reason = 'title is missing' THEN {quote(NO_ITEM)} ELSE reason END"
     )
-    known = f"SELECT item_id, title AS known_title FROM {ITEMS.qualified_name}"
+    known = f"SELECT item_id, title AS known_title FROM {rows_that_stay(connection, ITEMS, earlier)}"
     return (
         f"SELECT * EXCLUDE (known_title) REPLACE (coalesce(title, known_title) AS title, {reason} AS reason) "
         f"FROM ({records}) LEFT JOIN ({known}) USING (item_id)"

@@ -17,7 +17,7 @@ _ENTRIES = pa.schema(
     [("source", pa.string()), ("sha256", pa.string()), ("ingested_at", _TIME)]
     + [("superseded_at", _TIME), ("place", pa.int32())]
 )
-
+_ROWS_OF = pa.schema([("source", pa.string()), ("ingested_at", _TIME)])
 _AWAITED_FILES = pa.schema([("place", pa.int32()), ("source", pa.string()), ("sha256", pa.string())])
 
 
@@ -53,6 +53,19 @@ def withdraw(
         f"WHERE {of_file} AND table_name = {quote(table.name)}"
     )
     return withdrawn
+
+
+def rows_that_stay(connection: DuckDBPyConnection, table: Table, earlier: Sequence[Entry]) -> str:
+    """Relation of the rows of a table that `withdraw` leaves there, until it is asked for anew.
+
+    Args:
+        connection: a cursor of the lake.
+        table: of interactions or items.
+        earlier: the readings that are to be withdrawn.
+    """
+    rows = [(one.source, one.ingested_at) for one in earlier]
+    connection.register("readings_that_go", arrow_rows(_ROWS_OF, rows))
+    return f"(FROM {table.qualified_name} ANTI JOIN readings_that_go USING (source, ingested_at))"
 
 
 def choose_awaited(connection: DuckDBPyConnection, offers: Sequence[Offer], records: str) -> tuple[str, str]:

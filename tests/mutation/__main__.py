@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 import tomllib
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,19 +100,26 @@ def pass_unchanged(tests: list[str], folder: Path) -> dict[str, float]:
 
 
 def run_all(waiting: list[tuple[Mutant, Trial]], patience: float):
-    """Run trials side by side; yield each mutant with the status that its process ended with."""
-    running: dict[int, tuple[Mutant, float]] = {}
-    waiting = waiting[::-1]
+    """Run trials side by side; yield each mutant with the status that its process ended with.
+
+    Tests that noticed other mutants of the module come first, since most are noticed by the same few.
+    """
+    running: dict[int, tuple[Mutant, Trial, float]] = {}
+    waiting, kills = waiting[::-1], Counter()
     while waiting or running:
         while waiting and len(running) < AT_ONCE:
             mutant, trial = waiting.pop()
-            running[start(trial)] = mutant, time.monotonic() + patience
+            trial.kills = kills
+            running[start(trial)] = mutant, trial, time.monotonic() + patience
         child, status = os.waitpid(-1, os.WNOHANG)
         if child in running:
-            yield running.pop(child)[0], status
+            mutant, trial, _ = running.pop(child)
+            if status and trial.has_report:
+                kills.update(read_report(trial)["failed"])
+            yield mutant, status
         elif not child:
             time.sleep(0.05)
-            for late in [child for child, (_, until) in running.items() if time.monotonic() > until]:
+            for late in [child for child, (*_, until) in running.items() if time.monotonic() > until]:
                 stop(late)
 
 

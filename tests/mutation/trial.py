@@ -15,7 +15,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
@@ -40,8 +40,15 @@ class Trial:
     """The module that is changed, as a path from the root."""
     source: str = ""
     """What it is changed into."""
-    durations: dict[str, float] = field(default_factory=dict)
-    """Seconds of each test without any fault; those that are quickest come first."""
+    durations: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of each test without any fault."""
+    kills: Mapping[str, int] = field(default_factory=dict)
+    """Mutants that each test has noticed; tests that notice most a second come first, then quick ones."""
+
+    @property
+    def has_report(self) -> bool:
+        """Whether its tests came to an end."""
+        return (self.folder / "report.json").exists()
 
 
 def start(trial: Trial) -> int:
@@ -67,7 +74,7 @@ def stop(child: int) -> None:
 
 
 def read_report(trial: Trial) -> dict[str, object]:
-    """What a trial that was passed has found: `durations` of its tests, `libraries` that it imported."""
+    """What a trial has found: `durations` of its tests, `failed` ones, `libraries` that it imported."""
     return json.loads((trial.folder / "report.json").read_text())
 
 
@@ -84,13 +91,13 @@ def _try(trial: Trial) -> int:
         os.dup2(output.fileno(), 2)
     if trial.module:
         sys.meta_path.insert(0, _Changed(trial.module, trial.source))
-    watcher = _Watcher(trial.durations)
+    watcher = _Watcher(trial)
     options = ["-x", "-q", "--disable-plugin-autoload", "-p", "no:cacheprovider", "-p", "no:warnings"]
     # With those of whole nights, which are left out where everything is run.
     options += ["-m", ALL_BUT_LONG, "--basetemp", str(trial.folder / "temporary")]
     code = int(pytest.main([*options, *trial.tests], plugins=[watcher]))
     libraries = [name for name in sys.modules if name.split(".")[0] not in OWN]
-    report = {"durations": watcher.durations, "libraries": libraries}
+    report = {"durations": watcher.durations, "failed": watcher.failed, "libraries": libraries}
     (trial.folder / "report.json").write_text(json.dumps(report))
     shutil.rmtree(trial.folder / "temporary", ignore_errors=True)
     sys.stdout.flush()
@@ -114,11 +121,12 @@ class _Changed(importlib.abc.MetaPathFinder, SourceFileLoader):
 
 
 class _Watcher:
-    """Puts quick tests first, keeps hypothesis from shrinking what fails, and notes how long tests take."""
+    """Puts promising tests first, keeps hypothesis from shrinking what fails, and notes what tests do."""
 
-    def __init__(self, durations: dict[str, float]) -> None:
-        self._known = durations
+    def __init__(self, trial: Trial) -> None:
+        self._trial = trial
         self.durations: dict[str, float] = {}
+        self.failed: list[str] = []
 
     def pytest_sessionstart(self) -> None:
         usual = hypothesis.settings.get_profile("patient")
@@ -128,7 +136,15 @@ class _Watcher:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items.sort(key=lambda item: self._known.get(item.nodeid, 0.0))
+        items.sort(key=lambda item: self._promise(item.nodeid))
+
+    def _promise(self, test: str) -> tuple[float, float]:
+        seconds = self._trial.durations.get(test, 0.0)
+        return -self._trial.kills.get(test, 0) / (seconds + 0.01), seconds
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.failed.append(report.nodeid)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> object:

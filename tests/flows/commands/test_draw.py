@@ -42,12 +42,13 @@ def pixels(drawn):
     return np.asarray(Image.open(io.BytesIO(drawn.image)).convert("RGB"))
 
 
-@pytest.mark.parametrize("contrast", [0.0, 0.9])
-def test_a_strip_goes_from_the_plain_picture_to_the_strongest(published_file, contrast):
+@pytest.mark.parametrize("strength", ["alpha", "contrast"])
+def test_a_strip_goes_from_the_plain_picture_to_the_strongest(published_file, strength):
     settings = read_settings(published_file)
-    settings = settings.model_copy(
-        update={"drawing": replace(settings.drawing, alpha=0.9, contrast=contrast)}
-    )
+    if strength == "contrast":
+        settings = read_settings(write_settings(published_file.parent, CONTRASTED))
+        assert renew_crowd(settings).texts
+    settings = settings.model_copy(update={"drawing": replace(settings.drawing, **{strength: 0.9})})
     strip = pixels(draw(settings, "a western", ["1"], degrees=(0.0, 0.4, 0.9)))
     plain, middle, strongest = np.split(strip, 3, axis=1)
     np.testing.assert_array_equal(plain, pixels(draw(settings, "a western", [])))
