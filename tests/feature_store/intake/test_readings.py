@@ -158,6 +158,30 @@ def test_what_is_added_to_a_file_between_a_look_at_it_and_its_reading_waits_and_
     assert broken_promises(lake) == []
 
 
+@pytest.mark.parametrize("before", [[], ["b.csv"]], ids=["first", "second"])
+def test_an_event_whose_new_name_goes_with_the_reading_that_gave_it_has_its_own_in_later_files(
+    lake, tmp_path, before
+):
+    def write(name, event, user, at, when):
+        (tmp_path / name).write_text(f"event,user,at,when\n{event},{user},{at},{when}\n")
+
+    def take_in(time):
+        columns = {"event_id": "event", "user_id": "user", "item_id": "user", "event_time": time}
+        offers = map(offer, EventLog(path=tmp_path / "*.csv", columns=columns).files())
+        return [one.file.name for one, _ in FileIntake(lake=lake, run=open_run(lake)).append_logs(offers)]
+
+    write("c.csv", "e1", "bob", 1_500_000_100, "")
+    write("a.csv", "e1", "ann", 1_500_000_000, 1_500_000_000)
+    assert take_in("at") == ["a.csv", "c.csv"]
+    assert ("bob", "e1") not in found(lake, "user_id, interaction_id")
+    (tmp_path / "a.csv").unlink()
+    for name in before:
+        write(name, "e2", "cid", "", 1_500_000_000)
+    write("d.csv", "e1", "bob", "", 1_500_000_100)
+    assert take_in("when") == [*before, "c.csv", "d.csv"]
+    assert ("bob", "e1") in found(lake, "user_id, interaction_id")
+
+
 def test_a_file_that_is_written_anew_while_it_is_read_is_not_taken_in(lake, tmp_path):
     file = log_file(tmp_path)
     offered = offer(EventLog(path=file, columns=COLUMNS).files()[0])
