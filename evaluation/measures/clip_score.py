@@ -3,8 +3,6 @@
 Letters: N artworks, R references of all artworks together, d width of the judge's shared space.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,70 +27,28 @@ def clip_score(images: Floats, texts: Floats, *, lowest: float = 0.0) -> NDArray
     return np.clip(100.0 * cosine, lowest, 100.0)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ArtworkScores:
-    """CLIP scores of N artworks, each field `[N]`.
-
-    A history score is NaN for an artwork without references, a plain one for an artwork without a plain twin.
-    """
-
-    target: NDArray[np.float64]
-    """Picture against the text of its target."""
-    history: NDArray[np.float64]
-    """Picture against its references: mean score, weighted by preference strength."""
-    plain_target: NDArray[np.float64]
-    """The unpersonalized picture against the text of the target."""
-    plain_history: NDArray[np.float64]
-    """The unpersonalized picture against the same references."""
-
-
-def measure_artworks(
-    *,
-    images: Floats,
-    plain_images: Floats,
-    targets: Floats,
-    references: Floats,
-    weights: Floats,
-    artwork_of_reference: NDArray[np.integer],
-    lowest: float = 0.0,
-) -> ArtworkScores:
-    """Score artworks and their unpersonalized twins against target and references.
+def history_score(
+    images: Floats, references: Floats, weights: Floats, artwork_of_reference: NDArray[np.integer]
+) -> NDArray[np.float64]:
+    """Mean CLIP score of artworks against their references, weighted by preference strength.
 
     Args:
-        images: `[N, d]` pictures.
-        plain_images: `[N, d]` the same pictures without personalization; a row of NaN where there is none.
-        targets: `[N, d]` texts of the targets.
+        images: `[N, d]` vectors of the artworks, of any length above 0.
         references: `[R, d]` texts of all references.
         weights: `[R]` preference strengths, above 0.
         artwork_of_reference: `[R]` which artwork (0 to N - 1) each reference belongs to.
-        lowest: floor of each single score, see `clip_score`.
+
+    Returns:
+        `[N]` scores, 0..100; NaN for an artwork without references.
 
     Raises:
         ValueError: if shapes disagree, an index is outside the artworks, or a weight is not above 0.
     """
     _check_references(len(images), references, weights, artwork_of_reference)
-    has_plain = np.asarray(np.isfinite(plain_images).all(axis=1))
-    plain = np.where(has_plain[:, None], plain_images, images)
-
-    def history(pictures: Floats) -> NDArray[np.float64]:
-        scores = clip_score(pictures[artwork_of_reference], references, lowest=lowest)
-        return _weighted_mean(scores, weights, artwork_of_reference, len(images))
-
-    return ArtworkScores(
-        target=clip_score(images, targets, lowest=lowest),
-        history=history(images),
-        plain_target=np.where(has_plain, clip_score(plain, targets, lowest=lowest), np.nan),
-        plain_history=np.where(has_plain, history(plain), np.nan),
-    )
-
-
-def _weighted_mean(
-    scores: Floats, weights: Floats, groups: NDArray[np.integer], num_groups: int
-) -> NDArray[np.float64]:
-    """Mean of the scores of each group, NaN for an empty one."""
-    total = np.bincount(groups, weights, minlength=num_groups)
-    summed = np.bincount(groups, weights * scores, minlength=num_groups)
-    return np.divide(summed, total, out=np.full(num_groups, np.nan), where=total > 0)
+    scores = clip_score(images[artwork_of_reference], references)
+    total = np.bincount(artwork_of_reference, weights, minlength=len(images))
+    summed = np.bincount(artwork_of_reference, weights * scores, minlength=len(images))
+    return np.divide(summed, total, out=np.full(len(images), np.nan), where=total > 0)
 
 
 def _unit(vectors: Floats, name: str) -> NDArray[np.float64]:

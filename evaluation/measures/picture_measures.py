@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.measures.clip_score import clip_score, measure_artworks
+from evaluation.measures.clip_score import clip_score, history_score
 from evaluation.measures.diversity import measure_diversity
 from evaluation.measures.identification import identify_users
 from evaluation.measures.kernel_distance import measure_kernel_distance
@@ -168,12 +168,15 @@ def measure_pictures(
     pictures = np.arange(len(images))
     scores = truth.score_histories(images)
     own = scores[pictures, truth.owners]
-    clip = _clip_scores(truth, images, plain_images)
+    artworks, references = truth.references_of_pictures
     identified = identify_users(scores, truth.owners)
     diversity = measure_diversity(images, truth.owners)
     features = text_features / np.linalg.norm(text_features, axis=1, keepdims=True)
     return {
-        **clip,
+        "clip_target": clip_score(images, truth.targets),
+        "clip_history": history_score(
+            images, truth.references[references], truth.weights[references], artworks
+        ),
         "history_cosine": own,
         "own_minus_other": own_minus_other(scores, truth.owners),
         "own_minus_other_centred": own_minus_other(truth.score_apart(images), truth.owners),
@@ -217,16 +220,3 @@ def mean_by_user(values: Floats, owners: Integers, num_users: int) -> NDArray[np
     counts = np.bincount(owners[known], minlength=num_users)
     sums = np.bincount(owners[known], values[known], minlength=num_users)
     return np.divide(sums, counts, out=np.full(num_users, np.nan), where=counts > 0)
-
-
-def _clip_scores(truth: GroundTruth, images: Floats, plain_images: Floats) -> dict[str, NDArray[np.float64]]:
-    pictures, references = truth.references_of_pictures
-    scores = measure_artworks(
-        images=images,
-        plain_images=plain_images,
-        targets=truth.targets,
-        references=truth.references[references],
-        weights=truth.weights[references],
-        artwork_of_reference=pictures,
-    )
-    return {"clip_target": scores.target, "clip_history": scores.history}

@@ -30,11 +30,6 @@ class Estimate:
     num_users: int
     """Users with a value."""
 
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the whole interval lies on one side of 0."""
-        return self.low > 0 or self.high < 0
-
     def __str__(self) -> str:
         """Difference with its interval, as in a table; without one where too few users have a value."""
         if math.isnan(self.low):

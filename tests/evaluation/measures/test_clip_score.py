@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.measures.clip_score import clip_score, measure_artworks
+from evaluation.measures.clip_score import clip_score, history_score
 
 EAST, NORTH, NORTH_EAST, WEST = (np.array(v, float) for v in ([1, 0], [0, 1], [1, 1], [-1, 0]))
 
@@ -28,41 +28,32 @@ def test_lengths_of_vectors_do_not_matter(image_length, text_length):
 
 @pytest.mark.parametrize("wrong", [[0.0, 0.0], [np.nan, 1.0], [np.inf, 1.0]])
 def test_a_vector_without_a_direction_is_an_error(wrong):
-    with pytest.raises(ValueError, match="1 of the 2 vectors in images are zero or not finite"):
-        clip_score(np.array([[1.0, 0.0], wrong]), np.array([EAST, EAST]))
+    with pytest.raises(ValueError, match="1 of the 3 vectors in images are zero or not finite"):
+        clip_score(np.array([EAST, wrong, NORTH]), np.array([EAST, EAST, EAST]))
 
 
 def measure(**changes):
-    """Two artworks with a twin, the second of two references, and one without twin and references."""
+    """Three artworks, of the first of which all references are."""
     arguments = {
         "images": np.array([EAST, NORTH_EAST, NORTH]),
-        "plain_images": np.array([NORTH, NORTH_EAST, [np.nan, np.nan]]),
-        "targets": np.array([EAST, EAST, EAST]),
         "references": np.array([EAST, EAST, NORTH]),
-        "weights": np.array([2.0, 3.0, 1.0]),
+        "weights": np.array([2.0, 3.0, 0.25]),
         "artwork_of_reference": np.array([0, 0, 0]),
     }
-    return measure_artworks(**(arguments | changes))
-
-
-def test_each_artwork_is_scored_against_its_target():
-    scores = measure()
-    np.testing.assert_allclose(scores.target, [100, 70.710678, 0], atol=1e-6)
-    np.testing.assert_allclose(scores.plain_target, [0, 70.710678, np.nan], atol=1e-6)
+    return history_score(**(arguments | changes))
 
 
 def test_the_history_score_is_the_mean_over_the_references_by_weight():
-    scores = measure(artwork_of_reference=np.array([0, 1, 0]))
-    np.testing.assert_allclose(scores.history, [100 * 2 / 3, 70.710678, np.nan], atol=1e-6)
-    np.testing.assert_allclose(scores.plain_history, [100 / 3, 70.710678, np.nan], atol=1e-6)
+    np.testing.assert_allclose(measure(), [100 * 5 / 5.25, np.nan, np.nan], atol=1e-6)
+    scores = measure(artwork_of_reference=np.array([0, 1, 2]), references=np.array([WEST, EAST, NORTH]))
+    np.testing.assert_allclose(scores, [0, 70.710678, 100], atol=1e-6)
 
 
 def test_artworks_without_any_reference_have_no_history_score():
     scores = measure(
         references=np.empty((0, 2)), weights=np.empty(0), artwork_of_reference=np.empty(0, np.int64)
     )
-    assert np.isnan(scores.history).all()
-    assert not np.isnan(scores.target).any()
+    assert np.isnan(scores).all()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation.measures.gain import measure_gain
-from evaluation.statistics.intervals import Resampling
+from evaluation.statistics.intervals import Resampling, estimate_mean, estimate_ratio
 
 
 def test_the_two_gains_weigh_pairs_differently():
@@ -23,16 +23,27 @@ def test_gains_have_intervals_over_pairs():
         assert 0 < estimate.low < estimate.mean < estimate.high < 20
 
 
+def test_a_gain_is_what_is_beyond_one_in_percent_its_interval_too():
+    own, plain = np.array([0.0, 12.0, 9.0, 20.0]), np.array([4.0, 8.0, 9.0, 5.0])
+    gain, how = measure_gain(own, plain), Resampling()
+    for found, ratio in (
+        (gain.mean_of_ratios, estimate_mean(own / plain, how)),
+        (gain.ratio_of_means, estimate_ratio(own, plain, how)),
+    ):
+        beyond = [100 * (value - 1) for value in (ratio.mean, ratio.low, ratio.high)]
+        assert [found.mean, found.low, found.high] == pytest.approx(beyond)
+
+
 def test_pairs_with_an_unknown_score_do_not_count():
     gain = measure_gain(np.array([20.0, np.nan, 5.0]), np.array([10.0, 1.0, np.nan]))
     assert (gain.num_pairs, gain.mean_of_ratios.mean) == (1, pytest.approx(100.0))
 
 
 def test_a_plain_score_of_zero_counts_in_the_ratio_of_means_alone():
-    gain = measure_gain(np.array([20.0, 10.0]), np.array([10.0, 0.0]))
+    gain = measure_gain(np.array([20.0, 10.0, 0.0]), np.array([10.0, 0.0, 0.0]))
     assert gain.mean_of_ratios.mean == pytest.approx(100.0)
     assert gain.ratio_of_means.mean == pytest.approx(200.0)
-    assert gain.num_zero_plain == 1
+    assert (gain.num_pairs, gain.num_zero_plain) == (3, 2)
 
 
 @pytest.mark.parametrize("plain", [[], [0.0]])

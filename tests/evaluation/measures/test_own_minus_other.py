@@ -1,8 +1,22 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import permutation_test
 
-from evaluation.measures.own_minus_other import measure_own_minus_other
+from evaluation.measures.own_minus_other import measure_own_minus_other, own_minus_other
+
+
+@given(st.integers(0, 2**31), st.integers(1, 6), st.integers(2, 7))
+def test_a_picture_s_own_score_less_the_mean_of_its_others_is_what_is_tested(seed, num_pictures, num_users):
+    generator = np.random.default_rng(seed)
+    scores = generator.normal(size=(num_pictures, num_users))
+    owners = generator.integers(0, num_users, num_pictures)
+    by_hand = [row[own] - np.mean(np.delete(row, own)) for row, own in zip(scores, owners, strict=True)]
+    np.testing.assert_allclose(own_minus_other(scores, owners), by_hand, atol=1e-12)
+    tested = measure_own_minus_other(scores, owners, num_permutations=3)
+    assert tested.difference == pytest.approx(np.mean(by_hand))
+    assert tested.num_permutations == 3
 
 
 def test_the_difference_is_that_of_the_means():
@@ -47,8 +61,16 @@ def test_pictures_that_suit_their_own_history_alone_are_significant():
     assert measure_own_minus_other(scores, owners, num_permutations=999).p_value == 1 / 1000
 
 
-def test_equal_scores_prove_nothing():
-    assert measure_own_minus_other(np.full((4, 3), 0.1), np.array([0, 1, 2, 0])).p_value == 1
+@pytest.mark.parametrize("score", [0.0, 0.1, -3.0])
+def test_equal_scores_prove_nothing(score):
+    assert measure_own_minus_other(np.full((4, 3), score), np.array([0, 1, 2, 0])).p_value == 1
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e9])
+def test_the_unit_of_scores_changes_no_p_value(scale):
+    scores, owners = np.random.default_rng(4).normal(size=(12, 6)), np.arange(12) % 6
+    found = [measure_own_minus_other(some, owners, num_permutations=99) for some in (scores, scale * scores)]
+    assert found[0].p_value == found[1].p_value < 1
 
 
 def test_scores_without_a_bond_to_the_owner_are_seldom_significant():

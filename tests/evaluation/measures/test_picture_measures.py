@@ -1,10 +1,13 @@
 """Measures of simulated drawings: vectors that follow a history, another one, or none."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics.pairwise import cosine_similarity
 
 from evaluation.measures.identification import chance_reciprocal_rank
+from evaluation.measures.own_minus_other import measure_own_minus_other
 from evaluation.measures.picture_measures import (
     MEASURES,
     P_VALUES,
@@ -67,6 +70,26 @@ def test_every_measure_is_described_and_every_description_measured(truth, plain)
     values, p_values = judge(truth, plain, plain)
     assert set(values) == set(MEASURES)
     assert set(p_values) == set(P_VALUES)
+    described = [*MEASURES.values(), *P_VALUES.values()]
+    assert {measure.scale for measure in described} == {
+        "100 * cosine", "100 * cosine, at least 0", "share of pictures", "1 / rank", "1 - cosine",
+        "squared MMD, kernel (cosine + 1)^3", "p-value",
+    }  # fmt: skip
+    assert all(measure.meaning.endswith(".") for measure in described)
+    not_judged = {name for name, measure in MEASURES.items() if not measure.by_judge}
+    assert not_judged == {"text_alignment_target", "text_alignment_history"}
+
+
+def test_what_a_number_is_measured_in_is_what_it_can_be(truth, tastes, plain):
+    clamped = [name for name, measure in MEASURES.items() if measure.scale.endswith("at least 0")]
+    shares = [name for name, measure in MEASURES.items() if measure.scale == "share of pictures"]
+    values = measure_pictures(
+        truth, images=-draw(truth, tastes, 0.6), plain_images=plain, text_features=plain
+    )
+    assert {name: values[name].min() for name in clamped} == pytest.approx(dict.fromkeys(clamped, 0.0))
+    assert clamped == ["clip_target", "clip_history"]
+    assert shares == ["hit_at_1", "hit_at_10"]
+    assert values["history_cosine"].min() < 0
 
 
 def test_pictures_that_follow_the_history_are_found_to(truth, tastes, plain):
@@ -154,6 +177,40 @@ def test_a_second_library_agrees_on_every_cosine(truth, tastes, plain):
     targets = 100 * np.diag(cosine_similarity(images, truth.targets))
     np.testing.assert_allclose(values["clip_target"], np.maximum(targets, 0))
     np.testing.assert_allclose(values["text_alignment_target"], targets)
+
+
+def test_what_sets_histories_apart_is_worked_out_from_each_user_s_own_mean(truth, tastes, plain):
+    """Written out user by user: what a history is beyond the mean of all, what pictures changed beyond it."""
+    images = draw(truth, tastes, 0.3)[: 2 * NUM_USERS - 1]  # the last user has one picture
+    short = replace(truth, owners=truth.owners[:-1], targets=truth.targets[:-1], target_features=images)
+    plain = plain[:-1]
+    values = measure_pictures(short, images=images, plain_images=plain, text_features=images)
+    means = [
+        np.average(truth.references[truth.users == user], axis=0, weights=truth.weights[truth.users == user])
+        for user in range(NUM_USERS)
+    ]
+    apart = [unit(mean - np.mean(means, axis=0)) for mean in means]
+    changes = images - plain
+    for picture in (0, 11, 2 * NUM_USERS - 2):
+        owner = short.owners[picture]
+        scores = np.array([100 * images[picture] @ some for some in apart])
+        beyond = scores[owner] - np.delete(scores, owner).mean()
+        assert values["own_minus_other_centred"][picture] == pytest.approx(beyond)
+        change = changes[short.owners == owner].mean(axis=0) - changes.mean(axis=0)
+        rank = 1 + sum(change @ some > change @ apart[owner] for some in apart)
+        assert values["change_reciprocal_rank"][picture] == pytest.approx(1 / rank)
+
+
+def test_p_values_come_from_the_seed(truth, tastes, plain):
+    images = draw(truth, tastes, 0.03)
+    scores = truth.score_histories(images)
+    for seed in (0, 1):
+        found = measure_p_values(truth, images=images, plain_images=plain, seed=seed)
+        again = measure_own_minus_other(scores, truth.owners, seed=seed)
+        assert found["own_minus_other_p"] == again.p_value
+    assert measure_p_values(truth, images=images, plain_images=plain) == measure_p_values(
+        truth, images=images, plain_images=plain, seed=0
+    )
 
 
 def test_by_hand():

@@ -55,7 +55,28 @@ def test_what_is_added_beyond_chance_is_personal():
     assert (findings.judge, findings.num_users, findings.num_pictures) == ("somebody", 12, 24)
 
 
-@pytest.mark.parametrize(("full", "p_full"), [(2.0, 0.2), (0.001, 0.001), (-2.0, 0.001)])
+@pytest.mark.parametrize("p_full", [0.05, 0.001])
+def test_a_little_beyond_chance_is_personal_at_the_level_of_the_intervals(p_full):
+    assert found(full=0.5, another=0.0, p_full=p_full).variants["full"].is_personal
+
+
+def test_variants_stand_in_the_order_that_is_asked_for_and_others_after_them():
+    control = "history of another user"
+    rows = results({"full": 2.0, control: 0.0}, {"full": 0.01, control: 1.0})
+    findings = find(rows, ["full", "plain"], Resampling())
+    assert list(findings.variants) == ["full", "plain", control]
+    assert [one.name for one in findings.variants.values()] == list(findings.variants)
+
+
+def test_what_is_said_of_all_users_are_p_values_and_costs_each_by_itself():
+    rows = results({"full": 2.0}, {"full": 0.01})
+    rows.append(result_row("full", "baseline", "seconds_per_target", None, 1.5, judge="the clock"))
+    full = find(rows, ["plain", "full"], Resampling()).variants["full"]
+    assert full.costs == {"seconds_per_target": 1.5}
+    assert full.p_values == dict.fromkeys(P_VALUES, 0.01)
+
+
+@pytest.mark.parametrize(("full", "p_full"), [(2.0, 0.2), (0.001, 0.001), (0, 0.001), (-2.0, 0.001)])
 def test_chance_or_an_interval_about_zero_is_not(full, p_full):
     findings = found(full=full, another=0.0, p_full=p_full)
     assert not findings.variants["full"].is_personal

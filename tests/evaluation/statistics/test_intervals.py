@@ -35,6 +35,29 @@ def test_users_who_agree_leave_no_doubt(value, num_users):
     assert estimate.high == pytest.approx(value)
 
 
+def test_an_interval_comes_from_its_seed_and_its_number_of_samples():
+    values = np.random.default_rng(3).normal(size=30)
+    usual = estimate_mean(values, Resampling(num_resamples=200))
+    assert usual == estimate_mean(values, Resampling(num_resamples=200))
+    for other in (Resampling(num_resamples=200, seed=1), Resampling(num_resamples=300)):
+        assert estimate_mean(values, other) != usual
+    assert (Resampling().confidence, Resampling().num_resamples) == (0.95, 9_999)
+
+
+def test_less_confidence_is_a_narrower_interval():
+    values = np.random.default_rng(3).normal(size=400)
+    half = norm.ppf(0.75) * values.std() / math.sqrt(400)
+    estimate = estimate_mean(values, Resampling(confidence=0.5))
+    assert estimate.high - estimate.low == pytest.approx(2 * half, rel=0.05)
+
+
+def test_a_ratio_to_others_that_a_sample_may_have_none_of_has_no_interval_and_says_nothing(recwarn):
+    estimate = estimate_ratio(np.array([1.0, 2.0]), np.array([0.0, 4.0]))
+    assert estimate.mean == pytest.approx(0.75)
+    assert math.isnan(estimate.low)
+    assert [one for one in recwarn if "divide" in str(one.message) or "invalid" in str(one.message)] == []
+
+
 def test_users_without_a_value_do_not_count():
     estimate = estimate_mean(np.array([1.0, np.nan, 3.0]))
     assert (estimate.mean, estimate.num_users) == (2.0, 2)
@@ -45,7 +68,7 @@ def test_fewer_than_two_users_have_no_interval(values, mean):
     estimate = estimate_mean(np.array(values))
     assert estimate.mean == pytest.approx(mean, nan_ok=True)
     assert math.isnan(estimate.low)
-    assert not estimate.excludes_zero
+    assert math.isnan(estimate.high)
 
 
 @given(st.lists(st.floats(0.1, 9), min_size=2, max_size=12), st.floats(0.5, 2))

@@ -37,5 +37,12 @@ def test_fewer_than_two_users_tell_nothing(values):
     assert found.users_needed is None
 
 
+def test_two_users_by_hand():
+    found = estimate_power(np.array([1.0, 3.0]), confidence=0.95, power=0.8)
+    assert found.smallest_effect == pytest.approx((1.959964 + 0.841621) * math.sqrt(2) / math.sqrt(2))
+    assert found.users_needed == math.ceil((1.959964 + 0.841621) ** 2 * 2 / 4)
+    assert estimate_power(np.array([1.0, 1.0])).users_needed == 2
+
+
 def test_no_number_of_users_tells_a_difference_of_nothing():
     assert estimate_power(np.array([1.0, -1.0, np.nan])).users_needed is None

@@ -342,6 +342,29 @@ def test_a_file_is_read_again_where_that_is_asked_for_and_its_rows_are_there_onc
     assert broken_promises(lake) == []
 
 
+def test_what_another_file_brought_and_was_refused_between_stays_word_for_word(lake, tmp_path):
+    tables = ("interactions", "rejected_rows", "ingested_files")
+    for name in ("a", "b", "c"):
+        file = tmp_path / f"{name}.csv"
+        file.write_text(f"user,item,at\nuser {name},i1,1500000000\nuser {name},i2,never\n")
+        take_in_log(lake, file)
+    rows = {table: ask(lake, f"FROM {table} ORDER BY ALL") for table in tables}
+    read_again(lake, ["a.csv", "c.csv"])
+    offers = [offer(file) for file in EventLog(path=tmp_path / "[ac].csv", columns=COLUMNS).files()]
+    counts = [made for _, made in FileIntake(lake=lake, run=open_run(lake)).append_logs(offers)]
+    assert [(made.accepted, made.rejected) for made in counts] == [(1, 1), (1, 1)]
+    for table in tables:
+        own = "ingested_at IN (SELECT ingested_at FROM ingested_files WHERE file = 'b.csv')"
+        of_b = ask(lake, f"FROM {table} WHERE {own} ORDER BY ALL")
+        assert len(of_b) == 1
+        assert set(of_b) <= set(rows[table])
+    assert ask(lake, "SELECT count(*) FROM interactions") == [(3,)]
+    assert ask(lake, "SELECT file, count(*) FROM rejected_rows GROUP BY file ORDER BY file") == [
+        ("a.csv", 1), ("b.csv", 1), ("c.csv", 1)
+    ]  # fmt: skip
+    assert broken_promises(lake) == []
+
+
 def test_a_catalogue_and_a_list_are_read_again_too(lake, tmp_path):
     assert take_in_items(lake, tmp_path, {"i1": "One"}).accepted == 1
     lists = [("ann", "i1", 1)]
