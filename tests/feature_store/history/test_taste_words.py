@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from feature_store.history.taste_words import compare_tastes, list_words
+from feature_store.history.taste_words import compare_tastes, list_words, taste_table
 from feature_store.tables.runs import open_run
 from recsys_adapters.sources.catalogue import Catalogue
 from tests.feature_store.logs import append_file, render, write_csv
@@ -90,6 +90,66 @@ def test_prices_numbers_and_addresses_are_no_words_of_a_taste(lake, tmp_path):
     assert list_words(named) == "more ab-1"
 
 
+def test_a_word_that_a_taste_lacks_has_a_share_of_nothing(words):
+    (word,) = words({"space": 1.0}, everybody={"comedy": 1.0}, fields=["genres"])[0]
+    assert (str(word), word.share, word.share_of_everybody, word.difference) == (
+        "less comedy",
+        0.0,
+        1.0,
+        -1.0,
+    )
+
+
+def test_of_few_items_too_numbers_and_addresses_letters_and_sentences_are_no_words(lake, tmp_path):
+    at_most, too_long = 24 * "x", 25 * "y"
+    rows = [
+        ("a", "One", "9.95", "shop://a", "q", too_long, at_most),
+        ("b", "Two", "9.99", "shop://b", "r", too_long, "ok"),
+    ]
+    take_in_catalogue(lake, tmp_path, ("item", "title", "price", "link", "size", "plot", "kind"), rows)
+    told = comparison(lake)({"a": 1.0}, everybody={"a": 1.0, "b": 1.0}, most=9)[0]
+    assert list_words(told) == f"less ok, more {at_most}"
+
+
+def test_a_word_of_two_fields_is_one_word(lake, tmp_path):
+    rows = [("a", "One", "noir", "noir"), ("b", "Two", "love", "tender")]
+    take_in_catalogue(lake, tmp_path, ("item", "title", "genres", "mood"), rows)
+    told = comparison(lake)({"a": 1.0}, everybody={"a": 1.0, "b": 3.0}, most=9)[0]
+    assert [(word.word, word.share, word.share_of_everybody) for word in told] == [
+        ("noir", 1.0, 0.25), ("love", 0.0, 0.75), ("tender", 0.0, 0.75)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("num_items", "is_told"), [(9, True), (10, False)])
+def test_a_field_whose_words_only_one_item_has_each_is_a_name_once_there_are_ten_items(
+    lake, tmp_path, num_items, is_told
+):
+    rows = [(f"i{number}", f"Lamp {number}", f"model{number}") for number in range(num_items)]
+    take_in_catalogue(lake, tmp_path, ("item", "title", "model"), rows)
+    everybody = {item: 1.0 for item, *_ in rows}
+    assert bool(comparison(lake)({"i1": 1.0}, everybody=everybody)) is is_told
+
+
+@pytest.mark.parametrize(("num_words", "is_told"), [(9, True), (10, False)])
+def test_a_field_of_properties_has_more_than_five_items_for_every_four_words(
+    lake, tmp_path, num_words, is_told
+):
+    rows = [(f"i{number}", f"Lamp {number}", f"wood{number % num_words}") for number in range(12)]
+    take_in_catalogue(lake, tmp_path, ("item", "title", "wood"), rows)
+    everybody = {item: 1.0 for item, *_ in rows}
+    assert bool(comparison(lake)({"i1": 1.0}, everybody=everybody)) is is_told
+
+
+@pytest.mark.parametrize(("share", "is_told"), [(0.5625, True), (0.53125, False)])
+def test_a_twentieth_is_the_least_difference_that_is_told(words, share, is_told):
+    taste, everybody = {"space": share, "comedy": 1 - share}, {"space": 1.0, "comedy": 1.0}
+    assert bool(words(taste, everybody=everybody, fields=["genres"])) is is_told
+
+
+def test_three_words_are_told_if_no_other_number_is_wanted(words):
+    assert [len(told) for told in words({"space": 1.0}, {"noir": 1.0}).values()] == [3, 3]
+
+
 def test_a_year_says_its_decade(words):
     assert list_words(words({"space": 1.0}, fields=["year"])[0]) == "more 2000s, less 1990s"
 
@@ -132,8 +192,16 @@ def test_each_taste_is_compared_by_itself(words):
     assert words(one, other) == {0: words(one)[0], 1: words(other)[0]}
 
 
-def test_nobody_to_compare_with_says_nothing(words):
+def test_nobody_to_compare_with_and_nothing_to_compare_say_nothing(words):
     assert words({"space": 1.0}, everybody={}) == {}
+    assert words() == words({}) == {}
+
+
+def test_references_are_written_with_their_taste_s_number_first():
+    table = taste_table([(0, 7, 0.5), (1, 8, 2.0)])
+    assert table.to_pydict() == {"taste_number": [0, 1], "reference_id": [7, 8], "weight": [0.5, 2.0]}
+    assert taste_table([]).schema == table.schema
+    assert taste_table([]).num_rows == 0
 
 
 @pytest.mark.parametrize("factor", [0.01, 250.0])

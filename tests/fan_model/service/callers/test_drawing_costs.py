@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +31,36 @@ def test_texts_and_pixels_are_told_apart_once_batches_differ():
         costs.learn([request(num_references)], OPTIONS, seconds)
     assert abs(costs.expect(request(1000), OPTIONS) - 10.51) < 0.01
     assert abs(costs.expect(request(0), replace(OPTIONS, num_inference_steps=20)) - 1.01) < 0.01
+
+
+def test_a_picture_costs_what_its_pixels_and_steps_do_whichever_side_is_longer():
+    costs = DrawingCosts(64)
+    assert costs.work([request(2)], OPTIONS).tolist() == [3.0, 64 * 64 * 10 / 1000]
+    wide = replace(OPTIONS, height=32, width=128)
+    assert costs.work([request(0), request(2)], wide).tolist() == [4.0, 2 * 64 * 64 * 10 / 1000]
+
+
+def learnt(first, second):
+    """Costs after two batches of one picture, each (references, steps, seconds)."""
+    costs = DrawingCosts(64)
+    for num_references, steps, seconds in (first, second):
+        costs.learn([request(num_references)], replace(OPTIONS, num_inference_steps=steps), seconds)
+        assert costs.is_known
+    return costs
+
+
+def test_where_pixels_would_cost_less_than_nothing_texts_pay_for_all_and_later_batches_count_more():
+    costs = learnt((0, 1, 1.0), (9, 2, 11.0))
+    a_text = (0.9 * 1 * 1.0 + 10 * 11.0) / (0.9 * 1 + 10 * 10)
+    assert costs.take(np.array([2.0, 0.0])) == pytest.approx(2 * a_text)
+    assert costs.take(np.array([0.0, 5.0])) == SHORTEST_SECONDS
+
+
+def test_where_texts_would_cost_less_than_nothing_pixels_pay_for_all():
+    costs = learnt((0, 1, 1.0), (1, 10, 11.0))
+    a_step = (0.9 * 1 * 1.0 + 10 * 11.0) / (0.9 * 1 + 10 * 10)
+    assert costs.take(np.array([0.0, 64 * 64 / 1000])) == pytest.approx(a_step)
+    assert costs.take(np.array([5.0, 0.0])) == SHORTEST_SECONDS
 
 
 @given(
