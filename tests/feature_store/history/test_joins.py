@@ -5,7 +5,7 @@ import pyarrow as pa
 from feature_store.history.joins import describe_joins
 from feature_store.tables.runs import open_run
 from feature_store.tables.targets import replace_targets
-from tests.feature_store.logs import ask, take_in_events, take_in_items
+from tests.feature_store.logs import ask, take_in_events, take_in_items, take_in_targets
 
 
 def test_joins_that_meet_little_are_told_with_ids_of_both_sides(lake, tmp_path):
@@ -24,6 +24,24 @@ def test_nobody_has_to_look_where_nine_of_ten_events_meet_the_catalogue(lake, tm
     met = [(f"e{number}", "ann", "1", "2024-05-01", 1.0) for number in range(9)]
     take_in_events(lake, tmp_path, [*met, ("e9", "ann", "2", "2024-05-01", 1.0)])
     assert [*describe_joins(lake)] == [("note", "90.0% of 10 events meet an item of a catalogue")]
+
+
+def test_given_lists_are_told_after_events_or_alone(lake, tmp_path):
+    take_in_items(lake, tmp_path, {"1": "Alpha", "2": "Beta"})
+    assert [*describe_joins(lake)] == []
+    take_in_targets(lake, tmp_path, [("ann", "1", 1), ("ann", "2", 2), ("bob", "1", 1), ("bob", "x", 2)])
+    unmet = "no catalogue has 'x'; the catalogues have '1' and '2'"
+    told = ("warning", f"75.0% of 4 targets meet an item of a catalogue: {unmet}")
+    assert [*describe_joins(lake)] == [told]
+    take_in_events(lake, tmp_path, [("e1", "ann", "1", "2024-05-01", 1.0)])
+    assert [*describe_joins(lake)] == [("note", "100.0% of 1 events meet an item of a catalogue"), told]
+
+
+def test_two_different_ids_are_the_example(lake, tmp_path):
+    events = [(f"e{number}", "ann", item, "2024-05-01", 1.0) for number, item in enumerate("xxyyzz")]
+    take_in_events(lake, tmp_path, events)
+    ((_, message),) = describe_joins(lake)
+    assert message.endswith("no catalogue has 'x' and 'y'; the catalogues have nothing")
 
 
 def test_targets_made_of_the_events_of_before_are_not_told_as_joins(lake, tmp_path):

@@ -3,12 +3,13 @@
 import json
 
 import duckdb
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from feature_store.tables.items import list_cut, render_texts, template_sql
-from feature_store.tables.text_fitting import fill_template, shorten
+from feature_store.tables.text_fitting import fill_template, fit_texts, shorten
 from tests.feature_store.logs import ask, take_in_items
 
 TARGET = "{title}, {genres} film poster"
@@ -53,6 +54,31 @@ def items(lake, tmp_path):
         return lake
 
     return take_in
+
+
+def test_either_kind_of_text_may_be_the_one_that_is_too_long():
+    fields = json.dumps({"title": "one two three", "genres": "four five six"})
+    columns = {"item_id": ["i1"], "fields": [fields], "a_text": ["one two three"]}
+    rows = pa.table(columns | {"b_text": ["four five six"]})
+    templates = {"a": "{title}", "b": "{genres}"}
+
+    def of_titles(texts):
+        return [max(0, len(text.split()) - 2) if "one" in text else 0 for text in texts]
+
+    def of_none(texts):
+        return [0 for _ in texts]
+
+    def fitted(count, longest):
+        return [tuple(row.values()) for row in fit_texts(rows, templates, count, longest=longest).to_pylist()]
+
+    assert fitted(of_titles, LONGEST) == [("i1", "one two", 1, "four five six", 0)]
+    assert fitted(of_none, 13) == []
+    assert fitted(of_none, 12) == [("i1", "one two", 1, "four five", 1)]
+
+
+def test_no_character_of_a_field_that_has_room_for_none_is_kept():
+    assert shorten("film {title}", {"title": "abc"}, lambda text: len(text) <= 5) == "film"
+    assert shorten("film {title}", {"title": "abc"}, lambda text: len(text) <= 6) == "film a"
 
 
 def test_a_long_title_is_shortened_and_the_templates_words_and_other_fields_stay(items):
