@@ -18,6 +18,7 @@ from pydantic_settings import SettingsError as UnreadableVariableError
 
 from fan_model.drawing.limits import RequestLimits
 from fan_model.drawing.requests import PictureOptions
+from fan_model.drawing.text_filter import DEFAULT_TEXT_FILTER
 from fan_model.loading.execution import Execution
 from fan_model.method.crowd_contrast import CrowdPolicy
 from fan_model.method.selection_policy import SelectionPolicy
@@ -111,9 +112,10 @@ class Safety(Section):
     blocklist: Path | None = None
     """UTF-8 file of phrases, one per line, that block a prompt or a reference; none: the package's own short
     list. A picture whose text is blocked is flagged, and the item's stock image stands in."""
-    text_filter: str = "fan_model.drawing.text_filter:Blocklist.read"
+    text_filter: str = DEFAULT_TEXT_FILTER
     """Your own filter as `package.module:factory`: called with `file` (the blocklist, if there is one), it
-    returns a callable that says whether a text is blocked."""
+    returns a callable that says whether a text is blocked. Where it, or the blocklist, is another than
+    before, all pictures are looked at again; what a filter does is known by its name alone."""
 
 
 class Serving(Section):

@@ -8,6 +8,8 @@ from pathlib import Path
 TextFilter = Callable[[str], bool]
 """Whether a text is blocked; called for each prompt and each reference that is used."""
 
+DEFAULT_TEXT_FILTER = "fan_model.drawing.text_filter:Blocklist.read"
+"""The factory of the filter, where no other is named."""
 DEFAULT_BLOCKLIST = Path(__file__).with_name("blocklist.txt")
 
 

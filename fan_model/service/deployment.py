@@ -9,12 +9,11 @@ from pydantic import ValidationError
 
 from fan_model.drawing.limits import RequestLimits
 from fan_model.drawing.requests import DrawingOptions
+from fan_model.drawing.text_filter import DEFAULT_TEXT_FILTER
 from fan_model.loading.execution import Execution
 from fan_model.loading.picture_input import PictureInput
 
 T = TypeVar("T")
-
-DEFAULT_TEXT_FILTER = "fan_model.drawing.text_filter:Blocklist.read"
 
 Hook = Mapping[str, Any]
 """`factory`, a callable as `package.module:name`, and the keyword arguments that it is called with."""

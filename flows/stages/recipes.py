@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from fan_model.drawing.text_filter import DEFAULT_TEXT_FILTER
 from feature_store.tables.item_pictures.reference_pictures import CrowdPicture
 from flows.settings import Settings
 
@@ -42,10 +43,12 @@ def drawing_recipe(
     blocked = settings.safety.blocklist.read_text(encoding="utf-8") if settings.safety.blocklist else ""
     crowd = crowd_id if settings.drawing.contrast else None
     drawn = settings.model_dump(include={"drawing"})
-    start = settings.start.strength
+    start, text_filter = settings.start.strength, settings.safety.text_filter
+    # What few settings say is left out where they do not, so that pictures made before they could stay.
     started = () if start is None else (start,)
+    filtered = () if text_filter == DEFAULT_TEXT_FILTER else (text_filter,)
     pictured = _pictured(settings, crowd_pictures)
-    return _digest(drawn, settings.seed, pipeline_fingerprint, blocked, crowd, *started, *pictured)
+    return _digest(drawn, settings.seed, pipeline_fingerprint, blocked, crowd, *started, *filtered, *pictured)
 
 
 def _pictured(settings: Settings, crowd_pictures: Sequence[CrowdPicture]) -> tuple[object, ...]:

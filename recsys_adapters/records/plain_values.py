@@ -15,7 +15,8 @@ NULL_WORDS = (
 
 # Of what Unicode calls white or of no width, what stands at the ends of texts in life.
 _BLANKS = " \t\xa0\u200b\u200c\u200d\u2060\ufeff\u3000"
-_LARGEST_EXACT = 2**53
+_LARGEST_EXACT = 2**53 - 1
+"""A double of 2**53 may have been written for the number after it."""
 _MOST_PADDING = 16
 """Bytes of blanks that may stand around a word for nothing."""
 _LISTS = "|".join(

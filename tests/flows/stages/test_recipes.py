@@ -1,14 +1,23 @@
 """Recipes: a setting changes the digest of what depends on it, and of nothing else."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fan_model.method.crowd_contrast import CrowdPolicy
 from fan_model.method.selection_policy import SelectionPolicy
 from feature_store.tables.item_pictures.reference_pictures import CrowdPicture
+from flows.evaluation_settings import Evaluation
 from flows.image_settings import Images
-from flows.settings import Drawing, Settings, Targets, Texts
-from flows.stages.recipes import crowd_recipe, drawing_recipe, item_seed, profile_recipe, targets_recipe
+from flows.settings import Drawing, Safety, Settings, Start, Targets, Texts
+from flows.stages.recipes import (
+    crowd_recipe,
+    drawing_recipe,
+    evaluation_recipe,
+    item_seed,
+    profile_recipe,
+    targets_recipe,
+)
 
 SOURCES = [{"adapter": "movielens", "path": "logs"}]
 
@@ -49,6 +58,48 @@ def test_the_seed_belongs_to_targets_and_pictures():
 
 def test_limits_and_folders_belong_to_nothing():
     assert changed(max_users="all", workspace="elsewhere", bucket_users=3) == (False, False, False)
+
+
+def test_what_is_never_drawn_belongs_to_the_pictures(tmp_path):
+    blocklist = tmp_path / "blocked.txt"
+    blocklist.write_text("a phrase\n", encoding="utf-8")
+    assert changed(safety=Safety(blocklist=blocklist)) == (False, False, True)
+    before = recipes(Settings(sources=SOURCES, safety=Safety(blocklist=blocklist)))
+    blocklist.write_text("un caf\u00e9\n", encoding="utf-8")
+    assert recipes(Settings(sources=SOURCES, safety=Safety(blocklist=blocklist)))[2] != before[2]
+    assert changed(safety=Safety(text_filter="own.filters:strict")) == (False, False, True)
+
+
+def test_how_much_of_its_own_picture_is_drawn_over_belongs_to_the_pictures():
+    assert changed(start=Start(strength=0.4)) == (False, False, True)
+    strengths = [Settings(sources=SOURCES, start=Start(strength=strength)) for strength in (0.4, 0.6)]
+    assert len({drawing_recipe(settings, "pipeline") for settings in strengths}) == 2
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"evaluation": Evaluation(sample=3)},
+        {"drawing": Drawing(alpha=0.9)},
+        {"profile": SelectionPolicy(fraction=0.5)},
+        {"crowd": CrowdPolicy(size=7)},
+        {"texts": Texts(target_template="{title}")},
+        {"seed": 7},
+    ],
+    ids=lambda values: next(iter(values)),
+)
+def test_what_an_evaluation_finds_belongs_to_what_it_draws_and_how_it_measures(values):
+    before, after = Settings(sources=SOURCES), Settings(sources=SOURCES, **values)
+    assert evaluation_recipe(after, "pipeline") != evaluation_recipe(before, "pipeline")
+
+
+def test_an_evaluation_is_as_before_in_another_workspace_and_another_with_another_pipeline():
+    before, moved = (
+        Settings(sources=SOURCES),
+        Settings(sources=SOURCES, workspace="elsewhere", max_users="all"),
+    )
+    assert evaluation_recipe(moved, "pipeline") == evaluation_recipe(before, "pipeline")
+    assert evaluation_recipe(before, "other") != evaluation_recipe(before, "pipeline")
 
 
 def test_the_crowd_belongs_to_what_looks_at_it():
@@ -105,5 +156,6 @@ def test_the_pictures_of_a_crowd_belong_to_what_is_contrasted_with_them():
     settings = Settings(sources=SOURCES, images=Images(references="images", contrast=1.0))
     crowd = [CrowdPicture(sha256="a", uri="a.png", weight=1.0)]
     others = [CrowdPicture(sha256="b", uri="a.png", weight=1.0)]
-    made = {drawing_recipe(settings, "pipeline", "crowd", pictures) for pictures in ((), crowd, others)}
-    assert len(made) == 3
+    heavier = [CrowdPicture(sha256="a", uri="a.png", weight=2.0)]
+    crowds = ((), crowd, others, heavier)
+    assert len({drawing_recipe(settings, "pipeline", "crowd", pictures) for pictures in crowds}) == 4

@@ -14,7 +14,8 @@ def ask(connection, sql, text):
         ("11.0", "11"),
         ("11.00", "11"),
         ("-1.0", "-1"),
-        ("9007199254740992.0", "9007199254740992"),
+        ("9007199254740991.0", "9007199254740991"),
+        ("9.007199254740991E15", "9007199254740991"),
         ("1.5e+3", "1500"),
         ("1.2345678E7", "12345678"),
         ("9.0E7", "90000000"),
@@ -28,6 +29,7 @@ def ask(connection, sql, text):
         ("a.0", "a.0"),
         ("1.2.0", "1.2.0"),
         (" u1\u200b ", "u1"),
+        ("\tu1", "u1"),
         ("u1\xa0", "u1"),
         ("NULL", None),
         ("NULL   ", None),
@@ -64,7 +66,11 @@ def test_an_id_that_lost_its_digits_to_a_decimal_comma_is_refused(connection):
     assert "lost digits" in ask(connection, id_defect_sql("x", "user", decimal=","), "1,23457E+11")
 
 
-@pytest.mark.parametrize("text", ["1e+17", "12345678901234567890.0", "1.23457E+11", "1.2345678901234567E17"])
+@pytest.mark.parametrize(
+    "text",
+    ["1e+17", "12345678901234567890.0", "1.23457E+11", "1.2345678901234567E17", "9007199254740992.0"]
+    + ["-9007199254740992.0", "9.007199254740992E15"],
+)
 def test_an_id_that_lost_its_digits_is_refused(connection, text):
     assert ask(connection, id_defect_sql("x", "user"), text).startswith("user lost digits")
 
@@ -88,7 +94,7 @@ def test_words_for_nothing_are_those_of_the_settings(connection):
     assert ask(connection, value_sql("x", ()), "NULL") == "NULL"
 
 
-@pytest.mark.parametrize("text", [" NULL", "nan ", "\tNone\xa0"])
+@pytest.mark.parametrize("text", [" NULL", "nan ", "\tNone", "\tNone\xa0"])
 def test_a_word_for_nothing_among_blanks_is_nothing(connection, text):
     assert ask(connection, value_sql("x", NULL_WORDS), text) is None
 
