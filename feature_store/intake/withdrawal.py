@@ -82,13 +82,13 @@ def choose_awaited(connection: DuckDBPyConnection, offers: Sequence[Offer], reco
     files = [(place, one.file.source, one.sha256) for place, one in enumerate(offers) if one.is_awaited]
     connection.register("awaited_files", arrow_rows(_AWAITED_FILES, files))
     waiting = (
-        f"SELECT DISTINCT place, line, source, sha256 FROM {REJECTED_ROWS.qualified_name} "
+        f"SELECT place, line, source, sha256 FROM {REJECTED_ROWS.qualified_name} "
         f"JOIN awaited_files USING (source, sha256) WHERE reason = {quote(NO_ITEM)}"
     )
     awaited = keep(
         connection,
         "awaited_lines",
-        "SELECT DISTINCT place, line, source, sha256 "
+        "SELECT place, line, source, sha256 "
         f"FROM (SELECT place, line FROM ({records}) WHERE reason IS NULL) "
         f"JOIN ({waiting}) USING (place, line)",
     )

@@ -214,6 +214,18 @@ def test_of_a_line_with_several_items_those_still_without_a_catalogue_wait_on(la
     assert ask(lake, WAITING) == [(1, "no catalogue has the item"), (2, "item is an empty list")]
 
 
+def test_of_lines_that_were_refused_those_alone_are_read_again_whose_items_have_come(lake, tmp_path):
+    write(tmp_path, f1=("i1", "Film 1", "1.png"))
+    (tmp_path / "p.jsonl").write_text('{"item": ["i1", ""], "price": 5}\n{"item": ["i2"], "price": 6}\n')
+    feed = replace(prices(tmp_path, "p.jsonl"), format="jsonl", unnest="item")
+    assert outcomes(lake, films(tmp_path), feed)["p.jsonl"] == (3, 1, 0, 2)
+    write(tmp_path, f2=("i2", "Film 2", "2.png"))
+    assert outcomes(lake, films(tmp_path), feed)["p.jsonl"] == (1, 1, 0, 0)
+    assert ask(lake, PRICES) == [("i1", "5"), ("i2", "6")]
+    assert ask(lake, WAITING) == [(1, "item_id is missing")]
+    assert broken_promises(lake) == []
+
+
 def log_outcomes(lake, folder, *, is_strict=False):
     log = EventLog(path=folder / "*.csv", columns=EVENTS)
     intake = FileIntake(lake=lake, run=open_run(lake), is_strict=is_strict)
