@@ -51,14 +51,17 @@ class Evaluation(Section):
 
     data: DataSet | None = None
     """The data set to evaluate on; none: the workspace's own log, from the sources."""
-    max_users: PositiveInt = 32
-    """Users in the sample. Each variant draws this many times `targets_per_user` pictures."""
+    max_users: int = Field(32, ge=2)
+    """Users in the sample, at least two to be told apart. Each variant draws this many times
+    `targets_per_user` pictures."""
     sample: int = Field(0, ge=0)
-    """Which sample of users: sample 1 shares nobody with sample 0, so it can confirm what 0 suggested."""
+    """Which sample of users: with the same log and `max_users` sample 1 shares nobody with sample 0, so that
+    it can confirm what 0 suggested."""
     targets_per_user: PositiveInt = 2
     """Latest liked items of each user that are drawn, with the history before all of them."""
-    min_history: PositiveInt = 10
-    """Users with fewer references than this before their targets are left out."""
+    min_history: int = Field(10, ge=2)
+    """Users with fewer references than this before their targets are left out; one to draw from and one to
+    measure against is the least."""
     max_history: PositiveInt = 400
     """Only the latest references, so many, are looked at. More are slower without profiling."""
     held_out: float = Field(0.5, gt=0, lt=1)

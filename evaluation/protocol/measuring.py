@@ -39,7 +39,7 @@ THE_CLOCK = "this machine"
 
 
 class NothingToMeasureError(RuntimeError):
-    """No target has a picture in every variant."""
+    """Fewer than two users have a picture in every variant."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def measure(
         Rows of `evaluation_results`.
 
     Raises:
-        NothingToMeasureError: if that leaves no target.
+        NothingToMeasureError: if that leaves no target, or those of one user.
     """
     plans = {variant.name: plan_variant(study, variant) for variant in variants}
     images = _encode_pictures(pictures, judge, plans.values())
@@ -147,18 +147,33 @@ def _encode_pictures(pictures: Pictures, judge: ClipJudge, plans: Iterable[Plan]
 def _comparable(
     study: Study, plans: Mapping[str, Plan], images: Mapping[str, Vectors]
 ) -> tuple[Study, dict[str, Plan]]:
-    """Leave out the targets that some variant has no picture of."""
+    """Leave out the targets that some variant has no picture of, and users without any other.
+
+    A text that is blocked by now was not when an earlier run drew its picture.
+    """
     places = [
         place
         for place in range(len(study.targets))
-        if all(plan.digests[place] in images for plan in plans.values())
+        if all(plan.digests[place] in images and not plan.is_blocked(place) for plan in plans.values())
     ]
     if not places:
         raise NothingToMeasureError(
             f"the model refused a picture of each of the {len(study.targets)} targets in some variant: "
             "look at safety.blocklist, or choose variants with evaluation.variants"
         )
-    kept = replace(study, targets=tuple(study.targets[place] for place in places))
+    owners = sorted({study.targets[place].owner for place in places})
+    if len(owners) < 2:
+        raise NothingToMeasureError(
+            f"{len(owners)} of {len(study.users)} users has a picture in every variant, and two are needed: "
+            "look at safety.blocklist, or raise evaluation.max_users"
+        )
+    kept = replace(
+        study,
+        users=tuple(study.users[owner] for owner in owners),
+        targets=tuple(
+            replace(study.targets[place], owner=owners.index(study.targets[place].owner)) for place in places
+        ),
+    )
     return kept, {name: plan.take(places) for name, plan in plans.items()}
 
 

@@ -34,12 +34,14 @@ class PeerPlan:
             digests=tuple(self.digests[place] for place in places),
         )
 
+    def is_blocked(self, place: int) -> bool:
+        """Whether the text filter of today refuses what a target's picture is made of."""
+        return self.image_model.artist.is_blocked(_texts_of(self.requests[place]))
+
     def draw(self, places: Sequence[int], pictures: Pictures) -> None:
-        """Draw and keep the pictures of some of the targets; one with a blocked text is refused."""
+        """Draw and keep the pictures of some of the targets, but for those with a blocked text."""
         artist = self.image_model.artist
-        allowed = [place for place in places if not artist.is_blocked(_texts_of(self.requests[place]))]
-        for place in set(places) - set(allowed):
-            pictures.keep(self.digests[place], b"")
+        allowed = [place for place in places if not self.is_blocked(place)]
         drawn = self.peer.draw(self.image_model, [self.requests[place] for place in allowed])
         for place, painted in zip(allowed, drawn, strict=True):
             digest = self.digests[place]

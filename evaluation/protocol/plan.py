@@ -44,6 +44,10 @@ class VariantPlan:
             digests=tuple(self.digests[place] for place in places),
         )
 
+    def is_blocked(self, place: int) -> bool:
+        """Whether the text filter of today refuses what a target's picture is made of."""
+        return self.artist.is_blocked(self.requests[place])
+
     def draw(self, places: Sequence[int], pictures: Pictures) -> None:
         """Draw and keep the pictures of some of the targets."""
         pictures.draw({self.digests[place]: self.requests[place] for place in places}, self.options)
@@ -80,7 +84,9 @@ def draw_variant(study: Study, variant: Variant, pictures: Pictures) -> int:
     """Draw the variant's pictures that are not there yet; return how many were asked for."""
     plan = plan_variant(study, variant)
     wanted = {digest: place for place, digest in enumerate(plan.digests)}
-    missing = [place for digest, place in wanted.items() if not pictures.is_known(digest)]
+    missing = [
+        place for digest, place in wanted.items() if not (pictures.is_known(digest) or plan.is_blocked(place))
+    ]
     with tqdm(total=len(missing), desc=variant.name, unit="picture", disable=not missing or None) as progress:
         for start in range(0, len(missing), PICTURES_PER_SAVE):
             batch = missing[start : start + PICTURES_PER_SAVE]

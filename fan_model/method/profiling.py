@@ -20,6 +20,8 @@ FloatArray = npt.NDArray[np.floating]
 
 LEAST_DISTINCTIVENESS = 1e-3
 """Of a reference that everybody likes: enough to fill up what a user has little of."""
+NO_DIFFERENCE = 1e-5
+"""Of two means, as a share of how far references are from the one: no more than float32 rounds off."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,8 @@ def distinctiveness(
     """How much each reference is like what sets the user apart from the crowd: its share of the preference.
 
     That is the cosine of (reference - crowd) and (user - crowd), where a user is the weighted mean of the
-    references. A reference that points the other way keeps the least share.
+    references. A reference that points the other way keeps the least share. Of a user whom nothing sets apart
+    all references are alike.
 
     Args:
         history: Vectors of H references.
@@ -149,6 +152,9 @@ def distinctiveness(
     strengths = _checked_weights(weights, len(history))
     apart = history.unit_mean_tokens - crowd
     user = strengths @ apart
+    # What is left of equal means is the rounding of their difference, and points anywhere.
+    if np.linalg.norm(user) <= NO_DIFFERENCE * (strengths @ np.linalg.norm(apart, axis=-1)):
+        return np.full(len(history), LEAST_DISTINCTIVENESS)
     cosines = _unit(apart) @ _unit(user)
     return np.clip(cosines, LEAST_DISTINCTIVENESS, 1.0)
 

@@ -2,7 +2,8 @@
 
 A word is a part of one of an item's fields: a genre, a brand, a phrase of a prompt or of a picture's
 style; a year says its decade.
-Only words that a population likes are named (see `population`), so no word tells of anybody else.
+What is told is compared with all that everybody likes, but only in words of texts that enough users like (see
+`population`), so no word tells of anybody else.
 """
 
 from collections.abc import Sequence
@@ -14,17 +15,21 @@ from feature_store.lake.lake import Lake
 from feature_store.tables.descriptions import items_with_style
 
 WORDS = f"""
-    WITH field AS (
-        SELECT DISTINCT reference_id, unnest(map_entries(fields::JSON::MAP(VARCHAR, VARCHAR))) AS entry
-        FROM ({items_with_style()})
+    WITH item AS (
+        SELECT item_id, reference_id, fields FROM ({items_with_style()})
         WHERE reference_id IN (SELECT reference_id FROM population UNION FROM liked)
-    ), part AS (
-        SELECT reference_id, entry.key AS field, unnest(regexp_split_to_array(
-            entry.value, CASE WHEN regexp_matches(entry.value, '[|,;]') THEN '[|,;]' ELSE '\\s+' END
+    ), field AS (
+        SELECT item_id, reference_id, unnest(map_entries(fields::JSON::MAP(VARCHAR, VARCHAR))) AS entry
+        FROM item
+    ), part AS (  -- a field that has signs between its parts anywhere has parts of several words
+        SELECT item_id, reference_id, entry.key AS field, unnest(string_split(
+            CASE WHEN bool_or(regexp_matches(entry.value, '[|,;\uff0c\u3001]')) OVER (PARTITION BY entry.key)
+            THEN translate(entry.value, ',;\uff0c\u3001', '||||')
+            ELSE regexp_replace(entry.value, '\\s+', '|', 'g') END, '|'
         )) AS part
         FROM field WHERE CASE WHEN len($fields) = 0 THEN entry.key <> 'title' ELSE entry.key IN $fields END
     ), named AS (
-        SELECT DISTINCT reference_id, field, CASE
+        SELECT DISTINCT item_id, reference_id, field, CASE
             WHEN regexp_full_match(trim(part), '(1[5-9]|20)\\d\\d') THEN trim(part)[:3] || '0s'
             ELSE lower(trim(part))
         END AS word
@@ -32,18 +37,23 @@ WORDS = f"""
         -- a price, a date, an address say which item it is, and nothing of a taste
         WHERE length(trim(part)) BETWEEN 2 AND $longest
             AND regexp_matches(word, '\\p{{L}}') AND NOT contains(word, '://')
+    ), alike AS (SELECT reference_id, count(*) AS num_items FROM item GROUP BY reference_id),
+    shared AS (  -- of items with one text nobody knows which of them somebody met
+        SELECT reference_id, field, word FROM named JOIN alike USING (reference_id)
+        GROUP BY ALL HAVING count(*) = any_value(num_items)
     ), telling AS (  -- a field each of whose words only one item has is that item's name, or number
-        SELECT field FROM named GROUP BY field
+        SELECT field FROM shared GROUP BY field
         HAVING len($fields) > 0 OR count(DISTINCT reference_id) < $few
             OR count(*) > $shared * count(DISTINCT word)
     )
-    SELECT DISTINCT reference_id, word FROM named SEMI JOIN telling USING (field)
+    SELECT DISTINCT reference_id, word FROM shared SEMI JOIN telling USING (field)
 """
 TASTE_WORDS = f"""
     WITH liked AS (SELECT reference_id FROM tastes), word AS ({WORDS}),
     everybody AS (
         SELECT word, sum(weight) / (SELECT sum(weight) FROM population) AS share
-        FROM population JOIN word USING (reference_id) GROUP BY word
+        FROM population JOIN word USING (reference_id)
+        GROUP BY word HAVING max(num_users) >= $least_users
     ), size AS (
         SELECT taste_number, sum(weight) AS weight FROM tastes GROUP BY taste_number
     ), own AS (
@@ -93,14 +103,21 @@ class TasteWord:
 
 
 def compare_tastes(
-    lake: Lake, tastes: pa.Table, population: pa.Table, *, fields: Sequence[str] = (), most: int = 3
+    lake: Lake,
+    tastes: pa.Table,
+    population: pa.Table,
+    *,
+    least_users: int,
+    fields: Sequence[str] = (),
+    most: int = 3,
 ) -> dict[int, list[TasteWord]]:
     """Say in words how tastes differ from what everybody likes.
 
     Args:
         lake: where items and their fields are.
         tastes: the references of each taste, as in `TASTES`.
-        population: what everybody likes, from `scan_population`.
+        population: all that everybody likes, from `scan_population`.
+        least_users: who must like a text whose words are told.
         fields: those whose parts are words; none: all but the title.
         most: words of each taste.
 
@@ -111,7 +128,8 @@ def compare_tastes(
     connection.register("tastes", tastes)
     connection.register("population", population)
     limits = {"longest": LONGEST, "least": LEAST_DIFFERENCE, "few": FEW_ITEMS, "shared": SHARED, "most": most}
-    rows = connection.execute(TASTE_WORDS, {"fields": list(fields), **limits}).to_arrow_table().to_pylist()
+    asked = {"fields": list(fields), "least_users": least_users, **limits}
+    rows = connection.execute(TASTE_WORDS, asked).to_arrow_table().to_pylist()
     words: dict[int, list[TasteWord]] = {}
     for row in rows:
         words.setdefault(row.pop("taste_number"), []).append(TasteWord(**row))

@@ -32,6 +32,7 @@ STALE = """
         OR drawn.target_id IS DISTINCT FROM item.target_id
         OR drawn.recipe_digest <> $recipe_digest
         OR (drawn.status = 'failed' AND drawn.run_id <> $run_id)
+        {also}
     )
 """
 PAIR = "SELECT {bucket} AS bucket, * FROM ({pairs}) ORDER BY bucket"
@@ -209,10 +210,17 @@ def scan_drawn_pictures(lake: Lake, *, recipe_digest: str, most: int) -> list[St
     return [StalePicture.read(row) for row in rows.to_pylist()]
 
 
-def count_stale_pictures(lake: Lake, *, recipe_digest: str, max_users: int | None) -> tuple[int, int]:
-    """Return how many users' pictures are to be drawn, and of how many items, as the lake is now."""
-    sql = f"SELECT count(*) AS pictures, count(DISTINCT target.item_id) AS items {_stale(max_users)}"
-    row = lake.query(sql, {"recipe_digest": recipe_digest, "run_id": ""}).to_pylist()[0]
+def count_stale_pictures(
+    lake: Lake, *, recipe_digest: str, profile_recipe: str, max_users: int | None
+) -> tuple[int, int]:
+    """Return how many users' pictures may have to be drawn, and of how many items, as the lake is now.
+
+    Those whose profile has another recipe are among them, though the same references may be selected.
+    """
+    stale = _stale(max_users, also="OR state.recipe_digest IS DISTINCT FROM $profile_recipe")
+    sql = f"SELECT count(*) AS pictures, count(DISTINCT target.item_id) AS items {stale}"
+    recipes = {"recipe_digest": recipe_digest, "profile_recipe": profile_recipe}
+    row = lake.query(sql, {**recipes, "run_id": ""}).to_pylist()[0]
     return row["pictures"], row["items"]
 
 
@@ -228,8 +236,8 @@ def count_stale_users(lake: Lake, run: Run, *, recipe_digest: str, max_users: in
     return lake.query(sql, _parameters(recipe_digest, run))["n"][0].as_py()
 
 
-def _stale(max_users: int | None) -> str:
-    return STALE.format(wanted=wanted_targets(max_users), no_profile=NO_PROFILE)
+def _stale(max_users: int | None, also: str = "") -> str:
+    return STALE.format(wanted=wanted_targets(max_users), no_profile=NO_PROFILE, also=also)
 
 
 def count_wanted(lake: Lake, *, max_users: int | None) -> tuple[int, int]:

@@ -49,6 +49,13 @@ def read_crowd(lake: Lake, *, recipe_digest: str, as_of: datetime) -> list[Crowd
     return [CrowdRow(**row) for row in rows.to_pylist()]
 
 
+def drop_crowd(lake: Lake, name: str) -> None:
+    """Let a crowd be in use no more, for no time: those whom it told of have left."""
+    lake.write(
+        lambda connection: connection.execute("DELETE FROM crowds WHERE crowd_id = ?", [name]), "drop a crowd"
+    )
+
+
 def add_crowd(lake: Lake, rows: Sequence[CrowdRow]) -> None:
     """Let another crowd be in use from now on; the ones before stay for backfills."""
     made = CROWDS.to_arrow(rows)

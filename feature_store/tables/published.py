@@ -94,6 +94,11 @@ class PublishedPicture:
         """Whether there is a file that was drawn after references."""
         return self.image_path is not None and bool(self.references)
 
+    @property
+    def is_borrowed(self) -> bool:
+        """Whether any reference is one that others like, not the user."""
+        return any(row.origin == "neighbours" for row in self.references)
+
 
 def read_pictures(lake: Lake, *, max_users: int) -> list[PublishedPicture]:
     """Return the published pictures of the first users."""
@@ -107,14 +112,20 @@ def read_picture(lake: Lake, user_id: str, item_id: str) -> PublishedPicture | N
 
 
 def name_tastes(
-    lake: Lake, pictures: Sequence[PublishedPicture], population: pa.Table, *, fields: Sequence[str]
+    lake: Lake,
+    pictures: Sequence[PublishedPicture],
+    population: pa.Table,
+    *,
+    least_users: int,
+    fields: Sequence[str],
 ) -> list[PublishedPicture]:
     """Give each picture the few words that its references stand for.
 
     Args:
         lake: where items and their fields are.
         pictures: with their references.
-        population: what everybody likes, from `history.population`.
+        population: all that everybody likes, from `history.population`.
+        least_users: who must like a text whose words are told.
         fields: of items, whose parts are words; none: all but the title.
     """
     tastes = [
@@ -122,7 +133,7 @@ def name_tastes(
         for number, picture in enumerate(pictures)
         for row in picture.references
     ]
-    words = compare_tastes(lake, taste_table(tastes), population, fields=fields)
+    words = compare_tastes(lake, taste_table(tastes), population, least_users=least_users, fields=fields)
     return [replace(picture, words=words.get(number, ())) for number, picture in enumerate(pictures)]
 
 

@@ -40,6 +40,15 @@ OF_ITEMS = (
 )  # fmt: skip
 """Tables whose rows about items of the user's own go."""
 
+CROWDS_OF_NOBODY = """
+    DELETE FROM crowds WHERE crowd_id IN (
+        SELECT crowd_id FROM crowds ANTI JOIN (
+            SELECT reference_id FROM items UNION ALL SELECT reference_id FROM superseded_items
+        ) USING (reference_id)
+    )
+"""
+"""Crowds with a text that no item has any more: whoever had it is gone."""
+
 LEAVING = """
     CREATE OR REPLACE TEMP TABLE leaving AS
     SELECT source, ingested_at, 'interactions' AS table_name, count(*) AS num_rows
@@ -96,8 +105,9 @@ def erase_user(lake: Lake, user_key: int) -> int:
     What is published stays so, without them. The ledger counts as if their accepted rows had never been
     there. Records that were refused stay in it, without the text of those that are the user's or nobody's.
     What others got from an item of the user's own, or of any that the user alone liked (see `neighbours`),
-    goes, too, and the next night makes it anew. Nothing else of others is touched. A salted digest stays, so
-    that what logs say of before does not bring the user back (see `suppressions`).
+    goes, too, and so does a crowd with a text of such an item; the next night makes them anew. Nothing else
+    of others is touched. A salted digest stays, so that what logs say of before does not bring the user back
+    (see `suppressions`).
 
     Returns:
         Number of rows deleted.
@@ -118,6 +128,7 @@ def erase_user(lake: Lake, user_key: int) -> int:
         )
         for table in OF_ITEMS:
             num_rows += _delete(connection, table, "item_id IN (FROM own_items)")
+        connection.execute(CROWDS_OF_NOBODY)
         return num_rows + sum(
             _delete(connection, table.qualified_name, f"user_key = {user_key}")
             for table in TABLES

@@ -167,13 +167,13 @@ def drop_lost_pictures(lake: Lake, files: StoredFiles) -> int:
 
 
 def delete_unreferenced_vectors(lake: Lake, store: ReferenceStore) -> int:
-    """Remove the vectors of texts that neither an item nor a profile names any more; return their number."""
+    """Remove the vectors of texts that no item, profile or crowd names any more; return their number."""
     texts = " UNION ".join(
         f"SELECT unnest([reference_id, target_id]) AS id FROM {items}"
         for items in ("items", "superseded_items")
     )
     selected = " UNION ".join(
-        f"SELECT reference_id FROM {profiles}" for profiles in ("profiles", "night.profiles")
+        f"SELECT reference_id FROM {table}" for table in ("profiles", "night.profiles", "crowds")
     )
     used = lake.query(f"SELECT id FROM ({texts} UNION {selected}) WHERE id IS NOT NULL")["id"].to_numpy()
     num_removed = store.remove(np.setdiff1d(store.ids(), used))

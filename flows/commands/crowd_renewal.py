@@ -29,6 +29,10 @@ class CrowdReport:
     """Pictures that another crowd would redraw."""
 
 
+class SmallPopulationError(RuntimeError):
+    """There is nobody to contrast with."""
+
+
 NO_CHANGE = CrowdChange(drift=0.0, max_drift=0.0, num_thin=0)
 NO_CROWD = CrowdReport(texts=(), change=NO_CHANGE, num_personal=0)
 
@@ -47,13 +51,18 @@ def renew_crowd(settings: Settings) -> CrowdReport:
 
     Raises:
         NightInProgressError: if a night is running on the workspace.
+        SmallPopulationError: if too few texts are liked by enough users.
     """
     now = datetime.now(UTC)
     run = Run(run_id=f"crowd-{now:%Y%m%dT%H%M%S}-{secrets.token_hex(2)}", window_start=None, window_end=now)
     with hold_night(settings):
         lake, artist = open_lake(settings), load_champion(settings).artist
         store = open_references(settings, encoder_fingerprint=artist.encoder_fingerprint, width=artist.width)
-        pin_crowd(settings, lake, store, run, renew=True)
+        if not pin_crowd(settings, lake, store, run, renew=True)["crowd_renewed"]:
+            raise SmallPopulationError(
+                f"fewer than {settings.crowd.size} texts are liked by {settings.crowd.least_users} users each, "
+                "so there is no crowd: lower crowd.size or crowd.least_users, or go on without"
+            )
         return _report(settings, lake, store, now)
 
 

@@ -49,8 +49,10 @@ def blind_matching(pictures: Sequence[PublishedPicture], files: StoredFiles) -> 
     Returns:
         The matching, whose orders are the same for the same pictures; None if fewer than two tastes differ.
     """
-    apart = {_say(picture): picture for picture in reversed(pictures) if picture.words}
-    told = [picture for picture in pictures if apart.get(_say(picture)) is picture]
+    # What a user borrows from others says nothing of the user.
+    own = [picture for picture in pictures if picture.words and not picture.is_borrowed]
+    apart = {_say(picture): picture for picture in reversed(own)}
+    told = [picture for picture in own if apart[_say(picture)] is picture]
     shown = [(picture, look) for picture in told if (look := _look(picture, files)) is not None]
     chosen = [shown[place][0] for place in least_alike([look for _, look in shown], MOST_PICTURES)]
     if len(chosen) < 2:

@@ -51,9 +51,10 @@ def write_gallery(settings: Settings, lake: Lake, workspace: Workspace, night: R
     Returns:
         Where the first page is, as a browser reads it.
     """
-    population = scan_population(lake, as_of=night.window_end, least_users=settings.crowd.least_users)
+    population = scan_population(lake, as_of=night.window_end, least_users=1, most=None)
     pictures = read_pictures(lake, max_users=settings.gallery.max_users)
-    pictures = name_tastes(lake, pictures, population, fields=settings.gallery.words)
+    least_users, words = settings.crowd.least_users, settings.gallery.words
+    pictures = name_tastes(lake, pictures, population, least_users=least_users, fields=words)
     links = _Links(workspace.files, settings.gallery.signed_hours if workspace.storage else None)
     pages = _write_pages(settings.gallery, pictures, night, links)
     # The first page last: until then the pages of before stand, and its links find no page missing.

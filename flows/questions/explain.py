@@ -42,7 +42,7 @@ def explain(settings: Settings, lake: Lake, user_id: str, item_id: str) -> str:
             f"no published picture of item {item_id} for user {user_id}, whose pictures are of items: {items}"
         )
     words = _in_words(settings, lake, picture)
-    paragraphs = (_about(picture, user_id), _because(picture), words, _file(picture))
+    paragraphs = (_about(picture, user_id), _because(settings, picture), words, _file(picture))
     return "\n\n".join("\n".join(lines) for lines in paragraphs if lines)
 
 
@@ -71,7 +71,7 @@ def _about(picture: PublishedPicture, user_id: str) -> list[str]:
     return [f"{picture.name}, drawn for user {user_id} (number {picture.rank} of this user's list)"]
 
 
-def _because(picture: PublishedPicture) -> list[str]:
+def _because(settings: Settings, picture: PublishedPicture) -> list[str]:
     references = picture.references
     if not references and picture.image_path is None:
         return []
@@ -80,7 +80,7 @@ def _because(picture: PublishedPicture) -> list[str]:
     lines = [
         _prompt(picture),
         describe_strength(picture),
-        _where_from(references),
+        _where_from(settings, references),
         "",
         " share  weight  relevance  reference",
     ]
@@ -99,11 +99,16 @@ def _in_words(settings: Settings, lake: Lake, picture: PublishedPicture) -> list
         return []
     as_of, known_before = picture.references[0].as_of, read_run(lake, picture.run_id).window_end
     history = read_history(lake, picture.user_key, as_of=as_of, known_before=known_before)
-    population = scan_population(lake, as_of=known_before, least_users=settings.crowd.least_users)
+    population = scan_population(lake, as_of=known_before, least_users=1, most=None)
     own = [(0, row["reference_id"], row["weight"]) for row in history.to_pylist()]
     chosen = [(1, row.reference_id, row.weight) for row in picture.references]
     words = compare_tastes(
-        lake, taste_table(own + chosen), population, fields=settings.gallery.words, most=WORDS_TOLD
+        lake,
+        taste_table(own + chosen),
+        population,
+        least_users=settings.crowd.least_users,
+        fields=settings.gallery.words,
+        most=WORDS_TOLD,
     )
     return [
         f"{subject} {list_words(words[number])}."
@@ -112,14 +117,17 @@ def _in_words(settings: Settings, lake: Lake, picture: PublishedPicture) -> list
     ]
 
 
-def _where_from(references: Sequence[PublishedReference]) -> str:
+def _where_from(settings: Settings, references: Sequence[PublishedReference]) -> str:
     first = references[0]
     size, before = first.history_size, f"{first.as_of:%Y-%m-%d %H:%M:%S} UTC"
+    first_of_all = "close to the prompt and strongly liked"
+    if settings.profile.distinctive:
+        first_of_all = "close to the prompt, strongly liked and unlike what everybody likes"
     borrowed = sum(row.origin == "neighbours" for row in references)
     if not borrowed:
         return (
-            f"They were selected from the user's {size} references of before {before}: close to the prompt "
-            "and strongly liked first, then unlike one another."
+            f"They were selected from the user's {size} references of before {before}: {first_of_all} first, "
+            "then unlike one another."
         )
     return (
         f"The user's history before {before} has {size} references only, so {borrowed} were taken from what "

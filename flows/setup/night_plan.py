@@ -13,18 +13,22 @@ from fan_model.drawing.pictured_requests import with_images
 from fan_model.image_references.image_profile import ImageProfile
 from feature_store.lake.lake import Lake
 from feature_store.tables.artworks import count_stale_pictures, count_wanted, sample_texts
+from feature_store.tables.crowds import CrowdRow
+from feature_store.vectors.reference_store import open_as_it_is
 from flows.model.champion import load_champion
 from flows.model.served_model import drawing_options
 from flows.own_pictures.image_profiles import list_crowd_pictures
 from flows.settings import Settings
-from flows.stages.crowd import as_crowd, crowd_name, current_crowd
-from flows.stages.recipes import drawing_recipe
+from flows.stages.crowd import as_crowd, crowd_name, current_crowd, is_another_due
+from flows.stages.recipes import drawing_recipe, profile_recipe
 from flows.workspace import open_lake, open_workspace
 
 WARM_UPS = 1
 """Batches that are drawn before the one that is measured: the first is slower than all others."""
 GREY_SIDES = (64, 64)
 """Of the picture that stands for any item's own, where pictures act."""
+ANOTHER_CROWD = "another"
+"""The name, as long as it has none, of a crowd that is not chosen yet: what looks at it is made anew."""
 NO_TEXT = "a film poster"
 """What the warm-up draws where the lake knows no target yet."""
 
@@ -66,8 +70,9 @@ def plan_night(settings: Settings) -> NightPlan:
         now = datetime.now(UTC)
         crowd = current_crowd(settings, lake, champion.artist.encoder_fingerprint, now)
         pictured = list_crowd_pictures(settings, lake, crowd)
-        fingerprint = champion.artist.pipeline_fingerprint
-        recipe = drawing_recipe(settings, fingerprint, crowd_name(crowd), pictured)
+        name = _crowd_of_the_night(settings, lake, crowd, now)
+        recipe = drawing_recipe(settings, champion.artist.pipeline_fingerprint, name, pictured)
+        profiled = profile_recipe(settings, champion.artist.encoder_fingerprint, name)
         users, targets = count_wanted(lake, max_users=settings.users_limit)
         options = drawing_options(settings, num_references=None, crowd=as_crowd(crowd))
         requests = _requests(settings, lake, champion.artist)
@@ -76,7 +81,9 @@ def plan_night(settings: Settings) -> NightPlan:
             num_users=users,
             num_targets=targets,
             num_pictures=sum(
-                count_stale_pictures(lake, recipe_digest=recipe, max_users=settings.users_limit)
+                count_stale_pictures(
+                    lake, recipe_digest=recipe, profile_recipe=profiled, max_users=settings.users_limit
+                )
             ),
             seconds_per_picture=seconds,
             bytes_per_picture=size,
@@ -84,6 +91,17 @@ def plan_night(settings: Settings) -> NightPlan:
         )
     finally:
         lake.close()
+
+
+def _crowd_of_the_night(
+    settings: Settings, lake: Lake, crowd: Sequence[CrowdRow], now: datetime
+) -> str | None:
+    """Name the crowd that the night will look at, as if it had been chosen if another is due."""
+    workspace = open_workspace(settings)
+    store = open_as_it_is(workspace.references, workspace.reference_copies)
+    if store and is_another_due(settings, lake, store, crowd, now):
+        return ANOTHER_CROWD
+    return crowd_name(crowd)
 
 
 def describe_plan(plan: NightPlan) -> list[str]:

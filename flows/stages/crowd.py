@@ -12,7 +12,7 @@ from fan_model.method.crowd_contrast import NOBODY, Crowd, choose_crowd
 from fan_model.method.profiling import FloatArray, weighted_mean
 from feature_store.history.population import scan_population
 from feature_store.lake.lake import Lake
-from feature_store.tables.crowds import CrowdRow, add_crowd, crowd_id, read_crowd
+from feature_store.tables.crowds import CrowdRow, add_crowd, crowd_id, drop_crowd, read_crowd
 from feature_store.tables.runs import Run
 from feature_store.vectors.reference_store import ReferenceStore
 from flows.settings import Settings
@@ -35,8 +35,8 @@ def pin_crowd(
         renew: choose another however little has moved.
 
     Returns:
-        Counts: `crowd_texts` in use, 0 where the population was never large enough for a crowd;
-        `crowd_renewed`, 0 or 1. One that has become too small for another keeps the crowd that it had.
+        Counts: `crowd_texts` in use, 0 where the population is too small for a crowd; `crowd_renewed`, 0 or
+        1. A crowd whose people have left goes, also where there are too few for another.
     """
     pinned = current_crowd(settings, lake, store.encoder_fingerprint, run.window_end)
     if pinned and not renew and not crowd_change(settings, lake, store, pinned, run.window_end).is_due:
@@ -44,7 +44,9 @@ def pin_crowd(
     chosen = _choose(settings, lake, store, run)
     if chosen:
         add_crowd(lake, chosen)
-    return {"crowd_texts": len(chosen or pinned), "crowd_renewed": int(bool(chosen))}
+    elif pinned:
+        drop_crowd(lake, pinned[0].crowd_id)
+    return {"crowd_texts": len(chosen), "crowd_renewed": int(bool(chosen))}
 
 
 def choose_population_crowd(settings: Settings, artist: Artist, population: pa.Table) -> Crowd:
@@ -78,7 +80,7 @@ class CrowdChange:
 
     @property
     def is_due(self) -> bool:
-        """Whether the next night chooses another, if the population is still large enough for one."""
+        """Whether the next night chooses another, or none if the population is too small for one by now."""
         return self.drift > self.max_drift or self.num_thin > 0
 
 
@@ -90,12 +92,24 @@ def crowd_change(
         scan_population(lake, as_of=time, least_users=settings.crowd.least_users)
         for time in (pinned[0].as_of, as_of)
     )
-    liked = set(now["reference_id"].to_pylist())
+    # Asked for by themselves: a text that stands for a group need not be among the most liked.
+    texts = [row.reference_id for row in pinned]
+    liked = scan_population(lake, as_of=as_of, least_users=settings.crowd.least_users, texts=texts)
     return CrowdChange(
         drift=float(1 - _mean(store, then) @ _mean(store, now)),
         max_drift=settings.crowd.max_drift,
-        num_thin=sum(row.reference_id not in liked for row in pinned),
+        num_thin=len(texts) - liked.num_rows,
     )
+
+
+def is_another_due(
+    settings: Settings, lake: Lake, store: ReferenceStore, pinned: Sequence[CrowdRow], as_of: datetime
+) -> bool:
+    """Tell whether the next night chooses another crowd, or the first."""
+    if pinned:
+        return crowd_change(settings, lake, store, pinned, as_of).is_due
+    population = scan_population(lake, as_of=as_of, least_users=settings.crowd.least_users)
+    return population.num_rows >= settings.crowd.size
 
 
 def crowd_name(rows: Sequence[CrowdRow]) -> str | None:
@@ -118,6 +132,7 @@ def crowd_mean(store: ReferenceStore, rows: Sequence[CrowdRow]) -> FloatArray | 
 
 def _mean(store: ReferenceStore, population: pa.Table) -> FloatArray:
     """[d] unit mean of what a population likes; zeros for nobody, which is far from everything."""
+    population = _with_vectors(store, population)
     if not population.num_rows:
         return np.zeros(store.width)
     vectors = store.gather(population["reference_id"].to_numpy()).unit_mean_tokens
@@ -125,9 +140,17 @@ def _mean(store: ReferenceStore, population: pa.Table) -> FloatArray:
     return mean / np.linalg.norm(mean)
 
 
+def _with_vectors(store: ReferenceStore, population: pa.Table) -> pa.Table:
+    """A population without texts that no night has embedded yet, as where an evaluation took items in."""
+    missing = pa.array(store.missing(population["reference_id"].to_numpy()))
+    return population.filter(pa.compute.invert(pa.compute.is_in(population["reference_id"], missing)))
+
+
 def _choose(settings: Settings, lake: Lake, store: ReferenceStore, run: Run) -> list[CrowdRow]:
     snapshot_id = lake.snapshot_id()
-    population = scan_population(lake, as_of=run.window_end, least_users=settings.crowd.least_users)
+    population = _with_vectors(
+        store, scan_population(lake, as_of=run.window_end, least_users=settings.crowd.least_users)
+    )
     if population.num_rows < settings.crowd.size:
         return []
     vectors = store.gather(population["reference_id"].to_numpy()).unit_mean_tokens

@@ -37,6 +37,21 @@ def test_a_user_who_differs_in_nothing_has_no_distinctive_reference():
     assert shares.tolist() == [LEAST_DISTINCTIVENESS]
 
 
+def test_what_is_liked_more_says_where_the_user_differs():
+    history = vectors([0.1, 1, 0], [0.1, 0, 1])
+    assert np.argmax(distinctiveness(history, [9.0, 1.0], CROWD)) == 0
+    assert np.argmax(distinctiveness(history, [1.0, 9.0], CROWD)) == 1
+
+
+@pytest.mark.parametrize("factor", [1.0, 7.3, 0.01])
+def test_of_a_user_whose_mean_is_the_crowds_no_rounding_chooses_the_references(factor):
+    history = vectors(*np.random.default_rng(3).normal(size=(12, 8)))
+    weights = np.random.default_rng(4).uniform(0.5, 5, 12)
+    mean = (weights @ history.unit_mean_tokens / weights.sum()).astype(np.float32)
+    shares = distinctiveness(history, factor * weights, mean)
+    assert len(set(shares.tolist())) == 1
+
+
 @given(st.integers(0, 1000), st.integers(1, 20), st.floats(0.01, 100))
 def test_shares_are_from_the_least_to_one_and_no_scale_of_weights_changes_them(seed, size, factor):
     history = random_history(seed, size)

@@ -79,10 +79,18 @@ def test_an_item_without_a_text_is_no_part_of_it(population, lake, tmp_path):
     assert population()["common"] == (3, 0.75 + 0.5 + 0.5)
 
 
-def test_the_most_liked_texts_come_first_and_only_so_many(lake, tmp_path, population, monkeypatch):
-    def read():
-        return scan_population(lake, as_of=close(lake).window_end, least_users=1)["text"].to_pylist()
+def test_the_most_liked_texts_come_first_and_only_so_many_or_those_that_are_asked_for(lake):
+    def read(**asked):
+        return scan_population(lake, as_of=close(lake).window_end, least_users=1, **asked)
 
-    assert read()[:2] == ["common", "liked by two"]
-    monkeypatch.setattr("feature_store.history.population.MAX_TEXTS", 2)
-    assert read() == ["common", "liked by two"]
+    texts = read()
+    assert texts["text"].to_pylist() == ["common", "liked by two", "rare"]
+    assert read(most=None).equals(texts)
+    assert read(most=2).equals(texts.slice(0, 2))
+    rare = texts.slice(2)
+    assert read(texts=rare["reference_id"].to_pylist()).equals(rare)
+    assert read(texts=[]).num_rows == 0
+    some = scan_population(
+        lake, as_of=close(lake).window_end, least_users=3, texts=texts["reference_id"].to_pylist()
+    )
+    assert some.equals(texts.slice(0, 1))

@@ -47,9 +47,11 @@ def comparison(filled):
             }
         )
 
-    def compare(*tastes, everybody=EVERYBODY, **options):
+    def compare(*tastes, everybody=EVERYBODY, users=None, least_users=5, **options):
         population = table([everybody]).drop_columns("taste_number")
-        return compare_tastes(filled, table(tastes), population, **options)
+        num_users = pa.array([(users or {}).get(item, least_users) for item in everybody], pa.int64())
+        population = population.append_column("num_users", num_users)
+        return compare_tastes(filled, table(tastes), population, least_users=least_users, **options)
 
     return compare
 
@@ -152,6 +154,39 @@ def test_three_words_are_told_if_no_other_number_is_wanted(words):
 
 def test_a_year_says_its_decade(words):
     assert list_words(words({"space": 1.0}, fields=["year"])[0]) == "more 2000s, less 1990s"
+
+
+def test_a_word_of_texts_that_too_few_like_each_is_not_named_but_counts_against_the_others(words):
+    told = words(
+        {"space": 1.0}, everybody={"comedy": 1.0, "space": 1.0}, users={"space": 4}, fields=["genres"]
+    )
+    assert list_words(told[0]) == "less comedy"
+    assert told[0][0].share_of_everybody == 0.5
+
+
+def test_of_items_with_one_text_only_what_all_of_them_have_is_a_word(lake, tmp_path):
+    """Whoever met one of them has not met the other's own words."""
+    rows = [
+        ("a", "Hamlet", "tragedy", ""),
+        ("b", "Hamlet", "tragedy", "my own notes"),
+        ("c", "Emma", "love", ""),
+    ]
+    take_in_catalogue(lake, tmp_path, ("item", "title", "genre", "tags"), rows)
+    told = comparison(lake)({"a": 1.0}, everybody={"a": 6.0, "c": 6.0}, most=9)[0]
+    assert {str(word) for word in told} == {"more tragedy", "less love"}
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\uff0c", "\u3001"])
+def test_a_field_with_signs_between_its_parts_is_cut_nowhere_else(lake, tmp_path, mark):
+    rows = [
+        ("a", "One", "Science Fiction"),
+        ("b", "Two", f"Science Fiction{mark}Horror"),
+        ("c", "Three", "War"),
+    ]
+    take_in_catalogue(lake, tmp_path, ("item", "title", "genres"), rows)
+    everybody = {"a": 1.0, "b": 1.0, "c": 2.0}
+    told = comparison(lake)({"a": 1.0}, everybody=everybody, fields=["genres"], most=9)[0]
+    assert {str(word) for word in told} == {"more science fiction", "less horror", "less war"}
 
 
 def test_a_word_that_no_population_likes_is_not_named(words):

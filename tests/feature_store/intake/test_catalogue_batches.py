@@ -214,6 +214,18 @@ def test_of_a_line_with_several_items_those_still_without_a_catalogue_wait_on(la
     assert ask(lake, WAITING) == [(1, "no catalogue has the item"), (2, "item is an empty list")]
 
 
+def test_a_line_all_of_whose_items_come_is_counted_as_often_as_it_waited(lake, tmp_path):
+    write(tmp_path, f1=("i1", "Film 1", "1.png"))
+    (tmp_path / "p.jsonl").write_text('{"item": ["i2", "i3"], "price": 5}\n{"item": ["i4"], "price": 6}\n')
+    feed = replace(prices(tmp_path, "p.jsonl"), format="jsonl", unnest="item")
+    assert outcomes(lake, films(tmp_path), feed)["p.jsonl"] == (3, 0, 0, 3)
+    write(tmp_path, f2=("i2", "Film 2", "2.png"), f3=("i3", "Film 3", "3.png"))
+    assert outcomes(lake, films(tmp_path), feed)["p.jsonl"] == (2, 2, 0, 0)
+    counted = "SELECT rows_read, accepted, rejected FROM ingested_files WHERE source = 'prices' ORDER BY ALL"
+    assert ask(lake, counted) == [(1, 0, 1), (2, 2, 0)]
+    assert broken_promises(lake) == []
+
+
 def test_of_lines_that_were_refused_those_alone_are_read_again_whose_items_have_come(lake, tmp_path):
     write(tmp_path, f1=("i1", "Film 1", "1.png"))
     (tmp_path / "p.jsonl").write_text('{"item": ["i1", ""], "price": 5}\n{"item": ["i2"], "price": 6}\n')

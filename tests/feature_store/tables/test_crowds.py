@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from feature_store.tables.crowds import CrowdRow, add_crowd, crowd_id, read_crowd
+from feature_store.tables.crowds import CrowdRow, add_crowd, crowd_id, drop_crowd, read_crowd
 from tests.feature_store.logs import DAY
 
 ROW = CrowdRow(
@@ -33,6 +33,13 @@ def test_the_latest_crowd_is_in_use_and_the_one_before_was(lake):
     assert read(lake, days=0) == FIRST
     assert read(lake, days=0.5) == FIRST
     assert read(lake, days=2) == SECOND
+
+
+def test_a_crowd_that_is_dropped_was_never_in_use_and_the_one_before_is(lake):
+    add_crowd(lake, FIRST)
+    add_crowd(lake, SECOND)
+    drop_crowd(lake, "c2")
+    assert read(lake, days=2) == FIRST
 
 
 def test_a_crowd_that_was_chosen_again_at_the_same_time_takes_the_place_of_the_first(lake):

@@ -1,10 +1,13 @@
 """A user who leaves is gone, with what only they had; nobody else loses anything."""
 
+from dataclasses import replace
+
 import pytest
 
 from feature_store.intake import staged_batches
 from feature_store.lake.lake import Lake
 from feature_store.lake.stored_files import FolderFiles
+from feature_store.tables.crowds import CrowdRow, add_crowd
 from feature_store.tables.notes import Note, append_note, read_notes
 from feature_store.tables.runs import open_run
 from feature_store.tables.users import UnknownUserError, find_key
@@ -17,7 +20,15 @@ from feature_store.upkeep.maintenance import (
 )
 from feature_store.vectors.reference_store import open_as_it_is
 from recsys_adapters.sources.prompt_histories import PromptHistories
-from tests.feature_store.logs import append_file, ask, hours, take_in_events, take_in_items, take_in_targets
+from tests.feature_store.logs import (
+    DAY,
+    append_file,
+    ask,
+    hours,
+    take_in_events,
+    take_in_items,
+    take_in_targets,
+)
 from tests.feature_store.nights import finish_night
 
 pytestmark = pytest.mark.whole
@@ -135,6 +146,21 @@ def test_vectors_and_pictures_that_only_they_had_are_gone_and_shared_ones_stay(p
 
 
 @pytest.mark.whole
+def test_a_crowd_with_a_text_that_only_they_had_goes_whole_and_others_stay(published, tmp_path):
+    ids = dict(ask(published, "SELECT reference_text, reference_id FROM items"))
+    own = next(text for text in ids if "Secret" in text)
+    shared = next(text for text in ids if "Shared" in text)
+    row = CrowdRow(
+        crowd_id="shared", position=1, reference_id=ids[shared], text=shared, weight=1.0, num_users=5,
+        as_of=DAY, recipe_digest="r", run_id="n1", snapshot_id=1,
+    )  # fmt: skip
+    of_both = replace(row, crowd_id="both", weight=0.5)
+    add_crowd(published, [row])
+    add_crowd(published, [of_both, replace(of_both, position=2, reference_id=ids[own], text=own)])
+    forget(published, tmp_path, LEAVER)
+    assert ask(published, "SELECT crowd_id, text FROM crowds") == [("shared", shared)]
+
+
 def test_readers_still_see_the_others_as_published_and_the_open_night_goes_on(published, tmp_path):
     rows = (
         "SELECT item_id, position, reference_item_id, profile_digest FROM profiles WHERE user_id = 'stayer'"

@@ -7,6 +7,7 @@ import pytest
 from feature_store.intake import staged_batches
 from feature_store.lake.lake import Lake
 from feature_store.lake.stored_files import FolderFiles
+from feature_store.tables.crowds import CrowdRow, add_crowd
 from feature_store.upkeep.maintenance import (
     delete_unreferenced_images,
     delete_unreferenced_vectors,
@@ -14,7 +15,7 @@ from feature_store.upkeep.maintenance import (
     maintain_lake,
 )
 from feature_store.vectors.reference_store import open_as_it_is
-from tests.feature_store.logs import ask, hours, take_in_events, take_in_items, take_in_targets
+from tests.feature_store.logs import DAY, ask, hours, take_in_events, take_in_items, take_in_targets
 from tests.feature_store.nights import draw, finish_night, profile
 
 pytestmark = pytest.mark.whole
@@ -112,3 +113,16 @@ def test_vectors_of_texts_that_no_item_has_any_more_go(published, tmp_path):
     published.write(lambda connection: connection.execute("DELETE FROM items WHERE item_id = 'goal'"), "gone")
     assert delete_unreferenced_vectors(published, store) == 1
     assert len(open_as_it_is(tmp_path / "references")) == before - 1
+
+
+def test_vectors_of_a_crowd_in_use_stay_whatever_items_have(published, tmp_path):
+    ((goal,),) = ask(published, "SELECT target_id FROM items WHERE item_id = 'goal'")
+    row = CrowdRow(
+        crowd_id="c1", position=1, reference_id=goal, text="The Goal", weight=1.0, num_users=5,
+        as_of=DAY, recipe_digest="r", run_id="n1", snapshot_id=1,
+    )  # fmt: skip
+    add_crowd(published, [row])
+    published.write(lambda connection: connection.execute("DELETE FROM items WHERE item_id = 'goal'"), "gone")
+    store = open_as_it_is(tmp_path / "references")
+    delete_unreferenced_vectors(published, store)
+    assert goal in store.ids()

@@ -2,7 +2,12 @@
 
 import pytest
 
-from flows.commands.crowd_renewal import describe_crowd, look_at_crowd, renew_crowd
+from flows.commands.crowd_renewal import (
+    SmallPopulationError,
+    describe_crowd,
+    look_at_crowd,
+    renew_crowd,
+)
 from flows.commands.doctor import examine
 from flows.settings import read_settings
 from tests.flows.nights import CONTRASTED, run, sample_ratings, write_movielens, write_settings
@@ -51,6 +56,13 @@ def test_a_crowd_is_renewed_when_it_is_asked_for_however_little_has_moved(settin
     assert after.texts[0].as_of > before.texts[0].as_of
     assert after.texts[0].run_id.startswith("crowd-")
     assert look_at_crowd(settings).texts == after.texts
+
+
+def test_a_crowd_that_too_few_like_by_now_cannot_be_renewed_which_is_said(settings_file):
+    few = CONTRASTED.replace("users = 2", "users = 99")
+    settings = read_settings(write_settings(settings_file.parent, few))
+    with pytest.raises(SmallPopulationError, match="fewer than 3 texts are liked by 99 users each.*: lower"):
+        renew_crowd(settings)
 
 
 def test_a_workspace_without_a_night_has_no_crowd(tmp_path):

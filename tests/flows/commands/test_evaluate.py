@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from evaluation.measures.identification import chance_reciprocal_rank
 from evaluation.measures.judge import ClipJudge
 from evaluation.measures.picture_measures import MEASURES, P_VALUES
 from evaluation.protocol.measuring import MODEL_ITSELF, NothingToMeasureError, measure
@@ -192,6 +193,37 @@ def test_a_picture_that_the_model_refuses_is_left_out_of_every_variant(evaluated
     )
     num_refused = plan_variant(study, make_variants(settings)[1]).digests.count(refused)
     assert dict(counts) == dict.fromkeys(VARIANTS, 8 - num_refused)
+
+
+def test_a_text_that_is_blocked_is_left_out_until_it_is_blocked_no_more(evaluated, tmp_path):
+    """Both ways: pictures that were drawn before, and ones that were refused before."""
+    file, whole = evaluated
+    _, study, _ = opened(file)
+    blocked = {target.text for target in study.targets if target.owner == 0}
+    (tmp_path / "blocked.txt").write_text("\n".join(blocked))
+    safety = f'[safety]\nblocklist = "{tmp_path / "blocked.txt"}"\n'
+
+    def of_new_workspace(name, text):
+        (tmp_path / name).mkdir(exist_ok=True)
+        if not (tmp_path / name / "logs").exists():
+            shutil.copytree(file.parent / "logs", tmp_path / name / "logs")
+        return evaluate(read_settings(write_settings(tmp_path / name, NIGHT + text + SMALL)))
+
+    drawn_before = evaluate(read_settings(write_settings(file.parent, NIGHT + safety + SMALL)))
+    write_settings(file.parent, NIGHT + SMALL)
+    refused_before = of_new_workspace("new", safety)
+    allowed_again = of_new_workspace("new", "")
+    assert [one.num_users for one in (drawn_before, refused_before)] == [3, 3]
+    assert drawn_before.table == refused_before.table
+    assert allowed_again.num_users == whole.num_users == 4
+    # Of users who have no picture nobody is told from them.
+    assert guess_in(drawn_before.table) == pytest.approx(chance_reciprocal_rank(3), abs=5e-4)
+    assert guess_in(whole.table) == pytest.approx(chance_reciprocal_rank(4), abs=5e-4)
+
+
+def guess_in(table):
+    (line,) = (line for line in table.splitlines() if line.startswith("| a guess"))
+    return float(line.split("|")[-2])
 
 
 def test_nothing_is_reported_when_the_model_refuses_everything(evaluated):

@@ -1,6 +1,8 @@
 """Whose picture is which? Every picture has its taste, and no order tells which."""
 
 import io
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from PIL import Image
 
 from feature_store.history.taste_words import TasteWord
 from feature_store.lake.stored_files import open_files
-from feature_store.tables.published import PublishedPicture
+from feature_store.tables.published import PublishedPicture, PublishedReference
 from flows.gallery.blind_matching import MOST_PICTURES, blind_matching
 
 
@@ -52,6 +54,21 @@ def test_every_picture_is_answered_by_the_number_of_its_own_taste(folder, keys):
     for (letter, number), shown in zip(matching.answers, matching.pictures, strict=True):
         assert letter == "ABCDEF"[matching.pictures.index(shown)]
         assert matching.tastes[number - 1] is shown
+
+
+def reference(origin):
+    return PublishedReference(
+        user_key=0, item_id="7", reference_item_id="8", reference_id=1, title="A film",
+        reference_text="A film", relevance=1.0, weight=1.0, share=1.0, origin=origin, history_size=1,
+        as_of=datetime(2026, 1, 1, tzinfo=UTC),
+    )  # fmt: skip
+
+
+def test_a_picture_with_what_others_like_is_not_shown_as_what_its_user_likes(folder):
+    pictures = [picture(key, f"word {key}") for key in range(4)]
+    pictures[1] = replace(pictures[1], references=[reference("history"), reference("neighbours")])
+    pictures[2] = replace(pictures[2], references=[reference("history")])
+    assert {one.user_key for one in match(pictures, folder).pictures} == {0, 2, 3}
 
 
 def test_the_orders_are_those_of_the_page_before_and_differ_from_one_another(folder):

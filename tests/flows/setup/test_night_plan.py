@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 from flows.cli.program import app
 from flows.settings import read_settings
 from flows.setup.night_plan import NightPlan, describe_plan, plan_night
-from tests.flows.nights import run
+from tests.flows.nights import CONTRASTED, run, sample_ratings, write_movielens, write_settings
 
 pytestmark = pytest.mark.whole
 
@@ -22,6 +22,22 @@ def test_a_plan_counts_what_the_night_then_draws(settings_file):
     assert 0.5 < plan.bytes_per_picture * len(files) / sum(files) < 2
     assert plan.seconds_per_picture > 0
     assert plan_night(read_settings(settings_file)).num_pictures == 0
+
+
+def test_a_plan_counts_what_another_crowd_and_other_profiles_redraw(tmp_path):
+    write_movielens(tmp_path / "logs", sample_ratings())
+    settings_file = write_settings(tmp_path, CONTRASTED)
+    run(settings_file)
+    assert plan_night(read_settings(settings_file)).num_pictures == 0
+    write_settings(tmp_path, CONTRASTED + "max_drift = 0.0\n")
+    write_movielens(tmp_path / "logs", [*sample_ratings(), (2, 21, 5.0, 1_100_000_000)])
+    run(settings_file, ("ingest",))
+    plan = plan_night(read_settings(settings_file))
+    assert plan.num_pictures > plan.num_targets
+    drawn = run(settings_file).counts["generate"]
+    assert 4 < drawn["generated"] + drawn.get("plain", 0) <= plan.num_pictures
+    write_settings(tmp_path, CONTRASTED.replace("distinctive = true", "distinctive = false"))
+    assert plan_night(read_settings(settings_file)).num_pictures > plan.num_targets
 
 
 def test_a_plan_is_told_in_three_lines_and_a_fourth_where_the_disk_is_too_small(settings_file):

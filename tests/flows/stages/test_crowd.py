@@ -3,7 +3,8 @@
 import pytest
 
 from feature_store.history.opt_outs import opt_out
-from flows.commands.crowd_renewal import describe_crowd, look_at_crowd
+from flows.commands.crowd_renewal import describe_crowd, look_at_crowd, renew_crowd
+from flows.commands.evaluate import take_in_data
 from flows.settings import read_settings
 from flows.workspace import open_lake
 from tests.flows.nights import CONTRASTED, NIGHT, run, sample_ratings, write_movielens, write_settings
@@ -111,7 +112,7 @@ def test_a_crowd_with_a_text_that_too_few_users_like_by_now_is_replaced(settings
     assert look_at_crowd(settings).change.num_thin == 0
 
 
-def test_a_population_that_has_gone_keeps_the_crowd_that_it_had(settings_file):
+def test_a_population_that_has_gone_has_no_crowd_any_more_and_pictures_are_the_papers(settings_file):
     run(settings_file)
     lake = open_lake(read_settings(settings_file))
     for user in "12345":
@@ -119,5 +120,26 @@ def test_a_population_that_has_gone_keeps_the_crowd_that_it_had(settings_file):
     lake.close()
     night = run(settings_file)
     assert night.status == "published"
-    assert (night.counts["embed"]["crowd_texts"], night.counts["embed"]["crowd_renewed"]) == (3, 0)
-    assert len(crowds(settings_file)) == 1
+    assert (night.counts["embed"]["crowd_texts"], night.counts["embed"]["crowd_renewed"]) == (0, 0)
+    assert crowds(settings_file) == []
+    settings = read_settings(settings_file)
+    assert not look_at_crowd(settings).texts
+    contrasted = pictures(settings_file)
+    write_settings(settings_file.parent, NIGHT)
+    run(settings_file)
+    assert pictures(settings_file) == contrasted
+
+
+def test_items_that_no_night_has_embedded_yet_are_no_part_of_what_has_moved(settings_file, tmp_path):
+    run(settings_file)
+    settings = read_settings(settings_file)
+    before = look_at_crowd(settings)
+    new = [(user, 999, 5.0, 1_200_000_000) for user in (1, 2, 3)]
+    write_movielens(tmp_path / "logs", [*sample_ratings(), *new])
+    with (tmp_path / "logs" / "movies.csv").open("a") as stream:
+        stream.write("999,A Film of Tomorrow (2001),Drama\n")
+    take_in_data(settings)
+    likers = "SELECT count(DISTINCT user_id) AS n FROM interactions WHERE item_id = '999'"
+    assert ask(settings_file, likers) == [{"n": 3}]
+    assert look_at_crowd(settings).texts == before.texts
+    assert renew_crowd(settings).texts
