@@ -59,9 +59,10 @@ def renew_crowd(settings: Settings) -> CrowdReport:
         lake, artist = open_lake(settings), load_champion(settings).artist
         store = open_references(settings, encoder_fingerprint=artist.encoder_fingerprint, width=artist.width)
         if not pin_crowd(settings, lake, store, run, renew=True)["crowd_renewed"]:
+            size, least = settings.crowd.size, settings.crowd.least_users
             raise SmallPopulationError(
-                f"fewer than {settings.crowd.size} texts are liked by {settings.crowd.least_users} users each, "
-                "so there is no crowd: lower crowd.size or crowd.least_users, or go on without"
+                f"fewer than {size} texts are liked by {least} users each, so there is no crowd: lower "
+                "crowd.size or crowd.least_users, or go on without"
             )
         return _report(settings, lake, store, now)
 
