@@ -90,3 +90,10 @@ def test_the_mean_of_a_crowd_is_nearer_to_the_populations_than_its_most_liked_te
     most_liked = np.argsort(-weights)[:6]
     likes = weights[most_liked] @ vectors[most_liked] / weights[most_liked].sum()
     assert np.linalg.norm(shares @ vectors[places] - mean) < np.linalg.norm(likes - mean)
+
+
+def test_the_text_nearest_to_the_middle_stands_for_its_group():
+    places = np.array([0.0, 2.0, 1.1, 50.0, 53.0, 51.4])
+    chosen, shares = choose_crowd(np.stack([places, places], axis=1), np.ones(6), 2)
+    assert sorted(chosen.tolist()) == [2, 5]
+    assert shares.tolist() == pytest.approx([0.5, 0.5])

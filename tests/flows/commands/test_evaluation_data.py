@@ -52,6 +52,19 @@ def test_history_is_strictly_before_the_targets_and_held_out_references_are_neve
         assert len(user.held_out) == 5
 
 
+def test_what_reads_like_a_target_is_no_part_of_the_history(settings_file):
+    """Another edition of the film that is drawn, met before, would give the target away."""
+    logs = settings_file.parent / "logs"
+    write_movielens(logs, [*sample_ratings(), (1, 998, 5.0, 900_000_000), (1, 999, 5.0, 1_300_000_000)])
+    with (logs / "movies.csv").open("a") as stream:
+        stream.write("998,Twins (1999),Drama\n999,Twins (1999),Drama\n")
+    study = study_of(settings_file)
+    (target,) = (one for one in study.targets if one.item_id == "999")
+    user = study.users[target.owner]
+    assert target.text.startswith("Twins")
+    assert not [text for text in user.offered.texts + user.held_out.texts if text.startswith("Twins")]
+
+
 def test_every_variant_draws_the_same_targets_with_the_same_seeds(settings_file):
     study, variants = study_of(settings_file), make_variants(read_settings(settings_file))
     plans = [plan_variant(study, variant) for variant in variants]
