@@ -36,6 +36,8 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "score": ("score", "prediction", "predictedrating"),
 }  # fmt: skip
 """Names of columns without their signs and in lower case, the most telling first."""
+BARE_ID = "id"
+"""Beside a user it is the id of the row itself: of an order, of an event, of the user."""
 TIME_TYPES = ("TIMESTAMP", "DATE", "TIMESTAMP WITH TIME ZONE", "TIMESTAMP_NS", "TIMESTAMP_S", "TIMESTAMP_MS")
 EPOCHS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 YEARS_2000_TO_2100 = (946_684_800, 4_102_444_800)
@@ -51,6 +53,8 @@ def guess_roles(columns: Sequence[SeenColumn]) -> dict[str, str]:
     free = {_plain(column.name): column for column in columns}
     roles: dict[str, str] = {}
     for role, names in NAMES.items():
+        if "user_id" in roles:
+            free.pop(BARE_ID, None)
         found = next((free.pop(name) for name in names if name in free), None)
         if found is not None:
             roles[role] = found.name
@@ -59,6 +63,14 @@ def guess_roles(columns: Sequence[SeenColumn]) -> dict[str, str]:
         if time is not None:
             roles["event_time"] = time.name
     return roles
+
+
+def own_id(columns: Sequence[SeenColumn], roles: Mapping[str, str]) -> str | None:
+    """The column that is the id of the rows themselves, if there is one: it names no item."""
+    if "user_id" not in roles:
+        return None
+    taken = roles.values()
+    return next((c.name for c in columns if _plain(c.name) == BARE_ID and c.name not in taken), None)
 
 
 def guess_time_format(column: SeenColumn) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from recsys_adapters.errors import SourceFileError
-from recsys_adapters.guesses.column_roles import guess_roles, guess_time_format
+from recsys_adapters.guesses.column_roles import guess_roles, guess_time_format, own_id
 from recsys_adapters.guesses.file_looks import FileLook, SeenColumn, look_at_file
 from recsys_adapters.sources.file_search import search_files
 from recsys_adapters.sources.file_source import FileFormat, FileSource
@@ -125,8 +125,7 @@ def _log_keys(roles: Mapping[str, str], columns: Mapping[str, SeenColumn]) -> di
 
 def _guess_catalogue(path: Path, look: FileLook, roles: Mapping[str, str]) -> GuessedSource | UnguessedFile:
     if not {"item_id", "title"} <= set(roles) or "user_id" in roles:
-        names = ", ".join(column.name for column in look.columns)
-        return UnguessedFile(path=path, reason=f"no columns of users, items or titles among {names}")
+        return UnguessedFile(path=path, reason=_why_unread(look, roles))
     mapped = _only(roles, "item_id", "title", "stock_image_uri")
     fields = [
         column.name for column in look.columns if column.name not in mapped.values() and _is_short(column)
@@ -134,6 +133,13 @@ def _guess_catalogue(path: Path, look: FileLook, roles: Mapping[str, str]) -> Gu
     return GuessedSource(
         adapter="catalogue", path=path, keys={**look.keys, "columns": mapped}, item_fields=["title", *fields]
     )
+
+
+def _why_unread(look: FileLook, roles: Mapping[str, str]) -> str:
+    names = ", ".join(column.name for column in look.columns)
+    if (own := own_id(look.columns, roles)) and "item_id" not in roles:
+        return f"{own} beside {roles['user_id']} is the row's own id, and no column of items is among {names}"
+    return f"no columns of users, items or titles among {names}"
 
 
 def _only(roles: Mapping[str, str], *wanted: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_adapters.guesses.column_roles import NAMES, guess_roles, guess_time_format
+from recsys_adapters.guesses.column_roles import NAMES, guess_roles, guess_time_format, own_id
 from recsys_adapters.guesses.file_looks import SeenColumn
 
 
@@ -44,6 +44,20 @@ def test_names_that_this_field_uses_are_known(names, roles):
 
 def test_an_id_of_its_own_wins_over_a_column_that_is_merely_called_id():
     assert guess_roles(columns("id", "product_id"))["item_id"] == "product_id"
+
+
+@pytest.mark.parametrize("user", ["user_id", "username", "Customer ID"])
+@pytest.mark.parametrize("own", ["id", "Id", "_id"])
+def test_an_id_beside_a_user_is_the_rows_own(user, own):
+    seen = columns(own, user, "created_at")
+    assert guess_roles(seen) == {"user_id": user, "event_time": "created_at"}
+    assert own_id(seen, guess_roles(seen)) == own
+
+
+def test_an_id_without_a_user_is_the_items():
+    seen = columns("id", "title")
+    assert guess_roles(seen)["item_id"] == "id"
+    assert own_id(seen, guess_roles(seen)) is None
 
 
 def test_a_column_of_times_is_one_whatever_it_is_called():

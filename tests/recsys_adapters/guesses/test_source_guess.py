@@ -178,6 +178,19 @@ def test_a_file_for_no_adapter_is_named_with_its_columns(tmp_path):
     assert guess.reason == "no columns of users, items or titles among day, currency"
 
 
+@pytest.mark.parametrize(
+    ("header", "user"),
+    [("id,user_id,status,total,created_at", "user_id"), ("id,username,email,created_at", "username")],
+)
+def test_orders_and_users_are_no_logs_of_their_own_ids(tmp_path, header, user):
+    row = ",".join(["1", "2", "3", "4", "2024-05-01"][: header.count(",")] + ["2024-05-01"])
+    (guess,) = guess_sources(write(tmp_path, table__csv=f"{header}\n{row}\n") / "table.csv")
+    assert isinstance(guess, UnguessedFile)
+    assert guess.reason == (
+        f"id beside {user} is the row's own id, and no column of items is among {header.replace(',', ', ')}"
+    )
+
+
 def test_a_file_that_nobody_can_read_is_named_with_what_to_do(tmp_path):
     (tmp_path / "broken.parquet").write_bytes(b"no parquet")
     (guess,) = guess_sources(tmp_path / "broken.parquet")
