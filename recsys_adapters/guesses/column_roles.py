@@ -38,6 +38,8 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 """Names of columns without their signs and in lower case, the most telling first."""
 BARE_ID = "id"
 """Beside a user it is the id of the row itself: of an order, of an event, of the user."""
+PLACES = ("position", "place")
+"""Names of ranks that also say where on a page something happened."""
 TIME_TYPES = ("TIMESTAMP", "DATE", "TIMESTAMP WITH TIME ZONE", "TIMESTAMP_NS", "TIMESTAMP_S", "TIMESTAMP_MS")
 EPOCHS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
 YEARS_2000_TO_2100 = (946_684_800, 4_102_444_800)
@@ -63,6 +65,16 @@ def guess_roles(columns: Sequence[SeenColumn]) -> dict[str, str]:
         if time is not None:
             roles["event_time"] = time.name
     return roles
+
+
+def is_recommended(roles: Mapping[str, str]) -> bool:
+    """Whether users and items are those of recommendation lists, and not of a log of what users did."""
+    if "kind" in roles or not {"rank", "score"} & set(roles):
+        return False
+    if "event_time" not in roles:
+        return True
+    # A list may have its day. What happened at some time on a place of a page is an event.
+    return "rank" in roles and ("score" in roles or _plain(roles["rank"]) not in PLACES)
 
 
 def own_id(columns: Sequence[SeenColumn], roles: Mapping[str, str]) -> str | None:

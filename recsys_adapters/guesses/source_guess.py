@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from recsys_adapters.errors import SourceFileError
-from recsys_adapters.guesses.column_roles import guess_roles, guess_time_format, own_id
+from recsys_adapters.guesses.column_roles import guess_roles, guess_time_format, is_recommended, own_id
 from recsys_adapters.guesses.file_looks import FileLook, SeenColumn, look_at_file
 from recsys_adapters.sources.file_search import search_files
 from recsys_adapters.sources.file_source import FileFormat, FileSource
@@ -100,7 +100,7 @@ def _guess(path: Path, look: FileLook) -> GuessedSource | UnguessedFile:
     columns = {column.name: column for column in look.columns}
     if not {"user_id", "item_id"} <= set(roles):
         return _guess_catalogue(path, look, roles)
-    if "rank" in roles or ("score" in roles and "event_time" not in roles):
+    if is_recommended(roles):
         return GuessedSource(
             adapter="recommendations",
             path=path,

@@ -42,10 +42,29 @@ def test_a_catalogue_is_told_by_items_with_titles_and_its_short_fields_are_named
     assert guess.item_fields == ["title", "brand"]
 
 
-@pytest.mark.parametrize("header", ["user_id,item_id,rank", "user_id,item_id,score"])
-def test_a_recommendation_list_is_told_by_its_order(tmp_path, header):
-    (guess,) = guess_sources(write(tmp_path, lists__csv=f"{header}\nann,1,1\n") / "lists.csv")
+def write_row(tmp_path, header):
+    """A file of one row in which each column has its name's usual value."""
+    values = {"timestamp": "1500000000", "date": "2024-05-01", "event": "click", "type": "click"}
+    row = ",".join(values.get(name, "1") for name in header.split(","))
+    return write(tmp_path, table__csv=f"{header}\n{row}\n") / "table.csv"
+
+
+@pytest.mark.parametrize(
+    "order", ["rank", "score", "position", "place", "rank,date", "rank,score,date", "position,score,date"]
+)
+def test_a_recommendation_list_is_told_by_its_order(tmp_path, order):
+    (guess,) = guess_sources(write_row(tmp_path, f"user_id,item_id,{order}"))
     assert guess.adapter == "recommendations"
+
+
+@pytest.mark.parametrize(
+    "columns",
+    ["position,timestamp,event", "position,timestamp", "place,date", "rank,timestamp,type", "position,event"]
+    + ["score,event"],
+)
+def test_where_on_a_page_something_happened_makes_no_recommendation_list(tmp_path, columns):
+    (guess,) = guess_sources(write_row(tmp_path, f"user_id,item_id,{columns}"))
+    assert guess.adapter == "event_log"
 
 
 def test_a_log_without_times_goes_by_its_order(tmp_path):
