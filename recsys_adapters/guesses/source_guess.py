@@ -12,9 +12,9 @@ from typing import cast
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.guesses.column_roles import guess_roles, guess_time_format, is_recommended, own_id
 from recsys_adapters.guesses.file_looks import FileLook, SeenColumn, look_at_file
-from recsys_adapters.sources.file_search import search_files
+from recsys_adapters.sources.file_search import FoundFile, search_files
 from recsys_adapters.sources.file_source import FileFormat, FileSource
-from recsys_adapters.sources.movielens import MovieLens
+from recsys_adapters.sources.movielens import NOT_READ, MovieLens, has_its_columns
 
 SUFFIXES = (
     ".csv", ".tsv", ".txt", ".dat", ".inter", ".item", ".json", ".jsonl", ".ndjson", ".parquet", ".parq",
@@ -57,9 +57,19 @@ def guess_sources(path: Path) -> list[GuessedSource | UnguessedFile]:
     Raises:
         SourceFileError: if there are none.
     """
-    if path.is_dir() and _is_movielens(path):
-        return [GuessedSource(adapter="movielens", path=path, keys={})]
-    found = search_files(path, SUFFIXES).files
+    movielens = _movielens_files(path) if path.is_dir() else ()
+    found = [file for file in search_files(path, SUFFIXES).files if file.path not in movielens]
+    if not movielens:
+        return _guess_files(path, found)
+    beside = [file.path for file in found if file.name in NOT_READ]
+    others = [file for file in found if file.name not in NOT_READ]
+    reason = "of MovieLens ratings and films alone are read"
+    told = [UnguessedFile(path=file, reason=reason) for file in beside]
+    return [GuessedSource(adapter="movielens", path=path, keys={}), *_guess_files(path, others), *told]
+
+
+def _guess_files(path: Path, found: Sequence[FoundFile]) -> list[GuessedSource | UnguessedFile]:
+    """Guess how files that were found in a path are read."""
     members = Counter(file.path for file in found)
     # Of an archive of one file the archive itself is named, as a file that is packed in any other way.
     files = [file.path if members[file.path] == 1 else file.place for file in found]
@@ -160,11 +170,13 @@ def _is_short(column: SeenColumn) -> bool:
     return sum(len(text.split()) for text in texts) / len(texts) <= TEXT_WORDS
 
 
-def _is_movielens(folder: Path) -> bool:
+def _movielens_files(folder: Path) -> Collection[Path]:
+    """The ratings and films of MovieLens in a folder; none if it is another's."""
     try:
-        return {file.table for file in MovieLens(path=folder).files()} == {"items", "interactions"}
+        files = MovieLens(path=folder).files()
+        return {file.path for file in files} if all(map(has_its_columns, files)) else ()
     except SourceFileError:
-        return False
+        return ()
 
 
 def _look(file: Path) -> FileLook | str:

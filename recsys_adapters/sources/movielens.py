@@ -6,7 +6,7 @@ from pathlib import Path
 
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.formats.delimited_text import DelimitedText
-from recsys_adapters.formats.file_lines import read_blocks
+from recsys_adapters.formats.file_lines import read_blocks, read_first_lines
 from recsys_adapters.formats.record_format import FileColumn, RecordFormat
 from recsys_adapters.records.event_times import TimeSpelling
 from recsys_adapters.records.interaction_ids import interaction_id_sql
@@ -34,6 +34,11 @@ _U_ITEM = DelimitedText(
     names=("movieId", "title", "release", "video_release", "url", "unknown", *_GENRES_100K),
 )
 
+NOT_READ = (
+    *("README.txt", "links.csv", "tags.csv", "genome-scores.csv", "genome-tags.csv"),
+    *("link.csv", "tag.csv", "genome_scores.csv", "genome_tags.csv", "users.dat", "tags.dat"),
+)
+"""What MovieLens itself has beside ratings and films."""
 _ARTICLES = "The|A|An|Le|La|Les|L'|Un|Une|Una|Der|Die|Das|Ein|Eine|El|Los|Las|Il|Lo|Gli|Det|Den|De|Het|En|Ett"
 
 
@@ -54,7 +59,7 @@ class MovieLens:
         """The folder's films and ratings.
 
         Raises:
-            SourceFileError: if the folder has neither layout.
+            SourceFileError: if the folder has none of the layouts.
         """
         if (here := place_of(self.path)) != self.path:
             return replace(self, path=here).files()
@@ -65,11 +70,12 @@ class MovieLens:
             ("u.data", "u.item", self._read_100k),
         )
         for ratings, movies, read in layouts:
-            if (self.path / ratings).exists():
+            if (self.path / ratings).exists() and (self.path / movies).exists():
                 return read(ratings, movies)
+        pairs = ", ".join(f"{ratings} with {movies}" for ratings, movies, _ in layouts)
         raise SourceFileError(
-            f"{self.path} is no MovieLens folder: it has no ratings.csv, rating.csv, ratings.dat or u.data "
-            "(with their films). Unpack the archive and name the folder inside it."
+            f"{self.path} is no MovieLens folder: it has none of {pairs}. Unpack the archive and name the "
+            "folder inside it."
         )
 
     def _read_csv(self, ratings: str, movies: str) -> tuple[SourceFile, ...]:
@@ -134,6 +140,21 @@ class MovieLens:
             columns=columns,
             staged=_item_sql(genres),
         )
+
+
+def has_its_columns(file: SourceFile) -> bool:
+    """Whether a file has the columns of MovieLens, by its header or, without one, by their number.
+
+    Raises:
+        SourceFileError: if it is damaged, or no text.
+    """
+    read = file.format
+    assert isinstance(read, DelimitedText)  # all files of MovieLens are
+    if read.header:
+        names = read.layout(file.path).names
+        return all(column.name in names for column in file.columns if column.required)
+    first = read_first_lines(file.path, 1, encoding=read.encoding)
+    return bool(first) and len(first[0].split(read.delimiter)) == len(read.names)
 
 
 def _encoding(path: Path) -> str:

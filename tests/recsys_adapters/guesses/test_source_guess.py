@@ -182,13 +182,56 @@ def test_a_text_with_a_nul_character_is_not_taken_for_one_of_two_bytes_a_charact
     assert guess.reason == "no columns of users, items or titles among sku,name,brand,description"
 
 
-def test_a_folder_of_movielens_is_read_by_its_own_adapter(tmp_path):
-    write(
-        tmp_path,
-        movies__csv="movieId,title,genres\n1,Heat (1995),Crime\n",
-        ratings__csv="userId,movieId,rating,timestamp\n1,1,5,1500000000\n",
-    )
+MOVIELENS = {
+    "movies__csv": "movieId,title,genres\n1,Heat (1995),Crime\n",
+    "ratings__csv": "userId,movieId,rating,timestamp\n1,1,5,1500000000\n",
+}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        MOVIELENS,
+        {"movies__dat": "1::Heat (1995)::Crime\n", "ratings__dat": "1::1::5::1500000000\n"},
+        {"u__item": "1|Heat (1995)|01-Jan-1995||http" + "|0" * 19, "u__data": "1\t1\t5\t881250949\n"},
+    ],
+)
+def test_a_folder_of_movielens_is_read_by_its_own_adapter(tmp_path, files):
+    write(tmp_path, **files)
     assert guess_sources(tmp_path) == [GuessedSource(adapter="movielens", path=tmp_path, keys={})]
+
+
+@pytest.mark.parametrize(
+    ("files", "adapters"),
+    [
+        ({"ratings__csv": MOVIELENS["ratings__csv"]}, {"ratings.csv": "event_log"}),
+        ({**MOVIELENS, "movies__csv": ITEMS}, {"ratings.csv": "event_log", "movies.csv": "catalogue"}),
+        ({**MOVIELENS, "ratings__csv": EVENTS}, {"ratings.csv": "event_log", "movies.csv": "catalogue"}),
+        ({"ratings__dat": EVENTS}, {"ratings.dat": "event_log"}),
+        (
+            {"ratings__dat": EVENTS, "movies__dat": ITEMS},
+            {"ratings.dat": "event_log", "movies.dat": "catalogue"},
+        ),
+    ],
+)
+def test_what_is_only_called_as_in_movielens_is_read_by_its_columns(tmp_path, files, adapters):
+    guesses = guess_sources(write(tmp_path, **files))
+    assert {guess.path.name: guess.adapter for guess in guesses} == adapters
+
+
+def test_what_else_is_in_a_folder_of_movielens_is_told(tmp_path):
+    write(
+        tmp_path, **MOVIELENS, orders__csv=EVENTS, prices__csv="a,b\n1,2\n", README__txt="Summary\n=======\n"
+    )
+    write(tmp_path, tags__csv="userId,movieId,tag,timestamp\n1,1,tense,1500000000\n")
+    guesses = guess_sources(tmp_path)
+    sources = {guess.path.name: guess.adapter for guess in guesses if isinstance(guess, GuessedSource)}
+    assert sources == {tmp_path.name: "movielens", "orders.csv": "event_log"}
+    assert {guess.path.name: guess.reason for guess in guesses if isinstance(guess, UnguessedFile)} == {
+        "prices.csv": "no columns of users, items or titles among a, b",
+        "README.txt": "of MovieLens ratings and films alone are read",
+        "tags.csv": "of MovieLens ratings and films alone are read",
+    }
 
 
 def test_a_file_for_no_adapter_is_named_with_its_columns(tmp_path):

@@ -43,7 +43,7 @@ class TestRatings(HeaderContract):
         return f"{number % 3},{number},{number % 10 / 2},{964982703 + number}".encode()
 
     def source_file(self, folder):
-        (folder / "ratings.csv").touch()
+        (folder / "movies.csv").touch()
         return MovieLens(path=folder).files()[1]
 
     def test_a_rating_is_an_interaction_of_its_weight_and_time(self, clean):
@@ -74,6 +74,7 @@ class TestRatings100K(Utf8Contract):
         return f"196\t{number}\t3\t88125094{number % 10}".encode()
 
     def source_file(self, folder):
+        (folder / "u.item").touch()
         return MovieLens(path=folder).files()[1]
 
 
@@ -153,8 +154,12 @@ class TestMovies100K(LineContract):
         assert json.loads(fields)["genres"] == "animation children comedy"
 
 
-def test_a_folder_of_neither_layout_is_an_error(tmp_path):
-    with pytest.raises(SourceFileError, match=r"is no MovieLens folder: .*ratings\.csv, .*u\.data"):
+@pytest.mark.parametrize("alone", [None, "ratings.csv", "ratings.dat", "movies.csv", "u.data"])
+def test_a_folder_without_ratings_and_films_is_an_error(tmp_path, alone):
+    if alone:
+        (tmp_path / alone).touch()
+    match = r"is no MovieLens folder: .*ratings\.csv with movies\.csv, .*u\.data with u\.item\."
+    with pytest.raises(SourceFileError, match=match):
         MovieLens(path=tmp_path).files()
 
 
