@@ -215,8 +215,8 @@ class EventLog(FileSource):
 
     def _with_spelling_note(self, file: SourceFile) -> SourceFile:
         """Say what `auto` takes the file's first times for."""
-        time = next(column for column in file.columns if column.role == "event_time")
-        if file.fault or time.constant is not None or self._is_inside("event_time"):
+        time = next((column for column in file.columns if column.role == "event_time"), None)
+        if time is None or file.fault or time.constant is not None or self._is_inside("event_time"):
             return file
         records = self.file_format.records(file.path / file.member if file.member else file.path, [time])
         try:

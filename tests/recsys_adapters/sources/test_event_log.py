@@ -167,6 +167,24 @@ def test_times_are_read_as_they_are_written(connection, tmp_path, time_format, t
     assert [line for line, _, _ in staged.rejects] == [3]
 
 
+@pytest.mark.parametrize(
+    ("time_from", "first"),
+    [
+        ("order", datetime(2000, 1, 1, 0, 0, 2, tzinfo=UTC)),
+        ("file", datetime(2024, 5, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_log_without_a_column_of_times_may_have_any_way_of_writing_them(
+    connection, tmp_path, time_from, first
+):
+    (tmp_path / "2024-05-01.csv").write_text("customer,product\nu,i\n")
+    columns = {"user_id": "customer", "item_id": "product"}
+    source = EventLog(path=tmp_path, columns=columns, time_from=time_from, time_format="auto")
+    (file,) = source.files()
+    assert file.notes == ()
+    assert [row[3] for row in stage(connection, file).rows] == [first]
+
+
 def test_with_a_decimal_comma_a_point_parts_thousands_or_is_one(connection, tmp_path):
     weights = {
         "4,5": 4.5,
