@@ -63,8 +63,9 @@ class Unnesting:
         return column.name.removeprefix(prefix) if column.name.startswith(prefix) else None
 
     def _is_list_sql(self, text: str) -> str:
+        # Where elements have a separator, a value without it is a list of one, and not another thing.
         return (
-            f"contains({text}, {quoted_text(self.separator)})"
+            f"(trim({text}) <> '' OR contains({text}, {quoted_text(self.separator)}))"
             if self.separator
             else f"starts_with(ltrim({text}), '[')"
         )

@@ -11,8 +11,6 @@ from recsys_adapters.sources.file_search import FoundFile, named_days
 from recsys_adapters.sources.file_source import FileSource, check_roles
 
 _ROLES = ("user_id", "item_id", "rank", "score")
-# The place in the record's own list counts where neither rank nor score orders it.
-_RANK_SQL = "coalesce(rank, CASE WHEN score IS NULL AND is_listed AND NOT has_parallel THEN position END)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +70,7 @@ class Recommendations(FileSource):
             table="targets",
             format=self.file_format,
             columns=(*columns, *self.limit_columns),
-            staged={role: role for role in _ROLES} | {"rank": _RANK_SQL, "as_of": "NULL"},
+            staged={role: role for role in _ROLES} | {"rank": self._rank_sql, "as_of": "NULL"},
             rules=(
                 *self.limit_rules,
                 Rule("rank is not a whole number", "rank <> floor(rank) OR NOT isfinite(rank)"),
@@ -87,6 +85,14 @@ class Recommendations(FileSource):
             notes=layout.notes,
             fault=fault,
         )
+
+    @property
+    def _rank_sql(self) -> str:
+        """SQL of the rank; without one, or a score, it is the place in a list."""
+        # What the settings name as a list is one, also if it is a lone value.
+        is_listed = "true" if self.unnest else "is_listed"
+        by_place = f"score IS NULL AND {is_listed} AND NOT has_parallel"
+        return f"coalesce(rank, CASE WHEN {by_place} THEN position END)"
 
     def _name(self, role: str) -> str:
         return self.columns.get(role, role)

@@ -92,6 +92,25 @@ def test_what_an_element_of_a_list_says_is_looked_at_as_in_a_column_of_its_own(c
     assert [reason for _, reason, _ in staged.rejects] == ["item_id is missing"]
 
 
+def test_a_value_without_the_separator_is_a_list_of_one(connection, tmp_path):
+    path = tmp_path / "lists.csv"
+    path.write_text("user_id,item_id\nu,1|2\nv,5\nw,\n")
+    (file,) = Recommendations(path=path, separator="|").files()
+    staged = stage(connection, file)
+    assert [row[:3] for row in staged.rows] == [("u", "1", 1), ("u", "2", 2), ("v", "5", 1)]
+    assert [(line, reason) for line, reason, _ in staged.rejects] == [(4, "item_id is missing")]
+
+
+@pytest.mark.parametrize("items", ['"5"', "5"])
+def test_a_lone_value_where_the_settings_name_a_list_is_a_list_of_one(connection, tmp_path, items):
+    (tmp_path / "a.jsonl").write_text(f'{{"user_id": "v", "items": {items}}}\n{{"user_id": "w"}}\n')
+    columns = {"item_id": "items"}
+    (file,) = Recommendations(path=tmp_path, format="jsonl", columns=columns, unnest="items").files()
+    staged = stage(connection, file)
+    assert [row[:3] for row in staged.rows] == [("v", "5", 1)]
+    assert [(line, reason) for line, reason, _ in staged.rejects] == [(2, "item_id is missing")]
+
+
 @pytest.mark.parametrize("written", ["(3, 1)", "['it's', 'x']"])
 def test_a_list_that_cannot_be_read_is_no_item(connection, tmp_path, written):
     path = tmp_path / "lists.csv"
