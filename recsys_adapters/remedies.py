@@ -37,6 +37,11 @@ _REMEDIES = (
         "They are taken in once a catalogue has their items; if one should have them, look whether both "
         "write ids alike, and at id_space. ",
     ),
+    (
+        "event_time lost digits",
+        "A spreadsheet shows long numbers so, as in 1.70407E+12: have its times exported by the program that "
+        "wrote them, or format the column as a number or a text before it is saved. ",
+    ),
     ("lost digits", "Its ids were floats once: have it exported with ids as texts. "),
 )
 

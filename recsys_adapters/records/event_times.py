@@ -27,6 +27,9 @@ _WRITTEN = (
 seconds, minutes, hours."""
 _SECONDS_SINCE_1970 = "[0-9]{10}|[0-9]{12,13}"
 """Numbers that could be written times by their digits, and are none."""
+_ROUNDED = r"\s*[-+]?[0-9](?:(?:[.,][0-9]{0,5})?E\+[0-9]{2}|[.,][0-9]{5}e\+(?:0[0-9]|1[0-5]))\s*"
+"""Numbers as a spreadsheet shows long ones, and as C's `%g` writes them. Java writes `1.7E12`, and Python
+`1.7e+18`, but only from there on; both write all digits."""
 _WORDS = (*_EPOCH_UNITS, "excel", "iso8601", "auto")
 
 
@@ -163,6 +166,17 @@ class TimeSpelling:
             f"WHEN {number} IS NOT NULL THEN CASE {units} END "
             f"ELSE coalesce({self._iso_sql(text)}, {worded_sql(text, self._local)}) END"
         )
+
+
+def time_defect_sql(text: str) -> str:
+    """SQL of the reason to refuse a time that was rounded when it was written; NULL for any other."""
+    reason = quoted_text("event_time lost digits: it was rounded when it was written; export it as a text")
+    is_rounded = f"regexp_full_match({text}, {quoted_text(_ROUNDED)})"
+    # One text in millions has the signs, and all others are spared the expression.
+    return (
+        f"CASE WHEN contains({text}, 'E+') OR contains({text}, 'e+') "
+        f"THEN CASE WHEN {is_rounded} THEN {reason} END END"
+    )
 
 
 def spelling_sql(text: str) -> str:

@@ -15,6 +15,7 @@ from recsys_adapters.formats.delimited_text import DelimitedText
 from recsys_adapters.formats.packed_bytes import check_unpacks
 from recsys_adapters.formats.record_format import FileColumn, FileRecords, RecordFormat
 from recsys_adapters.records.alike_files import AlikeFiles, without_constant
+from recsys_adapters.records.event_times import time_defect_sql
 from recsys_adapters.records.plain_texts import register_plain_text
 from recsys_adapters.records.plain_values import NULL_WORDS, id_defect_sql, id_sql, value_sql
 from recsys_adapters.records.sql_quoting import quoted_name, quoted_text
@@ -210,7 +211,8 @@ class SourceFile:
         )
         roles = [f"{quoted_name(_typed(c))} AS {quoted_name(c.role)}" for c in typed]
         roles += [f"{quoted_name(_clean(c))} AS {quoted_name(c.role)}" for c in texts]
-        misfit, not_plain = _first_misfit(typed), _first_not_plain(texts, ids, self.decimal)
+        times = [column for column in self.columns if column.role == "event_time"]
+        misfit, not_plain = _first_misfit(typed), _first_not_plain(texts, ids, times, self.decimal)
         position = ", position, is_listed, has_parallel" if self.unnesting else ""
         return f"""
             SELECT place, line, raw{position}, {", ".join(roles)},
@@ -272,14 +274,17 @@ def _typed(column: FileColumn) -> str:
     return f"typed {column.role}"
 
 
-def _first_not_plain(texts: Sequence[FileColumn], ids: Sequence[FileColumn], decimal: str) -> str:
-    """SQL of reasons to refuse a record: for a NUL character, for ids that are none any more; else NULLs."""
+def _first_not_plain(
+    texts: Sequence[FileColumn], ids: Sequence[FileColumn], times: Sequence[FileColumn], decimal: str
+) -> str:
+    """SQL of reasons to refuse a record: a NUL character, ids or times that are none any more; else NULLs."""
     cases = " ".join(
         f"WHEN contains({quoted_name(c.role)}, chr(0)) THEN {quoted_text(f'{c.name} has a NUL character')}"
         for c in texts
     )
     reasons = [f"CASE {cases} END"] if cases else []
     reasons += [id_defect_sql(quoted_name(c.role), c.name, decimal=decimal) for c in ids]
+    reasons += [time_defect_sql(quoted_name(c.role)) for c in times]
     return ", ".join([*reasons, "NULL"])
 
 

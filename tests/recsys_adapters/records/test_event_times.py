@@ -3,7 +3,8 @@ from datetime import UTC, date, datetime
 import duckdb
 import pytest
 
-from recsys_adapters.records.event_times import TimeSpelling
+from recsys_adapters.records.event_times import TimeSpelling, time_defect_sql
+from recsys_adapters.remedies import remedy
 
 TEN = datetime(2024, 5, 1, 10, tzinfo=UTC)
 ZONED = (
@@ -159,3 +160,25 @@ def test_days_alone_begin_at_midnight_of_their_zone():
 def test_what_could_mean_two_days_is_no_time(text):
     assert read([text], time_format="iso8601") == [None]
     assert text.isdecimal() or read([text], time_format="auto") == [None]
+
+
+def defect(text):
+    rows = duckdb.connect().execute(f"SELECT {time_defect_sql('x')} FROM (SELECT $1::VARCHAR AS x)", [text])
+    return rows.fetchall()[0][0]
+
+
+@pytest.mark.parametrize(
+    "text", ["1.70407E+12", "1.7E+12", "2E+09", "1,70407E+12", " 1.70407E+09 ", "1.70407e+12", "1.70407e+09"]
+)
+def test_a_time_that_was_rounded_lost_its_digits(text):
+    assert defect(text).startswith("event_time lost digits")
+    assert "1.70407E+12" in remedy(defect(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1.7040672E12", "1.704067200123e+12", "1.704067E+12", "1.70208e+18", "1.7e+12", "1.70407E12", None]
+    + ["1704067200", "1704067200000.0", "2024-05-01T12:00:00+02:00", "Wed, 01 May 2024 10:00:00 +0000"],
+)
+def test_a_time_that_may_have_all_digits_is_left(text):
+    assert defect(text) is None

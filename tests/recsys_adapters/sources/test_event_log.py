@@ -167,6 +167,21 @@ def test_times_are_read_as_they_are_written(connection, tmp_path, time_format, t
     assert [line for line, _, _ in staged.rejects] == [3]
 
 
+@pytest.mark.parametrize("time_format", ["milliseconds", "auto", "iso8601"])
+@pytest.mark.parametrize("file_format", ["csv", "jsonl"])
+def test_times_that_a_spreadsheet_rounded_are_refused(connection, tmp_path, file_format, time_format):
+    lines = {
+        "csv": "customer,product,at\nu,i,{}\nu,i,1704067200000\n",
+        "jsonl": '{{"customer": "u", "product": "i", "at": "{}"}}\n',
+    }
+    (tmp_path / f"log.{file_format}").write_text(lines[file_format].format("1.70407E+12"))
+    source = EventLog(path=tmp_path, columns=COLUMNS, format=file_format, time_format=time_format)
+    staged = stage(connection, source.files()[0])
+    assert staged.rejects[0][1] == (
+        "event_time lost digits: it was rounded when it was written; export it as a text"
+    )
+
+
 @pytest.mark.parametrize(
     ("time_from", "first"),
     [
