@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-
-from recsys_adapters.guesses.file_looks import SeenColumn
+from dataclasses import dataclass
 
 NAMES: Mapping[str, tuple[str, ...]] = {
     "user_id": (
@@ -46,6 +45,17 @@ YEARS_2000_TO_2100 = (946_684_800, 4_102_444_800)
 """In seconds since 1970."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class SeenColumn:
+    """A column of a file, and what its first values are."""
+
+    name: str
+    sql_type: str
+    """As DuckDB takes it: BIGINT, VARCHAR, TIMESTAMP, ..."""
+    values: Sequence[object]
+    """Distinct ones among the first records, without empty ones."""
+
+
 def guess_roles(columns: Sequence[SeenColumn]) -> dict[str, str]:
     """Guess the column of each role; a role that no column seems to have is left out.
 
@@ -65,6 +75,12 @@ def guess_roles(columns: Sequence[SeenColumn]) -> dict[str, str]:
         if time is not None:
             roles["event_time"] = time.name
     return roles
+
+
+def are_names(values: Sequence[str]) -> bool:
+    """Whether the values of a file's first line are names of columns: of users or items, and of what else."""
+    roles = guess_roles([SeenColumn(name=value, sql_type="VARCHAR", values=()) for value in values])
+    return len(roles) > 1 and not {"user_id", "item_id"}.isdisjoint(roles)
 
 
 def is_recommended(roles: Mapping[str, str]) -> bool:

@@ -11,6 +11,7 @@ import duckdb
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.formats.file_lines import begins_as_utf8, encoding_of, read_text_head
 from recsys_adapters.formats.packed_bytes import packing, read_head
+from recsys_adapters.guesses.column_roles import SeenColumn, are_names
 from recsys_adapters.records.sql_quoting import quoted_name, quoted_text
 from recsys_adapters.sources.file_search import unpacked_name
 
@@ -22,17 +23,6 @@ JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 WESTERN = "cp1252"
 NO_QUOTE = ("", "(empty)", "\x00")
 """What the sniffer says of files without quotes."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SeenColumn:
-    """A column of a file, and what its first values are."""
-
-    name: str
-    sql_type: str
-    """As DuckDB takes it: BIGINT, VARCHAR, TIMESTAMP, ..."""
-    values: Sequence[object]
-    """Distinct ones among the first records, without empty ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +85,8 @@ def _look_at_text(connection: duckdb.DuckDBPyConnection, path: Path) -> FileLook
     ).fetchone()
     assert sniffed is not None  # a sniffer that finds nothing raises
     delimiter, quote, skip, has_header, names = sniffed
+    # A file whose values are texts like its names, or whose last columns have none, seems to have no header.
+    has_header = has_header or are_names(_first_values(connection, path, delimiter, skip))
     keys: dict[str, object] = {"format": "tsv" if delimiter == "\t" else "csv"}
     if delimiter not in (",", "\t"):
         keys["delimiter"] = delimiter
@@ -108,6 +100,15 @@ def _look_at_text(connection: duckdb.DuckDBPyConnection, path: Path) -> FileLook
     if not has_header:
         reading += f", names = {keys['names']}"
     return _look(connection, keys, f"read_csv({quoted_text(str(path))}, {reading})")
+
+
+def _first_values(connection: duckdb.DuckDBPyConnection, path: Path, delimiter: str, skip: int) -> list[str]:
+    """The values of the first line that is not skipped, without empty ones."""
+    reading = f"delim = {quoted_text(delimiter)}, header = false, skip = {skip}, all_varchar = true"
+    row = connection.execute(
+        f"FROM read_csv({quoted_text(str(path))}, {reading}, ignore_errors = true) LIMIT 1"
+    ).fetchone()
+    return [value for value in row or () if value]
 
 
 def _look(connection: duckdb.DuckDBPyConnection, keys: Mapping[str, object], relation: str) -> FileLook:

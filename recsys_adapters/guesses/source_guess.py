@@ -10,8 +10,14 @@ from pathlib import Path
 from typing import cast
 
 from recsys_adapters.errors import SourceFileError
-from recsys_adapters.guesses.column_roles import guess_roles, guess_time_format, is_recommended, own_id
-from recsys_adapters.guesses.file_looks import FileLook, SeenColumn, look_at_file
+from recsys_adapters.guesses.column_roles import (
+    SeenColumn,
+    guess_roles,
+    guess_time_format,
+    is_recommended,
+    own_id,
+)
+from recsys_adapters.guesses.file_looks import FileLook, look_at_file
 from recsys_adapters.sources.file_search import FoundFile, search_files
 from recsys_adapters.sources.file_source import FileFormat, FileSource
 from recsys_adapters.sources.movielens import NOT_READ, MovieLens, has_its_columns

@@ -6,8 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsys_adapters.guesses.column_roles import NAMES, guess_roles, guess_time_format, own_id
-from recsys_adapters.guesses.file_looks import SeenColumn
+from recsys_adapters.guesses.column_roles import (
+    NAMES,
+    SeenColumn,
+    are_names,
+    guess_roles,
+    guess_time_format,
+    own_id,
+)
 
 
 def columns(*names, sql_type="VARCHAR"):
@@ -58,6 +64,20 @@ def test_an_id_without_a_user_is_the_items():
     seen = columns("id", "title")
     assert guess_roles(seen)["item_id"] == "id"
     assert own_id(seen, guess_roles(seen)) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "is_header"),
+    [
+        (["item_id", "title", "Farbe"], True),
+        (["Customer", "SKU"], True),
+        (["item", "Lampe", "rot"], False),
+        (["title", "image"], False),
+        ([], False),
+    ],
+)
+def test_a_first_line_is_a_header_where_it_names_users_or_items_and_something_else(values, is_header):
+    assert are_names(values) == is_header
 
 
 def test_a_column_of_times_is_one_whatever_it_is_called():

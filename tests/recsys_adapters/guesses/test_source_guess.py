@@ -6,13 +6,16 @@ import json
 import lzma
 import zipfile
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.guesses.source_guess import GuessedSource, UnguessedFile, guess_sources
+from recsys_adapters.sources.catalogue import Catalogue
 from recsys_adapters.sources.file_source import FileSource
+from recsys_adapters.testing.line_contract import stage
 
 EVENTS = "user,item,time,event\nann,1,1500000000,view\nbob,2,1500000001,purchase\n"
 ITEMS = "sku,name,brand,description\n1,Lamp,Acme,A lamp that lights a room and whoever sits in it\n"
@@ -40,6 +43,13 @@ def test_a_catalogue_is_told_by_items_with_titles_and_its_short_fields_are_named
     assert guess.adapter == "catalogue"
     assert guess.keys["columns"] == {"item_id": "sku", "title": "name"}
     assert guess.item_fields == ["title", "brand"]
+
+
+def read_rows(guess):
+    """The rows of the first file that a catalogue of a guess reads."""
+    keys = {key: value for key, value in guess.keys.items() if key != "format"}
+    (file,) = Catalogue(path=guess.path, format=guess.keys["format"], **keys).files()
+    return stage(duckdb.connect(config={"threads": 1}), file).rows
 
 
 def write_row(tmp_path, header):
@@ -78,6 +88,18 @@ def test_another_delimiter_is_a_key(tmp_path, delimiter, keys):
     text = EVENTS.replace(",", delimiter)
     (guess,) = guess_sources(write(tmp_path, log__csv=text) / "log.csv")
     assert {key: guess.keys[key] for key in keys} == keys
+
+
+@pytest.mark.parametrize("first", ["", "sep=;\n"])
+@pytest.mark.parametrize("title", ["title", "name"])
+def test_the_header_of_a_file_with_empty_columns_at_its_end_is_one(tmp_path, first, title):
+    text = f"{first}item_id;{title};Farbe;;\na1;Lampe;rot;;\na2;Tisch;blau;;\n"
+    (guess,) = guess_sources(write(tmp_path, items__csv=text) / "items.csv")
+    assert guess.keys["columns"] == {"item_id": "item_id", "title": title}
+    assert guess.item_fields == ["title", "Farbe"]
+    assert "header" not in guess.keys
+    assert "names" not in guess.keys
+    assert [row[0] for row in read_rows(guess)] == ["a1", "a2"]
 
 
 def test_json_parquet_and_packed_files_are_looked_into(tmp_path):
