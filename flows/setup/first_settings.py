@@ -126,6 +126,7 @@ def _write(sources: Sequence[GuessedSource], base: Path) -> Iterator[str]:
         for key, value in source.keys.items():
             remark = REMARKS.get(key)
             yield f"{key} = {_toml(value)}{f'  # {remark}' if remark else ''}\n"
+        yield from (f"# {remark}\n" for remark in source.remarks)
     yield from _texts(sources)
     method = "given" if any(source.adapter == "recommendations" for source in sources) else "recommender"
     remark = 'or "latest", or "given": recommendation lists only'

@@ -29,9 +29,16 @@ SUFFIXES = (
 KIND_WEIGHTS: Mapping[str, float] = {
     "view": 1, "click": 1, "pv": 1, "impression": 0, "play": 2, "listen": 2, "like": 3, "fav": 3, "save": 3,
     "share": 3, "cart": 3, "addtocart": 3, "purchase": 5, "buy": 5, "order": 5, "transaction": 5,
-    "rating": 1, "review": 1, "skip": -1, "dislike": -2, "remove": -1, "unlike": -2, "return": -3,
+    "rating": 1, "review": 1,
 }  # fmt: skip
-"""Weights of kinds of events to begin with; whoever knows the shop knows better."""
+"""Weights of kinds of events, by how they begin, to begin with; whoever knows the shop knows better."""
+UNLIKING_WEIGHTS: Mapping[str, float] = {
+    "fail": 0, "declin": 0, "abandon": 0, "refund": -3, "return": -3, "cancel": -3, "chargeback": -3,
+    "dislike": -2, "unlike": -2, "unfav": -2, "unfollow": -2, "unsave": -2, "unsubscri": -2, "thumbsdown": -2,
+    "thumbdown": -2, "downvote": -2, "notinterest": -2, "notlike": -2, "notrelevant": -2, "negative": -2,
+    "reject": -2, "dismiss": -2, "hide": -2, "skip": -1, "remov": -1, "delet": -1,
+}  # fmt: skip
+"""Weights of what takes a kind back, wherever it stands in its name: it is no order that is refunded."""
 MOST_KINDS = 20
 TEXT_WORDS = 6
 """Mean words of a value: a column of longer ones is a description, which no prompt has room for."""
@@ -47,6 +54,8 @@ class GuessedSource:
     """The adapter's keys but for its path."""
     item_fields: Sequence[str] = ()
     """Columns of a catalogue that a template may name, those that say much in few words."""
+    remarks: Sequence[str] = ()
+    """What the keys leave open, for whoever goes through them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +131,12 @@ def _guess(path: Path, look: FileLook) -> GuessedSource | UnguessedFile:
             path=path,
             keys={**look.keys, "columns": _only(roles, "user_id", "item_id", "rank", "score")},
         )
-    return GuessedSource(adapter="event_log", path=path, keys={**look.keys, **_log_keys(roles, columns)})
+    return GuessedSource(
+        adapter="event_log",
+        path=path,
+        keys={**look.keys, **_log_keys(roles, columns)},
+        remarks=_kind_remarks(_kinds(roles, columns)),
+    )
 
 
 def _log_keys(roles: Mapping[str, str], columns: Mapping[str, SeenColumn]) -> dict[str, object]:
@@ -132,11 +146,29 @@ def _log_keys(roles: Mapping[str, str], columns: Mapping[str, SeenColumn]) -> di
         keys["time_from"] = "order"
     else:
         keys["time_format"] = guess_time_format(columns[roles["event_time"]])
-    seen = columns[roles["kind"]].values if "kind" in roles else []
-    kinds = sorted({kind for kind in seen if isinstance(kind, str)})
-    if 0 < len(kinds) <= MOST_KINDS and all(isinstance(kind, str) for kind in seen):
-        keys["kinds"] = {kind: _kind_weight(kind) for kind in kinds}
+    kinds = _kinds(roles, columns)
+    if kinds and not _kind_remarks(kinds):
+        keys["kinds"] = {kind: _kind_weight(str(kind)) for kind in kinds}
     return keys
+
+
+def _kinds(roles: Mapping[str, str], columns: Mapping[str, SeenColumn]) -> list[object]:
+    """The kinds of events that were seen, texts in the order of letters."""
+    seen = columns[roles["kind"]].values if "kind" in roles else []
+    return sorted({kind for kind in seen if isinstance(kind, str)}) + [
+        kind for kind in seen if not isinstance(kind, str)
+    ]
+
+
+def _kind_remarks(kinds: Sequence[object]) -> tuple[str, ...]:
+    """Why the kinds of events are not listed, if they are not."""
+    if not all(isinstance(kind, str) for kind in kinds):
+        reason = "its kinds of events are no words"
+    elif len(kinds) > MOST_KINDS:
+        reason = f"its {len(kinds)} kinds of events are too many to list here"
+    else:
+        return ()
+    return (f"{reason}: each weighs 1, also a dislike, unless kinds = {{...}} weighs them all",)
 
 
 def _guess_catalogue(path: Path, look: FileLook, roles: Mapping[str, str]) -> GuessedSource | UnguessedFile:
@@ -164,8 +196,9 @@ def _only(roles: Mapping[str, str], *wanted: str) -> dict[str, str]:
 
 def _kind_weight(kind: str) -> float:
     plain = "".join(filter(str.isalpha, kind.lower()))
+    unliking = (weight for word, weight in UNLIKING_WEIGHTS.items() if word in plain)
     near = (weight for name, weight in KIND_WEIGHTS.items() if plain.startswith(name))
-    return KIND_WEIGHTS.get(plain, next(near, 1))
+    return next(unliking, KIND_WEIGHTS.get(plain, next(near, 1)))
 
 
 def _is_short(column: SeenColumn) -> bool:

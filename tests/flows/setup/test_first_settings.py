@@ -83,6 +83,14 @@ def test_names_that_no_toml_key_may_have_are_quoted(shop):
     assert set(kinds) == {"page view é", "buy"}
 
 
+def test_kinds_that_are_too_many_to_list_are_told_in_the_settings(shop):
+    rows = "".join(f"2024-05-01T10:00:00Z;ann;kind{number};a1\n" for number in range(30))
+    (shop / "data" / "events.csv").write_text(f"ts;visitor;event;sku\n{rows}")
+    toml = draft_settings([shop / "data"], shop).toml
+    assert "\n# its 30 kinds of events are too many to list here: each weighs 1" in toml
+    assert "kinds" not in tomllib.loads(toml)["sources"][0]
+
+
 @pytest.mark.parametrize("recipe", read_recipes(), ids=lambda recipe: recipe.name)
 def test_a_public_data_set_is_read_by_its_recipe(recipe, tmp_path):
     written = tomllib.loads(draft_from_recipe(recipe, tmp_path).toml)

@@ -60,6 +60,36 @@ def write_row(tmp_path, header):
 
 
 @pytest.mark.parametrize(
+    ("kind", "weight"),
+    [
+        ("Order Completed", 5), ("Order Refunded", -3), ("Order Cancelled", -3), ("purchase_refund", -3),
+        ("purchase failed", 0), ("thumbs_down", -2), ("not_interested", -2), ("unfavorite", -2),
+        ("favorite", 3), ("Product Removed", -1), ("remove_from_cart", -1), ("add_to_cart", 3),
+        ("likeRemoved", -1), ("post_dislike", -2), ("Product Viewed", 1),
+    ],
+)  # fmt: skip
+def test_a_kind_that_takes_another_back_weighs_as_a_dislike(tmp_path, kind, weight):
+    text = f"user,item,time,event\nann,1,1500000000,{kind}\n"
+    (guess,) = guess_sources(write(tmp_path, log__csv=text) / "log.csv")
+    assert guess.keys["kinds"] == {kind: weight}
+    assert guess.remarks == ()
+
+
+@pytest.mark.parametrize(
+    ("kinds", "reason"),
+    [([f"kind{n}" for n in range(21)], "its 21 kinds of events are too many to list here"),
+     ([1, 2], "its kinds of events are no words")],
+)  # fmt: skip
+def test_kinds_that_are_not_listed_are_told(tmp_path, kinds, reason):
+    rows = "".join(f"ann,1,1500000000,{kind}\n" for kind in kinds)
+    (guess,) = guess_sources(write(tmp_path, log__csv=f"user,item,time,event\n{rows}") / "log.csv")
+    assert "kinds" not in guess.keys
+    assert guess.remarks == (
+        f"{reason}: each weighs 1, also a dislike, unless kinds = {{...}} weighs them all",
+    )
+
+
+@pytest.mark.parametrize(
     "order", ["rank", "score", "position", "place", "rank,date", "rank,score,date", "position,score,date"]
 )
 def test_a_recommendation_list_is_told_by_its_order(tmp_path, order):
