@@ -6,7 +6,7 @@ nor to one that takes `ID` for `id`.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,9 @@ from recsys_adapters.records.sql_quoting import quoted_name, quoted_text
 
 _ROWS_AT_ONCE = 1 << 16
 _LARGEST_EXACT_FLOAT16, _LARGEST_EXACT_FLOAT32 = 1 << 11, 1 << 24
+_UNREADABLE = (
+    "has lists of a fixed size, and none in some rows, which Arrow cannot read: write it as lists of any size"
+)
 _IS_BINARY = (
     pa.types.is_binary,
     pa.types.is_large_binary,
@@ -40,14 +43,17 @@ _IS_BINARY = (
 class ParquetRows:
     """Parquet files; the line of a record is its row number, its raw form a JSON object of texts.
 
-    Bytes are text in UTF-8, times are kept to the microsecond, and lists and structures read as JSON.
+    Bytes are text in UTF-8, times are kept to the microsecond, and lists and structures read as JSON. What
+    Arrow writes and cannot read back is left out, unless it is wanted.
     """
 
     suffixes: tuple[str, ...] = (".parquet", ".parq", ".pq")
 
     def layout(self, path: Path, wanted: Sequence[str] = ()) -> Layout:
         """Names of the top-level columns; none for a file without a byte."""
-        schema = _schema(path)
+        schema, left_out = _read_schema(path)
+        if lost := [name for name in left_out for one in wanted if one == name or one.startswith(f"{name}.")]:
+            raise SourceFileError(f"{path.name}: {lost[0]} {_UNREADABLE}.")
         repeated = sorted({name for name in schema.names if schema.names.count(name) > 1} & {*wanted})
         if repeated:
             raise SourceFileError(f"{path.name} names a column twice: {repeated}. Rename one of them.")
@@ -57,7 +63,8 @@ class ParquetRows:
                 "one of them, or export the file as JSON."
             )
         times = [name for name in wanted if (found := _find(schema, name)) and pa.types.is_temporal(found[1])]
-        return Layout(tuple(schema.names), frozenset(times))
+        notes = [f"{path.name}: its column {name} is left out, for it {_UNREADABLE}" for name in left_out]
+        return Layout(tuple(schema.names), frozenset(times), tuple(notes))
 
     def has_column(self, path: Path, name: str) -> bool:
         """Tell whether there is a column of the name, or a field of a structure under the path."""
@@ -103,7 +110,9 @@ class _Rows:
         next_line = 1
         with self.path.open("rb") as stream:
             file = pq.ParquetFile(stream, coerce_int96_timestamp_unit="us")
-            for batch in file.iter_batches(_ROWS_AT_ONCE):
+            names = self.file_schema.names
+            wanted = None if len(names) == len(file.schema_arrow) else names
+            for batch in file.iter_batches(_ROWS_AT_ONCE, columns=wanted):
                 lines = pa.array(np.arange(next_line, next_line + len(batch)))
                 defects = pa.nulls(len(batch), pa.string())
                 columns = []
@@ -120,6 +129,54 @@ class _Rows:
 
 
 def _schema(path: Path) -> pa.Schema:
+    """Columns that can be read."""
+    return _read_schema(path)[0]
+
+
+def _read_schema(path: Path) -> tuple[pa.Schema, tuple[str, ...]]:
+    """Columns that can be read, and the names of those that cannot."""
+    schema = _whole_schema(path)
+    if not any(_may_be_unreadable(field.type) for field in schema):
+        return schema, ()
+    status = path.stat()
+    left_out = _unreadable(path, status.st_mtime_ns, status.st_size)
+    return pa.schema([field for field in schema if field.name not in left_out]), left_out
+
+
+@lru_cache(maxsize=64)
+def _unreadable(path: Path, _changed: int, _size: int) -> tuple[str, ...]:
+    with path.open("rb") as stream:
+        file = pq.ParquetFile(stream)
+        doubtful = {field.name for field in file.schema_arrow if _may_be_unreadable(field.type)}
+        return tuple(name for name in sorted(doubtful) if _has_gaps(file, name) and not _is_read(file, name))
+
+
+def _may_be_unreadable(kind: pa.DataType) -> bool:
+    # How a type is written names all that is inside it, but for what is inside an extension's.
+    return "fixed_size_list" in str(kind) or "extension" in str(kind)
+
+
+def _has_gaps(file: pq.ParquetFile, name: str) -> bool:
+    """Whether some value of a column may be missing, as far as the file's end tells."""
+    groups = [file.metadata.row_group(place) for place in range(file.num_row_groups)]
+    chunks = [group.column(place) for group in groups for place in range(group.num_columns)]
+    return any(
+        not chunk.is_stats_set or chunk.statistics.null_count != 0
+        for chunk in chunks
+        if chunk.path_in_schema.startswith(f"{name}.")
+    )
+
+
+def _is_read(file: pq.ParquetFile, name: str) -> bool:
+    try:
+        for _ in file.iter_batches(_ROWS_AT_ONCE, columns=[name]):
+            pass
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _whole_schema(path: Path) -> pa.Schema:
     if path.exists() and path.stat().st_size == 0:
         return pa.schema([])
     if kind := packing(path):
@@ -139,7 +196,7 @@ def _schema(path: Path) -> pa.Schema:
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:
     """The type that DuckDB is given in the place of one that it would read otherwise, or not at all."""
-    if any(is_binary(kind) for is_binary in _IS_BINARY):
+    if any(is_binary(kind) for is_binary in _IS_BINARY) or pa.types.is_decimal256(kind):
         return pa.string()
     if pa.types.is_timestamp(kind):
         return pa.timestamp("us", kind.tz and "UTC")
@@ -155,7 +212,7 @@ def _plain_type(kind: pa.DataType) -> pa.DataType:
         return pa.struct(
             [pa.field(kind.field(i).name, _plain_type(kind.field(i).type)) for i in range(kind.num_fields)]
         )
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
         return pa.list_(_plain_type(kind.value_type))
     if pa.types.is_map(kind):
         return pa.map_(_plain_type(kind.key_type), _plain_type(kind.item_type))
@@ -170,12 +227,35 @@ def _plain(column: pa.Array) -> tuple[pa.Array, pa.Array | None]:
     if isinstance(column, pa.ExtensionArray):
         column = column.storage
     try:
-        return column.cast(kind, safe=False) if pa.types.is_timestamp(kind) else column.cast(kind), None
+        return _cast(column, kind), None
     except pa.ArrowInvalid:
+        if pa.types.is_nested(kind):
+            return _without_broken(column, kind)
         values = column.cast(pa.binary()).to_pylist()
     texts = [value and value.decode("utf-8", "backslashreplace") for value in values]
     broken = [value is not None and value.decode("utf-8", "replace").encode() != value for value in values]
     return pa.array(texts, pa.string()), pa.array(broken)
+
+
+def _cast(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """A column in another type, where times may lose what is below a microsecond."""
+    options = pc.CastOptions(kind, allow_time_truncate=True, allow_time_overflow=True)
+    return column.cast(options=options)
+
+
+def _without_broken(column: pa.Array, kind: pa.DataType) -> tuple[pa.Array, pa.Array]:
+    """A column of lists or structures without those that hold bytes that are no text; which these are."""
+    broken = [not _is_text(column.slice(place, 1), kind) for place in range(len(column))]
+    places = [None if is_broken else place for place, is_broken in enumerate(broken)]
+    return _cast(column.take(pa.array(places, pa.int64())), kind), pa.array(broken)
+
+
+def _is_text(value: pa.Array, kind: pa.DataType) -> bool:
+    try:
+        _cast(value, kind)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def _find(schema: pa.Schema, name: str) -> tuple[str, pa.DataType] | None:

@@ -1,5 +1,7 @@
 """Columns of Parquet that are no plain texts and numbers."""
 
+from decimal import Decimal
+
 import duckdb
 import numpy as np
 import pyarrow as pa
@@ -7,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recsys_adapters.errors import SourceFileError
+from recsys_adapters.sources.catalogue import Catalogue
 from recsys_adapters.sources.event_log import EventLog
 from recsys_adapters.testing.line_contract import stage
 
@@ -78,3 +81,63 @@ def test_a_field_beside_one_of_its_name_in_other_case_is_an_error_that_names_it(
         SourceFileError, match=r"a\.parquet: user\.ID is a field beside one whose name differs"
     ):
         read_users("ID")
+
+
+def write_beside(folder, values, kind=None):
+    """Three rows that can be read, with a column beside that no setting names."""
+    table = pa.table({"user": [7, 8, 9], "item": [1, 2, 3], "at": [1500000000] * 3})
+    pq.write_table(table.append_column("extra", pa.array(values, kind)), folder / "a.parquet")
+
+
+LONG = pa.decimal256(76, 38)
+PAIR = pa.list_(pa.float32(), 2)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([Decimal("1.5")] * 3, LONG),
+        ([{"x": Decimal("1.5")}] * 3, pa.struct([("x", LONG)])),
+        ([[Decimal("1.5")]] * 3, pa.list_(LONG, 1)),
+        ([{"at": 1500000000123456789}] * 3, pa.struct([("at", pa.timestamp("ns", "UTC"))])),
+        ([[1, 2], None, [3, 4]], PAIR),
+        ([{"vector": [1, 2]}, {"vector": None}, None], pa.struct([("vector", PAIR)])),
+    ],
+)
+def test_a_column_that_nobody_names_costs_no_row(connection, tmp_path, values, kind):
+    write_beside(tmp_path, values, kind)
+    assert read(connection, tmp_path) == (["7", "8", "9"], [])
+
+
+def test_bytes_inside_a_structure_that_are_no_text_cost_their_own_row(connection, tmp_path):
+    write_beside(tmp_path, [{"b": b"\xff"}, {"b": b"x"}, None])
+    assert read(connection, tmp_path) == (["8", "9"], [(1, "extra is not valid UTF-8")])
+
+
+def test_an_id_of_more_digits_than_other_decimals_have_is_read(connection, tmp_path):
+    users = pa.array([12, 2**60 + 1]).cast(pa.decimal256(50, 0))
+    pq.write_table(pa.table({"user": users, "item": [1, 2], "at": [1500000000] * 2}), tmp_path / "a.parquet")
+    assert read(connection, tmp_path)[0] == ["12", str(2**60 + 1)]
+
+
+def test_a_catalogue_has_no_field_of_a_column_that_cannot_be_read_and_says_so(connection, tmp_path):
+    write_beside(tmp_path, [[1, 2], None, [3, 4]], PAIR)
+    (file,) = Catalogue(path=tmp_path, columns={"item_id": "item", "title": "user"}, format="parquet").files()
+    assert '{"title":"7","at":"1500000000"}' in stage(connection, file).rows[0]
+    (note,) = file.notes
+    assert note.startswith("a.parquet: its column extra is left out, for it has lists of a fixed size")
+
+
+def test_a_list_of_fixed_size_that_is_always_there_is_a_field(connection, tmp_path):
+    write_beside(tmp_path, [[1, 2], [None, 5], [3, 4]], PAIR)
+    (file,) = Catalogue(path=tmp_path, columns={"item_id": "item", "title": "user"}, format="parquet").files()
+    assert '"extra":"1.0 2.0"' in str(stage(connection, file).rows[0])
+    assert not file.notes
+
+
+def test_a_named_column_that_cannot_be_read_is_an_error_that_names_it(tmp_path):
+    write_beside(tmp_path, [[1, 2], None, [3, 4]], PAIR)
+    columns = COLUMNS | {"item_id": "extra"}
+    (file,) = EventLog(path=tmp_path, columns=columns, format="parquet", unnest="extra").files()
+    with pytest.raises(SourceFileError, match=r"a\.parquet: extra has lists of a fixed size.*of any size"):
+        file.examine()
