@@ -19,14 +19,20 @@ _LARGEST_EXACT = 2**53 - 1
 """A double of 2**53 may have been written for the number after it."""
 _MOST_PADDING = 16
 """Bytes of blanks that may stand around a word for nothing."""
-_LISTS = "|".join(
+_TEXT = r"""(?:'[^']*'|"[^"]*")"""
+_NUMBER, _WORD = "[-+0-9.]+", "(?:nan|None|True|False)"
+_CALL = r"(?:(?:np|numpy|datetime|uuid|decimal)\.\w+|Row|Decimal|UUID|Timestamp|array)\("
+_LISTS = "(?s)" + "|".join(
     (
-        r"""\[\s*(?:['"].*['"]|[-+0-9.]+(?:[\s,].*)?)\s*\]""",
-        r"""\{\s*(?:['"]|[-+0-9.]+\s*,).*\}""",
-        r"""\(\s*(?:'[^']*'|"[^"]*"|[-+0-9.]+)\s*,.*\)""",
+        rf"""\[\s*(?:['"].*['"]|{_TEXT}[\s,].*|{_NUMBER}(?:[\s,].*)?|{_WORD}(?:\s*,.*)?|{_CALL}.*\).*)\s*\]""",
+        rf"""\[\s*[\[{{(]\s*(?:['"]|{_NUMBER}[\s,]|{_WORD}\s*,|{_CALL}).*[\]}})]\s*\]""",
+        r"\[\s*\{.*\}\s*,\s*\{.*\}\s*\]",
+        rf"""\{{\s*(?:['"]|(?:{_NUMBER}|{_WORD})\s*,|{_CALL}|[^{{}}]+ -> ).*\}}""",
+        rf"""\(\s*(?:{_TEXT}|{_NUMBER}|{_WORD}|{_CALL}.*\))\s*,.*\)""",
+        r"(?:Row|array)\(.*\)",
     )
 )
-"""Lists and dictionaries of Python and NumPy. `[deleted]`, `[no artist]` and `{3F25-04E0}` are ids."""
+"""Lists and dictionaries of Python, NumPy and Spark. `[deleted]`, `[no artist]` and `{3F25-04E0}` are ids."""
 
 
 def trimmed_sql(text: str) -> str:
@@ -93,7 +99,7 @@ def id_defect_sql(text: str, name: str, *, decimal: str = ".") -> str:
     is_nested = f"(json_valid({text}) OR regexp_full_match(trim({text}), {quoted_text(_LISTS)}))"
     return (
         f"CASE WHEN {is_lost} THEN {lost} "
-        f"WHEN regexp_matches({text}, '^\\s*[\\[{{(]') AND {is_nested} THEN {nested} END"
+        f"WHEN regexp_matches({text}, '^\\s*(?:[\\[{{(]|Row\\(|array\\()') AND {is_nested} THEN {nested} END"
     )
 
 

@@ -76,10 +76,7 @@ class Unnesting:
             return (
                 f"list_filter(string_split({text}, {quoted_text(self.separator)}), lambda x: trim(x) <> '')"
             )
-        as_json = (
-            f"CASE WHEN json_valid({text}) THEN {text} WHEN starts_with(ltrim({text}), '[') "
-            f"THEN coalesce({_if_json(_with_commas(text))}, {_if_json(text)}) END"
-        )
+        as_json = f"CASE WHEN json_valid({text}) THEN {text} ELSE {_list_sql(text)} END"
         elements = f"json_extract({as_json}, '$[*]')"
         alone = f"CASE WHEN trim({text}) <> '' THEN [{text}] END"
         texts = f"list_transform({elements}, lambda x: CAST(x AS VARCHAR))"
@@ -98,13 +95,36 @@ class Unnesting:
 def _at_place(role: str) -> str:
     """SQL of the element of a list at the place, or the text itself where it is no list."""
     text = quoted_name(role)
-    element = f"json_extract_string({text}, '/' || (position - 1))"
+    element = f"json_extract_string({_json_list_sql(text)}, '/' || (position - 1))"
     return f"CASE WHEN {_is_json_list(role)} THEN {element} ELSE {text} END"
 
 
 def _is_json_list(role: str) -> str:
-    text = quoted_name(role)
-    return f"(starts_with(ltrim({text}), '[') AND json_valid({text}))"
+    return f"{_json_list_sql(quoted_name(role))} IS NOT NULL"
+
+
+def _json_list_sql(text: str) -> str:
+    """SQL of a list in JSON, whoever wrote it; NULL where a text is none."""
+    is_json = f"starts_with(ltrim({text}), '[') AND json_valid({text})"
+    return f"CASE WHEN {is_json} THEN {text} ELSE {_list_sql(text)} END"
+
+
+def _list_sql(text: str) -> str:
+    """SQL in JSON of a list that Python or NumPy wrote, NULL where a text is none."""
+    plain = _without_types(text)
+    either = f"coalesce({_if_json(_with_commas(plain))}, {_if_json(plain)})"
+    return f"CASE WHEN starts_with(ltrim({text}), '[') THEN {either} END"
+
+
+def _without_types(text: str) -> str:
+    """SQL of a list with the value in the place of NumPy's `np.int64(5)`, and JSON's words for Python's."""
+    called = quoted_text(r"""\b(?:np|numpy)\.\w+\(('[^']*'|"[^"]*"|[^()'"]*)\)""")
+    plain = f"regexp_replace({text}, {called}, '\\1', 'g')"
+    for word, json in (("None", "null"), ("True", "true"), ("False", "false")):
+        # Twice, for a comma between two words is part of one match alone.
+        for _ in range(2):
+            plain = f"regexp_replace({plain}, '([\\[,:]\\s*){word}(\\s*[,\\]}}])', '\\1{json}\\2', 'g')"
+    return plain
 
 
 def _if_json(text: str) -> str:

@@ -40,6 +40,11 @@ def ask(connection, sql, text):
         ("11,0", "11,0"),
         ("[deleted]", "[deleted]"),
         ("[no artist]", "[no artist]"),
+        ("[None of us]", "[None of us]"),
+        ("[Rowing (live)]", "[Rowing (live)]"),
+        ("[nanobot]", "[nanobot]"),
+        ("Row (2019)", "Row (2019)"),
+        ("(None) Left", "(None) Left"),
         ("{3F2504E0-4F89-11D3}", "{3F2504E0-4F89-11D3}"),
         ("(500) Days of Summer (2009)", "(500) Days of Summer (2009)"),
         ("\\N", None),
@@ -77,7 +82,18 @@ def test_an_id_that_lost_its_digits_is_refused(connection, text):
 
 @pytest.mark.parametrize(
     "text",
-    ['["2","4"]', "['2', '4']", "[2 4]", "['2' '4']", "[1.0, 2.0]", "(2, 4)", "{'a': 1}", "{2, 4}", " [ 2]"],
+    ['["2","4"]', "['2', '4']", "[2 4]", "['2' '4']", "[1.0, 2.0]", "(2, 4)", "{'a': 1}", "{2, 4}", " [ 2]"]
+    + ["[np.int64(5), np.int64(6)]", "[np.str_('a')]", "[None, 'x']", "['x', None]", "[None]"]
+    + [
+        "['a' 'b'\n 'c']",
+        "[{5, 0.9}, {6, 0.8}]",
+        "[{a, 0.9}, {b, 0.8}]",
+        "{5 -> 0.9}",
+        "[(5, 0.9)]",
+        "[[1 2]]",
+    ]
+    + ["[Row(item_id=5, rating=0.9)]", "Row(item_id=5)", "array(['a', 'b'], dtype=object)", "(None, 5)"]
+    + ["[UUID('a0ee')]", "[datetime.date(2024, 1, 1)]", "{np.int64(5), np.int64(6)}", "(np.int64(5), 6)"],
 )
 def test_a_list_is_no_id(connection, text):
     assert "name it in unnest" in ask(connection, id_defect_sql("x", "items"), text)

@@ -72,7 +72,9 @@ def test_parquet_lists_are_read_by_rows(connection, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "written", ["[3 1 2]", "[3. 1. 2.]", "['3' '1' '2']", "['3', '1', '2']", "[3,1,2]", "[ 3  1 2 ]"]
+    "written",
+    ["[3 1 2]", "[3. 1. 2.]", "['3' '1' '2']", "['3', '1', '2']", "[3,1,2]", "[ 3  1 2 ]"]
+    + ["[np.int64(3), np.int64(1), np.int64(2)]", "[np.float64(3.0), 1, 2]", "[np.str_('3'), '1', '2']"],
 )
 def test_a_list_is_read_in_its_order_whoever_writes_it(connection, tmp_path, written):
     path = tmp_path / "lists.csv"
@@ -112,6 +114,28 @@ def test_a_lone_value_where_the_settings_name_a_list_is_a_list_of_one(connection
 
 
 @pytest.mark.parametrize("written", ["(3, 1)", "['it's', 'x']"])
+@pytest.mark.parametrize("written", ["[None, 'x', None, None]", "[None, None, 'x', None]"])
+def test_what_python_calls_none_is_no_item(connection, tmp_path, written):
+    path = tmp_path / "lists.csv"
+    path.write_text(f'user_id,item_id\na,"{written}"\n')
+    (file,) = Recommendations(path=path).files()
+    staged = stage(connection, file)
+    assert [item for _, item, *_ in staged.rows] == ["x"]
+    assert [reason for _, reason, _ in staged.rejects] == ["item_id is missing"] * 3
+
+
+@pytest.mark.parametrize("scores", ["[0.5 0.25]", "[np.float64(0.5), np.float64(0.25)]"])
+def test_scores_beside_the_items_are_read_whoever_writes_them(connection, tmp_path, scores):
+    path = tmp_path / "lists.csv"
+    path.write_text(f'user_id,item_id,score\na,"[3, 1]","{scores}"\n')
+    (file,) = Recommendations(path=path).files()
+    assert {(item, score) for _, item, _, score, *_ in stage(connection, file).rows} == {
+        ("3", 0.5),
+        ("1", 0.25),
+    }
+
+
+@pytest.mark.parametrize("written", ["(3, 1)", "['it's', 'x']", "[Row(item_id=5, rating=0.9)]", "[{5, 0.9}]"])
 def test_a_list_that_cannot_be_read_is_no_item(connection, tmp_path, written):
     path = tmp_path / "lists.csv"
     path.write_text(f'user_id,item_id\na,"{written}"\n')
