@@ -100,9 +100,8 @@ class DelimitedBlocks:
         if is_whole.any():
             yield self._whole(whole_lines(block, is_whole))
             lines = lines.filter(pa.array(~is_whole))
-        is_plain = (
-            not self._has_edge_spaces(text) and not _has_exponents(text) and self._has_plain_ids(values)
-        )
+        is_marked = self._has_edge_spaces(text) or self._has_formulas(text) or _has_exponents(text)
+        is_plain = not is_marked and self._has_plain_ids(values)
         flags = [pa.repeat(pa.scalar(is_so), len(lines)) for is_so in (True, is_plain)]
         columns = [column.combine_chunks() for column in values.columns]
         yield pa.record_batch([*lines.columns, *flags, *columns], schema=self.schema)
@@ -113,6 +112,10 @@ class DelimitedBlocks:
             return False
         edges = (self.delimiter.encode(), b"\n", *([self.quote.encode()] if self.quote else []))
         return text[:1] == b" " or any(edge + b" " in text or b" " + edge in text for edge in edges)
+
+    def _has_formulas(self, text: bytes) -> bool:
+        """Whether a value may be written as `="007"`, with its quotes doubled where they would end it."""
+        return (b'"=""' if self.quote == '"' else b'="') in text
 
     def _has_plain_ids(self, values: pa.Table) -> bool:
         """Whether no id has a character that makes it a float, a list or a padded text."""

@@ -3,8 +3,8 @@
 The relation has one row per record: `place` (of its file among those that are read together, from 0), `line`
 (from 1; a header counts), `raw` (the record as it stood, maybe with its line end), `defect` (why it cannot be
 read, else NULL), `is_plain` (whether its values are known to mean what they say: no NUL character, no blank
-at an end, no word for nothing, no id that is a float, no number that may be rounded) and one text per wanted
-column, NULL where it is empty.
+at an end, no word for nothing, no `="007"` of a spreadsheet, no id that is a float, no number that may be
+rounded) and one text per wanted column, NULL where it is empty.
 
 The name of a column that the file itself does not have may be a path: `user.id` is the `id` inside `user`.
 """

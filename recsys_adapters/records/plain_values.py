@@ -51,9 +51,8 @@ def _trim(text: str) -> str:
 
 def value_sql(text: str, null_words: Sequence[str]) -> str:
     """SQL of a text, NULL for a word that means nothing; the record must have `is_plain`."""
-    if not null_words:
-        return text
-    return f"CASE WHEN NOT is_plain AND {_is_null_word(text, null_words)} THEN NULL ELSE {text} END"
+    null_word = f"WHEN {_is_null_word(text, null_words)} THEN NULL " if null_words else ""
+    return f"CASE WHEN is_plain THEN {text} {null_word}{_when_formula(text, null_words)} ELSE {text} END"
 
 
 def id_sql(text: str, null_words: Sequence[str], *, prefix: str = "", decimal: str = ".") -> str:
@@ -75,7 +74,7 @@ def id_sql(text: str, null_words: Sequence[str], *, prefix: str = "", decimal: s
     )
     null_word = f"WHEN {_is_null_word(text, null_words)} THEN NULL " if null_words else ""
     found = (
-        f"CASE WHEN is_plain THEN {text} {null_word}"
+        f"CASE WHEN is_plain THEN {text} {null_word}{_when_formula(text, null_words)} "
         f"WHEN {floats.may_be(text)} THEN {number} ELSE {trimmed_sql(text)} END"
     )
     return f"{quoted_text(prefix)} || {found}" if prefix else found
@@ -101,6 +100,16 @@ def id_defect_sql(text: str, name: str, *, decimal: str = ".") -> str:
         f"CASE WHEN {is_lost} THEN {lost} "
         f"WHEN regexp_matches({text}, '^\\s*(?:[\\[{{(]|Row\\(|array\\()') AND {is_nested} THEN {nested} END"
     )
+
+
+def _when_formula(text: str, null_words: Sequence[str]) -> str:
+    """A case of SQL: `="007"`, by which spreadsheets are kept from making a number of a text, is the text."""
+    inner = f"""replace({text}[3:-2], '""', '"')"""
+    value = trimmed_sql(inner)
+    if null_words:
+        value = f"CASE WHEN {_is_word(inner, null_words)} THEN NULL ELSE {value} END"
+    is_formula = f"""starts_with({text}, '="') AND ends_with({text}, '"') AND strlen({text}) > 2"""
+    return f"WHEN {is_formula} THEN {value}"
 
 
 def _is_null_word(text: str, null_words: Sequence[str]) -> str:

@@ -13,6 +13,12 @@ def ask(connection, sql, text):
     [
         ("11.0", "11"),
         ("11.00", "11"),
+        ('="007"', "007"),
+        ('=" 007 "', "007"),
+        ('=""', None),
+        ('="NULL"', None),
+        ('="', '="'),
+        ("a=", "a="),
         ("-1.0", "-1"),
         ("9007199254740991.0", "9007199254740991"),
         ("9.007199254740991E15", "9007199254740991"),
@@ -113,6 +119,15 @@ def test_words_for_nothing_are_those_of_the_settings(connection):
 @pytest.mark.parametrize("text", [" NULL", "nan ", "\tNone", "\tNone\xa0"])
 def test_a_word_for_nothing_among_blanks_is_nothing(connection, text):
     assert ask(connection, value_sql("x", NULL_WORDS), text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [('="007"', "007"), ('="a ""b"""', 'a "b"'), ('=""', None), ('="x', '="x'), ("=1", "=1")],
+)
+@pytest.mark.parametrize("null_words", [NULL_WORDS, ()])
+def test_what_a_spreadsheet_keeps_from_being_a_number_is_what_it_shows(connection, text, meant, null_words):
+    assert ask(connection, value_sql("x", null_words), text) == meant
 
 
 @pytest.mark.parametrize("way", [value_sql, id_sql])

@@ -4,7 +4,7 @@ import pytest
 
 from recsys_adapters.errors import SourceFileError
 from recsys_adapters.sources.catalogue import Catalogue
-from recsys_adapters.testing.line_contract import HeaderContract, Utf8Contract
+from recsys_adapters.testing.line_contract import HeaderContract, Utf8Contract, stage
 
 COLUMNS = {"item_id": "sku", "title": "name"}
 
@@ -97,3 +97,13 @@ def test_an_id_space_is_parted_from_ids_by_one_colon_however_it_is_written(conne
 def test_an_id_space_without_a_word_is_refused(tmp_path, written):
     with pytest.raises(ValueError, match="id_space holds no word: write one, such as books"):
         Catalogue(path=tmp_path, columns=COLUMNS, id_space=written)
+
+
+@pytest.mark.parametrize("quote", ['"', ""])
+def test_an_isbn_that_was_written_for_a_spreadsheet_is_what_it_shows(connection, tmp_path, quote):
+    row = '"=""0310""",Emma,"=""007"""' if quote else '="0310",Emma,="007"'
+    (tmp_path / "books.csv").write_text(f"isbn,title,shelf\n{row}\n")
+    columns = {"item_id": "isbn", "title": "title"}
+    (file,) = Catalogue(path=tmp_path, columns=columns, quote=quote).files()
+    (row,) = stage(connection, file).rows
+    assert row[:3] == ("0310", "Emma", '{"title":"Emma","shelf":"007"}')
