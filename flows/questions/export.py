@@ -34,7 +34,7 @@ def export_pictures(settings: Settings, folder: Path, sql: str = EVERYTHING) -> 
 
     Raises:
         ExportError: if the folder has files in it, or the query has none of the columns.
-        QueryError: if DuckDB refuses the query.
+        QueryError: if DuckDB refuses the query, or there is none.
     """
     if folder.exists() and any(folder.iterdir()):
         raise ExportError(f"{folder} is not empty: name a new folder")

@@ -15,7 +15,7 @@ UNBOUNDED = (10_000, 24)
 
 
 class QueryError(ValueError):
-    """DuckDB refused the query."""
+    """DuckDB refused the query, or there is none."""
 
 
 def run_query(settings: Settings, sql: str, output_format: str, *, night: str | None = None) -> str:
@@ -28,7 +28,7 @@ def run_query(settings: Settings, sql: str, output_format: str, *, night: str | 
         night: the run whose tables readers' names show; the last one that was published, if None.
 
     Raises:
-        QueryError: if DuckDB refuses the query, in DuckDB's words.
+        QueryError: if DuckDB refuses the query, in DuckDB's words, or there is none.
         UnknownNightError: if there is no such night to be read.
     """
     return _without_password(settings, render_rows(select_rows(settings, sql, night=night), output_format))
@@ -39,6 +39,8 @@ def select_rows(settings: Settings, sql: str, *, night: str | None = None) -> pl
     lake = open_lake(settings, read_only=True)
     connection = open_night(lake, night) if night else lake.cursor()
     try:
+        if not connection.extract_statements(sql):
+            raise QueryError("the query is empty: write one statement, such as FROM artworks")
         return pl.DataFrame(connection.execute(sql).to_arrow_table())
     except duckdb.Error as error:
         raise QueryError(str(error)) from error

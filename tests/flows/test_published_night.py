@@ -155,6 +155,12 @@ def test_a_query_that_duckdb_refuses_is_told_in_its_words(settings):
         run_query(settings, "FROM artwork", "table")
 
 
+@pytest.mark.parametrize("sql", ["", " ;", "-- FROM artworks", "/* nothing */"])
+def test_a_query_without_a_statement_is_told_as_empty(settings, sql):
+    with pytest.raises(QueryError, match="the query is empty: write one statement"):
+        run_query(settings, sql, "table")
+
+
 def test_a_query_cannot_write(settings):
     with pytest.raises(QueryError, match="read-only"):
         run_query(settings, "DELETE FROM night.artworks", "table")
