@@ -8,10 +8,13 @@ _REMEDIES = (
     ),
     (
         "event_time is missing",
-        'If its times are written otherwise, set time_format = "auto", or a pattern such as '
-        '"%d/%m/%Y %H:%M". ',
+        'If its times are written otherwise, set time_format to a pattern such as "%d/%m/%Y %H:%M", or to '
+        '"auto" if it is not that already. ',
     ),
-    ("event_time is before", 'Its times may be in another unit: set time_format, or "auto". '),
+    (
+        "event_time is before",
+        'Its times may be in another unit: set time_format to it, or to "auto" if it is not that already. ',
+    ),
     (
         "is not a number",
         'If it is a time, set time_format = "iso8601" or "auto"; decimal = "," reads 4,5; words and signs, '

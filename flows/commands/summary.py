@@ -67,7 +67,8 @@ def _totals(night: RunRecord) -> list[str]:
         f"  users {users:,}, targets {targets:,}, references {references:,}",
         f"  pictures drawn {drawn:,}, reused {targets - drawn - missing:,}, failed or flagged {missing:,}",
     ]
-    return lines if drawn else [*lines, "  nothing had to be drawn: no profile, text or setting changed"]
+    is_still = not drawn and not missing
+    return [*lines, "  nothing had to be drawn: no profile, text or setting changed"] if is_still else lines
 
 
 def _where_to_look(settings: Settings, settings_file: Path | None) -> list[str]:

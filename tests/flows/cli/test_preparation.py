@@ -2,6 +2,7 @@
 
 import os
 import stat
+from dataclasses import replace
 
 import pytest
 
@@ -44,6 +45,18 @@ def test_the_commands_that_a_night_advises_phone_nobody(published_file, monkeypa
     assert "MLFLOW_DISABLE_TELEMETRY=true" in mlflow
     assert "DO_NOT_TRACK=true" in mlflow
     assert "PREFECT_SERVER_ANALYTICS_ENABLED=false" in prefect
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize(
+    ("generated", "is_still"), [({}, True), ({"failed": 4}, False), ({"flagged": 4}, False)]
+)
+def test_a_night_in_which_every_picture_failed_is_not_told_as_one_of_no_changes(
+    published_file, generated, is_still
+):
+    settings = read_settings(published_file)
+    night = replace(last_night(settings), counts={"publish": {"targets": 4}, "generate": generated})
+    assert ("nothing had to be drawn" in summarize(settings, night, ["publish"])) is is_still
 
 
 @pytest.mark.whole

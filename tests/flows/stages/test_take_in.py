@@ -96,6 +96,15 @@ def test_a_refusal_names_the_setting_to_look_at(night, tmp_path):
     assert 'set time_format = "iso8601"' in warning
 
 
+def test_whoever_has_times_read_automatically_is_told_of_patterns(night, tmp_path):
+    (tmp_path / "logs" / "odd.csv").write_text("user,item,at\nann,i1,13~05~2017\nann,i1,2017-07-14\n")
+    (warning,) = of(
+        "warning", night(SOURCES.replace("[[sources]]", '[[sources]]\ntime_format = "auto"', 1))[1]
+    )
+    assert 'set time_format to a pattern such as "%d/%m/%Y %H:%M"' in warning
+    assert '"auto" if it is not that already' in warning
+
+
 def test_a_source_without_files_costs_only_itself(night):
     counts, notes = night(SOURCES.replace('"items.csv"', '"nothing"'))
     assert (counts["accepted"], counts["faults"]) == (1, 1)
