@@ -23,7 +23,7 @@ from recsys_adapters.records.plain_values import NULL_WORDS
 from recsys_adapters.records.sql_quoting import quoted_name, quoted_text
 
 _NUM_HEAD_LINES = 50
-_SEPARATOR_LINE = re.compile(r"sep=(.)")
+_SEPARATOR_LINE = re.compile(r"sep=(.)", re.IGNORECASE)
 """What Excel writes and reads in front of a header."""
 
 

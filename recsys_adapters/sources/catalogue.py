@@ -12,6 +12,7 @@ from recsys_adapters.sources.file_source import FileSource, check_roles
 
 _REQUIRED = ("item_id",)
 _OPTIONAL = ("title", "stock_image_uri")
+_MOST_TOLD = 3
 MOST_COLUMNS = 500
 """Each is a field: of twice as many the engine runs out of memory while it plans."""
 
@@ -79,7 +80,7 @@ class Catalogue(FileSource):
             decimal=self.decimal,
             id_space=self.id_space,
             unnesting=self.unnesting,
-            notes=(*layout.notes, *self._shadowed(file, layout)),
+            notes=(*layout.notes, *self._shadowed(file, layout), *_repeated(file, layout)),
             fault=fault,
         )
 
@@ -110,6 +111,16 @@ class Catalogue(FileSource):
         if self.columns.get("title", "title") == "title" or "title" not in layout.names:
             return ()
         return (f"{file.name}: the field title is its column {self.columns['title']}, not its column title",)
+
+
+def _repeated(file: FoundFile, layout: Layout) -> tuple[str, ...]:
+    """That of columns of one name the first is read."""
+    names = [name for name in dict.fromkeys(layout.names) if name and layout.names.count(name) > 1]
+    if not names:
+        return ()
+    more = f" and {len(names) - _MOST_TOLD} more" if names[_MOST_TOLD:] else ""
+    told = ", ".join(names[:_MOST_TOLD]) + more
+    return (f"{file.name} has several columns {told}: the first of a name is read, rename the others",)
 
 
 def _fields_sql(fields: Mapping[str, str]) -> str:

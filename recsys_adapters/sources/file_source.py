@@ -23,6 +23,7 @@ from recsys_adapters.sources.remote_files import place_of
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 FileFormat = Literal["csv", "tsv", "jsonl", "json", "python", "parquet"]
 FORMATS = get_args(FileFormat)
+_Decimal = Literal[".", ","]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,7 @@ class FileSource:
     """Whether delimiters beyond the last column belong to its value, as in titles that nobody quoted."""
     encoding: str = "utf-8"
     """Of text files: `utf-8`, `latin-1`, `cp1252`, `utf-16`, or another that Python knows."""
-    decimal: Literal[".", ","] = "."
+    decimal: _Decimal = "."
     """What parts the whole from the fraction in a number, also in an id that became one."""
     null_values: tuple[str, ...] = NULL_WORDS
     """Words that mean nothing, in any column."""
@@ -96,6 +97,8 @@ class FileSource:
             raise ValueError(
                 f"encoding {self.encoding!r} is unknown; write utf-8, latin-1, cp1252, ..."
             ) from error
+        if self.decimal not in get_args(_Decimal):
+            raise ValueError(f'decimal = "{self.decimal}" parts no numbers: write "." or ","')
         if self.skip < 0 or not 0 <= self.settle_seconds < inf:
             raise ValueError("skip and settle_seconds cannot be below zero, nor without end")
         check_finite("at_most", self.at_most)

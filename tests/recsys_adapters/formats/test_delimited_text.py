@@ -167,3 +167,10 @@ def test_a_file_that_begins_with_blank_lines_alone_has_no_header(tmp_path, text)
 def test_a_file_without_a_line_that_could_be_one_has_no_columns(tmp_path, text):
     (tmp_path / "a.csv").write_text(text)
     assert DelimitedText(comment="#").layout(tmp_path / "a.csv").names == ()
+
+
+@pytest.mark.parametrize("line", ["sep=;", "SEP=;", '"Sep=;"'])
+def test_the_line_in_which_excel_names_the_delimiter_is_no_header(connection, tmp_path, line):
+    (tmp_path / "items.csv").write_text(f"{line}\nid;title;price\n7;Emma;2\n")
+    (row,) = stage(connection, item_file(tmp_path / "items.csv")).rows
+    assert row[:2] == ("7", "Emma")

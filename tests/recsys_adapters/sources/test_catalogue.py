@@ -107,3 +107,25 @@ def test_an_isbn_that_was_written_for_a_spreadsheet_is_what_it_shows(connection,
     (file,) = Catalogue(path=tmp_path, columns=columns, quote=quote).files()
     (row,) = stage(connection, file).rows
     assert row[:3] == ("0310", "Emma", '{"title":"Emma","shelf":"007"}')
+
+
+def test_of_two_columns_of_one_name_the_first_is_a_field_and_a_note_says_so(connection, tmp_path):
+    (tmp_path / "items.csv").write_text("sku,name,genre,genre\n1,Emma,comedy,drama\n")
+    (file,) = Catalogue(path=tmp_path, columns=COLUMNS).files()
+    assert stage(connection, file).rows[0][2] == '{"title":"Emma","genre":"comedy"}'
+    assert file.notes == (
+        "items.csv has several columns genre: the first of a name is read, rename the others",
+    )
+
+
+def test_many_columns_that_are_there_twice_are_told_shortly(tmp_path):
+    names = ["sku", "name", *"abcde", *"abcde"]
+    (tmp_path / "items.csv").write_text(",".join(names) + "\n" + ",".join(["1"] * len(names)) + "\n")
+    (file,) = Catalogue(path=tmp_path, columns=COLUMNS).files()
+    assert file.notes[0].startswith("items.csv has several columns a, b, c and 2 more: ")
+
+
+@pytest.mark.parametrize("decimal", ["x", "", ",."])
+def test_what_parts_no_numbers_is_refused_as_decimal(tmp_path, decimal):
+    with pytest.raises(ValueError, match=f'decimal = "{decimal}" parts no numbers: write "." or ","'):
+        Catalogue(path=tmp_path, columns=COLUMNS, decimal=decimal)
