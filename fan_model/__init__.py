@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from fan_model.drawing.fingerprints import artwork_digest
     from fan_model.drawing.limits import RequestLimits
     from fan_model.drawing.personalizer import Personalizer
-    from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, PictureOptions, RequestError
+    from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, PictureOptions
     from fan_model.image_references.image_parts import ImageParts
     from fan_model.image_references.image_profile import ImageProfile
     from fan_model.method.image_personalization import ImagePersonalization
     from fan_model.method.personalization import Personalization
     from fan_model.method.selection_policy import SelectionPolicy
     from fan_model.method.taste import Taste, blend_tastes, group_taste, style_taste, with_house_style
+    from fan_model.request_errors import RequestError
     from fan_model.retrieval.clip import Clip
     from fan_model.retrieval.clip_features import FeatureEncoder
 
@@ -52,13 +53,14 @@ HOMES = {
     "fan_model.drawing.fingerprints": ("artwork_digest",),
     "fan_model.drawing.limits": ("RequestLimits",),
     "fan_model.drawing.personalizer": ("Personalizer",),
-    "fan_model.drawing.requests": ("ArtworkRequest", "DrawingOptions", "PictureOptions", "RequestError"),
+    "fan_model.drawing.requests": ("ArtworkRequest", "DrawingOptions", "PictureOptions"),
     "fan_model.image_references.image_parts": ("ImageParts",),
     "fan_model.image_references.image_profile": ("ImageProfile",),
     "fan_model.method.image_personalization": ("ImagePersonalization",),
     "fan_model.method.personalization": ("Personalization",),
     "fan_model.method.selection_policy": ("SelectionPolicy",),
     "fan_model.method.taste": ("Taste", "blend_tastes", "group_taste", "style_taste", "with_house_style"),
+    "fan_model.request_errors": ("RequestError",),
     "fan_model.retrieval.clip": ("Clip",),
     "fan_model.retrieval.clip_features": ("FeatureEncoder",),
 }

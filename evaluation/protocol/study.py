@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from evaluation.peers.peer import Peer
 from evaluation.protocol.design import StudyDesign, StudyOrigin
 from fan_model.drawing.artist import Artist
-from fan_model.drawing.requests import RequestError
 from fan_model.method.crowd_contrast import NOBODY, Crowd
 from fan_model.method.profiling import FloatArray, ReferenceVectors
+from fan_model.request_errors import RequestError
 
 
 class TooFewUsersError(ValueError):

@@ -18,7 +18,7 @@ from fan_model.drawing.limits import RequestLimits, Sides
 from fan_model.drawing.personalizer import GIBIBYTE, Personalizer
 from fan_model.drawing.pictured_requests import with_images
 from fan_model.drawing.renderer import DeviceFullError, Painted
-from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
+from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
 from fan_model.drawing.text_filter import TextFilter, block_nothing
 from fan_model.drawing.threads import drawing_threads
 from fan_model.encoders.conditions import Condition
@@ -34,6 +34,7 @@ from fan_model.method.crowd_contrast import NOBODY, Crowd
 from fan_model.method.profiling import FloatArray, ReferenceVectors
 from fan_model.method.selection_policy import SelectionPolicy
 from fan_model.method.taste import Taste
+from fan_model.request_errors import RequestError
 
 __all__ = ["Artist", "Artwork", "ArtworkRequest", "DrawingOptions", "artwork_digest"]
 

@@ -4,7 +4,10 @@ import json
 import logging
 import os
 import threading
+from numbers import Integral
 from pathlib import Path
+
+from fan_model.request_errors import RequestError
 
 logger = logging.getLogger(__name__)
 
@@ -16,12 +19,16 @@ class BatchSize:
         first: Pictures at a time, as long as they fit.
         file: JSON file in which sizes are remembered, by `key`; none: as long as the process lives.
         key: What they were found out for: the model and the device.
+
+    Raises:
+        RequestError: So many pictures cannot be drawn at a time.
     """
 
     def __init__(self, first: int, file: Path | None = None, key: str = "") -> None:
+        most = _checked(first)
         self._file, self._key = file, key
         self._lock = threading.Lock()
-        self._size = min(first, self._remembered().get(key, first))
+        self._size = min(most, self._remembered().get(key, most))
 
     @property
     def size(self) -> int:
@@ -51,3 +58,9 @@ class BatchSize:
         aside = self._file.with_name(f"{self._file.name}.{os.getpid()}")
         aside.write_text(json.dumps(self._remembered() | {self._key: self._size}))
         os.replace(aside, self._file)
+
+
+def _checked(number: object) -> int:
+    if not isinstance(number, Integral) or isinstance(number, bool) or number < 1:
+        raise RequestError("batch_size must be a whole number of at least 1")
+    return int(number)

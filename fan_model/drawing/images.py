@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from fan_model.drawing.requests import RequestError
 from fan_model.loading.kernels import Finite
+from fan_model.request_errors import RequestError
 
 WHOLE = Finite()
 MIME_TYPES = {"png": "image/png", "webp": "image/webp"}

@@ -17,9 +17,10 @@ from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 
 from fan_model.drawing.fields import Allowed, public_names, read_fields
-from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
+from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
 from fan_model.drawing.texts import MAX_CHARACTERS
 from fan_model.method.selection_policy import MAX_REFERENCES
+from fan_model.request_errors import RequestError
 
 REQUEST, OPTIONS = read_fields(ArtworkRequest), read_fields(DrawingOptions)
 PUBLIC_NAMES = public_names(ArtworkRequest) | public_names(DrawingOptions)

@@ -23,7 +23,7 @@ from fan_model.drawing.limits import RequestLimits, Sides, check_num_prompts, ch
 from fan_model.drawing.pictured_requests import check_images, images_of
 from fan_model.drawing.prompt_columns import Images, Texts, Weights, read_history, read_requests
 from fan_model.drawing.renderer import DeviceFullError, Painted, Renderer, free_memory, sound
-from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError, canonical
+from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, canonical
 from fan_model.drawing.starting import USUAL_STRENGTH, Starts, check_starts, with_starts
 from fan_model.drawing.threads import drawing_threads
 from fan_model.encoders.breaks import take_break
@@ -44,6 +44,7 @@ from fan_model.method.personalization import Personalization
 from fan_model.method.profiling import ReferenceVectors
 from fan_model.method.selection_policy import SelectionPolicy
 from fan_model.method.taste import Taste
+from fan_model.request_errors import RequestError
 
 GIBIBYTE = 2**30
 EVERY_REFERENCE = DrawingOptions(num_references=None)
@@ -66,6 +67,7 @@ class Personalizer:
 
     Raises:
         UnsupportedPipelineError: It cannot be drawn with.
+        RequestError: No such number of pictures can be drawn at a time.
     """
 
     def __init__(
@@ -229,9 +231,10 @@ class Personalizer:
             prompt: What will be drawn; none: they are near to all of the history.
 
         Raises:
-            RequestError: The history is no such texts, a weight is not above 0, or so many cannot be kept.
+            RequestError: The history is no such texts, there is nothing to read in one or in the prompt, a
+                weight is not above 0, or so many cannot be kept.
         """
-        return self.select_by_policy(prompt, *read_history(history, num_references))
+        return self.select_by_policy(prompt, *read_history(self.limits, history, num_references, prompt))
 
     def select_by_policy(
         self, prompt: str | None, taste: Taste, policy: SelectionPolicy, crowd: Crowd = NOBODY

@@ -6,10 +6,11 @@ from typing import Any
 from pydantic import InstanceOf
 from pydantic.dataclasses import dataclass
 
-from fan_model.drawing.requests import ArtworkRequest, RequestError
+from fan_model.drawing.requests import ArtworkRequest
 from fan_model.image_references.image_inputs import ImageInput
 from fan_model.image_references.image_profile import ImageProfile
 from fan_model.method.personalization import STRICT
+from fan_model.request_errors import RequestError
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -17,7 +17,7 @@ from PIL import Image
 
 from fan_model.drawing.batch_sizes import BatchSize
 from fan_model.drawing.images import SpoiltPictureError, develop
-from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
+from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
 from fan_model.drawing.starting import (
     StartPicture,
     are_alike,
@@ -37,6 +37,7 @@ from fan_model.loading.kernels import (
     watched_decoding,
 )
 from fan_model.loading.step_caches import time_steps_of
+from fan_model.request_errors import RequestError
 
 ROWS_MULTIPLE = 4
 """The image model is given a multiple of so many rows. A matrix product works row blocks of this size alike,

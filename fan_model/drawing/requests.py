@@ -30,12 +30,6 @@ LEAST_WEIGHT = 1e-9
 Weight = Annotated[float, Field(ge=LEAST_WEIGHT, le=1e9)]
 
 
-class RequestError(ValueError):
-    """A request that cannot be served; the message is one sentence, safe to show to whoever sent it."""
-
-    http_status = 400
-
-
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class ArtworkRequest:
     """One picture wanted: what it shows, and whose taste it takes on."""

@@ -5,9 +5,10 @@ service names no picture.
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import field
+from numbers import Real
 from typing import Any
 
 import diffusers
@@ -17,9 +18,10 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from fan_model.drawing.pictured_requests import images_of
-from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
+from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
 from fan_model.image_references.image_profile import Picture
 from fan_model.method.personalization import STRICT
+from fan_model.request_errors import RequestError
 
 IMAGE_TO_IMAGE = {
     "StableDiffusionPipeline": "StableDiffusionImg2ImgPipeline",
@@ -28,6 +30,7 @@ IMAGE_TO_IMAGE = {
 }
 """Pipelines of diffusers, and those of the same parts that begin with a picture."""
 USUAL_STRENGTH = 0.6
+_NO_IMAGE = "start must be a PIL image, or one for each prompt: open files with PIL.Image.open"
 
 
 @plain_dataclass(frozen=True)
@@ -45,9 +48,11 @@ class StartPicture:
         """Know a picture in memory by its pixels.
 
         Raises:
-            RequestError: The strength is out of its range.
+            RequestError: It is no picture in memory, or the strength is out of its range.
         """
-        if not 0 < strength <= 1:
+        if not isinstance(image, Image.Image):
+            raise RequestError(_NO_IMAGE)
+        if not isinstance(strength, Real) or not 0 < strength <= 1:
             raise RequestError("strength must be above 0 and at most 1")
         picture = Picture.of(image)
         return cls(picture.pixels, picture.digest, strength)
@@ -93,8 +98,11 @@ def with_starts(requests: Sequence[ArtworkRequest], starts: Starts, strength: fl
     """Let each request begin with its picture, or all of them with the only one.
 
     Raises:
-        RequestError: There are not as many pictures as requests, or the strength is out of its range.
+        RequestError: There is something else than pictures, or not as many as requests, or the strength is
+            out of its range.
     """
+    if isinstance(starts, str | bytes) or not isinstance(starts, Image.Image | Iterable | None):
+        raise RequestError(_NO_IMAGE)
     images = [starts] * len(requests) if starts is None or isinstance(starts, Image.Image) else [*starts]
     if len(images) != len(requests):
         raise RequestError("start must be as many as the prompts, one for each, or a single one for all")

@@ -33,6 +33,16 @@ def check_visible(text: str) -> str:
     return text
 
 
+def is_readable(text: object, longest: int = MAX_CHARACTERS) -> bool:
+    """Whether it is a text that can be drawn, as `Text` says it of fields."""
+    if not isinstance(text, str) or len(text) > longest:
+        return False
+    try:
+        return bool(check_visible(check_unicode(text)))
+    except ValueError:
+        return False
+
+
 Words = Annotated[str, Field(max_length=MAX_CHARACTERS), AfterValidator(check_unicode)]
 """A text that may be empty."""
 Text = Annotated[

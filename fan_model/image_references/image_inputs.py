@@ -16,7 +16,6 @@ from diffusers.models.embeddings import (
 )
 from torch import Tensor, nn
 
-from fan_model.drawing.requests import RequestError
 from fan_model.encoders.conditions import PROMPT_EMBEDS
 from fan_model.encoders.families import UnsupportedPipelineError
 from fan_model.encoders.key_value_cache import KeyValueCache
@@ -24,6 +23,7 @@ from fan_model.encoders.text_encoders import ClipTower
 from fan_model.image_references.image_parts import ImageParts
 from fan_model.image_references.image_profile import ImageProfile
 from fan_model.image_references.image_towers import ImageTower, PenultimateClip, ProjectedClip, SiglipPatches
+from fan_model.request_errors import RequestError
 
 IP_TOWERS: Mapping[type, type[ProjectedClip | PenultimateClip]] = {
     ImageProjection: ProjectedClip,

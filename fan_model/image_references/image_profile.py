@@ -8,12 +8,13 @@ from typing import Any, Self
 
 from PIL import Image
 
-from fan_model.drawing.requests import LEAST_WEIGHT, RequestError, merge_weighted
+from fan_model.drawing.requests import LEAST_WEIGHT, merge_weighted
 from fan_model.encoders.text_encoders import Profile
 from fan_model.method.crowd_contrast import MAX_CROWD, NOBODY, Crowd
 from fan_model.method.image_personalization import ImagePersonalization
 from fan_model.method.profiling import FloatArray
 from fan_model.method.selection_policy import MAX_REFERENCES
+from fan_model.request_errors import RequestError
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fan_model.drawing.requests import RequestError
+from fan_model.request_errors import RequestError
 from fan_model.service.artwork_service import ArtworkService
 from fan_model.service.callers.bearer_tokens import Caller
 from fan_model.service.callers.paced_endpoints import Endpoint, paced

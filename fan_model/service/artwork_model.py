@@ -11,7 +11,8 @@ from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, TEMPORARILY_UN
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from fan_model.drawing.artist import Artist
-from fan_model.drawing.requests import DrawingOptions, RequestError
+from fan_model.drawing.requests import DrawingOptions
+from fan_model.request_errors import RequestError
 from fan_model.service.deployment import Deployment, call_hook
 from fan_model.service.messages.answers import tell
 from fan_model.service.messages.request_rows import StoredProfiles, read_request

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from fan_model.drawing.artist import Artist
 from fan_model.drawing.limits import PUBLIC_NAMES, refuse_unknown
-from fan_model.drawing.requests import DrawingOptions, RequestError
+from fan_model.drawing.requests import DrawingOptions
+from fan_model.request_errors import RequestError
 from fan_model.service.callers.bearer_tokens import BearerTokens, Caller
 from fan_model.service.callers.refusal_pace import RefusalPace
 from fan_model.service.deployment import Deployment, call_hook

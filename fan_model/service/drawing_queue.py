@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from fan_model.drawing.artist import Artist, Artwork, Undrawn
-from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
+from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
+from fan_model.request_errors import RequestError
 from fan_model.service.callers.drawing_costs import DrawingCosts
 from fan_model.service.callers.recent_callers import RecentCallers
 from fan_model.service.overtaking import NobodyWaitsError, Overtaking, Timed

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from fan_model.drawing.images import MIME_TYPES
-from fan_model.drawing.requests import RequestError
+from fan_model.request_errors import RequestError
 from fan_model.service.callers.bearer_tokens import Caller
 from fan_model.service.callers.paced_endpoints import CallersEndpoint
 from fan_model.service.messages.refusals import refuse

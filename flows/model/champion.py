@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 
 from fan_model.bundled import PIPELINE_FOLDER
 from fan_model.drawing.artist import Artist
-from fan_model.drawing.requests import RequestError
+from fan_model.request_errors import RequestError
 from fan_model.service.registry import load_artist, register_artist
 from feature_store.lake.durable_files import name_aside
 from flows.environment import keep_kernels, quiet_libraries

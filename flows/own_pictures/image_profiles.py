@@ -6,8 +6,8 @@ from functools import lru_cache
 from PIL import Image
 
 from fan_model.drawing.artist import Artist
-from fan_model.drawing.requests import RequestError
 from fan_model.image_references.image_profile import ImageProfile, Picture
+from fan_model.request_errors import RequestError
 from feature_store.lake.lake import Lake
 from feature_store.tables.artworks import PictureName, StalePicture
 from feature_store.tables.crowds import CrowdRow

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from fan_model.drawing.artist import Artist
-from fan_model.drawing.requests import RequestError
 from fan_model.encoders.conditioners import accept_pipeline
 from fan_model.image_references.image_profile import Picture
 from fan_model.loading.image_encoders import check_texts, say_how_to_take_pictures
+from fan_model.request_errors import RequestError
 from feature_store.lake.lake import Lake
 from feature_store.schemas import REFERENCE_PICTURES
 from feature_store.tables.item_pictures.reference_pictures import (

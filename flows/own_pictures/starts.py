@@ -5,8 +5,8 @@ from functools import lru_cache
 from PIL import Image
 
 from fan_model.drawing.artist import Artist, ArtworkRequest
-from fan_model.drawing.requests import RequestError
 from fan_model.drawing.starting import StartPicture, with_start
+from fan_model.request_errors import RequestError
 from feature_store.lake.lake import Lake
 from feature_store.schemas import START_PICTURES
 from feature_store.tables.artworks import StalePicture

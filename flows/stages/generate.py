@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 from fan_model.drawing.artist import ArtworkRequest, DrawingOptions
 from fan_model.drawing.pictured_requests import images_of, with_images
-from fan_model.drawing.requests import RequestError
 from fan_model.drawing.starting import with_start
 from fan_model.drawing.visible_change import visible_change
 from fan_model.image_references.image_profile import ImageProfile
+from fan_model.request_errors import RequestError
 from feature_store.lake.stored_files import sha256
 from feature_store.tables.artworks import (
     ArtworkRow,

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from fan_model.drawing.requests import RequestError
+from fan_model.request_errors import RequestError
 
 SCHEME, NOWHERE = "bearer ", "nowhere"
 

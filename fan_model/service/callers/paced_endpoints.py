@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
-from fan_model.drawing.requests import RequestError
+from fan_model.request_errors import RequestError
 from fan_model.service.callers.bearer_tokens import BearerTokens, Caller
 from fan_model.service.callers.refusal_pace import RefusalPace
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 
-from fan_model.drawing.requests import RequestError
+from fan_model.request_errors import RequestError
 
 CONTENT_TYPE = "application/json"
 BODY_SECONDS = 20.0

@@ -10,7 +10,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from fan_model.drawing.limits import refuse_unknown
-from fan_model.drawing.requests import RequestError
+from fan_model.request_errors import RequestError
 from fan_model.service.messages.answers import Answer
 
 MLFLOW_ROW_KEYS = ("dataframe_records", "dataframe_split", "inputs", "instances")

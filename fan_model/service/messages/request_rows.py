@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from fan_model.drawing.limits import RequestLimits, refuse_unknown
-from fan_model.drawing.requests import ArtworkRequest, RequestError
+from fan_model.drawing.requests import ArtworkRequest
 from fan_model.drawing.texts import check_unicode
+from fan_model.request_errors import RequestError
 from fan_model.service.request_log import tell_failure
 
 MAX_ID_CHARACTERS = 256

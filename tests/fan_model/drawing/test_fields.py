@@ -10,9 +10,10 @@ from pydantic import ValidationError
 
 from fan_model.drawing.fields import public_names, read_fields
 from fan_model.drawing.limits import RequestLimits, Sides
-from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, PictureOptions, RequestError
+from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, PictureOptions
 from fan_model.method.personalization import Personalization
 from fan_model.method.selection_policy import SelectionPolicy
+from fan_model.request_errors import RequestError
 from fan_model.service.registry import params_schema
 from flows.settings import Drawing, Settings
 

@@ -5,10 +5,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from fan_model.drawing.personalizer import Personalizer
-from fan_model.drawing.requests import RequestError
 from fan_model.method.selection_policy import SelectionPolicy
+from fan_model.request_errors import RequestError
 from tests.fan_model.pipelines import FAMILIES, flux, stable_diffusion, strict_stable_diffusion
 
 REFERENCES, WEIGHTS = ["pastel watercolor", "neon sci-fi", "flat"], [2.0, 1.0, 1.0]
@@ -194,6 +195,24 @@ def test_what_the_safety_checker_refuses_is_no_picture():
         (lambda one: one.select("abc", 2), "history must be a list of texts"),
         (lambda one: one.select([1, 2], 2), "history must be a list of texts"),
         (lambda one: one.select(3, 2), "history must be a list of texts"),
+        (lambda one: one.select(["a", ""], 1), "each text of history must be a text of 1 to 2000 characters"),
+        (lambda one: one.select(["a", "b" * 2001], 1), "each text of history must be a text of 1 to 2000"),
+        (lambda one: one.select(["a", "b"], 1, prompt=5), "^prompt must be a text of 1 to 2000 characters"),
+        (lambda one: one.select(["a", "b"], 1, prompt=" "), "^prompt must be a text of 1 to 2000 characters"),
+        (lambda one: one.condition(None, ["a"]), "prompt must be a text, or a list of texts"),
+        (lambda one: one.condition(5), "prompt must be a text, or a list of texts"),
+        (lambda one: one.condition({"a": 1}), "prompt must be a text, or a list of texts"),
+        (lambda one: one.draw(None), "prompt must be a text, or a list of texts"),
+        (lambda one: one.draw(["a", "b"], 5), "references must be as many as the prompts, one for each"),
+        (lambda one: one.draw(["a", "b"], weights=5), "weights must be as many as the prompts, one for each"),
+        (lambda one: one.draw("a", images=5), "images must be an ImageProfile for each prompt"),
+        (lambda one: one.draw("a", start="a.png"), "start must be a PIL image.* with PIL.Image.open"),
+        (lambda one: one.draw("a", start=[5]), "start must be a PIL image"),
+        (lambda one: one.draw("a", start=5), "start must be a PIL image"),
+        (
+            lambda one: one.draw("a", start=Image.new("RGB", (16, 16)), strength="x"),
+            "strength must be above 0 and at most 1",
+        ),
         (lambda one: one.draw("a", steps=3), "params must have no fields but alpha"),
         (lambda one: one.draw("a", height=13), "height must be a multiple of"),
     ],
@@ -201,3 +220,9 @@ def test_what_the_safety_checker_refuses_is_no_picture():
 def test_what_cannot_be_drawn_is_refused_in_one_sentence(work, sentence):
     with pytest.raises(RequestError, match=sentence):
         work(PERSONALIZER)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 1.5, "2", True, None])
+def test_so_many_pictures_as_cannot_be_drawn_at_a_time_are_refused_at_once(batch_size):
+    with pytest.raises(RequestError, match="batch_size must be a whole number of at least 1"):
+        Personalizer(PERSONALIZER.pipeline, batch_size=batch_size)

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from fan_model.drawing.fingerprints import artwork_digest
 from fan_model.drawing.limits import RequestLimits, Sides
-from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError, canonical
+from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, canonical
+from fan_model.request_errors import RequestError
 
 WEIGHTS = st.floats(1e-3, 1e3)
 TASTES = st.lists(st.tuples(st.sampled_from("abcdef"), WEIGHTS), min_size=1, max_size=6)

@@ -13,10 +13,11 @@ from fan_model.drawing.artist import Artist
 from fan_model.drawing.fingerprints import artwork_digest
 from fan_model.drawing.limits import RequestLimits
 from fan_model.drawing.personalizer import Personalizer
-from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError, canonical
+from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, canonical
 from fan_model.drawing.starting import StartPicture, image_to_image, start_of, with_start
 from fan_model.loading.execution import Execution
 from fan_model.loading.placement import Placement
+from fan_model.request_errors import RequestError
 from tests.fan_model.pipelines import flux, stable_diffusion, stable_diffusion_3, stable_diffusion_xl
 from tests.marks import some_of
 

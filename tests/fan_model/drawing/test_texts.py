@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from fan_model.drawing.artist import Artist
 from fan_model.drawing.limits import RequestLimits
 from fan_model.drawing.personalizer import Personalizer
-from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
+from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
 from fan_model.drawing.texts import MAX_CHARACTERS
+from fan_model.request_errors import RequestError
 from fan_model.service.messages.json_bodies import decode_json
 from fan_model.service.messages.payloads import read_invocations_body
 from fan_model.service.messages.request_rows import read_request

@@ -7,7 +7,7 @@ import torch
 from PIL import Image, ImageChops
 
 from fan_model.drawing.artist import Artist
-from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
+from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
 from fan_model.encoders.conditioners import build_conditioner
 from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.encoders.text_encoders import Profile
@@ -15,6 +15,7 @@ from fan_model.loading.execution import Execution
 from fan_model.loading.pipeline_files import absent_components
 from fan_model.method.crowd_contrast import Crowd
 from fan_model.method.personalization import Personalization
+from fan_model.request_errors import RequestError
 from tests.fan_model.pipelines import FAMILIES
 from tests.marks import some_of
 

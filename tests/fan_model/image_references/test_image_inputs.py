@@ -12,7 +12,7 @@ from fan_model.drawing.artist import Artist
 from fan_model.drawing.fingerprints import artwork_digest
 from fan_model.drawing.personalizer import Personalizer
 from fan_model.drawing.pictured_requests import PicturedRequest
-from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, RequestError
+from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
 from fan_model.encoders.families import UnsupportedPipelineError
 from fan_model.encoders.image_families import IMAGE_FAMILIES, accept_image_parts
 from fan_model.image_references.image_parts import ImageParts
@@ -20,6 +20,7 @@ from fan_model.image_references.image_profile import ImageProfile, Picture
 from fan_model.loading.execution import Execution
 from fan_model.loading.pipelines import PipelineLoader, find_pipeline
 from fan_model.method.image_personalization import ImagePersonalization
+from fan_model.request_errors import RequestError
 from tests.fan_model import image_pipelines, pipelines
 from tests.fan_model.image_pipelines import picture
 from tests.fan_model.saved_image_pipelines import SAVED

@@ -8,11 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fan_model.drawing.requests import RequestError
 from fan_model.encoders.key_value_cache import KeyValueCache
 from fan_model.image_references.image_profile import ImageProfile, Picture
 from fan_model.image_references.image_towers import PenultimateClip, ProjectedClip, SiglipPatches
 from fan_model.method.image_personalization import ImagePersonalization
+from fan_model.request_errors import RequestError
 from tests.fan_model.image_pipelines import (
     clip_processor,
     clip_vision,

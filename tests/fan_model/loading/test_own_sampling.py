@@ -5,9 +5,10 @@ import pytest
 
 from fan_model.drawing.artist import Artist
 from fan_model.drawing.personalizer import Personalizer
-from fan_model.drawing.requests import DrawingOptions, RequestError
+from fan_model.drawing.requests import DrawingOptions
 from fan_model.loading.own_sampling import USUAL, OwnSampling, own_sampling, write_statement
 from fan_model.loading.pipeline_files import STATEMENT, PipelineError, PipelineFiles
+from fan_model.request_errors import RequestError
 from tests.fan_model.language_pipelines import flux2_klein, z_image
 from tests.fan_model.pipelines import flux, stable_diffusion, stable_diffusion_xl, unet
 

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fan_model.method.taste import blend_tastes, group_taste, style_taste, with_house_style
+from fan_model.request_errors import RequestError
 
 tastes = st.dictionaries(st.sampled_from("abcdef"), st.floats(0.01, 100), max_size=4)
 
@@ -58,12 +59,28 @@ def test_a_single_prompt_is_a_taste_of_one_reference():
 @pytest.mark.parametrize(
     ("work", "complaint"),
     [
-        (lambda: group_taste([{"a": 1.0}], [1.0, 2.0]), "2 shares for 1 members"),
+        (
+            lambda: group_taste([{"a": 1.0}], [1.0, 2.0]),
+            "shares must be as many as the members: there are 1, give one for each",
+        ),
+        (lambda: group_taste([{"a": 1.0}], 1.0), "shares must be as many as the members"),
+        (lambda: group_taste([{"a": 1.0}], ["x"]), "1 of 1 shares are not finite numbers above 0"),
         (lambda: group_taste([{"a": 1.0}], [0.0]), "1 of 1 shares"),
+        (lambda: group_taste([{"a": "x"}]), "1 of 1 weights are not finite numbers above 0"),
+        (
+            lambda: group_taste([{"a": 1e308, "b": 1e308}]),
+            "weights must add up to a finite number: divide all",
+        ),
+        (lambda: group_taste([{"a": 1.0}] * 2, [1e308] * 2), "shares must add up to a finite number"),
+        (lambda: with_house_style({}, {}, share="x"), "share must be a number between 0 and 1"),
+        (lambda: blend_tastes({"a": 1.0}, style=None, style_share=0.5), "members must be a list of tastes"),
+        (lambda: blend_tastes([["a", "b"]], style=None, style_share=0.5), "members must be a list of tastes"),
+        (lambda: blend_tastes([{5: 1.0}], style=None, style_share=0.5), "members must be a list of tastes"),
+        (lambda: blend_tastes(None, style=None, style_share=0.5), "members must be a list of tastes"),
         (lambda: group_taste([{"a": 1.0, "b": math.nan}]), "1 of 2 weights"),
-        (lambda: with_house_style({}, {}, share=1.5), "share is 1.5"),
+        (lambda: with_house_style({}, {}, share=1.5), "share must be a number between 0 and 1"),
     ],
 )
-def test_numbers_out_of_range_are_refused(work, complaint):
-    with pytest.raises(ValueError, match=complaint):
+def test_what_is_no_taste_and_numbers_out_of_range_are_refused(work, complaint):
+    with pytest.raises(RequestError, match=complaint):
         work()

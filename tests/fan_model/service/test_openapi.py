@@ -6,7 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fan_model.drawing.limits import RequestLimits, Sides
-from fan_model.drawing.requests import DrawingOptions, RequestError
+from fan_model.drawing.requests import DrawingOptions
+from fan_model.request_errors import RequestError
 from fan_model.service.messages.request_rows import ROW_FIELDS, read_request
 from fan_model.service.openapi import options_schema, rows_schema
 

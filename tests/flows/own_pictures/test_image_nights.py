@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fan_model.drawing.requests import RequestError
 from fan_model.loading.execution import ExecutionError
+from fan_model.request_errors import RequestError
 from feature_store.upkeep.checks import LOOK_AGAIN
 from flows.commands.doctor import examine
 from flows.commands.forget import forget

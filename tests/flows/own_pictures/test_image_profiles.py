@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from fan_model.drawing.artist import Artist
-from fan_model.drawing.requests import RequestError
+from fan_model.request_errors import RequestError
 from feature_store.tables.artworks import PictureName, StalePicture
 from feature_store.tables.item_pictures.reference_pictures import CrowdPicture
 from flows.image_settings import Images

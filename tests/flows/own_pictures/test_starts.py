@@ -2,7 +2,7 @@
 
 import pytest
 
-from fan_model.drawing.requests import RequestError
+from fan_model.request_errors import RequestError
 from flows.keeping.verification import verify_pictures
 from flows.own_pictures.looking import NO_PICTURE
 from flows.own_pictures.starts import OwnPictures, check_can_start

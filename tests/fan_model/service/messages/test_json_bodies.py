@@ -2,7 +2,7 @@
 
 import pytest
 
-from fan_model.drawing.requests import RequestError
+from fan_model.request_errors import RequestError
 from fan_model.service.messages.json_bodies import UnsupportedMediaTypeError, decode_json
 
 

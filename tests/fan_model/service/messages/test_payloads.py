@@ -2,7 +2,7 @@
 
 import pytest
 
-from fan_model.drawing.requests import RequestError
+from fan_model.request_errors import RequestError
 from fan_model.service.messages.payloads import encode_refusal, read_artworks_body, read_invocations_body
 
 ROW = {"prompt": "x", "seed": 3}

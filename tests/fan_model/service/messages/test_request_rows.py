@@ -5,7 +5,8 @@ import logging
 import pytest
 
 from fan_model.drawing.limits import RequestLimits
-from fan_model.drawing.requests import ArtworkRequest, RequestError
+from fan_model.drawing.requests import ArtworkRequest
+from fan_model.request_errors import RequestError
 from fan_model.service.messages.request_rows import NoStoredProfilesError, read_request
 
 LIMITS = RequestLimits()
