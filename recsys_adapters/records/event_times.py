@@ -172,10 +172,11 @@ def time_defect_sql(text: str) -> str:
     """SQL of the reason to refuse a time that was rounded when it was written; NULL for any other."""
     reason = quoted_text("event_time lost digits: it was rounded when it was written; export it as a text")
     is_rounded = f"regexp_full_match({text}, {quoted_text(_ROUNDED)})"
-    # One text in millions has the signs, and all others are spared the expression.
+    # Most texts have not the one sign, few both, and one in millions is such a number: the rest is spared.
+    has_exponent = f"contains({text}, 'E+') OR contains({text}, 'e+')"
     return (
-        f"CASE WHEN contains({text}, 'E+') OR contains({text}, 'e+') "
-        f"THEN CASE WHEN {is_rounded} THEN {reason} END END"
+        f"CASE WHEN contains({text}, '+') "
+        f"THEN CASE WHEN {has_exponent} THEN CASE WHEN {is_rounded} THEN {reason} END END END"
     )
 
 
