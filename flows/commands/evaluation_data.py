@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from feature_store.history.histories import scan_histories
 from feature_store.history.population import scan_population
@@ -65,7 +66,7 @@ def _scan_targets(settings: Settings, lake: Lake, run: Run) -> pa.Table:
 
 def _number_users(targets: pa.Table) -> pa.Table:
     """Each user with the earliest of the targets, numbered."""
-    firsts = targets.filter(pa.compute.equal(targets["rank"], 1))
+    firsts = targets.filter(pc.equal(targets["rank"], 1))
     return firsts.append_column("pair_number", pa.array(np.arange(firsts.num_rows)))
 
 

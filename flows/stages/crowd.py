@@ -6,6 +6,7 @@ from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fan_model.drawing.artist import Artist
 from fan_model.method.crowd_contrast import NOBODY, Crowd, choose_crowd
@@ -143,7 +144,7 @@ def _mean(store: ReferenceStore, population: pa.Table) -> FloatArray:
 def _with_vectors(store: ReferenceStore, population: pa.Table) -> pa.Table:
     """A population without texts that no night has embedded yet, as where an evaluation took items in."""
     missing = pa.array(store.missing(population["reference_id"].to_numpy()))
-    return population.filter(pa.compute.invert(pa.compute.is_in(population["reference_id"], missing)))
+    return population.filter(pc.invert(pc.is_in(population["reference_id"], missing)))
 
 
 def _choose(settings: Settings, lake: Lake, store: ReferenceStore, run: Run) -> list[CrowdRow]:

@@ -3,6 +3,7 @@
 import logging
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from tqdm import tqdm
 
 from fan_model.drawing.artist import Artist
@@ -27,7 +28,7 @@ def embed(settings: Settings, lake: Lake, store: ReferenceStore, artist: Artist)
         )
     known = scan_texts(lake)
     new = known.filter(
-        pa.compute.is_in(known["reference_id"], pa.array(store.missing(known["reference_id"].to_numpy())))
+        pc.is_in(known["reference_id"], pa.array(store.missing(known["reference_id"].to_numpy())))
     )
     encode_texts(store, artist, new)
     return {
