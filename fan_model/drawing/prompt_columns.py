@@ -101,7 +101,7 @@ def read_history(
     texts = tuple(history) if isinstance(history, Iterable) and not isinstance(history, str) else None
     if texts is None or not all(isinstance(text, str) for text in texts):
         raise RequestError("history must be a list of texts, or texts with their weights")
-    for name, given in (("prompt", [prompt][prompt is None :]), ("each text of history", texts)):
+    for name, given in (("prompt", [] if prompt is None else [prompt]), ("each text of history", texts)):
         if not all(is_readable(text, limits.max_characters) for text in given):
             raise RequestError(f"{name} must be {limits.request['prompt'].in_words()}")
     taste = history if isinstance(history, Mapping) else dict.fromkeys(texts, 1.0)

@@ -40,14 +40,17 @@ OF_ITEMS = (
 )  # fmt: skip
 """Tables whose rows about items of the user's own go."""
 
-CROWDS_OF_NOBODY = """
-    DELETE FROM crowds WHERE crowd_id IN (
-        SELECT crowd_id FROM crowds ANTI JOIN (
-            SELECT reference_id FROM items UNION ALL SELECT reference_id FROM superseded_items
-        ) USING (reference_id)
+OWN_TEXTS = """
+    CREATE OR REPLACE TEMP TABLE own_texts AS
+    WITH text AS (
+        SELECT item_id, reference_id FROM items UNION ALL SELECT item_id, reference_id FROM superseded_items
     )
+    SELECT reference_id FROM text SEMI JOIN own_items USING (item_id)
+    EXCEPT SELECT reference_id FROM text ANTI JOIN own_items USING (item_id)
 """
-"""Crowds with a text that no item has any more: whoever had it is gone."""
+"""Texts of those items that no other item has."""
+OF_OWN_TEXTS = "crowd_id IN (SELECT crowd_id FROM crowds SEMI JOIN own_texts USING (reference_id))"
+"""Crowds with such a text: whoever else had it has left before."""
 
 LEAVING = """
     CREATE OR REPLACE TEMP TABLE leaving AS
@@ -114,7 +117,7 @@ def erase_user(lake: Lake, user_key: int) -> int:
     """
 
     def erase(connection: DuckDBPyConnection) -> int:
-        for statement in (OWN_ITEMS, OWING, LEAVING):
+        for statement in (OWN_ITEMS, OWN_TEXTS, OWING, LEAVING):
             connection.execute(statement, {"user_key": user_key} if "$user_key" in statement else {})
         others = f"user_key <> {user_key} AND (user_key, item_id) NOT IN (FROM owing)"
         for published in PUBLISHED_TABLES:
@@ -128,7 +131,7 @@ def erase_user(lake: Lake, user_key: int) -> int:
         )
         for table in OF_ITEMS:
             num_rows += _delete(connection, table, "item_id IN (FROM own_items)")
-        connection.execute(CROWDS_OF_NOBODY)
+        num_rows += _delete(connection, "crowds", OF_OWN_TEXTS)
         return num_rows + sum(
             _delete(connection, table.qualified_name, f"user_key = {user_key}")
             for table in TABLES

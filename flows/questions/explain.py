@@ -122,7 +122,7 @@ def _where_from(settings: Settings, references: Sequence[PublishedReference]) ->
     size, before = first.history_size, f"{first.as_of:%Y-%m-%d %H:%M:%S} UTC"
     first_of_all = "close to the prompt and strongly liked"
     if settings.profile.distinctive:
-        first_of_all = "close to the prompt, strongly liked and unlike what everybody likes"
+        first_of_all += " (by the settings of today also unlike what everybody likes)"
     borrowed = sum(row.origin == "neighbours" for row in references)
     if not borrowed:
         return (

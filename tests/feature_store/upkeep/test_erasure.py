@@ -156,9 +156,12 @@ def test_a_crowd_with_a_text_that_only_they_had_goes_whole_and_others_stay(publi
     )  # fmt: skip
     of_both = replace(row, crowd_id="both", weight=0.5)
     add_crowd(published, [row])
+    add_crowd(published, [replace(row, crowd_id="of a title before", reference_id=7, text="A Title Before")])
     add_crowd(published, [of_both, replace(of_both, position=2, reference_id=ids[own], text=own)])
     forget(published, tmp_path, LEAVER)
-    assert ask(published, "SELECT crowd_id, text FROM crowds") == [("shared", shared)]
+    assert ask(published, "SELECT crowd_id, text FROM crowds ORDER BY crowd_id") == [
+        ("of a title before", "A Title Before"), ("shared", shared)
+    ]  # fmt: skip
 
 
 def test_readers_still_see_the_others_as_published_and_the_open_night_goes_on(published, tmp_path):

@@ -2,6 +2,7 @@
 
 import html
 import re
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -116,6 +117,9 @@ def test_an_explanation_says_the_same_words_as_the_gallery_and_those_of_the_whol
     settings = read_settings(shared_item)
     lake = open_lake(settings, read_only=True)
     words = explain(settings, lake, "2", str(WANTED_BY_ALL))
+    apart = settings.model_copy(update={"profile": replace(settings.profile, distinctive=True)})
+    told = [explain(one, lake, "2", str(WANTED_BY_ALL)) for one in (settings, apart)]
+    assert ["unlike what everybody likes" in text for text in told] == [False, True]
     lake.close()
     assert re.search(r"^Compared with everybody, this user likes (more|less) \S", words, re.MULTILINE)
     said = re.search(r"^Compared with everybody, the references .* stand for (.*)\.$", words, re.MULTILINE)[1]
