@@ -1,6 +1,7 @@
 """What every test needs: an environment prepared before any library is imported, and no network."""
 
 import gc
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -9,6 +10,7 @@ import hypothesis
 import pytest
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
+from feature_store.intake import file_batches
 from feature_store.lake import lake
 from flows.environment import prepare_environment
 from tests.cluster.servers import run_object_store, run_postgres, why_no_object_store, why_no_postgres
@@ -88,6 +90,21 @@ def empty_lake(tmp_path_factory):
     if not folder.exists():
         lake.Lake(folder).close()
     return folder
+
+
+@pytest.fixture(autouse=True)
+def files_are_taken_in_together(request, caplog):
+    """Fail a test whose files had to be read each by itself, unless it is marked as `read_apart`.
+
+    What is wrong with the query that reads them together would only make a night slow, and be seen by nobody.
+    """
+    caplog.set_level(logging.INFO, logger=file_batches.__name__)
+    yield
+    if not request.node.get_closest_marker("read_apart"):
+        apart = [
+            record.message for record in caplog.get_records("call") if record.name == file_batches.__name__
+        ]
+        assert apart == []
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ What is wrong with a file costs only itself: of files that cannot be read togeth
 to the one that cannot be read at all.
 """
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -15,13 +16,14 @@ from duckdb import DuckDBPyConnection
 from feature_store.intake.deliveries import append_lists, reading_of
 from feature_store.intake.known_files import Known, all_entries, find_known, with_awaited, with_earlier
 from feature_store.intake.ledger import FileCounts, Origin, now
-from feature_store.intake.offers import Entry, Offer, Offering, ReadableFiles
+from feature_store.intake.offers import Entry, InseparableError, Offer, Offering, ReadableFiles
 from feature_store.intake.source_files import IntakeError, append_together
 from feature_store.intake.staged_batches import StagedBatch, is_large, stage_together
 from feature_store.lake.lake import Lake, LakeError
 from feature_store.schemas import INTERACTIONS, ITEMS
 from feature_store.tables.runs import Run
 
+logger = logging.getLogger(__name__)
 MOST_FILES = 512
 """Of those that are taken in together, and of those that are looked up together."""
 MOST_BYTES = 2**26
@@ -207,6 +209,9 @@ def _by_halves(
     except Exception as error:
         half = len(offers) // 2
         if half:
+            if not isinstance(error, InseparableError):
+                message = "%d files cannot be taken in together (%s): each half is tried by itself"
+                logger.info(message, len(offers), type(error).__name__)
             yield from _by_halves(offers[:half], examined[:half], take)
             yield from _by_halves(offers[half:], examined[half:], take)
             return

@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_store.history.histories import count_unknown_items, scan_histories
+from feature_store.history.histories import (
+    count_unknown_items,
+    make_histories,
+    scan_histories,
+    stream_candidates,
+)
 from tests.feature_store.logs import DAY, hours, key_of, render, take_in_events, take_in_items
 
 FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
@@ -92,6 +97,40 @@ def test_references_come_in_the_order_of_the_pairs_and_of_their_ids(lake, tmp_pa
     assert order == sorted(order)
     assert [number for number, _ in order] == [0] * 4 + [1] * 4
     assert {row["origin"] for row in rows} == {"history"}
+
+
+def test_candidates_come_pair_by_pair_and_a_pair_without_any_has_one_row(lake, tmp_path):
+    liked = {"ann": ["i1", "i2"], "bob": ["i3"], "cid": []}
+    events = [(f"{who}-{item}", who, item, hours(1), 2.0) for who, items in liked.items() for item in items]
+    take_in(lake, tmp_path, [*events, ("soon", "cid", "i1", hours(9), 1.0)])
+    pairs = pa.table(
+        {
+            "bucket": [7] * 3,
+            "pair_number": [2, 1, 0],
+            "user_key": [key_of(lake, user) for user in liked],
+            "item_id": ["goal"] * 3,
+            "target_id": [5] * 3,
+            "as_of": [DAY + timedelta(hours=2)] * 3,
+        }
+    )
+    connection = lake.cursor()
+    connection.register("asked", pairs)
+    histories = make_histories(connection, "asked", known_before=FUTURE)
+    connection.execute(
+        f"INSERT INTO {histories} SELECT 1, 'i0', -1, 9.0, 'alike' UNION ALL SELECT 1, 'i0', -2, 9.0, 'alike'"
+    )
+    rows = stream_candidates(connection, "asked", histories).read_all().to_pylist()
+    found = [(row["pair_number"], row["origin"], row["reference_item_id"], row["weight"]) for row in rows]
+    assert found[0] == (0, None, None, None)
+    assert found[1:4] == [(1, "alike", "i0", 9.0)] * 2 + [(1, "history", "i3", 2.0)]
+    assert sorted(found[4:]) == [(2, "history", "i1", 2.0), (2, "history", "i2", 2.0)]
+    order = [row["reference_id"] for row in rows if row["reference_id"] is not None]
+    assert order[:2] == [-2, -1]
+    assert order[3:] == sorted(order[3:])
+    assert {(row["bucket"], row["target_id"], row["as_of"]) for row in rows} == {
+        (7, 5, DAY + timedelta(hours=2))
+    }
+    assert [row["user_key"] for row in rows[:2]] == [key_of(lake, "cid"), key_of(lake, "bob")]
 
 
 def test_items_that_the_catalogue_does_not_know_are_counted_once_each(lake, tmp_path):

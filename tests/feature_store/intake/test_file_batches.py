@@ -78,6 +78,7 @@ def test_a_batch_is_bounded(lake, tmp_path, batches, monkeypatch, name, most):
     assert batches == [2, 2, 1]
 
 
+@pytest.mark.read_apart
 def test_a_file_that_fails_while_it_is_read_costs_only_itself(lake, tmp_path, batches, monkeypatch):
     write_logs(tmp_path, **{f"f{number}": [(number, "ann", "i1", 1500000000)] for number in range(4)})
     read = DelimitedBlocks.batches

@@ -6,6 +6,9 @@ import pytest
 
 from feature_store.history.opt_outs import has_opted_out, opt_in, opt_out
 from feature_store.intake.file_batches import FileIntake
+from feature_store.intake.forgotten_records import find_returned, leave_out, list_named
+from feature_store.lake.relations import keep
+from feature_store.schemas import INTERACTIONS, ITEMS, TARGET_LISTS
 from feature_store.tables.runs import open_run
 from feature_store.tables.suppressions import NAMELESS, lift, without_forgotten
 from feature_store.tables.users import find_key, look_up_key
@@ -50,6 +53,14 @@ def bytes_of(lake):
     return b"".join(path.read_bytes() for path in lake.folder.rglob("*") if path.is_file())
 
 
+def take_in_together(lake, folder):
+    """What became of each file of a folder, all of which are read together."""
+    columns = {"user_id": "user", "item_id": "item", "event_time": "time", "event_id": "event"}
+    log = EventLog(path=folder, columns=columns, time_format="iso8601")
+    intake = FileIntake(lake=lake, run=open_run(lake))
+    return [made for _, made in intake.append_logs([offer(file) for file in log.files()])]
+
+
 def soon():
     """A time of after the erasure that no log may hold yet, but the tests' clock allows."""
     return (datetime.now(UTC) + timedelta(hours=1)).isoformat()
@@ -75,9 +86,17 @@ def test_an_event_of_after_the_erasure_brings_the_user_back_with_their_opt_out_a
     assert has_opted_out(left, key)
     assert again.accepted == 1
     opt_in(left, LEAVER)
-    take_in_events(left, tmp_path, [*OLD, ("newer", LEAVER, "i1", soon(), 1.0)], name="once more")
+    newcomer = ("fresh", "fresh", "i1", hours(5), 1.0)
+    take_in_events(left, tmp_path, [*OLD, ("newer", LEAVER, "i1", soon(), 1.0), newcomer], name="once more")
     assert not has_opted_out(left, key)
     assert ask(left, "SELECT count(*) FROM interactions WHERE user_id = ?", LEAVER) == [(2,)]
+
+
+def test_who_had_not_opted_out_comes_back_without_an_opt_out(left, tmp_path):
+    erase_user(left, find_key(left, STAYER))
+    back = [("new", STAYER, "i2", soon(), 1.0), ("newer", LEAVER, "i2", soon(), 1.0)]
+    take_in_events(left, tmp_path, back, name="again")
+    assert [has_opted_out(left, find_key(left, user)) for user in (STAYER, LEAVER)] == [False, True]
 
 
 def test_a_file_that_names_who_is_back_is_named_after_them_again(left, tmp_path):
@@ -93,18 +112,80 @@ def test_only_files_that_name_who_left_lose_the_text_of_records_that_are_nobodys
         EVENT_COLUMNS,
         [("n2", STAYER, "i1", hours(5), 1.0), ("n3", "", "", "", 1)],
     )
-    columns = {"user_id": "user", "item_id": "item", "event_time": "time", "event_id": "event"}
-    log = EventLog(path=tmp_path / "new", columns=columns, time_format="iso8601")
-    intake = FileIntake(lake=left, run=open_run(left))
-    assert len(list(intake.append_logs([offer(file) for file in log.files()]))) == 3
+    assert len(take_in_together(left, tmp_path / "new")) == 3
     kept = ask(left, "SELECT file, raw IS NOT NULL FROM rejected_rows WHERE file <> 'log.csv'")
     assert sorted(kept) == [("a.csv", True), ("b.csv", False), ("c.csv", True)]
+
+
+def test_who_is_back_and_in_two_files_at_once_has_each_event_once(left, tmp_path):
+    take_in_events(left, tmp_path, [("new", LEAVER, "i1", soon(), 1.0)], name="return")
+    for name, item in (("a", "i1"), ("b", "i2")):
+        event = (f"new {name}", LEAVER, item, soon(), 1.0)
+        write_csv(tmp_path / "new" / f"{name}.csv", EVENT_COLUMNS, [event, event[:3] + (hours(4), 1.0)])
+    made = take_in_together(left, tmp_path / "new")
+    assert [(one.rows_read, one.accepted, one.duplicate) for one in made] == [(1, 1, 0)] * 2
+    assert ask(left, "SELECT item_id FROM interactions WHERE user_id = ? ORDER BY ALL", LEAVER) == [
+        ("i1",), ("i1",), ("i2",)
+    ]  # fmt: skip
 
 
 def test_an_event_of_the_very_moment_of_the_erasure_brings_the_user_back(left, tmp_path):
     ((erased_at,),) = ask(left, "SELECT erased_at FROM suppressions")
     take_in_events(left, tmp_path, [*OLD, ("new", LEAVER, "i2", erased_at.isoformat(), 1.0)], name="again")
     assert ask(left, "SELECT item_id FROM interactions WHERE user_id = ?", LEAVER) == [("i2",)]
+
+
+RECORDS = f"""
+    SELECT place, nullif(user_id, '') AS user_id, item_id, reason, raw, now() + to_hours(hours) AS event_time
+    FROM (VALUES
+        (0, '{LEAVER}', 'i1', NULL, NULL, -99), (0, '{STAYER}', 'i2', NULL, NULL, -99),
+        (1, '{LEAVER}', 'i3', NULL, NULL, 1), (1, '{LEAVER}', 'i4', NULL, NULL, 2),
+        (1, '', '', 'bad', 'b', 1),
+        (2, '{STAYER}', 'i5', NULL, NULL, 1), (2, '', '', 'bad', 'c', 1),
+        (3, '{LEAVER}', '', 'bad', 'd', 1), (3, '', '', 'bad', 'e', 1)
+    ) AS record(place, user_id, item_id, reason, raw, hours)
+"""
+"""What four files hold: the leaver is in all but one."""
+
+
+def named_in_records(lake, where="true"):
+    connection = lake.cursor()
+    records = keep(connection, "read_records", f"FROM ({RECORDS}) WHERE {where}")
+    return connection, f"FROM {records}", list_named(connection, f"SELECT place, user_id FROM {records}")
+
+
+def test_who_comes_back_is_told_once_and_not_of_lists_nor_of_records_that_are_refused(left):
+    connection, records, named = named_in_records(left)
+    assert find_returned(connection, TARGET_LISTS, records, named) == 0
+    assert find_returned(connection, ITEMS, records, named) == 0
+    assert find_returned(connection, INTERACTIONS, f"{records} WHERE place <> 1", named) == 0
+    assert find_returned(connection, INTERACTIONS, records, named) == 1
+    assert find_returned(connection, INTERACTIONS, records, named) == 0
+
+
+def kept_records(left, table, where="true"):
+    connection, records, named = named_in_records(left, where)
+    kept = leave_out(table, f"({records})", named)
+    return connection.execute(f"SELECT place, item_id, raw FROM ({kept}) ORDER BY ALL").fetchall()
+
+
+def test_of_a_file_with_a_forgotten_user_the_others_records_stay_and_nobodys_lose_their_text(left):
+    stay = [(0, "i2", None), (1, "", None), (2, "", "c"), (2, "i5", None), (3, "", None)]
+    assert kept_records(left, TARGET_LISTS) == kept_records(left, INTERACTIONS) == stay
+
+
+def test_of_who_is_back_what_is_refused_is_kept_whether_it_has_a_time_or_not(left):
+    connection, records, named = named_in_records(left, "place IN (1, 3)")
+    find_returned(connection, INTERACTIONS, records, named)
+    timeless = f"(SELECT * REPLACE (CASE WHEN reason IS NULL THEN event_time END AS event_time) {records})"
+    kept = leave_out(INTERACTIONS, timeless, named)
+    texts = connection.execute(f"SELECT raw FROM ({kept}) WHERE user_id IS NOT NULL ORDER BY ALL").fetchall()
+    assert texts == [("d",), (None,), (None,)]
+
+
+def test_items_stay_unless_all_whom_their_file_names_were_forgotten(left):
+    stay = [(0, "i1", None), (0, "i2", None), (2, "", "c"), (2, "i5", None)]
+    assert kept_records(left, ITEMS, "place IN (0, 2) OR user_id IS NOT NULL") == stay
 
 
 def test_a_list_of_targets_does_not_bring_them_back(left, tmp_path):

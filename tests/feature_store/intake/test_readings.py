@@ -359,6 +359,7 @@ def test_what_another_file_brought_and_was_refused_between_stays_word_for_word(l
         assert len(of_b) == 1
         assert set(of_b) <= set(rows[table])
     assert ask(lake, "SELECT count(*) FROM interactions") == [(3,)]
+    assert ask(lake, "SELECT user_id FROM superseded_interactions ORDER BY ALL") == [("user a",), ("user c",)]
     assert ask(lake, "SELECT file, count(*) FROM rejected_rows GROUP BY file ORDER BY file") == [
         ("a.csv", 1), ("b.csv", 1), ("c.csv", 1)
     ]  # fmt: skip

@@ -11,6 +11,7 @@ from feature_store.tables.runs import open_run
 from feature_store.tables.targets import (
     EVERYBODY,
     Bucket,
+    count_users_beyond,
     drop_unwanted,
     replace_targets,
     scan_latest_items,
@@ -198,6 +199,13 @@ def test_pictures_are_wanted_for_the_first_users_with_targets_who_did_not_opt_ou
     opt_out(lake, "ann")
     assert wanted(lake, 1) == [("bob", "i2"), ("bob", "i3")]
     assert wanted(lake, None) == [("bob", "i2"), ("bob", "i3"), ("cid", "i1")]
+
+
+def test_who_has_targets_beyond_a_limit_is_counted_once_without_those_who_opted_out(lake):
+    users = ["ann", "bob", "cid", "dan"]
+    replace(lake, users, [(user, item) for user in users for item in ("i1", "i2")])
+    opt_out(lake, "cid")
+    assert [count_users_beyond(lake, limit) for limit in (None, 1, 2, 3)] == [0, 2, 1, 0]
 
 
 def test_what_was_made_for_targets_that_are_not_wanted_goes_with_them(filled, tmp_path):
