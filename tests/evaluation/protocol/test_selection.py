@@ -47,6 +47,11 @@ def test_the_latest_come_first_and_equal_times_keep_their_order():
     assert select_recent(times, 3).tolist() == [1, 3, 2]
 
 
+def test_equal_ones_keep_their_order_in_a_long_history_too():
+    scores = np.tile([1.0, 2.0], 50)
+    assert select_similar(scores, 60).tolist() == [*range(1, 100, 2), *range(0, 20, 2)]
+
+
 def test_the_most_similar_come_first():
     assert select_similar(np.array([0.1, 0.9, -0.5, 0.4]), 2).tolist() == [1, 3]
 
@@ -65,6 +70,12 @@ def test_the_coreset_takes_the_farthest_then_the_farthest_from_what_is_taken():
     line = np.array([[0.0], [1.0], [2.0], [10.0]])
     # With four points all are in the first sample; 10 is farthest on average, then 0, then 2 (8 and 2 away).
     assert select_coreset(line, 3, np.random.default_rng(0)).tolist() == [3, 0, 2]
+
+
+def test_the_coreset_goes_by_distances_on_a_plane():
+    # The third is 6.4 from the first, the second 6.
+    points = np.array([[0.0, 0.0], [6.0, 0.0], [4.0, 5.0]])
+    assert select_coreset(points, 2, np.random.default_rng(0)).tolist() == [0, 2]
 
 
 def test_the_coreset_covers_clusters_that_chance_would_miss():

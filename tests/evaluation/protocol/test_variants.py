@@ -1,6 +1,14 @@
 import pytest
 
-from evaluation.protocol.variants import ANOTHER, FULL, PAPER, PLAIN, UnknownVariantError, make_variants
+from evaluation.protocol.variants import (
+    ANOTHER,
+    CONCATENATED,
+    FULL,
+    PAPER,
+    PLAIN,
+    UnknownVariantError,
+    make_variants,
+)
 from fan_model.method.selection_policy import SelectionPolicy
 
 PLAINLY = {"alpha": 0.3, "skip_layers": (0,)}
@@ -91,6 +99,55 @@ def test_degrees_and_layers_are_added():
 def test_a_way_to_draw_that_has_two_names_is_drawn_once():
     assert not {"alpha 0.3", "skip 0", "skip nothing"} & set(names(alphas=(0.3,), skips=((), (0,))))
     assert "without skip" in names(skips=((),))
+
+
+def test_tables_show_the_variants_in_one_order_and_by_groups():
+    trials = {"alphas": (0.5,), "contrasts": (1.0,), "skips": ((1,),)}
+    found = make_variants(**CONTRASTED, **trials, keep_words=True)
+    assert [(variant.name, variant.group) for variant in found] == [
+        ("plain", "baseline"),
+        ("full", "baseline"),
+        ("the paper's method", "baseline"),
+        ("concatenated prompt", "baseline"),
+        ("without profiling", "ablation"),
+        ("without target query", "ablation"),
+        ("without skip", "ablation"),
+        ("without kept words", "ablation"),
+        ("without contrast", "ablation"),
+        ("without distinctiveness", "ablation"),
+        ("with the paper's references", "ablation"),
+        ("with as many references", "ablation"),
+        ("contrast 1", "contrast"),
+        ("alpha 0.5", "alpha"),
+        ("skip 1", "layers"),
+        ("random", "selection"),
+        ("recent", "selection"),
+        ("similarity", "selection"),
+        ("bm25", "selection"),
+        ("coreset", "selection"),
+        ("history of another user", "control"),
+    ]
+    stronger = make_variants(**PLAINLY | {"policy": POLICY}, **trials)
+    assert ("full at alpha 0.5", "strength") in [(variant.name, variant.group) for variant in stronger]
+    assert "full at alpha 0.5" not in [variant.name for variant in found]
+
+
+def test_neither_a_plain_picture_nor_a_longer_prompt_is_personalized_by_attention():
+    variants = {variant.name: variant for variant in make_variants(**CONTRASTED)}
+    assert [(variants[name].alpha, variants[name].contrast) for name in (PLAIN, CONCATENATED)] == [(0, 0)] * 2
+
+
+def test_peers_are_compared_with_the_baselines_and_come_before_the_control():
+    found = make_variants(**CONTRASTED, peers=("drum", "orc"))
+    assert [(variant.name, variant.group, variant.peer) for variant in found] == [
+        (PLAIN, "baseline", ""),
+        (FULL, "baseline", ""),
+        (PAPER, "baseline", ""),
+        (CONCATENATED, "baseline", ""),
+        ("drum", "peer", "drum"),
+        ("orc", "peer", "orc"),
+        (ANOTHER, "control", ""),
+    ]
 
 
 def test_the_baselines_and_the_control_are_always_drawn():
