@@ -232,6 +232,25 @@ def test_by_hand():
     np.testing.assert_allclose(values["own_minus_other"], [50, 100])
     np.testing.assert_allclose(values["text_alignment_target"], [100, 0])
     np.testing.assert_allclose(values["text_alignment_history"], [75, 0])
+    away = measure_pictures(truth, images=images, plain_images=images, text_features=np.array([-east, east]))
+    np.testing.assert_allclose(away["text_alignment_target"], [-100, 0])  # without a floor
+
+
+def test_a_change_is_pooled_by_hand():
+    east, north = np.array([1.0, 0.0]), np.array([0.0, 1.0])
+    truth = GroundTruth(
+        owners=np.array([0, 0, 1]),
+        targets=np.array([east] * 3),
+        target_features=np.array([east] * 3),
+        references=np.array([3 * east, north, north, east]),
+        reference_features=np.array([3 * east, north, north, east]),
+        weights=np.ones(4),
+        users=np.array([0, 0, 1, 2]),
+    )
+    np.testing.assert_allclose(truth.histories, [[0.5, 0.5], north, east])  # by directions, not by lengths
+    np.testing.assert_allclose(truth.history_features, truth.histories)
+    pooled = truth.pool_changes(np.array([[1.0, 0.0], [3.0, 0.0], [0.0, 3.0]]))  # on average (4/3, 1)
+    np.testing.assert_allclose(pooled, [[2 / 3, -1], [2 / 3, -1], [-4 / 3, 2]])
 
 
 def test_users_are_means_of_their_pictures_with_a_value():

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from evaluation.measures.recognition import accuracy, class_probabilities, class_prototypes, recall
 
@@ -40,7 +42,8 @@ def test_recall_counts_present_classes_among_as_many_of_the_likeliest():
     assert np.isnan(recall(probabilities[:0], present[:0]))
 
 
-def test_recall_of_one_class_is_accuracy():
-    probabilities = np.random.default_rng(1).dirichlet(np.ones(4), 50)
+@given(seed=st.integers(0, 1000))
+def test_recall_of_one_class_is_accuracy(seed):
+    probabilities = np.random.default_rng(seed).dirichlet(np.ones(4), 50)
     labels = np.arange(50) % 4
     assert recall(probabilities, np.eye(4, dtype=bool)[labels]) == accuracy(probabilities, labels)

@@ -48,7 +48,7 @@ def test_the_pictures_asked_for_are_those_that_a_model_of_few_steps_draws(artist
     assert drawn.artwork_digest == plan.digests[0]
 
 
-CROWD = Crowd(("what everybody likes", "a film"), (3.0, 1.0))
+CROWD = Crowd(("what everybody likes", "a liked 1"), (1.0, 3.0))
 VARIANTS = {
     one.name: one
     for one in make_variants(

@@ -238,9 +238,9 @@ def test_of_lines_that_were_refused_those_alone_are_read_again_whose_items_have_
     assert broken_promises(lake) == []
 
 
-def log_outcomes(lake, folder, *, is_strict=False):
+def log_outcomes(lake, folder, **options):
     log = EventLog(path=folder / "*.csv", columns=EVENTS)
-    intake = FileIntake(lake=lake, run=open_run(lake), is_strict=is_strict)
+    intake = FileIntake(lake=lake, run=open_run(lake), **options)
     return {one.file.name: type(made) for one, made in intake.append_logs(map(offer, log.files()))}
 
 
@@ -260,15 +260,15 @@ def test_of_logs_with_one_content_the_first_counts_whether_it_is_of_the_batch_or
 
 
 @pytest.mark.parametrize(
-    ("is_strict", "read"), [(False, [["a.csv", "c.csv"]]), (True, [["a.csv"], ["c.csv"]])]
+    ("options", "read"), [({}, [["a.csv", "c.csv"]]), ({"is_strict": True}, [["a.csv"], ["c.csv"]])]
 )
 def test_strictly_a_file_after_a_bad_one_waits_for_who_sees_it(
-    lake, tmp_path, batches, monkeypatch, is_strict, read
+    lake, tmp_path, batches, monkeypatch, options, read
 ):
     monkeypatch.setattr(file_batches, "MOST_FILES", 9)
     write_logs(tmp_path, a="ann", c="bob")
     write_csv(tmp_path / "b.csv", ("who", "what"), [("ann", "i1")])
-    made = log_outcomes(lake, tmp_path, is_strict=is_strict)
+    made = log_outcomes(lake, tmp_path, **options)
     assert [name for name, outcome in made.items() if outcome is not FileCounts] == ["b.csv"]
     assert batches == read
 

@@ -29,10 +29,10 @@ def write_logs(folder, **logs):
         (folder / "logs" / f"{name}.csv").write_text("\n".join([*lines, ""]))
 
 
-def take_in(lake, folder, **options):
+def take_in(lake, folder, *, is_strict=False, **options):
     """What became of each file of the folder, in its order."""
     log = EventLog(path=folder / "logs", columns=COLUMNS, **options)
-    intake = FileIntake(lake=lake, run=open_run(lake))
+    intake = FileIntake(lake=lake, run=open_run(lake), is_strict=is_strict)
     return [outcome for _, outcome in intake.append_logs([offer(file) for file in log.files()])]
 
 
@@ -97,6 +97,32 @@ def test_a_file_that_fails_while_it_is_read_costs_only_itself(lake, tmp_path, ba
         ("f1.csv",),
         ("f3.csv",),
     ]
+
+
+def test_what_one_of_two_files_of_one_content_fails_with_the_other_may_bring(lake, tmp_path, monkeypatch):
+    write_logs(tmp_path, a=[("e1", "ann", "i1", 1500000000)], b=[("e1", "ann", "i1", 1500000000)])
+    read = DelimitedBlocks.batches
+
+    def fail_in_one(self):
+        if self.path.name == "a.csv":
+            raise OSError(5, "the disk has a bad sector")
+        return read(self)
+
+    monkeypatch.setattr(DelimitedBlocks, "batches", fail_in_one)
+    failed, taken = take_in(lake, tmp_path)
+    assert isinstance(failed, Exception)
+    assert (taken.file, taken.accepted) == ("b.csv", 1)
+    assert ask(lake, "SELECT user_id, item_id FROM interactions") == [("ann", "i1")]
+
+
+def test_each_of_two_files_of_one_content_that_is_no_log_is_told_why(lake, tmp_path):
+    (tmp_path / "logs").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "logs" / f"{name}.csv").write_text("who,what\nann,i1\n")
+    first, second = take_in(lake, tmp_path, is_strict=True)
+    assert type(first) is type(second)
+    assert str(first) == str(second).replace("b.csv", "a.csv")
+    assert "user" in str(first)
 
 
 def test_columns_that_the_path_tells_differ_from_file_to_file_of_one_batch(lake, tmp_path, batches):
