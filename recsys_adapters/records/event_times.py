@@ -15,6 +15,8 @@ from recsys_adapters.records.worded_times import HAS_MONTH, worded_sql
 # Beyond year 5000 to_timestamp would fail for the whole file; such a time is refused for its record alone.
 _LAST_EPOCH_SECONDS = "1e11"
 _EPOCH_UNITS = {"seconds": 1, "milliseconds": 1000, "microseconds": 10**6, "nanoseconds": 10**9}
+_SIZES = {"seconds": "1e11", "milliseconds": "1e14", "microseconds": "1e17", "nanoseconds": "1e20"}
+"""Below which a number is in each unit, if it is a time of this age."""
 _EXCEL_EPOCH_DAYS = 25569
 """Days from the 30th of December 1899, where a spreadsheet's days begin, to 1970."""
 _OFFSET = r"[0-9]:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?\s*(?:[Zz]|[+-][0-9]{1,2}(?::?[0-9]{2}){0,2})$"
@@ -152,11 +154,11 @@ class TimeSpelling:
         return f"CASE WHEN {is_written} THEN CASE WHEN {found[8]} = '' THEN {local} ELSE {absolute} END END"
 
     def _auto_sql(self, text: str) -> str:
-        """By its size, a number is in one unit only, if it is a time of this age; eight digits are a date."""
+        """By its size, a number is in one unit only; eight digits are a date."""
         number = f"TRY_CAST({text} AS DOUBLE)"
         units = " ".join(
-            f"WHEN abs({number}) < 1e{power} THEN {_epoch_sql(number, unit)}"
-            for power, unit in ((11, 1), (14, 10**3), (17, 10**6), (20, 10**9))
+            f"WHEN abs({number}) < {size} THEN {_epoch_sql(number, _EPOCH_UNITS[unit])}"
+            for unit, size in _SIZES.items()
         )
         day = self._local(f"try_strptime({text}, '%Y%m%d')")
         moment = self._local(f"try_strptime({text}, '%Y%m%d%H%M%S')")
@@ -183,10 +185,10 @@ def time_defect_sql(text: str) -> str:
 def spelling_sql(text: str) -> str:
     """SQL of what `auto` takes a text for."""
     number = f"abs(TRY_CAST({text} AS DOUBLE))"
+    units = " ".join(f"WHEN {number} < {size} THEN {quoted_text(unit)}" for unit, size in _SIZES.items())
     return (
         f"CASE WHEN regexp_full_match({text}, '(19|20)([0-9]{{6}}|[0-9]{{12}})') THEN 'dates without dashes' "
-        f"WHEN {number} < 1e11 THEN 'seconds' WHEN {number} < 1e14 THEN 'milliseconds' "
-        f"WHEN {number} < 1e17 THEN 'microseconds' WHEN {number} IS NOT NULL THEN 'nanoseconds' "
+        f"{units} "
         f"WHEN regexp_matches({text}, {quoted_text(HAS_MONTH)}) THEN 'dates with words' ELSE 'iso8601' END"
     )
 

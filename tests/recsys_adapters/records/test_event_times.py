@@ -3,7 +3,7 @@ from datetime import UTC, date, datetime
 import duckdb
 import pytest
 
-from recsys_adapters.records.event_times import TimeSpelling, time_defect_sql
+from recsys_adapters.records.event_times import TimeSpelling, spelling_sql, time_defect_sql
 from recsys_adapters.remedies import remedy
 
 TEN = datetime(2024, 5, 1, 10, tzinfo=UTC)
@@ -98,6 +98,65 @@ def test_times_that_cannot_be_have_a_rule():
         "event_time is before 1990-01-01, the `earliest`: is it of another unit?",
         "event_time is after 2024-01-01",
     ]
+
+
+UNITS = {"seconds": 1, "milliseconds": 10**3, "microseconds": 10**6, "nanoseconds": 10**9}
+
+
+def broken(times, **options):
+    """Which of the rules of settings each time, as the log writes it, breaks."""
+    spelling = TimeSpelling(**options)
+    connection = duckdb.connect(config={"threads": 1})
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("CREATE TABLE times AS SELECT unnest($1::VARCHAR[]) AS text", [times])
+    rules = ", ".join(f"coalesce({rule.broken}, false)" for rule in spelling.rules)
+    column = f"TRY_CAST(text AS {spelling.column_type})"
+    rows = connection.execute(f"SELECT {rules} FROM (SELECT {column} AS event_time FROM times)").fetchall()
+    return [list(row) for row in rows]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_number_is_held_against_the_first_and_the_last_day_in_its_own_unit(unit):
+    days = {"earliest": date(2001, 2, 3), "latest": date(2004, 5, 6)}
+    first, last = (round(datetime(*d.timetuple()[:3], tzinfo=UTC).timestamp()) for d in days.values())
+    numbers = [str(second * UNITS[unit]) for second in (first - 1, first, last - 1, last)]
+    found = broken(numbers, time_format=unit, **days)
+    assert found == [[True, False], [False, False], [False, False], [False, True]]
+
+
+@pytest.mark.parametrize(("time_format", "first"), [("excel", 36925.0), ("iso8601", "2001-02-03")])
+def test_a_written_time_is_held_against_the_first_day_too(time_format, first):
+    before = str(first - 0.01) if time_format == "excel" else "2001-02-02T23:59:59Z"
+    options = {"time_format": time_format, "earliest": date(2001, 2, 3)}
+    assert broken([before, str(first), "soon"], **options) == [[True], [False], [False]]
+
+
+def test_a_pattern_with_a_zone_is_in_it_and_not_in_that_of_the_settings():
+    pattern = {"time_format": "%d.%m.%Y %H:%M %z", "time_zone": "Asia/Tokyo"}
+    assert read(["01.05.2024 12:00 +0200", "01.05.2024 06:00 -0400"], **pattern) == [TEN, TEN]
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "time"),
+    [
+        ("99999999999", "seconds", datetime(5138, 11, 16, 9, 46, 39, tzinfo=UTC)),
+        ("-99999999999", "seconds", None),
+        ("100000000000", "milliseconds", datetime(1973, 3, 3, 9, 46, 40, tzinfo=UTC)),
+        ("99999999999000", "milliseconds", datetime(5138, 11, 16, 9, 46, 39, tzinfo=UTC)),
+        ("100000000000000", "microseconds", datetime(1973, 3, 3, 9, 46, 40, tzinfo=UTC)),
+        ("99999999999000000", "microseconds", datetime(5138, 11, 16, 9, 46, 39, tzinfo=UTC)),
+        ("100000000000000000", "nanoseconds", datetime(1973, 3, 3, 9, 46, 40, tzinfo=UTC)),
+        ("99999999999000000000", "nanoseconds", datetime(5138, 11, 16, 9, 46, 39, tzinfo=UTC)),
+        ("20240501", "dates without dashes", datetime(2024, 5, 1, tzinfo=UTC)),
+        ("20240501100000", "dates without dashes", TEN),
+        ("1 May 2024 10:00", "dates with words", TEN),
+        ("2024-05-01T10:00:00Z", "iso8601", TEN),
+    ],
+)
+def test_auto_says_what_it_takes_each_value_for(text, unit, time):
+    assert duckdb.execute(f"SELECT {spelling_sql('$1::VARCHAR')}", [text]).fetchone() == (unit,)
+    if time:
+        assert read([text], time_format="auto") == [time]
 
 
 def test_a_zone_that_does_not_exist_is_an_error():
