@@ -27,7 +27,7 @@ def class_prototypes(texts: Floats, labels: NDArray[np.integer], num_classes: in
     if missing:
         raise ValueError(f"no text names the classes {missing}: give at least one text for each class")
     means = np.stack([texts[labels == label].mean(0, dtype=np.float64) for label in range(num_classes)])
-    return means / np.linalg.norm(means, axis=-1, keepdims=True)
+    return means / np.linalg.norm(means, axis=1, keepdims=True)
 
 
 def class_probabilities(images: Floats, prototypes: Floats, *, scale: float) -> NDArray[np.float64]:
@@ -42,13 +42,13 @@ def class_probabilities(images: Floats, prototypes: Floats, *, scale: float) -> 
         `[N, C]` probabilities, each row summing to 1.
     """
     logits = scale * (images.astype(np.float64) @ prototypes.T)
-    exponentials = np.exp(logits - logits.max(-1, keepdims=True))
-    return exponentials / exponentials.sum(-1, keepdims=True)
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
 def accuracy(probabilities: Floats, labels: NDArray[np.integer]) -> float:
     """Return the share of pictures whose likeliest class is the right one, 0..1; NaN without pictures."""
-    return float((probabilities.argmax(-1) == labels).mean()) if len(labels) else float("nan")
+    return float((probabilities.argmax(axis=1) == labels).mean()) if len(labels) else float("nan")
 
 
 def recall(probabilities: Floats, present: NDArray[np.bool_]) -> float:
@@ -63,6 +63,6 @@ def recall(probabilities: Floats, present: NDArray[np.bool_]) -> float:
     """
     if not len(present):
         return float("nan")
-    ranks = (-probabilities).argsort(-1).argsort(-1)
-    num_present = present.sum(-1, keepdims=True)
+    ranks = (-probabilities).argsort(axis=1).argsort(axis=1)
+    num_present = present.sum(axis=1, keepdims=True)
     return float(((ranks < num_present) & present).sum() / present.sum())

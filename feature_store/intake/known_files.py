@@ -51,10 +51,13 @@ _LAST = f"""
     SELECT offered.place, offered.file AS offered_file, offered.reading AS offered_reading, known.*
     FROM offered JOIN {LEDGER} AS known USING (source, table_name, sha256)
     QUALIFY row_number() OVER (
-        PARTITION BY offered.place ORDER BY known.reading = offered.reading DESC, known.ingested_at DESC) = 1
+        PARTITION BY offered.place
+        ORDER BY known.reading = offered.reading DESC, known.file = offered.file DESC, known.ingested_at DESC
+    ) = 1
 """
-"""SQL: of each file the last entry of its content; of its reading, if there is one, for other files of the
-content may be read otherwise, where their folders tell of what."""
+"""SQL: of each file the last entry of its content: of its reading, if there is one, for other files of the
+content may be read otherwise, where their folders tell of what; and by its name, if there is one, for each of
+several catalogues of one content is a delivery."""
 
 
 @dataclass(frozen=True)

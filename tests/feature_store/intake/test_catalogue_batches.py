@@ -6,7 +6,7 @@ import pytest
 
 from feature_store.intake import file_batches, source_files, staged_batches
 from feature_store.intake.file_batches import FileIntake
-from feature_store.intake.known_files import Known
+from feature_store.intake.known_files import Known, find_known
 from feature_store.intake.ledger import FileCounts
 from feature_store.tables.runs import open_run
 from feature_store.upkeep.checks import check_tables
@@ -247,6 +247,26 @@ def log_outcomes(lake, folder, **options):
 def write_logs(folder, **users):
     for name, user in users.items():
         write_csv(folder / f"{name}.csv", ("user", "item", "at"), [(user, "i1", 1_500_000_000)])
+
+
+def test_two_catalogues_of_one_content_are_known_from_then_on(lake, tmp_path):
+    write(tmp_path, f1=("i1", "Film", "1.png"), f2=("i1", "Film", "1.png"))
+    assert take_in(lake, films(tmp_path)) == {"f1.csv": FileCounts, "f2.csv": FileCounts}
+    assert take_in(lake, films(tmp_path)) == {"f1.csv": Known, "f2.csv": Known}
+
+
+def test_logs_with_one_content_are_looked_up_together(lake, tmp_path, monkeypatch):
+    looked_up = []
+
+    def find_and_note(lake, offers):
+        looked_up.append(len(offers))
+        return find_known(lake, offers)
+
+    monkeypatch.setattr(file_batches, "MOST_FILES", 9)
+    monkeypatch.setattr(file_batches, "find_known", find_and_note)
+    write_logs(tmp_path, **dict.fromkeys("abc", "ann"))
+    assert list(log_outcomes(lake, tmp_path).values()) == [FileCounts, Known, Known]
+    assert looked_up == [3]
 
 
 def test_of_logs_with_one_content_the_first_counts_whether_it_is_of_the_batch_or_done(
