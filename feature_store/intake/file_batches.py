@@ -239,9 +239,9 @@ def _in_turn(offers: Iterable[Offer]) -> Iterator[list[Offer]]:
     readings: dict[str, tuple[str, str]] = {}
     for offer in offers:
         reading = (offer.file.source, offer.file.reading)
-        is_twin = offer.file.table == INTERACTIONS.name and readings.get(offer.sha256) == reading
+        is_read_otherwise = readings.get(offer.sha256, reading) != reading
         is_other = bool(some) and offer.file.is_supplement != some[-1].file.is_supplement
-        if len(some) == MOST_FILES or is_other or (offer.sha256 in readings and not is_twin):
+        if len(some) == MOST_FILES or is_other or is_read_otherwise:
             yield some
             some, readings = [], {}
         some.append(offer)

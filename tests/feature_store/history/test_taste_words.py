@@ -106,7 +106,7 @@ def test_of_few_items_too_numbers_and_addresses_letters_and_sentences_are_no_wor
     at_most, too_long = 24 * "x", 25 * "y"
     rows = [
         ("a", "One", "9.95", "shop://a", "q", too_long, at_most),
-        ("b", "Two", "9.99", "shop://b", "r", too_long, "ok"),
+        ("b", "Two", "9.99", "shop://b", "r", "", "ok"),
     ]
     take_in_catalogue(lake, tmp_path, ("item", "title", "price", "link", "size", "plot", "kind"), rows)
     told = comparison(lake)({"a": 1.0}, everybody={"a": 1.0, "b": 1.0}, most=9)[0]
@@ -132,14 +132,47 @@ def test_a_field_whose_words_only_one_item_has_each_is_a_name_once_there_are_ten
     assert bool(comparison(lake)({"i1": 1.0}, everybody=everybody)) is is_told
 
 
-@pytest.mark.parametrize(("num_words", "is_told"), [(9, True), (10, False)])
+@pytest.mark.parametrize(
+    ("num_items", "num_words", "is_told"), [(12, 9, True), (12, 10, False), (10, 8, False), (11, 8, True)]
+)
 def test_a_field_of_properties_has_more_than_five_items_for_every_four_words(
-    lake, tmp_path, num_words, is_told
+    lake, tmp_path, num_items, num_words, is_told
 ):
-    rows = [(f"i{number}", f"Lamp {number}", f"wood{number % num_words}") for number in range(12)]
+    rows = [(f"i{number}", f"Lamp {number}", f"wood{number % num_words}") for number in range(num_items)]
     take_in_catalogue(lake, tmp_path, ("item", "title", "wood"), rows)
     everybody = {item: 1.0 for item, *_ in rows}
     assert bool(comparison(lake)({"i1": 1.0}, everybody=everybody)) is is_told
+
+
+def test_whether_a_field_is_a_name_is_seen_by_what_people_like_alone(lake, tmp_path):
+    rows = [
+        (f"{who}{number}", f"{who} {number}", f"m{number}")
+        for who in ("liked", "left")
+        for number in range(12)
+    ]
+    take_in_catalogue(lake, tmp_path, ("item", "title", "model"), rows)
+    everybody = {f"liked{number}": 1.0 for number in range(12)}
+    assert not comparison(lake)({"liked1": 1.0}, everybody=everybody)
+
+
+def test_nine_items_are_few_however_many_words_they_have(lake, tmp_path):
+    rows = [(f"i{number}", f"Lamp {number}", f"a{number}, b{number}") for number in range(9)]
+    take_in_catalogue(lake, tmp_path, ("item", "title", "tags"), rows)
+    assert comparison(lake)({"i1": 1.0}, everybody={item: 1.0 for item, *_ in rows})
+
+
+def test_a_part_that_a_field_repeats_is_one_word(lake, tmp_path):
+    rows = [("a", "One", "drama|Drama"), ("b", "Two", "war")]
+    take_in_catalogue(lake, tmp_path, ("item", "title", "genres"), rows)
+    told = comparison(lake)({"a": 1.0}, everybody={"a": 1.0, "b": 1.0})[0]
+    assert [(str(word), word.share) for word in told] == [("less war", 0.0), ("more drama", 1.0)][::-1]
+
+
+def test_a_word_is_named_where_enough_like_one_of_its_texts(words):
+    told = words(
+        {"space": 1.0}, everybody={"comedy": 1.0, "love": 1.0}, users={"love": 4}, fields=["genres"], most=9
+    )
+    assert list_words(told[0]) == "less comedy"
 
 
 @pytest.mark.parametrize(("share", "is_told"), [(0.5625, True), (0.53125, False)])

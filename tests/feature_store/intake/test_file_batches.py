@@ -19,6 +19,7 @@ from recsys_adapters.sources.recommendations import Recommendations
 from tests.feature_store.logs import ask, offer
 
 COLUMNS = {"user_id": "user", "item_id": "item", "event_time": "at", "event_id": "event"}
+HEADER = "user_id,item_id,rank\n"
 
 
 def write_logs(folder, **logs):
@@ -180,6 +181,35 @@ def test_a_delivery_in_many_files_is_read_together(lake, tmp_path):
     counts = [(one.file, one.accepted, one.duplicate, one.rejected) for _, one in taken]
     assert counts == [("0.csv", 1, 0, 1), ("1.csv", 1, 0, 1), ("2.csv", 0, 1, 1)]
     assert ask(lake, "SELECT count(DISTINCT ingested_at) FROM ingested_files") == [(1,)]
+
+
+def test_of_a_delivery_that_cannot_be_read_whole_who_is_not_named_keeps_their_list(lake, tmp_path):
+    def deliver(on_fault=None, **files):
+        for name, text in files.items():
+            (tmp_path / f"{name}.csv").write_text(text)
+        offers = [offer(file) for file in Recommendations(path=tmp_path / "*.csv").files()]
+        taken = append_delivery(lake, offers, open_run(lake), on_fault=on_fault)
+        return [(one.file.name, counts.file, counts.accepted) for one, counts in taken]
+
+    def lists():
+        return ask(
+            lake, "SELECT user_id, item_id FROM night.targets JOIN keyed.users USING (user_key) ORDER BY ALL"
+        )
+
+    deliver(a=f"{HEADER}ann,i1,1\n", b=f"{HEADER}bob,i1,1\n")
+    faults = []
+    made = deliver(
+        a=f"{HEADER}ann,i2,1\n",
+        b="who,what\n",
+        c=f"{HEADER}cid,i3,1\ncid,i4,2\n",
+        on_fault=lambda one, error: faults.append(one.file.name),
+    )
+    assert (made, faults) == ([("a.csv", "a.csv", 1), ("c.csv", "c.csv", 2)], ["b.csv"])
+    assert lists() == [("ann", "i2"), ("bob", "i1"), ("cid", "i3"), ("cid", "i4")]
+    with pytest.raises(ValueError, match=r"b\.csv"):
+        deliver()
+    deliver(b=f"{HEADER}ann,i5,2\n")
+    assert lists() == [("ann", "i2"), ("ann", "i5"), ("cid", "i3"), ("cid", "i4")]
 
 
 @pytest.mark.parametrize("user", ["\0", "a\0nn", "zoe\0"])

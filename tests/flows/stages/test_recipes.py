@@ -56,6 +56,50 @@ def test_the_seed_belongs_to_targets_and_pictures():
     assert changed(seed=7) == (True, False, True)
 
 
+@pytest.mark.parametrize(
+    ("values", "digests"),
+    [
+        (
+            {},
+            (
+                "3ee6912f67c2da7f",
+                "6037bebeef8e69e9",
+                "cc4bacb75b3cc64b",
+                "6e9b720f0c79b609",
+                "20259716270a3368",
+            ),
+        ),
+        (
+            {
+                "images": Images(references="both"),
+                "start": Start(strength=0.4),
+                "safety": Safety(text_filter="own.filters:strict"),
+            },
+            (
+                "3ee6912f67c2da7f",
+                "6037bebeef8e69e9",
+                "c02f340713dd8dc2",
+                "0e3f5097665adab3",
+                "20259716270a3368",
+            ),
+        ),
+    ],
+    ids=["defaults", "all that is left out elsewhere"],
+)
+def test_a_new_release_makes_nothing_anew_by_itself(values, digests):
+    """A digest that is another one lets all users' pictures be drawn again: tell it in the changelog."""
+    settings = Settings(sources=SOURCES, **values)
+    crowd = [CrowdPicture(sha256="a", uri="a.png", weight=1.0)]
+    assert (
+        targets_recipe(settings),
+        crowd_recipe(settings, "encoder"),
+        profile_recipe(settings, "encoder", "crowd"),
+        drawing_recipe(settings, "pipeline", "crowd", crowd),
+        evaluation_recipe(settings, "pipeline"),
+    ) == digests
+    assert item_seed(settings, "item") == 1221658543
+
+
 def test_limits_and_folders_belong_to_nothing():
     assert changed(max_users="all", workspace="elsewhere", bucket_users=3) == (False, False, False)
 
