@@ -35,10 +35,11 @@ def test_an_empty_list_blocks_nothing(text):
 
 
 def test_comments_in_the_file_are_no_phrases(tmp_path):
-    (tmp_path / "list.txt").write_text("# harbour\n\nforbidden words\n")
+    (tmp_path / "list.txt").write_text("# harbour\n\nforbidden words\n  # lighthouse\n")
     blocklist = Blocklist.read(tmp_path / "list.txt")
     assert blocklist("Forbidden words here")
     assert not blocklist("a harbour")
+    assert not blocklist("a lighthouse")
 
 
 def test_a_missing_file_is_not_taken_for_an_empty_one(tmp_path):

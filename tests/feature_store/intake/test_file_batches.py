@@ -9,6 +9,7 @@ from feature_store.intake.file_batches import FileIntake, append_delivery
 from feature_store.intake.known_files import Known
 from feature_store.intake.ledger import FileCounts
 from feature_store.intake.source_files import append_together
+from feature_store.intake.staged_batches import stage_together
 from feature_store.lake.sql import LAKE
 from feature_store.tables.runs import open_run
 from feature_store.tables.users import find_key
@@ -173,11 +174,21 @@ def test_settings_that_change_read_all_files_anew_together(lake, tmp_path, batch
     assert ask(lake, "SELECT count(*) FROM superseded_interactions") == [(4,)]
 
 
-def test_a_delivery_in_many_files_is_read_together(lake, tmp_path):
+@pytest.mark.parametrize(("most", "sizes"), [(512, [3]), (2, [2, 1])])
+def test_a_delivery_in_many_files_is_read_together(lake, tmp_path, monkeypatch, most, sizes):
+    read = []
+
+    def stage_and_note(stack, lake, connection, offers, files, run):
+        read.append(len(offers))
+        return stage_together(stack, lake, connection, offers, files, run)
+
+    monkeypatch.setattr(file_batches, "MOST_FILES", most)
+    monkeypatch.setattr(file_batches, "stage_together", stage_and_note)
     for number, user in enumerate(("ann", "bob", "ann")):
-        (tmp_path / f"{number}.csv").write_text(f"user_id,item_id,rank\n{user},i1,1\n,i1,1\n")
+        (tmp_path / f"{number}.csv").write_text(f"{HEADER}{user},i1,1\n,i1,1\n")
     files = Recommendations(path=tmp_path / "*.csv").files()
     taken = append_delivery(lake, [offer(file) for file in files], open_run(lake))
+    assert read == sizes
     counts = [(one.file, one.accepted, one.duplicate, one.rejected) for _, one in taken]
     assert counts == [("0.csv", 1, 0, 1), ("1.csv", 1, 0, 1), ("2.csv", 0, 1, 1)]
     assert ask(lake, "SELECT count(DISTINCT ingested_at) FROM ingested_files") == [(1,)]
