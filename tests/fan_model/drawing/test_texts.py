@@ -5,12 +5,13 @@ import json
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
 from fan_model.drawing.artist import Artist
 from fan_model.drawing.limits import RequestLimits
 from fan_model.drawing.personalizer import Personalizer
 from fan_model.drawing.requests import ArtworkRequest, DrawingOptions
-from fan_model.drawing.texts import MAX_CHARACTERS
+from fan_model.drawing.texts import MAX_CHARACTERS, Text, Words, is_readable
 from fan_model.request_errors import RequestError
 from fan_model.service.messages.json_bodies import decode_json
 from fan_model.service.messages.payloads import read_invocations_body
@@ -81,3 +82,28 @@ def test_no_deployment_lets_longer_texts_in_than_a_night():
     assert len(request.prompt) == MAX_CHARACTERS
     with pytest.raises(ValueError, match="at most 2000 characters"):
         ArtworkRequest(prompt="x" * (MAX_CHARACTERS + 1))
+
+
+def takes(rule, text):
+    try:
+        TypeAdapter(rule).validate_python(text, strict=True)
+    except ValidationError:
+        return False
+    return True
+
+
+@given(TEXTS | st.none() | st.integers() | st.binary(max_size=3))
+@example("x" * MAX_CHARACTERS)
+@example("x" * (MAX_CHARACTERS + 1))
+@example("half a pair: \ud83d")
+def test_what_columns_of_a_file_may_hold_is_what_a_field_may_hold(text):
+    assert is_readable(text) == takes(Text, text)
+    if isinstance(text, str) and len(text) <= MAX_CHARACTERS:
+        assert is_readable(text, longest=len(text)) == is_readable(text)
+        assert not is_readable(text, longest=len(text) - 1)
+
+
+def test_a_text_that_may_be_empty_is_as_long_as_any_other():
+    assert [takes(Words, "x" * length) for length in (0, MAX_CHARACTERS, MAX_CHARACTERS + 1)] == [
+        True, True, False
+    ]  # fmt: skip

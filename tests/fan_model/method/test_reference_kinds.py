@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from fan_model.method.image_personalization import ImagePersonalization
 from fan_model.method.personalization import Personalization
@@ -51,3 +52,10 @@ def test_what_moves_nothing_does_not_act():
     assert not ImagePersonalization(alpha=0, contrast=0).acts
     assert ImagePersonalization(alpha=0, contrast=0.1).acts
     assert ImagePersonalization(alpha=0.1).acts
+
+
+def test_a_share_is_a_part_of_one_and_a_half_if_nobody_says():
+    assert ReferenceKinds().share == 0.5
+    for share in (-0.01, 1.01):
+        with pytest.raises(ValidationError, match="share"):
+            ReferenceKinds(references="both", share=share)
