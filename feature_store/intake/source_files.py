@@ -98,7 +98,7 @@ def account(
     connection: DuckDBPyConnection,
     staged: StagedBatch,
     accepted: Counter[int],
-    warnings: Callable[[int], tuple[str, ...]] = lambda _: (),
+    warnings: Callable[[int], tuple[str, ...]],
 ) -> list[FileCounts]:
     """Keep what was refused of files whose rows are written, and write their ledger entries.
 

@@ -68,8 +68,10 @@ def test_the_lake_says_of_each_snapshot_which_files_came(lake, tmp_path):
     take_in(lake, tmp_path)
     write_logs(tmp_path, d=[("e9", "ann", "i1", 1500000000)])
     take_in(lake, tmp_path)
+    write_logs(tmp_path, e=[("e10", "ann", "i1", 1500000000)], f=[("e11", "ann", "i1", 1500000000)])
+    take_in(lake, tmp_path)
     told = ask(lake, f"SELECT commit_message FROM {LAKE}.snapshots() WHERE commit_message LIKE 'ingest%'")
-    assert told == [("ingest a.csv and 2 more",), ("ingest d.csv",)]
+    assert told == [("ingest a.csv and 2 more",), ("ingest d.csv",), ("ingest e.csv and 1 more",)]
 
 
 @pytest.mark.parametrize(("name", "most"), [("MOST_FILES", 2), ("MOST_BYTES", 100)])
