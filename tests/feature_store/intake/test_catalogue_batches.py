@@ -255,6 +255,20 @@ def test_two_catalogues_of_one_content_are_known_from_then_on(lake, tmp_path):
     assert take_in(lake, films(tmp_path)) == {"f1.csv": Known, "f2.csv": Known}
 
 
+def test_titles_that_clash_are_told_together_whatever_the_file_before_said_of_one_item(lake, tmp_path):
+    write_csv(tmp_path / "b.csv", ("item", "title"), [("i1", "Alpha"), ("i2", "Beta")])
+    take_in(lake, books(tmp_path))
+    write_csv(tmp_path / "f1.csv", ("item", "title"), [("i1", "Alpha")])
+    write_csv(tmp_path / "f2.csv", ("item", "title"), [("i1", "Gamma"), ("i2", "Delta")])
+    offers = [offer(file) for file in films(tmp_path).files()]
+    intake = FileIntake(lake=lake, run=open_run(lake))
+    first, second = (counts.warnings for _, counts in intake.append_catalogues(offers))
+    assert first == ()
+    (warning,) = second
+    assert warning.startswith("2 items of films have another title in books")
+    assert "item i1 and item i2" in warning
+
+
 def test_logs_with_one_content_are_looked_up_together(lake, tmp_path, monkeypatch):
     looked_up = []
 

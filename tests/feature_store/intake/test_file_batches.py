@@ -176,6 +176,14 @@ def test_settings_that_change_read_all_files_anew_together(lake, tmp_path, batch
     assert ask(lake, "SELECT count(*) FROM superseded_interactions") == [(4,)]
 
 
+def test_a_file_that_speaks_of_what_a_later_one_brought_is_read_anew_by_itself(lake, tmp_path, batches):
+    write_logs(tmp_path, a=[("e1", "ann", "i1", 1500000000)], b=[("e1", "ann", "i2", 1500000000)])
+    take_in(lake, tmp_path)
+    counts = [(one.accepted, one.duplicate) for one in take_in(lake, tmp_path, default_kind="visit")]
+    assert (batches, counts) == ([2, 2, 1, 1], [(1, 0), (1, 0)])
+    assert ask(lake, "SELECT item_id, kind FROM interactions") == [("i2", "visit")]
+
+
 @pytest.mark.parametrize(("most", "sizes"), [(512, [3]), (2, [2, 1])])
 def test_a_delivery_in_many_files_is_read_together(lake, tmp_path, monkeypatch, most, sizes):
     read = []

@@ -8,15 +8,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feature_store.intake import clashes, refused_records, source_files, staged_batches
+from feature_store.intake.file_batches import FileIntake
+from feature_store.intake.source_files import IntakeError
 from feature_store.intake.staging import StagedFile
+from feature_store.schemas import INTERACTIONS
+from feature_store.tables.runs import open_run
+from recsys_adapters.sources.event_log import EventLog
 from tests.feature_store.logs import (
+    EVENT_COLUMNS,
     ask,
     hours,
     key_of,
+    offer,
     take_in_events,
     take_in_items,
     take_in_targets,
     users_of,
+    write_csv,
 )
 from tests.marks import some_of
 
@@ -42,17 +50,72 @@ def way(request, monkeypatch):
     monkeypatch.setattr(source_files, "LARGEST_SHARE_CLASHING", 1.0)
     monkeypatch.setattr(source_files, "_add_rows", add_rows_and_look)
     yield request.param
+    if source_files.LARGEST_SHARE_CLASHING < 1:
+        return
     events = [(can_be, is_done) for table, can_be, is_done in asked if table == "interactions"]
     assert all(can_be == is_done for can_be, is_done in events), "a log went the other way in silence"
 
 
-def test_most_of_whose_rows_clash_is_inserted_and_not_taken_over(lake, tmp_path, monkeypatch):
-    monkeypatch.setattr(source_files, "LARGEST_SHARE_CLASHING", 0.5)
-    monkeypatch.setattr(StagedFile, "take_over", None)
-    monkeypatch.setattr(staged_batches, "LARGE_FILE", 2**40)
+@pytest.mark.parametrize(("share", "is_inserted"), [(0.75, False), (0.74, True)])
+def test_most_of_whose_rows_clash_is_inserted_and_not_taken_over(
+    lake, tmp_path, monkeypatch, share, is_inserted
+):
+    taken_over, take_over = [], StagedFile.take_over
+
+    def take_over_and_note(rows, connection):
+        taken_over.append(rows.path)
+        take_over(rows, connection)
+
+    monkeypatch.setattr(staged_batches, "LARGE_FILE", 1)
     take_in_events(lake, tmp_path, EVENTS)
+    monkeypatch.setattr(source_files, "LARGEST_SHARE_CLASHING", share)
+    monkeypatch.setattr(StagedFile, "take_over", take_over_and_note)
     counts = take_in_events(lake, tmp_path, [*EVENTS, ("e4", "bob", "i2", hours(4), 2.0)], name="longer")
     assert (counts.accepted, counts.duplicate) == (1, 3)
+    assert (taken_over == []) is is_inserted
+    assert ask(lake, "SELECT count(*), count(DISTINCT interaction_id) FROM interactions") == [(4, 4)]
+
+
+def offer_together(lake, folder, *logs):
+    for number, events in enumerate(logs):
+        write_csv(folder / "together" / f"{number}.csv", EVENT_COLUMNS, events)
+    columns = {"user_id": "user", "item_id": "item", "event_time": "time", "event_id": "event"}
+    log = EventLog(path=folder / "together", columns=columns, time_format="iso8601")
+    return FileIntake(lake=lake, run=open_run(lake)).append_logs([offer(file) for file in log.files()])
+
+
+def contents(lake):
+    tables = ("interactions", "superseded_interactions", "ingested_files", "rejected_rows")
+    return {table: ask(lake, f"FROM {table} ORDER BY ALL") for table in tables}
+
+
+def test_a_row_that_was_counted_and_is_not_there_stops_the_run_and_nothing_is_taken_in(
+    lake, tmp_path, monkeypatch
+):
+    take_in_events(lake, tmp_path, EVENTS)
+    before = contents(lake)
+    monkeypatch.setattr(source_files, "merge", lambda connection, table, rows: None)
+    with pytest.raises(IntakeError, match=r"correction\.csv: the lake would hold 0 rows of it, and 1 were"):
+        take_in_events(lake, tmp_path, [("e2", "ann", "i3", hours(2), 1.0)], name="correction")
+    assert contents(lake) == before
+
+
+def test_of_files_that_are_taken_in_together_the_one_that_misses_a_row_is_named(lake, tmp_path, monkeypatch):
+    insert = source_files._insert
+
+    def insert_and_lose_one(connection, staged, clashes):
+        insert(connection, staged, clashes)
+        connection.execute(f"DELETE FROM {INTERACTIONS.qualified_name} WHERE interaction_id LIKE '%e3%'")
+
+    before = contents(lake)
+    monkeypatch.setattr(staged_batches, "LARGE_FILE", 2**40)
+    logs = (EVENTS[:1], EVENTS[1:])
+    with monkeypatch.context() as patch:
+        patch.setattr(source_files, "_insert", insert_and_lose_one)
+        with pytest.raises(IntakeError, match=r"1\.csv: the lake would hold 1 rows of it, and 2 were"):
+            list(offer_together(lake, tmp_path, *logs))
+    assert contents(lake) == before
+    assert [made.accepted for _, made in offer_together(lake, tmp_path, *logs)] == [1, 2]
 
 
 def test_a_file_is_taken_in_once_however_often_and_under_whatever_name_it_is_offered(lake, tmp_path):
