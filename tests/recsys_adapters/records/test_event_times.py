@@ -116,6 +116,16 @@ def broken(times, **options):
 
 
 @pytest.mark.parametrize("unit", UNITS)
+def test_a_number_is_a_time_in_the_unit_of_the_settings(unit):
+    assert read([str(1714557600 * UNITS[unit]), "soon"], time_format=unit) == [TEN, None]
+
+
+@pytest.mark.parametrize("text", ["2024050110", "202405011000", "2024050110000"])
+def test_what_may_be_seconds_since_1970_is_no_written_time(text):
+    assert read([text], time_format="iso8601") == [None]
+
+
+@pytest.mark.parametrize("unit", UNITS)
 def test_a_number_is_held_against_the_first_and_the_last_day_in_its_own_unit(unit):
     days = {"earliest": date(2001, 2, 3), "latest": date(2004, 5, 6)}
     first, last = (round(datetime(*d.timetuple()[:3], tzinfo=UTC).timestamp()) for d in days.values())
