@@ -12,6 +12,7 @@ from feature_store.intake.offers import Entry, Offer, Offering
 from feature_store.lake.lake import Lake
 from feature_store.lake.sql import arrow_rows, quote
 from feature_store.schemas import IN_THE_FUTURE, INTERACTIONS, ITEMS, NO_ITEM, REJECTED_ROWS
+from feature_store.tables.suppressions import NAMELESS
 
 _OFFERED = pa.schema(
     [("place", pa.int32())]
@@ -29,12 +30,18 @@ _IS_AWAITED = f"""(
 
 A day later, then after twice as long each time: those of a broken log are in the future for ever.
 """
+_IS_NAMELESS = f"""(
+    entry.file <> entry.offered_file AND regexp_matches(entry.file, '(^|[/=]){NAMELESS}([./]|$)')
+)"""
+"""SQL: whether nobody can tell what the file was called: it was named after a user who was forgotten."""
 _STILL_COUNTS = f"""(
-    NOT EXISTS (FROM {LEDGER} AS later
-                WHERE later.source = entry.source AND later.table_name = entry.table_name
-                    AND later.file = entry.file AND later.ingested_at > entry.ingested_at)
+    {_IS_NAMELESS} OR NOT EXISTS (
+        FROM {LEDGER} AS later
+        WHERE later.source = entry.source AND later.table_name = entry.table_name
+            AND later.file = entry.file AND later.ingested_at > entry.ingested_at)
     AND (entry.file = entry.offered_file OR entry.user_key IS NOT NULL)
 )"""
+"""SQL: whether this is the last that a catalogue by that name said."""
 _MAY_HAVE_ITS_ITEMS = f"""(
     entry.ingested_at < (SELECT max(ingested_at) FROM {ITEMS.qualified_name})
     AND EXISTS (FROM {REJECTED_ROWS.qualified_name} AS refused

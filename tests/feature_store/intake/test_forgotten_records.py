@@ -1,5 +1,6 @@
 """A log that is delivered again does not bring a forgotten user back; the user's own return does."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from feature_store.history.opt_outs import has_opted_out, opt_in, opt_out
 from feature_store.intake.file_batches import FileIntake
 from feature_store.intake.forgotten_records import find_returned, leave_out, list_named
+from feature_store.intake.known_files import Known
 from feature_store.lake.relations import keep
 from feature_store.schemas import INTERACTIONS, ITEMS, TARGET_LISTS
 from feature_store.tables.runs import open_run
@@ -16,6 +18,7 @@ from feature_store.upkeep.checks import check_tables
 from feature_store.upkeep.erasure import erase_user
 from feature_store.upkeep.maintenance import purge_lake
 from recsys_adapters.sources.event_log import EventLog
+from recsys_adapters.sources.prompt_histories import PromptHistories
 from tests.feature_store.logs import (
     EVENT_COLUMNS,
     ask,
@@ -133,6 +136,28 @@ def test_an_event_of_the_very_moment_of_the_erasure_brings_the_user_back(left, t
     ((erased_at,),) = ask(left, "SELECT erased_at FROM suppressions")
     take_in_events(left, tmp_path, [*OLD, ("new", LEAVER, "i2", erased_at.isoformat(), 1.0)], name="again")
     assert ask(left, "SELECT item_id FROM interactions WHERE user_id = ?", LEAVER) == [("i2",)]
+
+
+def test_catalogues_named_after_who_left_are_known_though_their_names_are_not(lake, tmp_path):
+    def take_in():
+        """Which files of items are read, and how many rows of them."""
+        offers = [offer(file) for file in PromptHistories(path=tmp_path / "prompts").files()]
+        intake, known = FileIntake(lake=lake, run=open_run(lake)), {one.offering for one in offers}
+        for _ in intake.append_logs(offers[3:], offering=known):
+            pass
+        taken = intake.append_catalogues(offers[:3], offering=known)
+        return {one.file.name: made.accepted for one, made in taken if not isinstance(made, Known)}
+
+    for user in ("leaver", "other", "stayer"):
+        prompt = {"prompt": f"{user}'s harbour", "user_id": user, "id": f"{user}-1"}
+        (tmp_path / "prompts").mkdir(exist_ok=True)
+        (tmp_path / "prompts" / f"{user}.jsonl").write_text(json.dumps(prompt))
+    assert take_in() == {"leaver.jsonl": 1, "other.jsonl": 1, "stayer.jsonl": 1}
+    for user in ("leaver", "other"):
+        erase_user(lake, find_key(lake, user))
+    assert take_in() == {"leaver.jsonl": 0, "other.jsonl": 0}
+    assert take_in() == {}
+    assert ask(lake, "SELECT count(*) FROM ingested_files WHERE file = ?", f"{NAMELESS}.jsonl") == [(2,)]
 
 
 RECORDS = f"""
