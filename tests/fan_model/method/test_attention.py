@@ -6,7 +6,8 @@ import pytest
 import torch
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 
-from fan_model.method.attention import RECORDING, Attention, personalized_attention
+from fan_model.method.attention import RECORDING, Attention, contrasted_attention, personalized_attention
+from fan_model.method.attention import recording as recording_in
 from tests.fan_model.pipelines import clip_text_model, t5_model
 
 MODELS = {"CLIP": clip_text_model(), "T5": t5_model().encoder}
@@ -125,6 +126,21 @@ def test_without_references_the_target_attends_itself_at_every_alpha(case):
     torch.testing.assert_close(found, plainly(TARGET, *how))
 
 
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("strength", [0.0, 0.7, 2.0])
+def test_a_contrast_adds_what_references_have_beyond_the_crowd(case, strength):
+    attention, *how = CASES[case]
+    apart = (
+        0.75 * plainly(REFERENCES[0], *how)
+        - 0.5 * plainly(REFERENCES[1], *how)
+        - 0.25 * plainly(TARGET, *how)
+    )
+    found = contrasted_attention(
+        QUERY, TARGET, [*REFERENCES, TARGET], [0.75, -0.5, -0.25], strength, attention
+    )
+    torch.testing.assert_close(found, plainly(TARGET, *how) + strength * apart)
+
+
 def test_a_block_of_causal_queries_is_given_no_later_keys():
     blocks = [(rows, keys) for rows, keys, _ in CASES["causal"][0].blocks]
     assert len(blocks) > 1
@@ -157,3 +173,15 @@ def test_what_is_recorded_is_each_layers_keys_and_values():
             for projection in (layer.self_attn.k_proj, layer.self_attn.v_proj)
         )
     torch.testing.assert_close(recorder[0], (key, value))
+
+
+def test_what_is_recorded_in_a_block_goes_to_its_recorder_and_nothing_does_after_it():
+    model, around, own = recording(MODELS["CLIP"]), [], []
+    layers = model.config.num_hidden_layers
+    with torch.no_grad():
+        with recording_in(around):
+            model(input_ids=IDS)
+            model(input_ids=IDS, recorder=own)
+        assert (len(around), len(own)) == (layers, layers)
+        model(input_ids=IDS)
+    assert len(around) == layers

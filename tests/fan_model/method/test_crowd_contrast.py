@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from fan_model.method.crowd_contrast import Crowd, choose_crowd, contrast_shares
+from fan_model.method.crowd_contrast import Crowd, CrowdPolicy, choose_crowd, contrast_shares
 
 weighted_texts = st.dictionaries(st.sampled_from("abcdefgh"), st.floats(1e-3, 1e3), min_size=1)
 
@@ -28,6 +29,15 @@ def test_a_text_counts_for_how_much_more_the_user_weighs_it_than_the_crowd():
 def test_a_reference_that_is_named_twice_counts_for_both():
     shares = contrast_shares(["western", "western"], [1.0, 1.0], crowd_of({"drama": 1.0}))
     assert shares == {"western": 1.0, "drama": -1.0}
+
+
+@pytest.mark.parametrize(
+    ("weights", "crowd"),
+    [([1.0, 1.0], Crowd(("drama",), (1.0,))), ([1.0], Crowd(("drama", "comedy"), (1.0,)))],
+)
+def test_a_text_without_a_weight_is_a_fault_of_the_caller(weights, crowd):
+    with pytest.raises(ValueError, match="zip"):
+        contrast_shares(["western"], weights, crowd)
 
 
 @given(weighted_texts, st.floats(1e-3, 1e3))
@@ -97,3 +107,41 @@ def test_the_text_nearest_to_the_middle_stands_for_its_group():
     chosen, shares = choose_crowd(np.stack([places, places], axis=1), np.ones(6), 2)
     assert sorted(chosen.tolist()) == [2, 5]
     assert shares.tolist() == pytest.approx([0.5, 0.5])
+
+
+def test_no_more_texts_than_a_crowd_may_have_are_all_of_it_in_their_order():
+    vectors, weights = population(0, 3)
+    for size in (3, 4):
+        places, shares = choose_crowd(vectors, weights, size)
+        assert places.tolist() == [0, 1, 2]
+        np.testing.assert_allclose(shares, weights / weights.sum())
+
+
+def test_of_many_kinds_a_crowd_has_one_text_of_each():
+    kinds = np.eye(8)[np.arange(40) % 8] * np.where(np.arange(40) % 3, 1, -1)[:, None]
+    vectors = kinds + 0.01 * np.random.default_rng(5).normal(size=(40, 8))
+    places, _ = choose_crowd(vectors, np.linspace(1, 2, 40), 16)
+    assert len({tuple(kinds[place]) for place in places}) == 16
+
+
+def test_of_few_different_texts_each_is_named_once():
+    places, shares = choose_crowd(np.eye(2)[[0, 1] * 5], np.ones(10), 5)
+    assert sorted((places % 2).tolist()) == [0, 1]
+    assert shares.tolist() == pytest.approx([0.5, 0.5])
+
+
+def test_a_new_release_chooses_the_same_crowd():
+    """Another one would let everybody's personal pictures be drawn again."""
+    places, shares = choose_crowd(*population(3, 60), 6)
+    assert places.tolist() == [57, 40, 15, 32, 33, 5]
+    assert shares.tolist() == pytest.approx([0.2532, 0.1492, 0.1697, 0.1455, 0.1401, 0.1423], abs=1e-4)
+
+
+def test_a_policy_of_a_crowd_has_bounds_and_defaults():
+    usual = CrowdPolicy()
+    assert (usual.size, usual.least_users, usual.max_drift) == (6, 5, 0.02)
+    for allowed in ({"size": 2}, {"size": 64}, {"least_users": 1}, {"max_drift": 0}, {"max_drift": 2}):
+        CrowdPolicy(**allowed)
+    for refused in ({"size": 1}, {"size": 65}, {"least_users": 0}, {"max_drift": -0.01}, {"max_drift": 2.01}):
+        with pytest.raises(ValidationError, match="should be"):
+            CrowdPolicy(**refused)

@@ -30,6 +30,19 @@ def test_one_dot_product_is_the_mean_cosine_over_all_token_pairs():
     np.testing.assert_allclose(vectors.unit_mean_tokens, directions, rtol=1e-5)
 
 
+def test_vectors_are_joined_in_their_order_and_each_kind_has_its_own_mean():
+    one, other = vectors_of(1, 2), vectors_of(2, 3)
+    both = ReferenceVectors.join([one, other])
+    assert np.array_equal(both.mean_unit_tokens, [*one.mean_unit_tokens, *other.mean_unit_tokens])
+    assert np.array_equal(both.unit_mean_tokens, [*one.unit_mean_tokens, *other.unit_mean_tokens])
+    for weights in ([3, 1], (0.75, 0.25)):
+        mean = one.mean(weights)
+        expected = 0.75 * one.mean_unit_tokens[0] + 0.25 * one.mean_unit_tokens[1]
+        np.testing.assert_allclose(mean.mean_unit_tokens, [expected], rtol=1e-6)
+        expected = 0.75 * one.unit_mean_tokens[0] + 0.25 * one.unit_mean_tokens[1]
+        np.testing.assert_allclose(mean.unit_mean_tokens, [expected], rtol=1e-6)
+
+
 @pytest.mark.parametrize("length", [1e-3, 1e3])
 def test_the_length_of_tokens_does_not_matter(length):
     tokens = np.random.default_rng(0).standard_normal((2, 5, 8)).astype(np.float32)

@@ -1,6 +1,7 @@
 """One policy says how many references are used, and which; nobody counts or selects on their own."""
 
 import ast
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,7 @@ def test_a_little_history_that_others_filled_up_is_kept_whole():
     [
         *({"fraction": fraction} for fraction in (0, 1.001, 1.5, float("nan"))),
         *({"max_references": number} for number in (0, 1001)),
+        *({"min_references": number, "max_references": None} for number in (0, 1001)),
         {"little_history": 0},
     ],
 )
@@ -84,11 +86,13 @@ def test_an_option_that_no_policy_has_is_refused():
 def test_the_least_and_the_most_that_a_policy_may_be_are_allowed():
     SelectionPolicy(fraction=1, max_references=1000, little_history=1)
     SelectionPolicy(fraction=1e-9, max_references=1)
+    SelectionPolicy(min_references=1000, max_references=1000)
+    SelectionPolicy(min_references=1)
 
 
 def test_left_alone_a_policy_keeps_the_papers_tenth_at_most_twenty_and_fills_up_to_three():
-    usual = SelectionPolicy(fraction=0.1, max_references=20, cold_start=True, little_history=3)
-    assert SelectionPolicy() == usual
+    usual = {"fraction": 0.1, "max_references": 20, "min_references": 1, "distinctive": False}
+    assert asdict(SelectionPolicy()) == usual | {"cold_start": True, "little_history": 3}
 
 
 def test_nobody_selects_from_an_empty_history():
