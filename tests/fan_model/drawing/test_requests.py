@@ -1,6 +1,7 @@
 """One spelling for all requests of the same picture, and limits that hold for every value."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 
 from fan_model.drawing.fingerprints import artwork_digest
 from fan_model.drawing.limits import RequestLimits, Sides
-from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, canonical
+from fan_model.drawing.requests import ArtworkRequest, DrawingOptions, canonical, merge_weighted
 from fan_model.request_errors import RequestError
 
 WEIGHTS = st.floats(1e-3, 1e3)
@@ -206,3 +207,25 @@ def test_left_alone_the_options_are_those_of_the_documentation():
 
 def test_a_refused_request_is_the_senders_fault():
     assert RequestError("x").http_status == 400
+
+
+def test_layers_are_spelt_once_in_their_order_and_those_that_there_are_not_are_none():
+    options = DrawingOptions(skip_layers=(3, 1, 1, 9), alpha=0.3)
+    assert options.within(4) == replace(options, skip_layers=(1, 3))
+    assert DrawingOptions(skip_layers=(9,)).within(4).skip_layers == ()
+
+
+def test_where_all_layers_are_skipped_nothing_is_personal():
+    options = DrawingOptions(skip_layers=(1, 0), alpha=0.3, contrast=2.0, target_query=False)
+    plain = {"skip_layers": (), "alpha": 0.0, "contrast": 0.0, "target_query": True}
+    assert options.within(2) == replace(options, **plain)
+    assert options.within(3) == replace(options, skip_layers=(0, 1))
+
+
+def test_models_that_say_nothing_are_drawn_with_in_twenty_steps_and_some_guidance():
+    assert (DrawingOptions().steps, DrawingOptions().guidance) == (20, 3.5)
+
+
+def test_a_text_too_many_is_a_fault_of_the_caller():
+    with pytest.raises(ValueError, match="zip"):
+        merge_weighted(["a", "b"], [1.0])
