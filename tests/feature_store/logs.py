@@ -102,3 +102,15 @@ def users_of(lake, table):
 def ask(lake, sql, *parameters):
     """Rows of a query, as tuples."""
     return [tuple(row.values()) for row in lake.query(sql, list(parameters)).to_pylist()]
+
+
+def write_states(lake, users):
+    """Say of users that their targets and profiles are up to date."""
+    for key in [key_of(lake, user) for user in users]:
+        lake.write(
+            lambda connection, key=key: connection.execute(
+                f"INSERT INTO night.target_states VALUES ({key}, 'r', 'n');"
+                f"INSERT INTO night.profile_states VALUES ({key}, 'i7', 'd', 'r', 'n')"
+            ),
+            "states",
+        )

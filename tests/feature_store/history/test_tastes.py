@@ -1,11 +1,19 @@
 """A taste is what a user likes now: nothing of the future, and nothing of who opted out."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from feature_store.history.opt_outs import count_opt_outs, has_opted_out, opt_in, opt_out
-from feature_store.history.tastes import OptedOutError, read_liked_artwork, read_taste
+from feature_store.history.tastes import (
+    OptedOutError,
+    read_history,
+    read_liked,
+    read_liked_artwork,
+    read_taste,
+)
 from feature_store.tables.users import UnknownUserError
-from tests.feature_store.logs import hours, key_of, render, take_in_events, take_in_items
+from tests.feature_store.logs import DAY, ask, hours, key_of, render, take_in_events, take_in_items
 
 
 def fill(lake, folder):
@@ -47,6 +55,31 @@ def test_the_own_pictures_of_what_a_user_likes_come_the_most_liked_first(filled)
     assert [(one.uri, one.weight) for one in found] == [("i1.png", 2.0), ("i3.png", 2.0), ("i2.png", 1.0)]
     assert read_liked_artwork(filled, "bob", limit=2) == found[:2]
     assert [(one.uri, one.weight) for one in read_liked_artwork(filled, "ann", limit=9)] == [("i1.png", 7.0)]
+
+
+def test_what_has_the_text_that_is_asked_about_is_left_out_and_nothing_else(filled):
+    key, written = key_of(filled, "bob"), "UPDATE items SET target_text = NULL WHERE item_id = 'i3'"
+    ((prompt,),) = ask(filled, "SELECT DISTINCT target_text FROM items WHERE item_id IN ('i1', 'twin')")
+    assert {one.text for one in read_liked(filled, key, without=prompt)} == {"Two", "Three"}
+    filled.write(lambda connection: connection.execute(written), "as if its prompt was not written yet")
+    assert {one.text for one in read_liked(filled, key, without=prompt)} == {"Two", "Three"}
+    assert {one.text for one in read_liked(filled, key)} == {"One", "Two", "Three"}
+
+
+def test_a_history_is_what_was_liked_before_a_time_as_it_was_known_before_another(filled, tmp_path):
+    key, known = key_of(filled, "bob"), datetime.now(UTC)
+    take_in_events(filled, tmp_path, [("e10", "bob", "i3", hours(0), 4.0)], name="late")
+
+    def weights(as_of, known_before):
+        return {
+            row["text"]: row["weight"]
+            for row in read_history(filled, key, as_of=as_of, known_before=known_before).to_pylist()
+        }
+
+    early, now = DAY + timedelta(minutes=30), datetime.now(UTC)
+    assert weights(early, now) == {"Three": 4.0}
+    assert weights(early, known) == {}
+    assert weights(now, known) == {"One": 2.5, "Two": 1.0, "Three": 2.0}
 
 
 def test_whoever_met_only_what_the_catalogue_does_not_know_has_no_taste_to_go_by(filled):

@@ -23,6 +23,8 @@ from tests.feature_store.logs import (
     take_in_events,
     take_in_items,
     take_in_targets,
+    users_of,
+    write_states,
 )
 
 COLUMNS = {"user_id": "user", "item_id": "item", "event_time": "at"}
@@ -70,6 +72,15 @@ def test_times_that_were_read_in_a_wrong_unit_are_gone_once_the_unit_is_right(la
     take_in_log(lake, file, time_format="seconds", earliest=date(1970, 1, 1))
     assert found(lake, "DISTINCT year(event_time)") == [(2017,)]
     assert ask(lake, "SELECT count(*) FROM superseded_interactions") == [(3,)]
+
+
+def test_whose_events_go_with_a_reading_is_to_be_profiled_anew(lake, tmp_path):
+    file, kinds = log_file(tmp_path), COLUMNS | {"kind": "what"}
+    take_in_log(lake, file, columns=kinds, kinds={"view": 1.0, "buy": 5.0})
+    write_states(lake, ("ann", "bob"))
+    take_in_log(lake, file, columns=kinds, kinds={"view": 1.0})
+    assert found(lake) == [("ann", "i1")]
+    assert users_of(lake, "night.profile_states") == users_of(lake, "night.target_states") == []
 
 
 def test_settings_that_go_back_read_a_file_as_before(lake, tmp_path):

@@ -25,6 +25,7 @@ from tests.feature_store.logs import (
     take_in_targets,
     users_of,
     write_csv,
+    write_states,
 )
 from tests.marks import some_of
 
@@ -308,17 +309,6 @@ def test_whatever_is_offered_in_whatever_files_each_event_is_there_once_and_each
         assert accepted == len(ids) + superseded
 
     hold()
-
-
-def write_states(lake, users):
-    for key in [key_of(lake, user) for user in users]:
-        lake.write(
-            lambda connection, key=key: connection.execute(
-                f"INSERT INTO night.target_states VALUES ({key}, 'r', 'n');"
-                f"INSERT INTO night.profile_states VALUES ({key}, 'i7', 'd', 'r', 'n')"
-            ),
-            "states",
-        )
 
 
 def test_ids_that_start_again_in_each_file_are_told_where_they_replace_others_events(lake, tmp_path):

@@ -2,15 +2,21 @@
 
 from datetime import UTC, datetime
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from feature_store.history.opt_outs import opt_out
+from feature_store.schemas import PROFILES
 from feature_store.tables.profiles import (
     NO_PROFILE,
+    ProfileRow,
+    commit_profiles,
     count_stale_users,
+    number_stale_pairs,
     profile_digest,
+    profile_states,
     replace_profiles,
     scan_stale_pairs,
 )
@@ -109,6 +115,63 @@ def test_new_profiles_stand_for_the_old_ones_of_their_pairs_and_of_no_others(lak
     assert stale(lake, recipe_digest="q") == [PAIRS[0], *PAIRS[2:]]
 
 
+@pytest.mark.parametrize("max_users", [None, 2])
+def test_pairs_are_numbered_from_nothing_bucket_by_bucket(lake, max_users):
+    connection, run = lake.cursor(), close(lake)
+    numbered = number_stale_pairs(connection, run, recipe_digest="p", max_users=max_users, num_buckets=3)
+    rows = connection.execute(f"FROM {numbered} ORDER BY pair_number").to_arrow_table().to_pylist()
+    assert [row["pair_number"] for row in rows] == list(range(len(rows)))
+    of_buckets = [
+        (number, *pair)
+        for number in range(3)
+        for pair in stale(lake, max_users=max_users, bucket=Bucket(number, 3))
+    ]
+    assert [(row["bucket"], id_of(lake, row["user_key"]), row["item_id"]) for row in rows] == of_buckets
+    asked = {row["item_id"]: row["as_of"] for row in stale_rows(lake)}
+    assert {row["as_of"] for row in rows} <= {run.window_end, *asked.values()}
+    connection.execute("CREATE OR REPLACE TEMP TABLE pairs AS SELECT 1")
+    profile(lake, run)
+    again = number_stale_pairs(connection, run, recipe_digest="p", max_users=max_users, num_buckets=3)
+    assert connection.execute(f"SELECT count(*) FROM {again}").fetchall() == [(0,)]
+
+
+def made_rows(pairs):
+    """Of the first pair two references of others, of the second one of its user's, of the third none."""
+    keys = pairs.select(["user_key", "item_id"]).to_pylist()
+    told = [(keys[0], 1, "neighbours"), (keys[0], 2, "neighbours"), (keys[1], 1, "history")]
+    return [
+        ProfileRow(
+            **key, position=position, reference_item_id="one", reference_id=position, origin=origin,
+            relevance=0.5, weight=1.0, as_of=datetime.now(UTC), history_size=1, profile_digest=key["item_id"],
+            encoder_fingerprint="e", recipe_digest="q", run_id="n", snapshot_id=1,
+        )
+        for key, position, origin in told
+    ]  # fmt: skip
+
+
+COUNTED = {
+    "targets_profiled": 3,
+    "references_selected": 3,
+    "targets_helped_by_others": 1,
+    "targets_without_references": 1,
+}
+
+
+def test_what_was_made_is_counted_whether_it_is_at_hand_or_in_files(lake, tmp_path):
+    pairs = scan_stale_pairs(lake, close(lake), recipe_digest="q", max_users=None).slice(0, 3)
+    made = made_rows(pairs)
+    assert replace_profiles(lake, pairs, made, recipe_digest="q", run_id="n") == COUNTED
+    kept = ask(lake, "FROM night.profiles ORDER BY ALL"), ask(lake, "FROM night.profile_states ORDER BY ALL")
+    files = [str(tmp_path / name) for name in ("it's a.parquet", "b.parquet", "states.parquet")]
+    pq.write_table(PROFILES.to_arrow(made[:1]), files[0])
+    pq.write_table(PROFILES.to_arrow(made[1:]), files[1])
+    pq.write_table(profile_states(pairs, made, recipe_digest="q", run_id="n"), files[2])
+    assert commit_profiles(lake, files[:2], files[2:]) == COUNTED
+    again = ask(lake, "FROM night.profiles ORDER BY ALL"), ask(lake, "FROM night.profile_states ORDER BY ALL")
+    assert again == kept
+    assert len(kept[0]) == len(kept[1]) == 3
+
+
 def test_a_state_says_the_digest_of_the_profile_or_that_there_is_none(lake):
     run = close(lake)
     profile(lake, run)
@@ -143,3 +206,16 @@ def test_neither_the_order_of_references_nor_a_factor_of_their_weights_is_in_a_p
 def test_another_target_reference_or_share_is_another_profile(other):
     assert profile_digest(*other) != profile_digest(7, [(1, 1.0), (2, 3.0)])
     assert len(bytes.fromhex(profile_digest(*other))) == 16
+
+
+def test_the_pictures_of_references_are_in_a_profiles_digest_where_they_act():
+    references = [(2, 3.0), (1, 1.0)]
+    both = profile_digest(7, references, ["i1", "i2"])
+    assert both == profile_digest(7, references[::-1], ["i2", "i1"])
+    assert len({both, profile_digest(7, references), profile_digest(7, references, ["i1"])}) == 3
+
+
+def test_a_new_release_makes_no_profile_another():
+    """Another digest would let everybody's pictures be drawn again."""
+    assert profile_digest(7, [(2, 3.0), (1, 1.0)]) == "fba5a1ffcf6b77302c34342c87126490"
+    assert profile_digest(7, [(2, 3.0), (1, 1.0)], ["i1"]) == "632c0e6f0e1a55be4ca32e2d8aaa70cf"
