@@ -38,6 +38,18 @@ def take_in(lake, folder, *, is_strict=False, **options):
     return [outcome for _, outcome in intake.append_logs([offer(file) for file in log.files()])]
 
 
+def break_sector(monkeypatch, name):
+    """Let the file of a name fail while it is read."""
+    read = DelimitedBlocks.batches
+
+    def fail_in_one(self):
+        if self.path.name == name:
+            raise OSError(5, "the disk has a bad sector")
+        return read(self)
+
+    monkeypatch.setattr(DelimitedBlocks, "batches", fail_in_one)
+
+
 @pytest.fixture
 def batches(monkeypatch):
     """How many files were read together, each time."""
@@ -85,14 +97,7 @@ def test_a_batch_is_bounded(lake, tmp_path, batches, monkeypatch, name, most):
 @pytest.mark.read_apart
 def test_a_file_that_fails_while_it_is_read_costs_only_itself(lake, tmp_path, batches, monkeypatch):
     write_logs(tmp_path, **{f"f{number}": [(number, "ann", "i1", 1500000000)] for number in range(4)})
-    read = DelimitedBlocks.batches
-
-    def fail_in_one(self):
-        if self.path.name == "f2.csv":
-            raise OSError(5, "the disk has a bad sector")
-        return read(self)
-
-    monkeypatch.setattr(DelimitedBlocks, "batches", fail_in_one)
+    break_sector(monkeypatch, "f2.csv")
     outcomes = take_in(lake, tmp_path)
     assert [isinstance(outcome, FileCounts) for outcome in outcomes] == [True, True, False, True]
     assert batches == [4, 2, 2, 1, 1]
@@ -105,14 +110,7 @@ def test_a_file_that_fails_while_it_is_read_costs_only_itself(lake, tmp_path, ba
 
 def test_what_one_of_two_files_of_one_content_fails_with_the_other_may_bring(lake, tmp_path, monkeypatch):
     write_logs(tmp_path, a=[("e1", "ann", "i1", 1500000000)], b=[("e1", "ann", "i1", 1500000000)])
-    read = DelimitedBlocks.batches
-
-    def fail_in_one(self):
-        if self.path.name == "a.csv":
-            raise OSError(5, "the disk has a bad sector")
-        return read(self)
-
-    monkeypatch.setattr(DelimitedBlocks, "batches", fail_in_one)
+    break_sector(monkeypatch, "a.csv")
     failed, taken = take_in(lake, tmp_path)
     assert isinstance(failed, Exception)
     assert (taken.file, taken.accepted) == ("b.csv", 1)
