@@ -133,7 +133,7 @@ def test_pairs_are_numbered_from_nothing_bucket_by_bucket(lake, max_users):
 
 
 def made_rows(pairs):
-    """Of two pairs references of others, two and one, of the third two of its user's own, of the fourth none."""
+    """Of two pairs three references of others, of the third two of its user's own, of the fourth none."""
     keys = pairs.select(["user_key", "item_id"]).to_pylist()
     told = [(keys[0], 1, "neighbours"), (keys[0], 2, "neighbours"), (keys[1], 1, "neighbours")]
     told += [(keys[2], 1, "history"), (keys[2], 2, "history")]
