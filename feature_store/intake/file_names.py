@@ -15,6 +15,11 @@ _NOBODY = "(SELECT NULL::INTEGER AS place, NULL::VARCHAR AS user_id WHERE false)
 _WORDS = pa.schema([("place", pa.int32()), ("user_id", pa.string())])
 
 
+def nameless_sql(file: str) -> str:
+    """SQL: whether a name of the ledger has lost that of a user who was forgotten (see `_rename`)."""
+    return f"regexp_matches({file}, '(^|[/=]){NAMELESS}([./]|$)')"
+
+
 @dataclass(frozen=True)
 class FileOwner:
     """What the ledger calls a file, and whose it is."""

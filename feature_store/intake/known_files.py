@@ -7,12 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from feature_store.intake.file_names import nameless_sql
 from feature_store.intake.ledger import LEDGER
 from feature_store.intake.offers import Entry, Offer, Offering
 from feature_store.lake.lake import Lake
 from feature_store.lake.sql import arrow_rows, quote
 from feature_store.schemas import IN_THE_FUTURE, INTERACTIONS, ITEMS, NO_ITEM, REJECTED_ROWS
-from feature_store.tables.suppressions import NAMELESS
 
 _OFFERED = pa.schema(
     [("place", pa.int32())]
@@ -30,18 +30,14 @@ _IS_AWAITED = f"""(
 
 A day later, then after twice as long each time: those of a broken log are in the future for ever.
 """
-_IS_NAMELESS = f"""(
-    entry.file <> entry.offered_file AND regexp_matches(entry.file, '(^|[/=]){NAMELESS}([./]|$)')
-)"""
-"""SQL: whether nobody can tell what the file was called: it was named after a user who was forgotten."""
 _STILL_COUNTS = f"""(
-    {_IS_NAMELESS} OR NOT EXISTS (
-        FROM {LEDGER} AS later
-        WHERE later.source = entry.source AND later.table_name = entry.table_name
-            AND later.file = entry.file AND later.ingested_at > entry.ingested_at)
-    AND (entry.file = entry.offered_file OR entry.user_key IS NOT NULL)
+    (entry.file <> entry.offered_file AND {nameless_sql("entry.file")})
+    OR ((entry.file = entry.offered_file OR entry.user_key IS NOT NULL)
+        AND NOT EXISTS (FROM {LEDGER} AS later
+                        WHERE later.source = entry.source AND later.table_name = entry.table_name
+                            AND later.file = entry.file AND later.ingested_at > entry.ingested_at))
 )"""
-"""SQL: whether this is the last that a catalogue by that name said."""
+"""SQL: whether this is the last that a catalogue by that name said, or nobody can tell its name any more."""
 _MAY_HAVE_ITS_ITEMS = f"""(
     entry.ingested_at < (SELECT max(ingested_at) FROM {ITEMS.qualified_name})
     AND EXISTS (FROM {REJECTED_ROWS.qualified_name} AS refused

@@ -3,7 +3,7 @@
 import csv
 from datetime import UTC, datetime, timedelta
 
-from feature_store.intake.file_batches import append_delivery
+from feature_store.intake.file_batches import FileIntake, append_delivery
 from feature_store.intake.known_files import find_known
 from feature_store.intake.offers import offer_now
 from feature_store.intake.source_files import append_together
@@ -35,6 +35,14 @@ def append_file(lake, file, run, *, earlier=()):
         return None
     (counts,) = append_together(lake, [offered], file.examine(), run)
     return counts
+
+
+def take_in_together(lake, folder):
+    """What became of each file of a folder of events, all of which are read together."""
+    columns = {"user_id": "user", "item_id": "item", "event_time": "time", "event_id": "event"}
+    log = EventLog(path=folder, columns=columns, time_format="iso8601")
+    intake = FileIntake(lake=lake, run=open_run(lake))
+    return [made for _, made in intake.append_logs([offer(file) for file in log.files()])]
 
 
 def take_in_events(lake, folder, events, *, name="events", run=None, source="event_log"):

@@ -17,7 +17,6 @@ from feature_store.tables.users import find_key, look_up_key
 from feature_store.upkeep.checks import check_tables
 from feature_store.upkeep.erasure import erase_user
 from feature_store.upkeep.maintenance import purge_lake
-from recsys_adapters.sources.event_log import EventLog
 from recsys_adapters.sources.prompt_histories import PromptHistories
 from tests.feature_store.logs import (
     EVENT_COLUMNS,
@@ -27,6 +26,7 @@ from tests.feature_store.logs import (
     take_in_events,
     take_in_items,
     take_in_targets,
+    take_in_together,
     write_csv,
 )
 
@@ -54,14 +54,6 @@ def left(lake, tmp_path):
 
 def bytes_of(lake):
     return b"".join(path.read_bytes() for path in lake.folder.rglob("*") if path.is_file())
-
-
-def take_in_together(lake, folder):
-    """What became of each file of a folder, all of which are read together."""
-    columns = {"user_id": "user", "item_id": "item", "event_time": "time", "event_id": "event"}
-    log = EventLog(path=folder, columns=columns, time_format="iso8601")
-    intake = FileIntake(lake=lake, run=open_run(lake))
-    return [made for _, made in intake.append_logs([offer(file) for file in log.files()])]
 
 
 def soon():

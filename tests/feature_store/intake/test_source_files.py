@@ -8,21 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feature_store.intake import clashes, refused_records, source_files, staged_batches
-from feature_store.intake.file_batches import FileIntake
 from feature_store.intake.source_files import IntakeError
 from feature_store.intake.staging import StagedFile
 from feature_store.schemas import INTERACTIONS
-from feature_store.tables.runs import open_run
-from recsys_adapters.sources.event_log import EventLog
 from tests.feature_store.logs import (
     EVENT_COLUMNS,
     ask,
     hours,
     key_of,
-    offer,
     take_in_events,
     take_in_items,
     take_in_targets,
+    take_in_together,
     users_of,
     write_csv,
     write_states,
@@ -77,12 +74,10 @@ def test_most_of_whose_rows_clash_is_inserted_and_not_taken_over(
     assert ask(lake, "SELECT count(*), count(DISTINCT interaction_id) FROM interactions") == [(4, 4)]
 
 
-def offer_together(lake, folder, *logs):
+def write_together(folder, *logs):
     for number, events in enumerate(logs):
-        write_csv(folder / "together" / f"{number}.csv", EVENT_COLUMNS, events)
-    columns = {"user_id": "user", "item_id": "item", "event_time": "time", "event_id": "event"}
-    log = EventLog(path=folder / "together", columns=columns, time_format="iso8601")
-    return FileIntake(lake=lake, run=open_run(lake)).append_logs([offer(file) for file in log.files()])
+        write_csv(folder / f"{number}.csv", EVENT_COLUMNS, events)
+    return folder
 
 
 def contents(lake):
@@ -110,13 +105,13 @@ def test_of_files_that_are_taken_in_together_the_one_that_misses_a_row_is_named(
 
     before = contents(lake)
     monkeypatch.setattr(staged_batches, "LARGE_FILE", 2**40)
-    logs = (EVENTS[:1], EVENTS[1:])
+    folder = write_together(tmp_path / "together", EVENTS[:1], EVENTS[1:])
     with monkeypatch.context() as patch:
         patch.setattr(source_files, "_insert", insert_and_lose_one)
         with pytest.raises(IntakeError, match=r"1\.csv: the lake would hold 1 rows of it, and 2 were"):
-            list(offer_together(lake, tmp_path, *logs))
+            take_in_together(lake, folder)
     assert contents(lake) == before
-    assert [made.accepted for _, made in offer_together(lake, tmp_path, *logs)] == [1, 2]
+    assert [made.accepted for made in take_in_together(lake, folder)] == [1, 2]
 
 
 def test_a_file_is_taken_in_once_however_often_and_under_whatever_name_it_is_offered(lake, tmp_path):
